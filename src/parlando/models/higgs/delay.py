@@ -1,7 +1,7 @@
 """The delay pattern (MusicGen, Copet et al., 2023): codebook i runs i frames behind codebook 0.
 
-A clip of T frames in K codebooks becomes T + K + 1 delayed frames: row i is i + 1 times BOS, its T codes, then K - i times EOS.
-Frame 0 is therefore all BOS, and each row's first EOS is the one the model learns to say.
+A clip of T frames in K codebooks becomes T + K + 1 delayed frames: row i is i + 1 times BOS, its T codes, then K - i
+times EOS. Frame 0 is therefore all BOS, and each row's first EOS is the one the model learns to say.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def _source_frame(num_codebooks: int, num_delayed: int) -> np.ndarray:
 class Undelay:
     """Delayed frames in, one at a time; whole frames out as soon as their last code is known.
 
-    An all-BOS frame opens a clip; the first frame that holds an EOS closes it, and nothing comes out until the next one opens.
-    A clip that is cut short loses only the frames whose last codes were never made. State: the last K delayed frames.
+    An all-BOS frame opens a clip; the first frame that holds an EOS closes it, and nothing comes out until the next one
+    opens. A clip that is cut short loses only the frames whose last codes were never made. State: the last K delayed
+    frames.
     """
 
     def __init__(self, num_codebooks: int, bos: int, eos: int) -> None:
@@ -68,7 +69,7 @@ class Undelay:
     def push(self, frame: Sequence[int] | np.ndarray) -> np.ndarray | None:
         """Take one delayed frame [codebook]; returns the frame [codebook] that it completes, if any.
 
-        A BOS that was drawn inside a clip is no code; it becomes the last code of its codebook, as in the published model.
+        A BOS drawn inside a clip is no code; it becomes the last code of its codebook, as in the published model.
         """
         codes = np.asarray(frame, dtype=np.int64)
         if (codes == self._bos).all():

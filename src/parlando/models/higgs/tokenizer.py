@@ -1,0 +1,272 @@
+"""Text to ids: a checkpoint's own BPE (`HubTokenizer`), or phonemes with a letter fallback (`PhonemeTokenizer`)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Protocol
+
+from parlando.core.config import read_json
+from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, MissingDependencyError
+from parlando.models.higgs.chatml import GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION
+from parlando.text.lexicon import PHONES, Lexicon
+
+Pronounce = Callable[[str], tuple[str, ...] | None]
+Spell = Callable[[str], bool]
+
+SPECIAL_STRINGS = {
+    "begin_of_text": "<|begin_of_text|>",
+    "end_of_text": "<|end_of_text|>",
+    "start_header": "<|start_header_id|>",
+    "end_header": "<|end_header_id|>",
+    "eom": "<|eom_id|>",
+    "eot": "<|eot_id|>",
+    "audio_bos": "<|audio_bos|>",
+    "audio_eos": "<|audio_eos|>",
+    "audio_out_bos": "<|audio_out_bos|>",
+    "audio_in": "<|AUDIO|>",
+    "audio_out": "<|AUDIO_OUT|>",
+}
+DELAY_STRING = "<|reserved_special_token_6|>"
+_SCENE_STRINGS = (
+    "<|scene_desc_start|>",
+    "<|scene_desc_end|>",
+    "<|generation_instruction_start|>",
+    "<|generation_instruction_end|>",
+    "<|recipient|>",
+    "<|speaker_id_start|>",
+    "<|speaker_id_end|>",
+)
+_WORD_CACHE = 1 << 16
+
+
+class TextTokenizer(Protocol):
+    """What prompts need of a tokenizer; the named ids are those of `SPECIAL_STRINGS`, and ``pad`` fills batches."""
+
+    begin_of_text: int
+    end_of_text: int
+    start_header: int
+    end_header: int
+    eom: int
+    eot: int
+    audio_bos: int
+    audio_eos: int
+    audio_out_bos: int
+    audio_in: int
+    audio_out: int
+    delay: int | None
+    pad: int
+    vocab_size: int
+
+    def encode(self, text: str, spell: Spell | None = None) -> list[int]:
+        """Ids of a text, special strings recognised and none added; ``spell`` says which words to read by letters."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, as far as it can be told."""
+        ...
+
+
+class _SpecialIds:
+    """The named ids, looked up once."""
+
+    def __init__(self, lookup: Callable[[str], int | None], where: str) -> None:
+        missing = [text for text in SPECIAL_STRINGS.values() if lookup(text) is None]
+        if missing:
+            raise CheckpointError(f"{where}: no special tokens {', '.join(missing)}; is this a Higgs tokenizer?")
+        ids = {name: lookup(text) or 0 for name, text in SPECIAL_STRINGS.items()}
+        self.begin_of_text, self.end_of_text = ids["begin_of_text"], ids["end_of_text"]
+        self.start_header, self.end_header = ids["start_header"], ids["end_header"]
+        self.eom, self.eot = ids["eom"], ids["eot"]
+        self.audio_bos, self.audio_eos, self.audio_out_bos = ids["audio_bos"], ids["audio_eos"], ids["audio_out_bos"]
+        self.audio_in, self.audio_out = ids["audio_in"], ids["audio_out"]
+        self.delay = lookup(DELAY_STRING)
+        self.pad = self.end_of_text
+
+
+class HubTokenizer(_SpecialIds):
+    """The BPE of a published checkpoint, from its ``tokenizer.json``."""
+
+    def __init__(self, path: Path) -> None:
+        """Load ``tokenizer.json`` from a folder, or that file itself.
+
+        Raises:
+            FileMissingError: it is not there.
+            ConfigError: it is not JSON.
+            CheckpointError: it is not a tokenizer, or lacks the Higgs special tokens.
+            MissingDependencyError: the ``tokenizers`` package is not installed.
+        """
+        try:
+            import tokenizers
+        except ImportError as error:
+            raise MissingDependencyError("tokenizers", "pip install tokenizers") from error
+        file = path / "tokenizer.json" if path.is_dir() else path
+        if not file.is_file():
+            raise FileMissingError(file, "tokenizer")
+        if "model" not in read_json(file):
+            raise CheckpointError(f"{file}: describes no tokenizer model; is this a tokenizer.json?")
+        self._bpe = tokenizers.Tokenizer.from_file(str(file))
+        super().__init__(self._bpe.token_to_id, str(file))
+        self.vocab_size: int = self._bpe.get_vocab_size(with_added_tokens=True)
+
+    def encode(self, text: str, spell: Spell | None = None) -> list[int]:
+        """Ids of a text; BPE has its own subwords, so ``spell`` changes nothing here."""
+        return self._bpe.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, special strings included."""
+        return self._bpe.decode(list(ids), skip_special_tokens=False)
+
+
+@dataclass(frozen=True)
+class PhonemeTextConfig:
+    """The vocabulary of a phoneme model; ids count through the fields in this order.
+
+    ``atoms`` are prompt strings that become one token each. ``descriptions`` are too, but only as the whole of what
+    follows a ``SPEAKERn:``, so that the same words in a sentence are spoken.
+    """
+
+    specials: tuple[str, ...]
+    atoms: tuple[str, ...]
+    descriptions: tuple[str, ...]
+    boundary: str
+    punctuation: tuple[str, ...]
+    phones: tuple[str, ...]
+    letters: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("specials", "atoms", "descriptions", "punctuation", "phones", "letters"):
+            entries = getattr(self, name)
+            if len(set(entries)) != len(entries) or not all(entries):
+                raise ConfigError(f"text.{name}: entries must be non-empty and different from each other")
+
+
+def default_phoneme_config() -> PhonemeTextConfig:
+    """The vocabulary of the small default model."""
+    headers = tuple(f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("system", "user", "assistant"))
+    tags = tuple(pattern.format(n) for pattern in ("[SPEAKER{}]", "SPEAKER{}:") for n in range(4))
+    return PhonemeTextConfig(
+        specials=(*SPECIAL_STRINGS.values(), DELAY_STRING, *_SCENE_STRINGS),
+        atoms=(*headers, GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION, *tags),
+        descriptions=(
+            "feminine",
+            "masculine",
+            "a mature American woman, calm and clear",
+            "a young American woman, bright and even",
+            "an American man, steady and warm",
+            "a Scottish man, brisk",
+            "a robotic man, flat",
+        ),
+        boundary=" ",
+        punctuation=(",", ".", "?", "!", ";", ":", "-"),
+        phones=PHONES,
+        letters=(*"abcdefghijklmnopqrstuvwxyz", "'"),
+    )
+
+
+class PhonemeTokenizer(_SpecialIds):
+    """Words become phones by the lexicon, or letters where it has none; prompt strings become one token each.
+
+    Between two words stands the boundary token, unless punctuation does; white space counts for nothing else, and
+    characters outside the vocabulary are dropped.
+    """
+
+    def __init__(self, config: PhonemeTextConfig, pronounce: Pronounce | None = None) -> None:
+        """``pronounce`` maps a lower-case word to phones; the packaged lexicon by default."""
+        self.config = config
+        self._pronounce = pronounce or Lexicon.default().pronounce
+        self._prompt_ids = _number(config.specials + config.atoms, 0)
+        self._description_ids = _number(config.descriptions, len(self._prompt_ids))
+        self._boundary = len(self._prompt_ids) + len(config.descriptions)
+        self._punctuation_ids = _number(config.punctuation, self._boundary + 1)
+        self._phone_ids = _number(config.phones, self._boundary + 1 + len(config.punctuation))
+        self._letter_ids = _number(config.letters, self._boundary + 1 + len(config.punctuation) + len(config.phones))
+        self._surface = _surfaces(config)
+        self.vocab_size = len(self._surface)
+        self._prompt_strings = re.compile(f"({_any_of(self._prompt_ids)})")
+        self._description = re.compile(rf"\s*({_any_of(self._description_ids)})\s*(?=\n|<\||$)")
+        self._units = re.compile(rf"[^\W\d_]+(?:'[^\W\d_]+)*'?|'[^\W\d_]+|{_any_of(self._punctuation_ids)}")
+        self._word = lru_cache(_WORD_CACHE)(self._word_ids)
+        super().__init__(self._prompt_ids.get, "text.specials")
+
+    def encode(self, text: str, spell: Spell | None = None) -> list[int]:
+        """Ids of a text; words for which ``spell`` says so are read by letters although the lexicon has them."""
+        return list(chain.from_iterable(self._pieces(text, spell)))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Prompt strings and letters as they are, each phone in braces."""
+        return "".join(self._surface[index] for index in ids)
+
+    def knows(self, word: str) -> bool:
+        """Whether a word is read by its phones rather than by letters."""
+        return self._phones(word.lower()) is not None
+
+    def _pieces(self, text: str, spell: Spell | None) -> Iterator[list[int]]:
+        """Ids piece by piece: prompt strings and the ordinary text between them alternate."""
+        describes = False
+        for index, piece in enumerate(self._prompt_strings.split(text)):
+            if index % 2:
+                yield [self._prompt_ids[piece]]
+                describes = piece.endswith(":")
+                continue
+            match = self._description.match(piece) if describes else None
+            if match:
+                yield [self._description_ids[match.group(1)]]
+                piece = piece[match.end() :]
+            yield self._ordinary(piece, spell)
+
+    def _ordinary(self, text: str, spell: Spell | None) -> list[int]:
+        ids: list[int] = []
+        after_word = False
+        for unit in self._units.findall(_plain(text)):
+            mark = self._punctuation_ids.get(unit)
+            if mark is not None:
+                ids.append(mark)
+                after_word = False
+                continue
+            word = self._word(unit.lower(), spell is not None and spell(unit.lower()))
+            ids.extend((self._boundary, *word) if after_word and word else word)
+            after_word = after_word or bool(word)
+        return ids
+
+    def _word_ids(self, word: str, by_letters: bool) -> tuple[int, ...]:
+        phones = None if by_letters else self._phones(word)
+        if phones is not None:
+            return tuple(self._phone_ids[phone] for phone in phones)
+        return tuple(self._letter_ids[letter] for letter in word.strip("'") if letter in self._letter_ids)
+
+    def _phones(self, word: str) -> tuple[str, ...] | None:
+        """A word's phones, tried with its outer apostrophes ('em, dogs') and then without."""
+        return self._pronounce(word) or (self._pronounce(word.strip("'")) if "'" in word else None) or None
+
+
+def _number(entries: Sequence[str], first: int) -> dict[str, int]:
+    return {entry: first + index for index, entry in enumerate(entries)}
+
+
+def _surfaces(config: PhonemeTextConfig) -> tuple[str, ...]:
+    """What each id decodes to, in the order of ids."""
+    phones = tuple(f"{{{phone}}}" for phone in config.phones)
+    prompt = (*config.specials, *config.atoms, *config.descriptions)
+    return (*prompt, config.boundary, *config.punctuation, *phones, *config.letters)
+
+
+def _any_of(strings: Sequence[str] | dict[str, int]) -> str:
+    """A pattern for any of the strings, the longest that fits first."""
+    return "|".join(re.escape(text) for text in sorted(strings, key=len, reverse=True))
+
+
+def _plain(text: str) -> str:
+    """Accents dropped, typographic apostrophes and dashes made plain."""
+    if text.isascii():
+        return text
+    folded = unicodedata.normalize("NFKD", text.translate(_TYPOGRAPHY))
+    return "".join(character for character in folded if not unicodedata.combining(character))
+
+
+_TYPOGRAPHY = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": "-", "\u2026": "."})
