@@ -1,0 +1,153 @@
+"""The Higgs language model: a Llama-style decoder whose audio positions have their own norms and MLPs (DualFFN).
+
+`HiggsLM` holds the weights and is the training forward; `lm_inference.HiggsTokenLM` runs the same weights with a cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from parlando.models.higgs.config import LMConfig
+from parlando.nn.attention import CausalSelfAttention, causal_mask
+from parlando.nn.mlp import GatedMLP
+from parlando.nn.norm import RMSNorm
+from parlando.nn.rope import RopeTable
+
+INITIAL_STD = 0.02
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Where the positions of a batch sit once sorted by kind: text rows first, then audio rows.
+
+    ``order[i]`` is the flat position of sorted row i, ``place`` its inverse; ``split`` counts text and audio rows.
+    """
+
+    order: Int[Tensor, " row"]
+    place: Int[Tensor, " row"]
+    split: tuple[int, int]
+
+    @classmethod
+    def of(cls, audio_mask: Bool[Tensor, "batch position"]) -> Routing:
+        """Sort once per batch; every layer shares the result."""
+        flat = audio_mask.flatten()
+        order = flat.to(torch.int8).argsort(stable=True)
+        num_audio = int(flat.sum())
+        return cls(order, order.argsort(), (len(flat) - num_audio, num_audio))
+
+
+class _Permute(torch.autograd.Function):
+    """Row gather whose gradient is a gather as well; autograd's own would be a scatter, which is slow on CPUs."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, index: Tensor, inverse: Tensor) -> Tensor:
+        ctx.save_for_backward(inverse)
+        return rows.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (inverse,) = ctx.saved_tensors
+        return gradient.index_select(0, inverse), None, None
+
+
+class DualFFNLayer(nn.Module):
+    """One decoder layer: attention shared by all positions, norms and MLP by kind of position."""
+
+    def __init__(self, config: LMConfig) -> None:
+        super().__init__()
+        dim, eps = config.hidden_size, config.rms_norm_eps
+        self.self_attn = CausalSelfAttention(config.attention)
+        self.mlp = GatedMLP(dim, config.intermediate_size)
+        self.audio_mlp = GatedMLP(dim, config.intermediate_size)
+        self.input_layernorm = RMSNorm(dim, eps)
+        self.post_attention_layernorm = RMSNorm(dim, eps)
+        self.audio_input_layernorm = RMSNorm(dim, eps)
+        self.audio_post_attention_layernorm = RMSNorm(dim, eps)
+
+    def forward(
+        self,
+        rows: Float[Tensor, "row dim"],
+        routing: Routing,
+        rope: RopeTable,
+        mask: Float[Tensor, "position position"],
+    ) -> Float[Tensor, "row dim"]:
+        """Advance the residual stream, its rows sorted by ``routing``; ``mask`` gives the length of a sequence."""
+        text, audio = rows.split(routing.split)
+        normed = torch.cat((self.input_layernorm(text), self.audio_input_layernorm(audio)))
+        grid = _Permute.apply(normed, routing.place, routing.order).view(-1, len(mask), rows.shape[-1])
+        mixed = self.self_attn(grid, rope, mask).flatten(0, 1)
+        text, audio = (rows + _Permute.apply(mixed, routing.order, routing.place)).split(routing.split)
+        text = text + self.mlp(self.post_attention_layernorm(text))
+        audio = audio + self.audio_mlp(self.audio_post_attention_layernorm(audio))
+        return torch.cat((text, audio))
+
+
+class HiggsLM(nn.Module):
+    """Weights and training forward; parameters are named as in the transformers layout without its ``model.``."""
+
+    def __init__(self, config: LMConfig) -> None:
+        super().__init__()
+        self.config = config
+        audio_rows = config.num_codebooks * config.table_rows
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_audio_tokens = nn.Embedding(audio_rows, config.hidden_size)
+        self.layers = nn.ModuleList(DualFFNLayer(config) for _ in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.audio_lm_head = nn.Linear(config.hidden_size, audio_rows, bias=False)
+        self.text_lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False) if config.text_head else None
+        self.apply(self._initialise)
+
+    def _initialise(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=INITIAL_STD)
+        if isinstance(module, DualFFNLayer):
+            residual_std = INITIAL_STD / (2 * self.config.num_layers) ** 0.5
+            for projection in (module.self_attn.o_proj, module.mlp.down_proj, module.audio_mlp.down_proj):
+                nn.init.normal_(projection.weight, std=residual_std)
+
+    def embed_frames(self, codes: Int[Tensor, "frame codebook"]) -> Float[Tensor, "frame dim"]:
+        """Sum over codebooks of each code's row in that codebook's part of the table."""
+        offsets = torch.arange(self.config.num_codebooks, device=codes.device) * self.config.table_rows
+        return functional.embedding_bag(codes + offsets, self.embed_audio_tokens.weight, mode="sum")
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch position"],
+        codes: Int[Tensor, "batch position codebook"],
+        audio_mask: Bool[Tensor, "batch position"],
+    ) -> Float[Tensor, "batch position dim"]:
+        """Final hidden states (after the last norm) of whole sequences; apply a head to those rows that need it.
+
+        Pad on the right with text positions: attention is causal, so padding never reaches a real position.
+        ``codes`` matters only where ``audio_mask`` is true and ``tokens`` only where it is false.
+        """
+        routing = Routing.of(audio_mask)
+        text_rows, audio_rows = routing.order.split(routing.split)
+        rows = torch.cat(
+            (
+                self.embed_tokens(tokens.flatten()[text_rows]),
+                self.embed_frames(codes.flatten(0, 1)[audio_rows]),
+            )
+        )
+        length = tokens.shape[1]
+        rope = RopeTable.build(self.config.rope, self.config.head_dim, length, rows).slice(0, length)
+        mask = causal_mask(length, rows)
+        for layer in self.layers:
+            rows = layer(rows, routing, rope, mask)
+        return _Permute.apply(self.norm(rows), routing.place, routing.order).view(*tokens.shape, -1)
+
+    def audio_logits(self, hidden: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest codebook rows"]:
+        """Float32 logits of the next frame, one row of ``table_rows`` per codebook."""
+        logits = self.audio_lm_head(hidden).float()
+        return logits.view(*hidden.shape[:-1], self.config.num_codebooks, self.config.table_rows)
+
+    def text_logits(self, hidden: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest vocab"]:
+        """Float32 logits of the next text token; only for a config with a text head."""
+        assert self.text_lm_head is not None, "this model has no text head"
+        return self.text_lm_head(hidden).float()

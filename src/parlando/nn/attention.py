@@ -1,0 +1,93 @@
+"""Causal self-attention with grouped keys and values (GQA, Ainslie et al., 2023).
+
+`CausalSelfAttention` is the trainable block, `attend` its core; `attend_cached` is the core for one position per row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from parlando.nn.rope import RopeTable, rotate
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """Heads of `head_dim` components; `num_heads` must be a multiple of `num_kv_heads`."""
+
+    hidden_size: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    qkv_bias: bool = False
+
+
+def causal_mask(length: int, like: Tensor) -> Float[Tensor, "position position"]:
+    """Additive mask: 0 where a key is not later than its query, else minus infinity; dtype and device of ``like``."""
+    return torch.full((length, length), float("-inf"), dtype=like.dtype, device=like.device).triu(1)
+
+
+def attend(
+    q: Float[Tensor, "batch query head dim"],
+    k: Float[Tensor, "batch key kv_head dim"],
+    v: Float[Tensor, "batch key kv_head dim"],
+    mask: Float[Tensor, "query key"],
+) -> Float[Tensor, "batch query head dim"]:
+    """Softmax attention written out, for training.
+
+    On CPUs the backward pass of the fused kernel costs more than the two explicit products at these lengths.
+    """
+    batch, length, heads, dim = q.shape
+    kv_heads = k.shape[2]
+    grouped = (q * dim**-0.5).view(batch, length, kv_heads, heads // kv_heads, dim).permute(0, 2, 3, 1, 4)
+    keys = k.permute(0, 2, 3, 1).unsqueeze(2)
+    scores = grouped @ keys + mask
+    mixed = scores.softmax(dim=-1).to(v.dtype) @ v.transpose(1, 2).unsqueeze(2)
+    return mixed.permute(0, 3, 1, 2, 4).reshape(batch, length, heads, dim)
+
+
+def attend_cached(
+    q: Float[Tensor, "row head dim"],
+    keys: Float[Tensor, "row kv_head position dim"],
+    values: Float[Tensor, "row kv_head position dim"],
+    mask: Float[Tensor, "row 1 1 position"] | None,
+) -> Float[Tensor, "row head_dim"]:
+    """Attention of one new position per row over its cached keys and values.
+
+    The heads of a group act as the queries of one shared key head, so keys are never repeated.
+    """
+    rows, heads, dim = q.shape
+    kv_heads = keys.shape[1]
+    grouped = q.view(rows, kv_heads, heads // kv_heads, dim)
+    mixed = functional.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask)
+    return mixed.reshape(rows, heads * dim)
+
+
+class CausalSelfAttention(nn.Module):
+    """Projections and rotary positions around `attend`."""
+
+    def __init__(self, config: AttentionConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, bias = config.hidden_size, config.qkv_bias
+        self.q_proj = nn.Linear(dim, config.num_heads * config.head_dim, bias=bias)
+        self.k_proj = nn.Linear(dim, config.num_kv_heads * config.head_dim, bias=bias)
+        self.v_proj = nn.Linear(dim, config.num_kv_heads * config.head_dim, bias=bias)
+        self.o_proj = nn.Linear(config.num_heads * config.head_dim, dim, bias=False)
+
+    def forward(
+        self, x: Float[Tensor, "batch position dim"], rope: RopeTable, mask: Float[Tensor, "position position"]
+    ) -> Float[Tensor, "batch position dim"]:
+        """Attend over whole sequences that start at position 0; ``rope`` broadcasts over heads (`RopeTable.slice`)."""
+        batch, length, _ = x.shape
+        q, k, v = (
+            projection(x).view(batch, length, -1, self.config.head_dim)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        cos, sin = rope.cos.to(q.dtype), rope.sin.to(q.dtype)
+        mixed = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, mask.to(q.dtype))
+        return self.o_proj(mixed.flatten(2))

@@ -1,0 +1,21 @@
+"""Gated feed-forward block (SwiGLU, Shazeer, 2020)."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class GatedMLP(nn.Module):
+    """``down(silu(gate(x)) * up(x))`` without biases."""
+
+    def __init__(self, dim: int, inner_dim: int) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(dim, inner_dim, bias=False)
+        self.up_proj = nn.Linear(dim, inner_dim, bias=False)
+        self.down_proj = nn.Linear(inner_dim, dim, bias=False)
+
+    def forward(self, x: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest dim"]:
+        """Apply the block to the last dimension."""
+        return self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))

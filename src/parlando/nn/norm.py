@@ -1,0 +1,29 @@
+"""Root mean square layer normalisation (Zhang & Sennrich, 2019)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class RMSNorm(nn.Module):
+    """Divide by the root mean square over the last dimension and multiply by a learned weight; no bias, no centring."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest dim"]:
+        """Normalise; statistics are float32 whatever the dtype of ``x``, which the result keeps."""
+        return rms_norm(x, self.weight, self.eps)
+
+
+def rms_norm(x: Float[Tensor, "*rest dim"], weight: Float[Tensor, " dim"], eps: float) -> Float[Tensor, "*rest dim"]:
+    """`RMSNorm` as a function of its weight."""
+    if x.dtype == weight.dtype == torch.float32:
+        return functional.rms_norm(x, weight.shape, weight, eps)
+    # Llama rounds to the input's dtype before the weight is applied; half-precision checkpoints were trained so.
+    return weight * functional.rms_norm(x.float(), weight.shape, None, eps).to(x.dtype)

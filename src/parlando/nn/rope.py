@@ -1,0 +1,69 @@
+"""Rotary position embedding (RoFormer, Su et al., 2021) with the Llama 3 frequency scaling.
+
+Half-rotation convention: component i of a head turns together with component i + head_dim / 2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RopeConfig:
+    """Base ``theta``; ``factor`` stretches wavelengths longer than ``original_context / low_freq_factor`` positions.
+
+    Wavelengths below ``original_context / high_freq_factor`` stay, those between are blended (Llama 3, Dubey et al.,
+    2024). ``factor`` None switches the scaling off. Multiplying ``original_context`` and both frequency factors by the
+    same number changes nothing.
+    """
+
+    theta: float = 10000.0
+    factor: float | None = None
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_context: int = 8192
+
+
+def rope_frequencies(config: RopeConfig, head_dim: int) -> Float[Tensor, " half"]:
+    """Angle per position of each rotated pair, in radians, float32 on the CPU."""
+    exponents = torch.arange(0, head_dim, 2, dtype=torch.int64, device="cpu").float() / head_dim
+    frequencies = 1.0 / (config.theta**exponents)
+    if config.factor is None:
+        return frequencies
+    wavelengths = 2 * math.pi / frequencies
+    turns = config.original_context / wavelengths
+    span = config.high_freq_factor - config.low_freq_factor
+    keep = ((turns - config.low_freq_factor) / span).clamp(0.0, 1.0)
+    return (1 - keep) * frequencies / config.factor + keep * frequencies
+
+
+@dataclass(frozen=True)
+class RopeTable:
+    """Cosines and sines of the first positions, in the dtype in which they will be multiplied."""
+
+    cos: Float[Tensor, "position half"]
+    sin: Float[Tensor, "position half"]
+
+    @classmethod
+    def build(cls, config: RopeConfig, head_dim: int, length: int, like: Tensor) -> RopeTable:
+        """Table for positions ``0..length-1`` on the device and in the dtype of ``like``; angles are float32."""
+        positions = torch.arange(length, dtype=torch.float32)
+        angles = torch.outer(positions, rope_frequencies(config, head_dim))
+        return cls(angles.cos().to(like.device, like.dtype), angles.sin().to(like.device, like.dtype))
+
+    def slice(self, start: int, length: int) -> RopeTable:
+        """The rows of ``length`` consecutive positions, to broadcast over heads: [position, 1, half]."""
+        return RopeTable(self.cos[start : start + length, None], self.sin[start : start + length, None])
+
+
+def rotate(
+    x: Float[Tensor, "*rest position head dim"], cos: Float[Tensor, "*table half"], sin: Float[Tensor, "*table half"]
+) -> Float[Tensor, "*rest position head dim"]:
+    """Turn each pair of components by its angle; ``cos`` and ``sin`` must broadcast against half of ``x``."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
