@@ -1,0 +1,22 @@
+"""Judges are optional packages: imported when used, and named when they are missing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from parlando.core.errors import MissingDependencyError
+
+INSTALL = "pip install 'parlando[eval]'"
+
+
+def require(name: str) -> ModuleType:
+    """Import an optional package.
+
+    Raises:
+        MissingDependencyError: it is not installed; the message names the extra that brings it.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(name, INSTALL) from error

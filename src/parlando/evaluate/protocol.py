@@ -1,0 +1,168 @@
+"""The WER protocol: say held-out sentences, have a recogniser write them down, compare with a reference's own rate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from parlando.audio.clip import Clip
+from parlando.audio.files import read_audio
+from parlando.audio.silence import trim_silence
+from parlando.evaluate.recognise import recognise
+from parlando.evaluate.wer import ErrorRates, error_rates, sentence_rate
+from parlando.result import Speech
+
+SHORTEST_RATIO, LONGEST_RATIO = 0.7, 1.4
+
+
+class Speaker(Protocol):
+    """Whatever says a sentence; `parlando.Synthesizer` does."""
+
+    def say(self, text: str, voice: str | None = None, *, seed: int | None = None) -> Speech:
+        """Say it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to say, and how: sentence ``i`` is said with the seed ``seed + i``; ``folder`` keeps the audio."""
+
+    sentences: tuple[str, ...]
+    folder: Path
+    model: str = "default"
+    voice: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Take:
+    """One sentence as it was said; ``key`` tells the takes of another model, voice or seed apart."""
+
+    key: str
+    audio: str
+    duration_seconds: float
+    work_seconds: float
+    attempts: int
+    finish: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sentence of the report; ``ratio`` is spoken length over expected length, and needs a reference."""
+
+    text: str
+    heard: str
+    wer: float
+    spoken_seconds: float
+    ratio: float | None
+    attempts: int
+    finish: str
+
+
+@dataclass(frozen=True)
+class WerReport:
+    """The protocol's result; ``difference_points`` is 100 × (model − reference)."""
+
+    model: str
+    voice: str | None
+    reference: str | None
+    sentences: int
+    model_rates: ErrorRates
+    reference_rates: ErrorRates | None
+    difference_points: float | None
+    ended_by_themselves: int
+    ended_in_bounds: int
+    retried: int
+    median_ratio: float | None
+    real_time_factor: float
+    rows: tuple[Row, ...]
+
+
+def _read_takes(path: Path) -> dict[str, Take]:
+    if not path.exists():
+        return {}
+    takes = [Take(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {take.key: take for take in takes if (path.parent / take.audio).is_file()}
+
+
+def _say(speaker: Speaker, plan: Plan, number: int, key: str) -> Take:
+    speech = speaker.say(plan.sentences[number], plan.voice, seed=plan.seed + number)
+    name = f"{number:03d}-{hashlib.sha1(key.encode()).hexdigest()[:8]}.wav"
+    speech.save(plan.folder / name)
+    parts = speech.report.sentences
+    return Take(
+        key=key,
+        audio=name,
+        duration_seconds=speech.duration_seconds,
+        work_seconds=speech.timings.total_seconds,
+        attempts=max((p.attempts for p in parts), default=1),
+        finish=next((p.finish for p in parts if p.finish != "end"), "end"),
+    )
+
+
+def say_all(speaker: Speaker, plan: Plan) -> Iterator[Take]:
+    """Say every sentence of the plan that the folder does not hold yet: an interrupted run goes on where it stopped."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    log = plan.folder / "takes.jsonl"
+    known = _read_takes(log)
+    for number, sentence in enumerate(tqdm(plan.sentences, desc="say", unit="sentence")):
+        key = f"{plan.model}|{plan.voice}|{plan.seed + number}|{sentence}"
+        if key not in known:
+            known[key] = _say(speaker, plan, number, key)
+            with log.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(asdict(known[key])) + "\n")
+        yield known[key]
+
+
+def spoken_seconds(clip: Clip) -> float:
+    """Length from the first to the last speech, pauses between included."""
+    return len(trim_silence(clip.samples, clip.sample_rate)) / clip.sample_rate
+
+
+def _row(text: str, take: Take, clip: Clip, heard: str, reference: Clip | None) -> Row:
+    length, expected = spoken_seconds(clip), spoken_seconds(reference) if reference else 0.0
+    ratio = length / expected if expected else None
+    return Row(text, heard, sentence_rate(text, heard), length, ratio, take.attempts, take.finish)
+
+
+def _in_bounds(row: Row) -> bool:
+    return row.finish == "end" and (row.ratio is None or SHORTEST_RATIO <= row.ratio <= LONGEST_RATIO)
+
+
+def run_wer(speaker: Speaker, plan: Plan, reference: tuple[str, Sequence[Clip]] | None = None) -> WerReport:
+    """Run the protocol; ``reference`` is a name and one clip per sentence, in order.
+
+    Raises:
+        MissingDependencyError: the recogniser or jiwer is not installed.
+    """
+    takes = list(say_all(speaker, plan))
+    clips = [read_audio(plan.folder / take.audio) for take in takes]
+    heard = recognise(clips, label="recognise the model")
+    rates = error_rates(plan.sentences, heard)
+    name, originals = reference if reference else (None, [None] * len(clips))
+    truth = error_rates(plan.sentences, recognise(reference[1], label=f"recognise {name}")) if reference else None
+    rows = tuple(_row(*parts) for parts in zip(plan.sentences, takes, clips, heard, originals, strict=True))
+    ratios = [row.ratio for row in rows if row.ratio is not None]
+    return WerReport(
+        model=plan.model,
+        voice=plan.voice,
+        reference=name,
+        sentences=len(rows),
+        model_rates=rates,
+        reference_rates=truth,
+        difference_points=100 * (rates.wer - truth.wer) if truth else None,
+        ended_by_themselves=sum(row.finish == "end" for row in rows),
+        ended_in_bounds=sum(map(_in_bounds, rows)),
+        retried=sum(row.attempts > 1 for row in rows),
+        median_ratio=median(ratios) if ratios else None,
+        real_time_factor=float(np.sum([t.work_seconds for t in takes]) / np.sum([t.duration_seconds for t in takes])),
+        rows=rows,
+    )
