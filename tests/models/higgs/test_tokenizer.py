@@ -185,3 +185,8 @@ def test_hub_tokenizer_explains_what_is_wrong_with_a_file(tmp_path, bpe_file):
     (tmp_path / "plain.json").write_text(json.dumps(plain))
     with pytest.raises(CheckpointError, match=r"<\|AUDIO_OUT\|>"):
         HubTokenizer(tmp_path / "plain.json")
+
+
+def test_measure_counts_spoken_units_and_pauses(tokenizer, bpe_file):
+    assert tokenizer.measure("hello, world zyx!") == (4 + 4 + 3, 2)
+    assert HubTokenizer(bpe_file).measure("hello, \u4f60 3!") == (5 + 3 + 1, 2)

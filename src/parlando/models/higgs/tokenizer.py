@@ -43,6 +43,7 @@ _SCENE_STRINGS = (
     "<|speaker_id_end|>",
 )
 _WORD_CACHE = 1 << 16
+_WIDE_UNITS = 3
 
 
 class TextTokenizer(Protocol):
@@ -69,6 +70,10 @@ class TextTokenizer(Protocol):
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, as far as it can be told."""
+        ...
+
+    def measure(self, text: str) -> tuple[int, int]:
+        """How many spoken units (phones or letters) and punctuation marks a text has; a length prior needs them."""
         ...
 
 
@@ -121,6 +126,11 @@ class HubTokenizer(_SpecialIds):
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special strings included."""
         return self._bpe.decode(list(ids), skip_special_tokens=False)
+
+    def measure(self, text: str) -> tuple[int, int]:
+        """Letters and digits (a wide character, such as a Chinese one, is a syllable), and punctuation marks."""
+        spoken = [_WIDE_UNITS if unicodedata.east_asian_width(c) in "WF" else 1 for c in text if c.isalnum()]
+        return sum(spoken), sum(unicodedata.category(character).startswith("P") for character in text)
 
 
 @dataclass(frozen=True)
@@ -201,6 +211,12 @@ class PhonemeTokenizer(_SpecialIds):
     def decode(self, ids: Sequence[int]) -> str:
         """Prompt strings and letters as they are, each phone in braces."""
         return "".join(self._surface[index] for index in ids)
+
+    def measure(self, text: str) -> tuple[int, int]:
+        """Phones and letters, and punctuation marks."""
+        ids = self.encode(text)
+        first_phone = self._boundary + 1 + len(self.config.punctuation)
+        return sum(index >= first_phone for index in ids), sum(self._boundary < index < first_phone for index in ids)
 
     def knows(self, word: str) -> bool:
         """Whether a word is read by its phones rather than by letters."""
