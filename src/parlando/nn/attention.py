@@ -55,7 +55,7 @@ def attend_cached(
     keys: Float[Tensor, "row kv_head position dim"],
     values: Float[Tensor, "row kv_head position dim"],
     mask: Float[Tensor, "row 1 1 position"] | None,
-) -> Float[Tensor, "row head_dim"]:
+) -> Float[Tensor, "row mixed"]:
     """Attention of one new position per row over its cached keys and values.
 
     The heads of a group act as the queries of one shared key head, so keys are never repeated.
@@ -65,6 +65,17 @@ def attend_cached(
     grouped = q.view(rows, kv_heads, heads // kv_heads, dim)
     mixed = functional.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask)
     return mixed.reshape(rows, heads * dim)
+
+
+def attend_causal(
+    q: Float[Tensor, "position head dim"],
+    k: Float[Tensor, "position kv_head dim"],
+    v: Float[Tensor, "position kv_head dim"],
+) -> Float[Tensor, "position mixed"]:
+    """Attention of a whole sequence over itself, for inference (fused kernel)."""
+    q, k, v = (x.transpose(0, 1).unsqueeze(0) for x in (q, k, v))
+    mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+    return mixed[0].transpose(0, 1).flatten(1)
 
 
 class CausalSelfAttention(nn.Module):
@@ -82,12 +93,12 @@ class CausalSelfAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch position dim"], rope: RopeTable, mask: Float[Tensor, "position position"]
     ) -> Float[Tensor, "batch position dim"]:
-        """Attend over whole sequences that start at position 0; ``rope`` broadcasts over heads (`RopeTable.slice`)."""
+        """Attend over whole sequences that start at position 0; ``rope`` broadcasts over heads (`RopeTable.at`)."""
         batch, length, _ = x.shape
         q, k, v = (
             projection(x).view(batch, length, -1, self.config.head_dim)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        cos, sin = rope.cos.to(q.dtype), rope.sin.to(q.dtype)
-        mixed = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, mask.to(q.dtype))
+        table = rope.to(q.dtype)
+        mixed = attend(rotate(q, table), rotate(k, table), v, mask.to(q.dtype))
         return self.o_proj(mixed.flatten(2))

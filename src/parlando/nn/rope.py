@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -44,26 +44,32 @@ def rope_frequencies(config: RopeConfig, head_dim: int) -> Float[Tensor, " half"
 
 @dataclass(frozen=True)
 class RopeTable:
-    """Cosines and sines of the first positions, in the dtype in which they will be multiplied."""
+    """Cosines and sines by position; the first half of ``sin`` is negated, as `rotate` wants it."""
 
-    cos: Float[Tensor, "position half"]
-    sin: Float[Tensor, "position half"]
+    cos: Float[Tensor, "position dim"]
+    sin: Float[Tensor, "position dim"]
 
     @classmethod
     def build(cls, config: RopeConfig, head_dim: int, length: int, like: Tensor) -> RopeTable:
         """Table for positions ``0..length-1`` on the device and in the dtype of ``like``; angles are float32."""
         positions = torch.arange(length, dtype=torch.float32)
         angles = torch.outer(positions, rope_frequencies(config, head_dim))
-        return cls(angles.cos().to(like.device, like.dtype), angles.sin().to(like.device, like.dtype))
+        cos, sin = angles.cos(), angles.sin()
+        return cls(
+            torch.cat((cos, cos), dim=-1).to(like.device, like.dtype),
+            torch.cat((-sin, sin), dim=-1).to(like.device, like.dtype),
+        )
 
-    def slice(self, start: int, length: int) -> RopeTable:
-        """The rows of ``length`` consecutive positions, to broadcast over heads: [position, 1, half]."""
-        return RopeTable(self.cos[start : start + length, None], self.sin[start : start + length, None])
+    def at(self, positions: slice | Int[Tensor, " position"]) -> RopeTable:
+        """The rows of some positions, shaped to broadcast over heads: [position, 1, dim]."""
+        return RopeTable(self.cos[positions, None], self.sin[positions, None])
+
+    def to(self, dtype: torch.dtype) -> RopeTable:
+        """The same table in another dtype."""
+        return RopeTable(self.cos.to(dtype), self.sin.to(dtype))
 
 
-def rotate(
-    x: Float[Tensor, "*rest position head dim"], cos: Float[Tensor, "*table half"], sin: Float[Tensor, "*table half"]
-) -> Float[Tensor, "*rest position head dim"]:
-    """Turn each pair of components by its angle; ``cos`` and ``sin`` must broadcast against half of ``x``."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+def rotate(x: Float[Tensor, "*rest head dim"], table: RopeTable) -> Float[Tensor, "*rest head dim"]:
+    """Turn each pair of components by its angle; ``table`` must broadcast against ``x`` (`RopeTable.at`)."""
+    swapped = x.unflatten(-1, (2, -1)).flip(-2).flatten(-2)
+    return torch.addcmul(x * table.cos, swapped, table.sin)

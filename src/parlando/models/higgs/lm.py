@@ -136,7 +136,7 @@ class HiggsLM(nn.Module):
             )
         )
         length = tokens.shape[1]
-        rope = RopeTable.build(self.config.rope, self.config.head_dim, length, rows).slice(0, length)
+        rope = RopeTable.build(self.config.rope, self.config.head_dim, length, rows).at(slice(length))
         mask = causal_mask(length, rows)
         for layer in self.layers:
             rows = layer(rows, routing, rope, mask)

@@ -1,0 +1,241 @@
+"""The Higgs language model with a cache: prefill of one row, and one batched step over rows of different lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from parlando.core.errors import GenerationError, PromptTooLongError
+from parlando.core.types import Frame, Prompt
+from parlando.models.higgs.config import LMConfig
+from parlando.models.higgs.lm import DualFFNLayer, HiggsLM
+from parlando.nn.attention import attend_cached, attend_causal
+from parlando.nn.kvcache import KVCache
+from parlando.nn.mlp import GatedMLP
+from parlando.nn.norm import RMSNorm, rms_norm
+from parlando.nn.packing import pack_linears
+from parlando.nn.rope import RopeTable, rotate
+
+Block = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Float32, on the host: of the next frame, and of the next text token where the last position was text."""
+
+    audio: Float[Tensor, "codebook rows"]
+    text: Float[Tensor, " vocab"] | None
+
+
+class Route(Protocol):
+    """Sends each position through the block of its kind."""
+
+    def apply(self, x: Tensor, text: Block, audio: Block) -> Tensor:
+        """The rows of ``x`` [row, dim], each through its block."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneKind:
+    """Every position is of one kind: one block does all."""
+
+    audio: bool
+
+    def apply(self, x: Tensor, text: Block, audio: Block) -> Tensor:
+        """See `Route`."""
+        return audio(x) if self.audio else text(x)
+
+
+@dataclass(frozen=True)
+class ByMask:
+    """Few positions of both kinds: compute both and select, so that no shape depends on the data."""
+
+    audio_mask: Bool[Tensor, "row 1"]
+
+    def apply(self, x: Tensor, text: Block, audio: Block) -> Tensor:
+        """See `Route`."""
+        return torch.where(self.audio_mask, audio(x), text(x))
+
+
+@dataclass(frozen=True)
+class ByIndex:
+    """Many positions of both kinds, known on the host: each block computes only its own."""
+
+    text_rows: Int[Tensor, " row"]
+    audio_rows: Int[Tensor, " row"]
+
+    def apply(self, x: Tensor, text: Block, audio: Block) -> Tensor:
+        """See `Route`."""
+        text_result, audio_result = text(x[self.text_rows]), audio(x[self.audio_rows])
+        result = text_result.new_empty(len(x), text_result.shape[-1])
+        result[self.text_rows], result[self.audio_rows] = text_result, audio_result
+        return result
+
+
+class _Branch:
+    """The packed norms and MLP of one kind of position."""
+
+    def __init__(self, before: RMSNorm, after: RMSNorm, mlp: GatedMLP) -> None:
+        self._before, self._after, self._eps = before.weight.detach(), after.weight.detach(), before.eps
+        self._gate_up = pack_linears((mlp.gate_proj, mlp.up_proj))
+        self._down = pack_linears((mlp.down_proj,))
+
+    def norm(self, x: Tensor) -> Tensor:
+        return rms_norm(x, self._before, self._eps)
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        gate, up = (rms_norm(x, self._after, self._eps) @ self._gate_up).chunk(2, dim=-1)
+        return (functional.silu(gate) * up) @ self._down
+
+
+class _Layer:
+    """One packed layer; attention over whatever was seen before is the caller's."""
+
+    def __init__(self, layer: DualFFNLayer) -> None:
+        attention = layer.self_attn
+        self._qkv = pack_linears((attention.q_proj, attention.k_proj, attention.v_proj))
+        self._out = pack_linears((attention.o_proj,))
+        self._text = _Branch(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp)
+        self._audio = _Branch(layer.audio_input_layernorm, layer.audio_post_attention_layernorm, layer.audio_mlp)
+
+    def forward(self, x: Tensor, route: Route, attend: Block) -> Tensor:
+        """Advance the residual stream ``x`` [row, dim]; ``attend`` maps packed q, k, v to mixed values."""
+        qkv = route.apply(x, self._text.norm, self._audio.norm) @ self._qkv
+        x = x + attend(qkv) @ self._out
+        return x + route.apply(x, self._text.feed_forward, self._audio.feed_forward)
+
+
+class HiggsTokenLM:
+    """`core.stages.TokenLM` over the weights of a `HiggsLM`, which it packs once and never changes.
+
+    After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
+    """
+
+    def __init__(self, lm: HiggsLM) -> None:
+        self.config: LMConfig = lm.config
+        self.context_length = lm.config.context_length
+        self._lm = lm
+        self._layers = [_Layer(cast("DualFFNLayer", layer)) for layer in lm.layers]
+        self._audio_head = pack_linears((lm.audio_lm_head,))
+        self._text_head = None if lm.text_lm_head is None else pack_linears((lm.text_lm_head,))
+        self._like = lm.norm.weight.detach()
+        self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
+
+    def new_cache(self, rows: int, length: int) -> KVCache:
+        """Allocate ``rows`` sequences of at most ``length`` positions, on the model's device and in its dtype."""
+        length = min(length, self.context_length)
+        return KVCache(self.config.attention, self.config.num_layers, rows, length, self._like)
+
+    @torch.inference_mode()
+    def prefill(self, prompt: Prompt, cache: KVCache, row: int) -> Logits:
+        """Replace what a row holds by a prompt; returns the logits of its last position.
+
+        Raises:
+            PromptTooLongError: the prompt is longer than the cache's rows.
+        """
+        length = len(prompt)
+        if length > cache.capacity:
+            raise PromptTooLongError(
+                f"the prompt has {length} positions and the context {cache.capacity}; "
+                "shorten the text or use fewer or shorter reference clips"
+            )
+        cache.free(row)
+        hidden = self._run_prompt(prompt, cache, row)
+        cache.advance(row, length)
+        return self._logits(hidden[-1:], [not prompt.audio_mask[-1]])[0]
+
+    @torch.inference_mode()
+    def step(self, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
+        """Advance rows ``0..len(frames)-1`` by one frame each; idle rows (None) get None.
+
+        Raises:
+            GenerationError: a row has no room for another position.
+        """
+        live = [frame is not None for frame in frames]
+        if not any(live):
+            return [None] * len(frames)
+        for row, is_live in enumerate(live):
+            if is_live and cache.length(row) >= cache.capacity:
+                raise GenerationError(f"row {row} is full at {cache.capacity} positions; ask for less audio at once")
+        hidden = self._run_step(frames, live, cache)
+        for row, is_live in enumerate(live):
+            cache.advance(row, int(is_live))
+        wants_text = [frame is not None and not frame.codes for frame in frames]
+        results = self._logits(hidden, wants_text)
+        return [result if is_live else None for result, is_live in zip(results, live, strict=True)]
+
+    def _run_prompt(self, prompt: Prompt, cache: KVCache, row: int) -> Tensor:
+        inputs = torch.zeros(len(prompt), 1 + self.config.num_codebooks, dtype=torch.int64)
+        audio_mask = torch.from_numpy(prompt.audio_mask)
+        inputs[:, 0] = torch.tensor(prompt.tokens)
+        inputs[audio_mask, 1:] = torch.from_numpy(prompt.codes).reshape(-1, self.config.num_codebooks)
+        device = self._like.device
+        route = _route_of(prompt.audio_mask.tolist(), device, few=False)
+        rope = self._rope.at(slice(len(prompt)))
+
+        def attend(layer: int, qkv: Tensor) -> Tensor:
+            q, k, v = self._split_heads(qkv, rope)
+            cache.fill(layer, row, k, v)
+            return attend_causal(q, k, v)
+
+        return self._run(inputs.to(device), route, attend)
+
+    def _run_step(self, frames: Sequence[Frame | None], live: list[bool], cache: KVCache) -> Tensor:
+        device = self._like.device
+        # An idle row borrows a live row's frame, so that it never makes a step of one kind a mixed one.
+        stand_in = next(frame for frame in frames if frame is not None)
+        filled = [stand_in if frame is None else frame for frame in frames]
+        no_codes = (0,) * self.config.num_codebooks
+        inputs = torch.tensor([(frame.token, *(frame.codes or no_codes)) for frame in filled])
+        route = _route_of([bool(frame.codes) for frame in filled], device, few=True)
+        plan = cache.plan(live)
+        rope = self._rope.at(plan.positions)
+
+        def attend(layer: int, qkv: Tensor) -> Tensor:
+            q, k, v = self._split_heads(qkv, rope)
+            keys, values = cache.append(layer, plan, k, v)
+            return attend_cached(q, keys, values, plan.mask)
+
+        return self._run(inputs.to(device, non_blocking=True), route, attend)
+
+    def _run(self, inputs: Int[Tensor, "row column"], route: Route, attend: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """Hidden states after the last norm; column 0 of ``inputs`` is the token, the others are the frame's codes."""
+        x = route.apply(
+            inputs, lambda rows: self._lm.embed_tokens(rows[:, 0]), lambda rows: self._lm.embed_frames(rows[:, 1:])
+        )
+        for index, layer in enumerate(self._layers):
+            x = layer.forward(x, route, partial(attend, index))
+        return self._lm.norm(x)
+
+    def _split_heads(self, qkv: Tensor, rope: RopeTable) -> tuple[Tensor, Tensor, Tensor]:
+        heads, kv_heads = self.config.num_heads, self.config.num_kv_heads
+        both, v = qkv.view(len(qkv), -1, self.config.head_dim).split((heads + kv_heads, kv_heads), dim=1)
+        q, k = rotate(both, rope).split((heads, kv_heads), dim=1)
+        return q, k, v
+
+    def _logits(self, hidden: Float[Tensor, "row dim"], wants_text: list[bool]) -> list[Logits]:
+        audio = (hidden @ self._audio_head).float().cpu().view(len(hidden), self.config.num_codebooks, -1)
+        text: list[Tensor | None] = [None] * len(hidden)
+        text_rows = [row for row, wanted in enumerate(wants_text) if wanted]
+        if text_rows and self._text_head is not None:
+            computed = (hidden[text_rows] @ self._text_head).float().cpu()
+            for row, logits in zip(text_rows, computed, strict=True):
+                text[row] = logits
+        return [Logits(*pair) for pair in zip(audio, text, strict=True)]
+
+
+def _route_of(is_audio: list[bool], device: torch.device, few: bool) -> Route:
+    """The cheapest route for kinds known on the host; ``few`` prefers fixed shapes over skipped work."""
+    if all(is_audio) or not any(is_audio):
+        return OneKind(is_audio[0])
+    mask = torch.tensor(is_audio)
+    if few:
+        return ByMask(mask[:, None].to(device, non_blocking=True))
+    return ByIndex((~mask).nonzero()[:, 0].to(device), mask.nonzero()[:, 0].to(device))

@@ -1,0 +1,95 @@
+"""Keys and values of several independent sequences (rows), allocated once; lengths live on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from parlando.nn.attention import AttentionConfig
+
+
+@dataclass(frozen=True)
+class CachePlan:
+    """One new position for each of the first rows: where it goes and which cached positions it sees.
+
+    ``live`` counts the positions that the longest live row sees, its new one included; ``mask`` None shows all.
+    """
+
+    rows: Int[Tensor, " row"]
+    positions: Int[Tensor, " row"]
+    live: int
+    mask: Float[Tensor, "row 1 1 position"] | None
+
+
+class KVCache:
+    """``keys`` and ``values``: [layer, row, kv_head, position, head_dim]. The owner frees rows and may reuse them."""
+
+    def __init__(self, attention: AttentionConfig, num_layers: int, rows: int, length: int, like: Tensor) -> None:
+        shape = (num_layers, rows, attention.num_kv_heads, length, attention.head_dim)
+        # Zeros: a masked position still takes part in 0 * value, so it must be finite.
+        self.keys = like.new_zeros(shape)
+        self.values = like.new_zeros(shape)
+        self._lengths = [0] * rows
+
+    @property
+    def rows(self) -> int:
+        """How many sequences fit."""
+        return len(self._lengths)
+
+    @property
+    def capacity(self) -> int:
+        """Positions per row."""
+        return self.keys.shape[3]
+
+    def length(self, row: int) -> int:
+        """Positions held for a row."""
+        return self._lengths[row]
+
+    def free(self, row: int) -> None:
+        """Forget a row: its length becomes zero."""
+        self._lengths[row] = 0
+
+    def advance(self, row: int, positions: int = 1) -> None:
+        """Count positions that have been written for every layer."""
+        self._lengths[row] += positions
+        assert self._lengths[row] <= self.capacity, "cache row overrun"
+
+    def plan(self, live: list[bool]) -> CachePlan:
+        """Plan one new position for rows ``0..len(live)-1``; idle rows are written past their end and not counted."""
+        positions = [min(self._lengths[row], self.capacity - 1) for row in range(len(live))]
+        counted = [position for position, is_live in zip(positions, live, strict=True) if is_live]
+        extent = max(counted) + 1
+        index = torch.tensor(positions).to(self.keys.device, non_blocking=True)
+        mask = None
+        if any(position + 1 != extent for position in positions):
+            seen = torch.arange(extent, device=self.keys.device) <= index[:, None]
+            mask = torch.zeros(seen.shape, dtype=self.keys.dtype, device=self.keys.device)
+            mask = mask.masked_fill_(~seen, float("-inf"))[:, None, None]
+        return CachePlan(torch.arange(len(live), device=self.keys.device), index, extent, mask)
+
+    def append(
+        self,
+        layer: int,
+        plan: CachePlan,
+        keys: Float[Tensor, "row kv_head dim"],
+        values: Float[Tensor, "row kv_head dim"],
+    ) -> tuple[Float[Tensor, "row kv_head position dim"], Float[Tensor, "row kv_head position dim"]]:
+        """Write one position per row in one layer; returns what those rows now hold of it, up to ``plan.live``."""
+        self.keys[layer][plan.rows, :, plan.positions] = keys
+        self.values[layer][plan.rows, :, plan.positions] = values
+        count = len(plan.rows)
+        return self.keys[layer, :count, :, : plan.live], self.values[layer, :count, :, : plan.live]
+
+    def fill(
+        self,
+        layer: int,
+        row: int,
+        keys: Float[Tensor, "position kv_head dim"],
+        values: Float[Tensor, "position kv_head dim"],
+    ) -> None:
+        """Write a whole sequence from position 0 in one layer."""
+        self.keys[layer, row, :, : len(keys)] = keys.transpose(0, 1)
+        self.values[layer, row, :, : len(values)] = values.transpose(0, 1)
