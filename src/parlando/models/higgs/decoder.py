@@ -1,0 +1,88 @@
+"""Delayed frames in, samples out: the codec's decoder over a window with exactly the context it depends on.
+
+Re-decoding that window costs the same for every frame and gives the samples of the offline decode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from parlando.core.types import Frame, Prompt
+from parlando.models.higgs.codec import Codec
+from parlando.models.higgs.delay import Undelay
+
+
+class HiggsDecoder:
+    """Opens wave streams over one codec (a `core.stages.WaveDecoder`)."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self.sample_rate = codec.sample_rate
+        self.samples_per_frame = codec.samples_per_frame
+
+    def open(self, prompt: Prompt) -> HiggsWaveStream:
+        """A stream for the audio that follows a prompt; the codec needs nothing of the prompt itself."""
+        return HiggsWaveStream(self._codec)
+
+
+class HiggsWaveStream:
+    """One request's frames in, samples out (a `core.stages.WaveStream`).
+
+    State: the delayed frames still incomplete, and the whole frames from the first that the next samples depend on.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._undelay = Undelay(codec.num_codebooks, codec.codebook_size, codec.codebook_size + 1)
+        self._window = np.zeros((codec.num_codebooks, 0), dtype=np.int64)
+        self._emitted = 0
+        self._closed = False
+
+    def push(self, frames: Sequence[Frame], final: bool) -> np.ndarray:
+        """Samples (float32 [n]) that no later frame can change; after ``final`` everything is ignored.
+
+        Raises:
+            IndexError: a code outside the codebook, which a sampler must never make.
+        """
+        if self._closed:
+            return _silence()
+        self._closed = final
+        delayed = [frame.codes for frame in frames if frame.codes]
+        self._check(delayed)
+        self._window = np.concatenate([self._window, self._undelay.push_all(delayed)], axis=1)
+        ready = self._window.shape[1] - (0 if final else self._codec.future_frames)
+        return self._emit(ready) if ready > self._emitted else _silence()
+
+    def _check(self, delayed: Sequence[Sequence[int]]) -> None:
+        highest = self._codec.codebook_size + 1
+        wrong = [codes for codes in delayed if not 0 <= min(codes) <= max(codes) <= highest]
+        if wrong:
+            raise IndexError(f"codes {wrong[0]} are not within 0..{highest} (codes, begin and end of stream)")
+
+    def _emit(self, ready: int) -> np.ndarray:
+        """Decode the window, hand out its frames ``emitted..ready`` and keep the context of the next ones."""
+        samples = decode_codes(self._codec, self._window)
+        per_frame = self._codec.samples_per_frame
+        fresh = samples[self._emitted * per_frame : ready * per_frame].copy()
+        dropped = max(0, ready - self._codec.past_frames)
+        self._window = self._window[:, dropped:]
+        self._emitted = ready - dropped
+        return fresh
+
+
+@torch.inference_mode()
+def decode_codes(codec: Codec, codes: Int[np.ndarray, "codebook frame"]) -> np.ndarray:
+    """Samples (float32 [n]) of one clip's codes, on whatever device the codec is."""
+    if codes.shape[1] == 0:
+        return _silence()
+    device = next(codec.parameters()).device
+    batch = torch.from_numpy(np.ascontiguousarray(codes))[None].to(device)
+    return codec.decode(batch)[0].float().cpu().numpy()
+
+
+def _silence() -> np.ndarray:
+    return np.zeros(0, dtype=np.float32)
