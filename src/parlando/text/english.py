@@ -1,0 +1,34 @@
+"""English verbalisation: the order in which the rules of its parts are applied."""
+
+from __future__ import annotations
+
+import re
+
+from parlando.text import english_dates, english_quantities, english_web, english_words
+from parlando.text.rules import apply, rule
+
+_JOINTS = (
+    rule(r"(?<=[a-z])\.(?=[A-Z][a-z])", ". ", "."),
+    rule(r"(?<=[^\W_])\.(?=[^\W\d_])", " dot ", "."),
+    rule(r"(?<=[a-z])_(?=[a-z])", " underscore ", "_"),
+    rule(r"(?<=[^\W\d_]) ?/ ?(?=[^\W\d_])", " slash ", "/"),
+    rule(r"\"", " ", '"'),
+    rule(r"\|", ", ", "|"),
+)
+
+_DIGIT = re.compile(r"\d")
+_WITH_DIGITS = (*english_quantities.PHONES_AND_MONEY, *english_dates.RULES, *english_quantities.MEASURES)
+
+
+def verbalise(text: str) -> str:
+    """Replace everything that is not read as it is written; takes plain typography, gives text that is not yet tidy."""
+    text = apply((*english_web.RULES, *english_dates.WEEKDAYS), text)
+    if _DIGIT.search(text):
+        text = apply(_WITH_DIGITS, text)
+    text = apply(english_words.RULES, text)
+    if _DIGIT.search(text):
+        text = apply(english_quantities.RULES, text)
+    text = apply(english_quantities.SIGNS, text)
+    if _DIGIT.search(text):
+        text = apply(english_quantities.BARE, text)
+    return apply(_JOINTS, text)

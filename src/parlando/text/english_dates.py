@@ -1,0 +1,164 @@
+"""English dates, years, decades and times of day."""
+
+from __future__ import annotations
+
+import re
+
+from parlando.text import numbers
+from parlando.text.rules import rule
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_ABBREVIATED = {name[:3]: name for name in _MONTHS} | {"Sept": "September"}
+_DAYS = {
+    "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thur": "Thursday",
+    "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
+}  # fmt: skip
+
+_MONTH = rf"(?P<month>{'|'.join(_MONTHS)}|(?:{'|'.join(sorted(_ABBREVIATED, key=len, reverse=True))})\b\.?)"
+_DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\d:]|[.,/]\d|\s?%)"
+_YEAR = r"(?P<year>1\d{3}|20\d\d)(?![\d%]|[.,]\d)"
+_O_CLOCK = "o'clock"
+_NEVER_COUNTED = frozenset(("was", "is", "has", "does", "its", "his", "this", "as", "us", "plus", "versus", "thus"))
+
+
+def _year_words(text: str) -> str:
+    return numbers.year(int(text))
+
+
+def _month_name(text: str) -> str:
+    return _ABBREVIATED.get(text.rstrip("."), text)
+
+
+def _expand_year(text: str) -> str:
+    """A year of two digits is of this century below 50."""
+    value = int(text)
+    return numbers.year(value + (2000 if value < 50 else 1900) if len(text) == 2 else value)
+
+
+def _day_of(month: int, day: int) -> str | None:
+    return f"{_MONTHS[month - 1]} {numbers.ordinal(day)}" if 1 <= month <= 12 and 1 <= day <= 31 else None
+
+
+def _numeric(match: re.Match[str]) -> str:
+    first, second, year = int(match["first"]), int(match["second"]), match["year"]
+    date = _day_of(first, second) or _day_of(second, first)
+    return f"{date}, {_expand_year(year)}" if date else match[0].replace("/", " slash ")
+
+
+def _iso(match: re.Match[str]) -> str:
+    date = _day_of(int(match["month"]), int(match["day"]))
+    return f"{date}, {_year_words(match['year'])}{' ' if match['t'] else ''}" if date else match[0]
+
+
+def _month_day(match: re.Match[str]) -> str:
+    words = f"{_month_name(match['month'])} {numbers.ordinal(int(match['day']))}"
+    last = f" to {numbers.ordinal(int(match['last']))}" if match["last"] else ""
+    return words + last + (f", {_year_words(match['year'])}" if match["year"] else "")
+
+
+def _day_month(match: re.Match[str]) -> str:
+    start = match["the"] or "the "
+    words = f"{start}{numbers.ordinal(int(match['day']))} of {_month_name(match['month'])}"
+    return words + (f", {_year_words(match['year'])}" if match["year"] else "")
+
+
+def _decade(match: re.Match[str]) -> str:
+    text = match[1]
+    value = int(text)
+    if len(text) == 2:
+        return numbers.plural(numbers.cardinal(value)) if value else match[0]
+    return numbers.plural(numbers.year(value))
+
+
+def _bare_year(match: re.Match[str]) -> str:
+    counted = match["noun"] and match["noun"] not in _NEVER_COUNTED
+    words = numbers.cardinal(int(match["year"])) if counted else _year_words(match["year"])
+    return words + match[0][len(match["year"]) :]
+
+
+def _years(match: re.Match[str]) -> str:
+    end = match["end"]
+    return f"{_year_words(match['year'])} to {numbers.cardinal(int(end)) if len(end) == 2 else _year_words(end)}"
+
+
+def _in_year(match: re.Match[str]) -> str:
+    return match[0].removesuffix(match[1]) + _year_words(match[1])
+
+
+def _suffix(match: re.Match[str]) -> str:
+    letter = match["half"]
+    return f" {letter.upper()} M" if letter else ""
+
+
+def _clock(match: re.Match[str]) -> str:
+    hour, minute, second = int(match["hour"]), int(match["minute"]), match["second"]
+    if hour > 24 and minute <= 59 and not match["half"]:
+        return f"{numbers.cardinal(hour)} {numbers.two_digits(minute)}"
+    if hour > 24 or minute > 59:
+        return f"{numbers.number(match['hour'])} to {numbers.number(match['minute'])}"
+    words = _hour_minute(hour, minute, bool(match["half"]))
+    seconds = f" and {numbers.cardinal(int(second))} second{'' if int(second) == 1 else 's'}" if second else ""
+    return words + seconds + _suffix(match)
+
+
+def _hour_minute(hour: int, minute: int, twelve_hours: bool) -> str:
+    if hour == 0 and not twelve_hours:
+        return "midnight" if minute == 0 else f"twelve {numbers.two_digits(minute)} A M"
+    if minute:
+        return f"{numbers.cardinal(hour)} {numbers.two_digits(minute)}"
+    if twelve_hours:
+        return numbers.cardinal(hour)
+    return f"{numbers.cardinal(hour)} {_O_CLOCK if hour <= 12 else 'hundred'}"
+
+
+_HALF = r"(?:\s?(?P<half>[aApP])(?:\.[mM]\.(?=\s+[^\WA-Z]|\s*[,;:?!)])|\.?[mM]\b))"
+
+RULES = (
+    rule(rf"\b({'|'.join(_DAYS)})\b\.?(?=,?\s+{_MONTH}|,?\s+\d)", lambda m: _DAYS[m[1]]),
+    rule(r"(?<=\d[ap]m|:\d\d)\s?[-\u2013]\s?(?=\d{1,2}(?::\d\d|[ap]m))", " to ", "-\u2013", ignore_case=True),
+    rule(r"\b([ap]\.m)\.(?=\s+(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)", r"\1", ".", ignore_case=True),
+    rule(r"(?i:\b(?:in|by|since|until|till|year|circa)\s)(1\d{3}|2[0-2]\d\d)(?![\w%]|[.,:/-]\d|\s[a-z]+s\b)", _in_year),
+    rule(r"\b9/11\b(?!/)", "nine eleven", "/"),
+    rule(r"\b24/7\b", "twenty four seven", "/"),
+    rule(r"(?<![\d.-])(?P<year>[12]\d{3})-(?P<month>\d\d)-(?P<day>\d\d)(?P<t>T(?=\d))?(?![\d-])", _iso, "-"),
+    rule(r"(?<![\d/.])(?P<first>\d{1,2})/(?P<second>\d{1,2})/(?P<year>[12]\d{3}|\d\d)(?![\d/])", _numeric, "/"),
+    rule(r"(?<![\d.])(?P<first>\d{1,2})([.-])(?P<second>\d{1,2})\2(?P<year>[12]\d{3})(?![\d.-]\d)", _numeric, ".-"),
+    rule(rf"(?i:(?P<the>\bthe\s))?\b{_DAY}(?:\s+of)?\s+{_MONTH}(?:,?\s+{_YEAR})?", _day_month),
+    rule(rf"\b{_MONTH}\s+(?:the\s+)?{_DAY}(?:\s?[-\u2013]\s?(?P<last>[12]?\d|3[01])\b)?(?:,?\s+{_YEAR})?", _month_day),
+    rule(rf"\b{_MONTH},?\s+{_YEAR}", lambda m: f"{_month_name(m['month'])} {_year_words(m['year'])}"),
+    rule(rf"(?<![\d:.])(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::(?P<second>[0-5]\d))?(?!\d|:\d){_HALF}?", _clock, ":"),
+    rule(
+        rf"(?<![\d:.,/$])(?P<hour>1[0-2]|0?[1-9]){_HALF}", lambda m: numbers.cardinal(int(m["hour"])) + _suffix(m), "mM"
+    ),
+    rule(
+        r"(?<![\d$.,-])(\d{1,4}):(\d{1,4})(?![\d:.])",
+        lambda m: f"{numbers.number(m[1])} to {numbers.number(m[2])}",
+        ":",
+    ),
+    rule(r"(?<![\w$.,])([12]\d\d0)'?s\b", _decade, "s"),
+    rule(r"(?<![\w$.,])'?([2-9]0)'?s\b", _decade, "s"),
+    rule(r"(?<![\w'])'(\d\d)\b(?!')", lambda m: numbers.two_digits(int(m[1])), "'"),
+    rule(
+        r"(?<![\d])(?P<year>1[1-9]\d\d|20\d\d)\s?[-\u2013]\s?(?P<end>1[1-9]\d\d|20\d\d|\d\d)(?![\d-])",
+        _years,
+        "-\u2013",
+    ),
+    rule(
+        r"(?<![\w$\u20ac\u00a3\u00a5\u20b9#.,/:+=*<>~^-])(?P<year>1[1-9]\d\d|20\d\d)(?![\w%\u00b0$]|[.,:/]\d|-\w|\s?[+=*/<>^\u00d7]"
+        r"|\s(?:hundred|thousand|million|billion|trillion|percent)\b)(?:\s+(?P<noun>[a-z]+s)\b)?",
+        _bare_year,
+    ),
+)
+"""Rules in order; years last, so that dates have taken theirs."""
+
+WEEKDAYS = (
+    rule(
+        rf"\b({'|'.join(_DAYS)})\.?\s?[-\u2013]\s?({'|'.join(_DAYS)})\b",
+        lambda m: f"{_DAYS[m[1]]} to {_DAYS[m[2]]}",
+        "-\u2013",
+    ),
+)
+"""Ranges of days, which need no digit."""

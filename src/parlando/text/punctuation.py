@@ -1,0 +1,110 @@
+"""Typography to plain text on the way in (quotes, dashes, markdown, invisible characters), tidy marks after."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+MARKS = ",.?!;:-"
+"""Punctuation that a model is given."""
+
+_TRANSLATION = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4`\u02bc\uff07", "'"),
+        **dict.fromkeys('\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u2039\u203a\u300c\u300d\u300e\u300f\uff02', '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2212\ufe63\uff0d\u00ad", "-"),
+        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u061c", None),
+        **dict.fromkeys("\u2122\u00ae\u00a9\u2120", None),
+        "\u2013": "\u2013", "\u2014": ", ", "\u2015": ", ", "\u2e3a": ", ",
+        "\u3002": ". ", "\u3001": ", ", "\uff0c": ", ", "\uff01": "! ", "\uff1f": "? ", "\uff1b": "; ", "\uff1a": ": ",
+        "\u3010": "(", "\u3011": ")", "\u300a": '"', "\u300b": '"', "\u00a1": None, "\u00bf": None,
+        "\u2022": ", ", "\u00b7": " ", "\u00b2": "^2", "\u00b3": "^3", "\u2116": " No. ", "\u2044": "/",
+        "\u00ba": "\u00b0", "\u2192": ", ",
+    }
+)  # fmt: skip
+_VULGAR = re.compile("(?<=\\d)(?=[\u00bc-\u00be\u2150-\u215e])")
+
+_MARKDOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.MULTILINE), replacement)
+    for pattern, replacement in (
+        (r"^[ \t]*```.*$", ""),
+        (r"!?\[([^\[\]\n]*)\]\([^()\s]*\)", r"\1"),
+        (r"^[ \t]*(?:[-*_][ \t]*){3,}$", ""),
+        (r"^[ \t]*#{1,6}[ \t]+(.*?)[ \t#]*$", r"\1\n\n"),
+        (r"^[ \t]*(?:>[ \t]?)+", ""),
+        (r"^[ \t]*[-*+][ \t]+(.*)$", r"\n\1\n"),
+        (r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>\n]*)?/?>", " "),
+        (r"(?<![\w*])\*{1,3}(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*{1,3}(?![\w*])", r"\1"),
+        (r"(?<![\w_])_{1,3}(?=[^\s_])([^_\n]+?)(?<=[^\s_])_{1,3}(?![\w_])", r"\1"),
+        (r"~~([^~\n]+)~~", r"\1"),
+        (r"`([^`\n]*)`", r"\1"),
+    )
+)
+_PARAGRAPH = re.compile(r"([^\s])[ \t]*\n\s*\n\s*")
+_ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
+
+_KEEP_APOSTROPHE = re.compile(r"(?:'tis|'twas|'em|'cause|'til|'bout|'n|'round|'cuz)\b", re.IGNORECASE)
+_NOT_KEPT = re.compile(rf"[^\w' {re.escape(MARKS)}]|[\d_]")
+_TIDY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"(?<=\w)\s+-\s+(?=\w)|\s-+\s|-{2,}", ", "),
+        (r"(?<!\w)-+|-+(?!\w)", " "),
+        (r"\s+", " "),
+        (r" +([,.?!;:])", r"\1"),
+        (r"([,;:])(?:\s*[,;:])+", r"\1"),
+        (r"[,;:]\s*([.?!])", r"\1"),
+        (r"([.?!])\s*[,;:]+", r"\1"),
+        (r"\.{4,}", "..."),
+        (r"(?<!\.)\.\.(?!\.)", "."),
+        (r"([!?])[.!?]+", r"\1"),
+        (r"(?<!\.)\.[!?]", "."),
+        (r"([?!])\.+", r"\1"),
+        (r"([,;:?!])(?=[^\W\d_])", r"\1 "),
+        (r"^[\s,.?!;:-]+", ""),
+        (r"[,;:\s]+$", ""),
+    )
+)
+
+
+def to_plain(text: str) -> str:
+    """Straight quotes, ASCII dashes and digits, no markdown, no invisible characters; paragraphs end with a mark."""
+    if "&" in text:
+        text = _ENTITY.sub(lambda match: html.unescape(match.group()), text)
+    text = text.replace("\r\n", "\n").replace("\u00ad", "")
+    for pattern, replacement in _MARKDOWN:
+        text = pattern.sub(replacement, text)
+    text = _PARAGRAPH.sub(lambda m: m[1] + (" " if m[1] in ".?!,;:" else ". "), text)
+    text = _VULGAR.sub(" ", text.translate(_TRANSLATION))
+    if text.isascii():
+        return text
+    text = unicodedata.normalize("NFKC", text).translate(_TRANSLATION).replace("\u2044", "/")
+    return "".join(_plain_digit(c) if not c.isascii() and c.isdecimal() else c for c in text)
+
+
+def _plain_digit(character: str) -> str:
+    return str(unicodedata.decimal(character))
+
+
+def _keep(character: str) -> bool:
+    return character.isalpha() or character in MARKS or character in "' "
+
+
+def _tidy_apostrophes(text: str) -> str:
+    text = re.sub(r"(?<!\w)'(?=\w)([^']*(?:\w'\w[^']*)*)'(?!\w)", r"\1", text)
+    text = re.sub(r"(?<!\w)'+", lambda m: "'" if _KEEP_APOSTROPHE.match(text, m.end() - 1) else " ", text)
+    return re.sub(r"(?<![snSN])'+(?!\w)|''+", "", text)
+
+
+def tidy(text: str) -> str:
+    """Only letters, apostrophes, spaces and `MARKS`; no stray, doubled or dangling mark."""
+    text = re.sub(r"[()\[\]{}\u2013]", ", ", text)
+    text = _NOT_KEPT.sub(" ", text)
+    if not text.isascii():
+        text = "".join(c if _keep(c) else " " for c in text)
+    if "'" in text:
+        text = _tidy_apostrophes(text)
+    for pattern, replacement in _TIDY:
+        text = pattern.sub(replacement, text)
+    return re.sub(r"(?<=[a-z]{2}\. )[a-z]", lambda match: match.group().upper(), text.strip())

@@ -1,0 +1,93 @@
+"""Normalisation: a table of sentences, and what holds for any text."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from parlando.core.errors import ConfigError, TextError
+from parlando.text.normalize import TAG, check_speakable, normalize
+from parlando.text.punctuation import MARKS
+
+TABLE = [
+    tuple(line.split("\t"))
+    for line in (Path(__file__).parent / "normalize_en.tsv").read_text(encoding="utf-8").splitlines()
+]
+FRAGMENTS = (
+    "Dr. ", "St. ", "$3.50", "5", "-", ".", ",", "10:05", " ", "a.m.", "J. ", "R. ", "X", "Henry VIII", "No. 5",
+    "1990s", "%", "km", "3/4", "#", "@", "/", "'", '"', "(", ")", "\u2014", "\u2026", "...", "!", "?", "\n\n", "\n",
+    "e.g.", "etc.", "FBI", "I", "II", "and", "is", "example.com", "*", "_", "`", "<", ">", "&amp;", "|", "\u00bd",
+    "\u200b", "\u00e9", "\u0130", "\u4eac", "[SPEAKER0]", "[", "]", "0", ":", ";", "Mr", "M.", "May", "th", "oh", "x",
+    "^2", "\u00b0C",
+)  # fmt: skip
+MIXED = st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)
+
+
+@pytest.mark.parametrize(("written", "said"), TABLE, ids=range(len(TABLE)))
+def test_sentence(written: str, said: str) -> None:
+    assert normalize(written) == said
+
+
+def test_the_table_has_at_least_150_sentences() -> None:
+    assert len({written for written, _ in TABLE}) >= 150
+
+
+def _outside_tags(text: str) -> str:
+    return TAG.sub("", text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=60), MIXED))
+@example("1st-2nd 3/0 0/0 $. -$ 99:99 ''' --- ... 1,2,3.4.5")
+@example("\u0665\u066b\u0663 \u2460\u2461 \u2167 \u3007 \u00b2\u00b3\u2074")
+def test_any_text_gives_letters_and_marks_and_settles(text: str) -> None:
+    said = normalize(text)
+    assert all(c.isalpha() or c in f"{MARKS}' " for c in _outside_tags(said))
+    assert normalize(said) == said
+
+
+@pytest.mark.parametrize(
+    "tag", ["[SPEAKER0]", "[SPEAKER12]", "<SE>[Laughter]</SE>", "<|eot_id|>", "<SE_s>[Music]</SE_s>"]
+)
+def test_tags_stay_as_they_are(tag: str) -> None:
+    assert normalize(f"{tag} I have 5 & {tag} more.") == f"{tag} I have five and {tag} more."
+
+
+def test_words_in_an_all_capital_sentence_are_not_spelled() -> None:
+    assert normalize("IT IS FOR US. THE FBI KNOWS.") == "IT IS FOR US. THE FBI KNOWS."
+    assert normalize("It is for the US. The FBI knows.") == "It is for the U S. The F B I knows."
+
+
+def test_an_unknown_language_is_named() -> None:
+    with pytest.raises(ConfigError, match="language 'enn'; there is: en. Did you mean 'en'"):
+        normalize("hello", "enn")
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "\u200b "])
+def test_empty_text_is_refused(text: str) -> None:
+    with pytest.raises(TextError):
+        check_speakable(text)
+
+
+@pytest.mark.parametrize("text", ["...", "?!", "[SPEAKER0] -", "<|eot_id|>", "\U0001f600" * 60])
+def test_text_without_letter_or_digit_is_refused(text: str) -> None:
+    with pytest.raises(TextError, match="nothing to pronounce in .* give at least one word"):
+        check_speakable(text)
+
+
+@pytest.mark.parametrize("text", ["a", "5", "\u4eac", "[SPEAKER0] x"])
+def test_a_letter_or_digit_is_enough(text: str) -> None:
+    check_speakable(text)
+
+
+def test_ten_kilobytes_of_prose_take_less_than_a_tenth_of_a_second() -> None:
+    sentence = "The quick brown fox, aged 5, jumped over the lazy dog; and then Dr. Smith said it was fine. "
+    text = (sentence * 120)[:10_000]
+    normalize(text)
+    start = time.process_time()
+    normalize(text)
+    assert time.process_time() - start < 0.1
