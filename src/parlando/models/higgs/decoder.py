@@ -30,15 +30,15 @@ class HiggsDecoder:
 
 
 class HiggsWaveStream:
-    """One request's frames in, samples out (a `core.stages.WaveStream`).
+    """One request's frames in, samples out (a `core.stages.WaveStream`); several clips are decoded apart and joined.
 
-    State: the delayed frames still incomplete, and the whole frames from the first that the next samples depend on.
+    State: the delayed frames still incomplete, and the clip's whole frames from the first that is still needed.
     """
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._undelay = Undelay(codec.num_codebooks, codec.codebook_size, codec.codebook_size + 1)
-        self._window = np.zeros((codec.num_codebooks, 0), dtype=np.int64)
+        self._window = self._no_frames()
         self._emitted = 0
         self._closed = False
 
@@ -53,15 +53,27 @@ class HiggsWaveStream:
         self._closed = final
         delayed = [frame.codes for frame in frames if frame.codes]
         self._check(delayed)
-        self._window = np.concatenate([self._window, self._undelay.push_all(delayed)], axis=1)
-        ready = self._window.shape[1] - (0 if final else self._codec.future_frames)
-        return self._emit(ready) if ready > self._emitted else _silence()
+        pieces, whole = [_silence()], []
+        for codes in delayed:
+            inside_clip = not self._undelay.ended
+            completed = self._undelay.push(codes)
+            if completed is not None:
+                whole.append(completed)
+            elif inside_clip and self._undelay.ended:
+                pieces.append(self._advance(whole, complete=True))
+                whole = []
+        pieces.append(self._advance(whole, complete=final))
+        return np.concatenate(pieces)
 
-    def _check(self, delayed: Sequence[Sequence[int]]) -> None:
-        highest = self._codec.codebook_size + 1
-        wrong = [codes for codes in delayed if not 0 <= min(codes) <= max(codes) <= highest]
-        if wrong:
-            raise IndexError(f"codes {wrong[0]} are not within 0..{highest} (codes, begin and end of stream)")
+    def _advance(self, whole: list[np.ndarray], complete: bool) -> np.ndarray:
+        """Add whole frames [codebook] to the clip and hand out what is final, all of it when the clip is complete."""
+        if whole:
+            self._window = np.concatenate([self._window, np.stack(whole, axis=1)], axis=1)
+        ready = self._window.shape[1] - (0 if complete else self._codec.future_frames)
+        samples = self._emit(ready) if ready > self._emitted else _silence()
+        if complete:
+            self._window, self._emitted = self._no_frames(), 0
+        return samples
 
     def _emit(self, ready: int) -> np.ndarray:
         """Decode the window, hand out its frames ``emitted..ready`` and keep the context of the next ones."""
@@ -72,6 +84,15 @@ class HiggsWaveStream:
         self._window = self._window[:, dropped:]
         self._emitted = ready - dropped
         return fresh
+
+    def _no_frames(self) -> np.ndarray:
+        return np.zeros((self._codec.num_codebooks, 0), dtype=np.int64)
+
+    def _check(self, delayed: Sequence[Sequence[int]]) -> None:
+        highest = self._codec.codebook_size + 1
+        wrong = [codes for codes in delayed if not 0 <= min(codes) <= max(codes) <= highest]
+        if wrong:
+            raise IndexError(f"codes {wrong[0]} are not within 0..{highest} (codes, begin and end of stream)")
 
 
 @torch.inference_mode()
