@@ -1,0 +1,126 @@
+"""Drawing tokens: filters, greedy, seeds and repetition awareness."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from parlando.core.errors import ConfigError, GenerationError
+from parlando.core.types import SamplingOptions
+from parlando.nn.sampling import check_options, draw, draw_inverse
+
+PLAIN = SamplingOptions(temperature=1.0, top_k=None, top_p=None, repetition_window=None)
+NO_HISTORY = torch.zeros(0, 1, dtype=torch.int64)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def frequencies(probabilities: list[float], options: SamplingOptions, draws: int = 4000) -> list[float]:
+    logits = torch.tensor(probabilities).log().repeat(draws, 1)
+    tokens = draw(logits, options, NO_HISTORY, generator())
+    return (torch.bincount(tokens, minlength=len(probabilities)) / draws).tolist()
+
+
+def test_plain_draws_follow_the_distribution():
+    assert frequencies([0.5, 0.3, 0.2], PLAIN) == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
+
+
+def test_temperature_half_squares_the_probabilities():
+    expected = [0.25 / 0.38, 0.09 / 0.38, 0.04 / 0.38]
+    assert frequencies([0.5, 0.3, 0.2], dataclasses.replace(PLAIN, temperature=0.5)) == pytest.approx(
+        expected, abs=0.03
+    )
+
+
+def test_top_k_keeps_the_two_likeliest_and_renormalises():
+    drawn = frequencies([0.2, 0.5, 0.3], dataclasses.replace(PLAIN, top_k=2))
+    assert drawn[0] == 0
+    assert drawn[1:] == pytest.approx([0.625, 0.375], abs=0.03)
+
+
+@pytest.mark.parametrize(("top_p", "kept"), [(0.4, 1), (0.5, 1), (0.6, 2), (0.95, 3), (1.0, 4), (1e-9, 1)])
+def test_top_p_keeps_the_token_that_crosses_and_none_after(top_p, kept):
+    drawn = frequencies([0.5, 0.25, 0.24, 0.01], dataclasses.replace(PLAIN, top_p=top_p))
+    assert sum(share > 0 for share in drawn) == kept
+
+
+def test_top_p_counts_within_top_k():
+    drawn = frequencies([0.4, 0.3, 0.3], dataclasses.replace(PLAIN, top_k=2, top_p=0.55))
+    assert drawn == [1.0, 0.0, 0.0], "0.4 of the remaining 0.7 is already more than 0.55"
+
+
+def test_temperature_zero_is_the_argmax_and_never_redraws():
+    logits = torch.randn(8, 50, generator=generator(1))
+    history = logits.argmax(-1).repeat(7, 1)
+    options = SamplingOptions(temperature=0.0, repetition_window=7, repetition_limit=1)
+    used = generator()
+    before = used.get_state()
+    assert torch.equal(draw(logits, options, history, used), logits.argmax(-1))
+    assert torch.equal(used.get_state(), before)
+
+
+def test_equal_seeds_give_equal_draws_and_others_differ():
+    logits = torch.randn(8, 50, generator=generator(1))
+    draws = [draw(logits, SamplingOptions(), NO_HISTORY, generator(seed)).tolist() for seed in (3, 3, 4)]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_random_stream_does_not_depend_on_redraws():
+    logits = torch.randn(4, 50, generator=generator(1))
+    states = []
+    for history in (NO_HISTORY, torch.arange(50)[:, None].expand(50, 4)):
+        used = generator()
+        draw(logits, SamplingOptions(repetition_window=50, repetition_limit=1), history, used)
+        states.append(used.get_state())
+    assert torch.equal(*states)
+
+
+def test_repetition_redraws_only_the_codebook_that_repeats():
+    options = SamplingOptions(top_k=1, repetition_window=3, repetition_limit=2)
+    logits = torch.zeros(2, 100)
+    logits[:, 7] = 0.1
+    history = torch.tensor([[7, 0], [7, 7], [0, 1], [1, 7]])
+    first, second = torch.stack([draw(logits, options, history, generator(seed)) for seed in range(30)], dim=1)
+    assert (first == 7).all(), "only one 7 among the last three frames"
+    assert len(second.unique()) > 15, "drawn from the whole distribution, not from the top 1"
+
+
+def test_forbidden_tokens_are_never_drawn_even_without_filters():
+    logits = torch.full((1000, 5), float("-inf"))
+    logits[:, 3] = 0.0
+    assert (draw(logits, PLAIN, NO_HISTORY, generator()) == 3).all()
+
+
+def test_inverse_reaches_the_ends_and_skips_zero_weights():
+    weights = torch.tensor([[0.0, 1.0, 0.0, 3.0, 0.0]]).repeat(4, 1)
+    uniform = torch.tensor([0.0, 0.2499, 0.25, 1 - 2**-24])
+    assert draw_inverse(weights, uniform).tolist() == [1, 1, 3, 3]
+
+
+@pytest.mark.parametrize("logits", [torch.tensor([[0.0, float("nan")]]), torch.full((1, 3), float("-inf"))])
+def test_broken_logits_are_an_error(logits):
+    with pytest.raises(GenerationError, match="not finite"):
+        draw(logits, PLAIN, NO_HISTORY, generator())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("temperature", -0.1),
+        ("temperature", float("nan")),
+        ("top_k", 0),
+        ("top_p", 0.0),
+        ("top_p", 1.1),
+        ("repetition_window", -1),
+        ("repetition_limit", 0),
+        ("max_frames", 0),
+    ],
+)
+def test_options_out_of_range_name_the_option(field, value):
+    check_options(SamplingOptions())
+    with pytest.raises(ConfigError, match=f"sampling.{field}"):
+        check_options(dataclasses.replace(SamplingOptions(), **{field: value}))
