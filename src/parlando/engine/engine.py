@@ -1,0 +1,166 @@
+"""The engine: many requests share one language model, a frame of each per step, and join and leave between steps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+from parlando.core.errors import ConfigError, EngineClosedError, PromptTooLongError
+from parlando.core.stages import FrameSampler, TokenLM
+from parlando.core.types import Prompt
+from parlando.engine.fairlock import FairLock
+from parlando.engine.metrics import Meter, Metrics
+from parlando.engine.runner import Runner
+from parlando.engine.scheduler import Policy, Scheduler
+from parlando.engine.session import Session
+
+
+class Engine:
+    """Runs sessions on ``rows`` cache rows of ``length`` positions (``None``: the model's whole context).
+
+    Whoever iterates a session makes the engine step, for all sessions; after `start` a thread of the engine's own does.
+    """
+
+    def __init__(self, lm: TokenLM, rows: int = 8, length: int | None = None, policy: Policy | None = None) -> None:
+        """Allocate the cache.
+
+        Raises:
+            ConfigError: no rows, or rows longer than the model's context.
+        """
+        self.length = lm.context_length if length is None else length
+        if rows < 1 or not 1 < self.length <= lm.context_length:
+            raise ConfigError(
+                f"an engine of {rows} rows of {self.length} positions cannot be; "
+                f"give it at least 1 row of 2 to {lm.context_length} positions"
+            )
+        self._scheduler = Scheduler(rows, policy or Policy())
+        self._runner = Runner(lm, rows, self.length)
+        self._meter = Meter()
+        self._numbers = count(1)
+        self._lock = FairLock()
+        self._worker: threading.Thread | None = None
+        self._arrived = threading.Event()
+        self._closed = False
+
+    def submit(self, prompt: Prompt, sampler: FrameSampler, max_frames: int | None = None) -> Session:
+        """Queue a request; it ends with ``length`` after ``max_frames``, or when its cache row is full.
+
+        Raises:
+            PromptTooLongError: the prompt leaves no room in a cache row.
+            EngineBusyError: too many requests wait.
+            EngineClosedError: the engine has shut down.
+        """
+        limit = self._frame_limit(prompt, max_frames)
+        with self._exclusive():
+            self._ensure_open()
+            session = Session(next(self._numbers), prompt, sampler, limit, self._advance)
+            self._scheduler.add(session)
+        self._arrived.set()
+        return session
+
+    def step(self) -> bool:
+        """Take one turn: prefill newcomers, then one frame for everybody; false when there is nothing to do."""
+        with self._exclusive():
+            return self._turn()
+
+    def start(self) -> Engine:
+        """From now on step in a background thread, until `close`; harmless when it runs already.
+
+        Raises:
+            EngineClosedError: the engine has shut down.
+        """
+        with self._exclusive():
+            self._ensure_open()
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, name="parlando-engine", daemon=True)
+                self._worker.start()
+        return self
+
+    def close(self) -> None:
+        """Shut down: sessions that are not over raise EngineClosedError in their consumers, and the thread ends."""
+        self._end_all()
+        if self._worker is not None and self._worker is not threading.current_thread():
+            self._worker.join()
+
+    def metrics(self) -> Metrics:
+        """A snapshot of what was done and what is going on."""
+        with self._exclusive():
+            waiting = self._scheduler.waiting
+            return self._meter.snapshot(len(self._scheduler.sessions) - waiting, waiting)
+
+    @property
+    def free_rows(self) -> int:
+        """Cache rows that nobody holds now."""
+        with self._exclusive():
+            return self._scheduler.free_rows
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """One thread at a time; sessions that are over leave their rows before and after anything is done."""
+        with self._lock:
+            self._release()
+            try:
+                yield
+            finally:
+                self._release()
+
+    def _turn(self) -> bool:
+        plan = self._scheduler.plan()
+        self._meter.turn(self._runner.run(plan))
+        return bool(plan)
+
+    def _release(self) -> None:
+        for row, session in self._scheduler.release():
+            self._runner.free(row)
+            self._meter.departure(session)
+        for session in self._scheduler.drop():
+            self._meter.departure(session)
+
+    def _advance(self, session: Session) -> None:
+        """For a consumer with nothing to read: wait for the worker, or take a turn."""
+        if self._worker is not None:
+            session.wait()
+            return
+        with self._exclusive():
+            if not session.ready:
+                self._turn()
+
+    def _work(self) -> None:
+        try:
+            while not self._closed:
+                self._arrived.clear()
+                if not self.step():
+                    self._arrived.wait()
+        finally:
+            self._end_all()
+
+    def _end_all(self) -> None:
+        with self._exclusive():
+            self._closed = True
+            for session in self._scheduler.sessions:
+                session.close()
+        self._arrived.set()
+
+    def _ensure_open(self) -> None:
+        if self._closed:
+            raise EngineClosedError("the engine is closed; make another one")
+
+    def _frame_limit(self, prompt: Prompt, max_frames: int | None) -> int:
+        """The last frame is never fed back, so a row holds the prompt and all frames but one."""
+        room = self.length - len(prompt)
+        if room < 1:
+            raise PromptTooLongError(
+                f"a prompt of {len(prompt)} positions leaves no room in {self.length}; "
+                "shorten the text or the reference clips"
+            )
+        if max_frames is not None and max_frames < 1:
+            raise ConfigError(f"max_frames must be at least 1, not {max_frames}")
+        return room + 1 if max_frames is None else min(max_frames, room + 1)

@@ -1,0 +1,180 @@
+"""One request in the engine: its prompt, its sampler, the frames that wait for its consumer, and how it went."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from parlando.core.errors import CancelledError, EngineClosedError, GenerationError, ParlandoError
+from parlando.core.stages import FrameSampler
+from parlando.core.types import Frame, Prompt
+
+Finish = Literal["end", "length", "cancelled", "failed", "closed"]
+
+
+class State(Enum):
+    """Where a session stands: ``WAITING`` → ``RUNNING`` → one of the three that are over."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDED = "ended"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class SessionTimings:
+    """Seconds, ``None`` for what has not happened; first frame and total count from the submission."""
+
+    queued_seconds: float | None
+    prefill_seconds: float | None
+    first_frame_seconds: float | None
+    total_seconds: float | None
+
+
+class Session:
+    """Iterate it, in one thread, for its frames; leaving the loop or the ``with`` block early cancels it.
+
+    Every other method may be called from any thread. A consumer with nothing to read calls ``pump(session)``, which
+    makes progress or waits until there is some.
+    """
+
+    def __init__(
+        self, number: int, prompt: Prompt, sampler: FrameSampler, max_frames: int, pump: Callable[[Session], None]
+    ) -> None:
+        self.number = number
+        self.prompt = prompt
+        self.sampler = sampler
+        self.max_frames = max_frames
+        self.frame_count = 0
+        self.last_frame: Frame | None = None
+        self.state = State.WAITING
+        self.finish: Finish | None = None
+        self._pump = pump
+        self._error: ParlandoError | None = None
+        self._frames: deque[Frame] = deque()
+        self._changed = threading.Condition()
+        self._moments = {"submitted": time.perf_counter()}
+
+    @property
+    def over(self) -> bool:
+        """Whether no further frame will come from the model."""
+        return self.finish is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether a consumer can go on: a frame waits, or the session is over."""
+        return bool(self._frames) or self.over
+
+    @property
+    def timings(self) -> SessionTimings:
+        """How long each part took so far."""
+        return SessionTimings(
+            queued_seconds=self._span("submitted", "begun"),
+            prefill_seconds=self._span("begun", "prefilled"),
+            first_frame_seconds=self._span("submitted", "first_frame"),
+            total_seconds=self._span("submitted", "over"),
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames as they come.
+
+        Raises:
+            GenerationError: the model or the sampler failed; frames made before come first; has their error as cause.
+            EngineClosedError: the engine was closed; frames made before come first.
+            CancelledError: the session was cancelled from outside the loop.
+        """
+        try:
+            while (frame := self._take()) is not None:
+                yield frame
+        finally:
+            self.cancel()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def cancel(self) -> None:
+        """End it now and forget its frames; its row is free before the next step. Nothing happens when it is over."""
+        reason = f"request {self.number} was cancelled after {self.frame_count} frames; submit it again if it is wanted"
+        with self._changed:
+            if self._conclude(State.CANCELLED, "cancelled", CancelledError(reason)):
+                self._frames.clear()
+
+    def wait(self) -> None:
+        """Block until `ready`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.ready)
+
+    def begin(self) -> None:
+        """The engine's word that the prefill starts."""
+        with self._changed:
+            if not self.over:
+                self.state = State.RUNNING
+                self._mark("begun")
+
+    def prefilled(self) -> None:
+        """The engine's word that the prompt is in the cache."""
+        self._mark("prefilled")
+
+    def accept(self, frame: Frame | None) -> None:
+        """Take what the sampler decided: a frame, or ``None`` for the end."""
+        with self._changed:
+            if self.over:
+                return
+            if frame is None:
+                self._conclude(State.ENDED, "end")
+                return
+            self._frames.append(frame)
+            self._mark("first_frame")
+            self.last_frame, self.frame_count = frame, self.frame_count + 1
+            if self.frame_count >= self.max_frames:
+                self._conclude(State.ENDED, "length")
+            self._changed.notify_all()
+
+    def fail(self, cause: BaseException) -> None:
+        """End it with an error of its own; the consumer sees a GenerationError with this cause."""
+        what = f"{type(cause).__name__}: {cause}"
+        where = f"after {self.frame_count} frames of request {self.number}"
+        error = GenerationError(f"the model failed {where} ({what}); submit it again, or look into the cause")
+        error.__cause__ = cause
+        self._conclude(State.FAILED, "failed", error)
+
+    def close(self) -> None:
+        """End it because its engine shuts down."""
+        reason = f"the engine was closed after {self.frame_count} frames of request {self.number}; submit it to another"
+        self._conclude(State.FAILED, "closed", EngineClosedError(reason))
+
+    def _take(self) -> Frame | None:
+        while not self.ready:
+            self._pump(self)
+        with self._changed:
+            if self._frames:
+                return self._frames.popleft()
+        if self._error is not None:
+            raise self._error
+        return None
+
+    def _conclude(self, state: State, finish: Finish, error: ParlandoError | None = None) -> bool:
+        with self._changed:
+            if self.over:
+                return False
+            self.state, self._error, self.finish = state, error, finish
+            self._mark("over")
+            self._changed.notify_all()
+            return True
+
+    def _mark(self, moment: str) -> None:
+        self._moments.setdefault(moment, time.perf_counter())
+
+    def _span(self, start: str, end: str) -> float | None:
+        if start in self._moments and end in self._moments:
+            return self._moments[end] - self._moments[start]
+        return None

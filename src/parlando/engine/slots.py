@@ -1,0 +1,36 @@
+"""Which cache rows are free. The lowest goes first, so that the rows in use stay together and batches small."""
+
+from __future__ import annotations
+
+import heapq
+
+
+class Slots:
+    """Hands out the integers ``0..count-1``, each to one owner at a time."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._free = list(range(count))
+
+    @property
+    def free(self) -> int:
+        """How many can be taken now."""
+        return len(self._free)
+
+    def take(self) -> int:
+        """The lowest free slot.
+
+        Raises:
+            IndexError: none is free.
+        """
+        return heapq.heappop(self._free)
+
+    def give(self, slot: int) -> None:
+        """Return a slot.
+
+        Raises:
+            ValueError: nobody holds it.
+        """
+        if slot in self._free or not 0 <= slot < self.count:
+            raise ValueError(f"slot {slot} of {self.count} is given back, but nobody holds it")
+        heapq.heappush(self._free, slot)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from parlando.engine.runner import Isolation, Runner, Turn, last_frames
+from parlando.engine.scheduler import Plan, Seat
+from parlando.engine.session import Session
+
+
+def seat(fake, row, **sampler):
+    return Seat(row, Session(row, fake.prompt(row), fake.Sampler(row, **sampler), 99, lambda _: None))
+
+
+def test_one_turn_prefills_and_then_steps_everybody(fake):
+    lm = fake.LM()
+    runner = Runner(lm, rows=4, length=20)
+    old, new = seat(fake, 2), seat(fake, 0)
+    first = runner.run(Plan((old,), (old,)))
+    second = runner.run(Plan((new,), (new, old)))
+    assert lm.calls == [("prefill", 2), ("step", (2,)), ("prefill", 0), ("step", (0, 2))]
+    assert (first.prefills, first.batch, first.frames) == (1, 1, 2)
+    assert (second.prefills, second.batch, second.frames) == (1, 2, 3)
+    assert lm.cache.length(1) == lm.cache.length(3) == 0
+    runner.free(2)
+    assert lm.cache.length(2) == 0
+
+
+def test_idle_rows_between_are_fed_nothing(fake):
+    seats = [seat(fake, 1), seat(fake, 3)]
+    runner = Runner(fake.LM(), rows=4, length=20)
+    runner.run(Plan(tuple(seats), ()))
+    assert last_frames(seats) == [None, seats[0].session.last_frame, None, seats[1].session.last_frame]
+
+
+def test_nobody_left_after_the_prefill_means_no_step(fake):
+    lm = fake.LM()
+    short = seat(fake, 0, frames=0)
+    turn = Runner(lm, rows=1, length=20).run(Plan((short,), (short,)))
+    assert turn == Turn(prefills=1, batch=0, frames=0, seconds=turn.seconds)
+    assert lm.calls == [("prefill", 0)]
+    assert short.session.finish == "end"
+
+
+def test_isolation_keeps_failures_and_lets_interrupts_through(fake):
+    kept, stopped = seat(fake, 0).session, seat(fake, 1).session
+    with Isolation(kept):
+        raise ValueError("mine")
+    with pytest.raises(KeyboardInterrupt), Isolation(stopped):
+        raise KeyboardInterrupt
+    assert (kept.finish, stopped.finish) == ("failed", "failed")
