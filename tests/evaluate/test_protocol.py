@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from parlando.audio.clip import Clip
 from parlando.evaluate import protocol
-from parlando.evaluate.protocol import Plan, run_wer, say_all, spoken_seconds
-from parlando.evaluate.report import markdown_table, plot_wer, save_json, wer_markdown
+from parlando.evaluate.protocol import Plan, length_prior, run_wer, say_all, spoken_seconds
+from parlando.evaluate.report import markdown_table, save_json
+from parlando.evaluate.wer_report import plot_wer, wer_markdown
 
 TEXTS = ("the first sentence of four", "a second one follows here", "then comes the third of them", "and now the last")
 
@@ -79,6 +81,25 @@ def test_without_a_reference_there_is_no_difference(fake_speaker, hearing, tmp_p
     assert "no reference length" in wer_markdown(report)
 
 
+def test_without_a_reference_the_length_prior_bounds(fake_speaker, hearing, tmp_path):
+    seconds = {text: 0.02 * len(text) for text in TEXTS} | {TEXTS[2]: 5.0}
+    report = run_wer(fake_speaker(), Plan(TEXTS, tmp_path), prior=seconds.__getitem__)
+    assert report.ended_in_bounds == 3
+    assert report.rows[2].ratio < 0.2
+    assert "length prior" in wer_markdown(report)
+
+
+def test_length_prior_counts_the_frames_that_prompts_expect():
+    class Prompts:
+        def build(self, sentence, voice):
+            assert voice == "a voice"
+            return SimpleNamespace(expected_frames=float(len(sentence.split())))
+
+    model = SimpleNamespace(prompts=Prompts(), frame_rate=10.0, voices={"ann": "a voice"}, default_voice="ann")
+    prior = length_prior(SimpleNamespace(model=model))
+    assert prior("One two three. Four five!") == pytest.approx(0.5)
+
+
 def test_spoken_length_leaves_out_silence_at_both_ends(clip_of):
     clip = clip_of(TEXTS[0])
     quiet = np.zeros(4 * clip.sample_rate, np.float32)
@@ -93,7 +114,7 @@ def test_reports_for_people_and_programs(fake_speaker, clip_of, hearing, tmp_pat
     text = wer_markdown(report)
     assert "tiny, voice ann" in text
     assert "WER of kathleen" in text
-    assert text.splitlines()[-4].startswith("| 100% | and now the last")
+    assert text.splitlines()[-4].startswith("| 100%  | and now the last")
     save_json(report, tmp_path / "deep" / "report.json")
     assert json.loads((tmp_path / "deep" / "report.json").read_text())["rows"][3]["heard"] == "something else"
     plot_wer(report, tmp_path / "report.png")

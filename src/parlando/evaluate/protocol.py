@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
 from tqdm import tqdm
 
 from parlando.audio.clip import Clip
@@ -19,6 +18,7 @@ from parlando.audio.silence import trim_silence
 from parlando.evaluate.recognise import recognise
 from parlando.evaluate.wer import ErrorRates, error_rates, sentence_rate
 from parlando.result import Speech
+from parlando.text.segment import sentences
 
 SHORTEST_RATIO, LONGEST_RATIO = 0.7, 1.4
 
@@ -127,9 +127,21 @@ def spoken_seconds(clip: Clip) -> float:
     return len(trim_silence(clip.samples, clip.sample_rate)) / clip.sample_rate
 
 
-def _row(text: str, take: Take, clip: Clip, heard: str, reference: Clip | None) -> Row:
-    length, expected = spoken_seconds(clip), spoken_seconds(reference) if reference else 0.0
-    ratio = length / expected if expected else None
+def length_prior(synthesizer: Any, voice: str | None = None) -> Callable[[str], float]:
+    """The seconds that the model's own prompts expect of a text."""
+    model = synthesizer.model
+    speaker = model.voices[voice or model.default_voice]
+
+    def expected_seconds(text: str) -> float:
+        prompts = (model.prompts.build(sentence.text, speaker) for sentence in sentences(text))
+        return float(sum(prompt.expected_frames for prompt in prompts) / model.frame_rate)
+
+    return expected_seconds
+
+
+def _row(text: str, take: Take, clip: Clip, heard: str, expected_seconds: float) -> Row:
+    length = spoken_seconds(clip)
+    ratio = length / expected_seconds if expected_seconds else None
     return Row(text, heard, sentence_rate(text, heard), length, ratio, take.attempts, take.finish)
 
 
@@ -137,8 +149,15 @@ def _in_bounds(row: Row) -> bool:
     return row.finish == "end" and (row.ratio is None or SHORTEST_RATIO <= row.ratio <= LONGEST_RATIO)
 
 
-def run_wer(speaker: Speaker, plan: Plan, reference: tuple[str, Sequence[Clip]] | None = None) -> WerReport:
+def run_wer(
+    speaker: Speaker,
+    plan: Plan,
+    reference: tuple[str, Sequence[Clip]] | None = None,
+    prior: Callable[[str], float] | None = None,
+) -> WerReport:
     """Run the protocol; ``reference`` is a name and one clip per sentence, in order.
+
+    The expected length is that of the reference, or what ``prior`` says of a text when there is none.
 
     Raises:
         MissingDependencyError: the recogniser or jiwer is not installed.
@@ -146,15 +165,19 @@ def run_wer(speaker: Speaker, plan: Plan, reference: tuple[str, Sequence[Clip]] 
     takes = list(say_all(speaker, plan))
     clips = [read_audio(plan.folder / take.audio) for take in takes]
     heard = recognise(clips, label="recognise the model")
+    if reference:
+        truth = error_rates(plan.sentences, recognise(reference[1], label=f"recognise {reference[0]}"))
+        expected = [spoken_seconds(clip) for clip in reference[1]]
+    else:
+        truth, expected = None, [prior(text) if prior else 0.0 for text in plan.sentences]
+    rows = tuple(_row(*parts) for parts in zip(plan.sentences, takes, clips, heard, expected, strict=True))
     rates = error_rates(plan.sentences, heard)
-    name, originals = reference if reference else (None, [None] * len(clips))
-    truth = error_rates(plan.sentences, recognise(reference[1], label=f"recognise {name}")) if reference else None
-    rows = tuple(_row(*parts) for parts in zip(plan.sentences, takes, clips, heard, originals, strict=True))
+    work_seconds, audio_seconds = (sum(t.work_seconds for t in takes), sum(t.duration_seconds for t in takes))
     ratios = [row.ratio for row in rows if row.ratio is not None]
     return WerReport(
         model=plan.model,
         voice=plan.voice,
-        reference=name,
+        reference=reference[0] if reference else None,
         sentences=len(rows),
         model_rates=rates,
         reference_rates=truth,
@@ -163,6 +186,6 @@ def run_wer(speaker: Speaker, plan: Plan, reference: tuple[str, Sequence[Clip]] 
         ended_in_bounds=sum(map(_in_bounds, rows)),
         retried=sum(row.attempts > 1 for row in rows),
         median_ratio=median(ratios) if ratios else None,
-        real_time_factor=float(np.sum([t.work_seconds for t in takes]) / np.sum([t.duration_seconds for t in takes])),
+        real_time_factor=work_seconds / audio_seconds,
         rows=rows,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from parlando.audio.files import read_audio
 from parlando.core.errors import InputError
 from parlando.data import flite
 from parlando.data.imports import import_table
-from parlando.data.manifest import read_manifest
+from parlando.data.manifest import Utterance, read_manifest
 from parlando.data.synthesise import sentence_key
 
 TABLE_NAME = "metadata.tsv"
+REFERENCE_SECONDS = 8.0
 
 
 def held_out_sentences(limit: int | None = None) -> list[str]:
@@ -26,16 +28,18 @@ def held_out_sentences(limit: int | None = None) -> list[str]:
     return text.splitlines()[:limit]
 
 
-def _recordings(path: Path) -> dict[str, Path]:
-    """The first recording of every sentence, by sentence key, in a manifest or in a folder with a table."""
+def _utterances(path: Path) -> list[Utterance]:
+    """What a manifest, a table or a folder with a table lists, with absolute paths."""
     if path.suffix == ".jsonl":
-        found = [(u.text, path.parent / u.audio) for u in read_manifest(path)]
-    else:
-        with tempfile.TemporaryDirectory(prefix="parlando-") as folder:
-            manifest = Path(folder).resolve() / "manifest.jsonl"
-            import_table(path / TABLE_NAME if path.is_dir() else path, manifest)
-            found = [(u.text, (manifest.parent / u.audio).resolve()) for u in read_manifest(manifest)]
-    return {sentence_key(text): audio for text, audio in reversed(found)}
+        return _located(path)
+    with tempfile.TemporaryDirectory(prefix="parlando-") as folder:
+        manifest = Path(folder).resolve() / "manifest.jsonl"
+        import_table(path / TABLE_NAME if path.is_dir() else path, manifest)
+        return _located(manifest)
+
+
+def _located(manifest: Path) -> list[Utterance]:
+    return [replace(u, audio=str((manifest.parent / u.audio).resolve())) for u in read_manifest(manifest)]
 
 
 def recorded(path: Path, sentences: Sequence[str]) -> list[Clip]:
@@ -45,7 +49,7 @@ def recorded(path: Path, sentences: Sequence[str]) -> list[Clip]:
         FileMissingError: the manifest, the table or a recording is not there.
         InputError: a sentence has no recording.
     """
-    recordings = _recordings(path)
+    recordings = {sentence_key(u.text): u.audio for u in reversed(_utterances(path))}
     absent = [s for s in sentences if sentence_key(s) not in recordings]
     if absent:
         raise InputError(
@@ -64,3 +68,21 @@ def taught(teacher: str, sentences: Sequence[str]) -> list[Clip]:
     """
     spoken = (flite.speak(s, teacher) for s in tqdm(sentences, desc=f"teacher {teacher}", unit="sentence"))
     return [Clip(as_mono(s.samples), s.sample_rate) for s in spoken]
+
+
+def speakers(path: Path, most: int) -> dict[str, tuple[Clip, str]]:
+    """For each of the first ``most`` speakers the recording nearest to `REFERENCE_SECONDS`, and what is said in it.
+
+    Raises:
+        FileMissingError: the manifest, the table or a recording is not there.
+    """
+    chosen: dict[str, Utterance] = {}
+    for utterance in _utterances(path):
+        held = chosen.get(utterance.speaker)
+        if held is None or _distance(utterance) < _distance(held):
+            chosen[utterance.speaker] = utterance
+    return {name: (read_audio(u.audio), u.text) for name, u in sorted(chosen.items())[:most]}
+
+
+def _distance(utterance: Utterance) -> float:
+    return abs(utterance.seconds - REFERENCE_SECONDS)

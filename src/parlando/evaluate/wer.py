@@ -15,13 +15,16 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """Rates over all ``words`` (1.0: as many errors as words); 95 % of the resampled rates lie in ``low`` … ``high``."""
+    """Rates over all ``words`` (1.0: as many errors as words); 95 % of resampled rates lie in ``low`` … ``high``."""
 
     words: int
     wer: float
     cer: float
     low: float
     high: float
+
+    def __str__(self) -> str:
+        return f"{self.wer:.1%} (95 %: {self.low:.1%}–{self.high:.1%}, {self.words} words)"
 
 
 def normalise(text: str) -> str:

@@ -1,0 +1,29 @@
+# One command checks everything: `make check`. CI runs the same.
+BIN ?= .venv/bin
+PYTHON := $(BIN)/python
+
+.PHONY: check format lint types layers test coverage fix
+
+check: format lint types layers test
+
+format:
+	$(BIN)/ruff format --check .
+
+lint:
+	$(BIN)/ruff check .
+
+types:
+	$(BIN)/mypy
+
+layers:
+	$(BIN)/lint-imports
+
+test:
+	$(BIN)/coverage erase
+	$(PYTHON) -m pytest --cov --cov-report=
+	$(BIN)/coverage report --skip-covered --fail-under=90
+	$(BIN)/coverage report --include='src/parlando/core/*,src/parlando/text/*,src/parlando/engine/*' --fail-under=95
+
+fix:
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .

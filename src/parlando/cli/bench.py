@@ -1,0 +1,37 @@
+"""`parlando bench`: how fast a model is here, next to a peer in the same run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from parlando.cli.options import ModelOptions, command
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(ModelOptions):
+    """Options of `parlando bench`."""
+
+    quick: Annotated[bool, typer.Option("--quick", help="One repeat, short, batch sizes 1 and 2.")] = False
+    peer: Annotated[bool, typer.Option(help="Measure transformers as well.")] = True
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the report here as JSON.")] = None
+
+
+@command(BenchOptions)
+def run(options: BenchOptions) -> None:
+    """Real-time factor, time to first audio, memory, and tokens per second next to transformers.
+
+    Example: parlando bench --quick
+    """
+    from parlando.evaluate.bench import Load, bench_markdown, run_bench
+    from parlando.evaluate.report import save_json
+    from parlando.speech import load
+
+    work = Load(batches=(1, 2), num_frames=16, repeats=1) if options.quick else Load()
+    report = run_bench(lambda: load(options.model, options.device, options.dtype), work, options.peer)
+    typer.echo(bench_markdown(report))
+    if options.out is not None:
+        save_json(report, options.out)

@@ -1,0 +1,118 @@
+"""Does a clone follow its reference? Cosine similarity of GE2E speaker embeddings (Wan et al., 2018; Resemblyzer)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from parlando.audio.clip import Clip
+from parlando.audio.resample import resample
+from parlando.audio.silence import trim_silence
+from parlando.core.types import Voice
+from parlando.evaluate.optional import require
+from parlando.evaluate.report import markdown_table
+from parlando.result import Speech
+
+ENCODER_RATE = 16000
+LEVEL = 0.05
+
+Embed = Callable[[Clip], np.ndarray]
+
+
+class Cloner(Protocol):
+    """Whatever clones and speaks; `parlando.Synthesizer` does."""
+
+    def clone(self, audio: Any, text: str | None = None, name: str = "clone") -> Voice:
+        """A voice that follows a recording."""
+        ...
+
+    def say(self, text: str, voice: Voice | None = None, *, seed: int | None = None) -> Speech:
+        """Say it."""
+        ...
+
+
+@dataclass(frozen=True)
+class SimilarityReport:
+    """``matrix[i][j]`` is the similarity of the clone of ``names[i]`` to the recording of ``names[j]``.
+
+    ``followed`` counts clones that are nearer to their own recording than to every other; ``floor`` is the mean
+    similarity of two different recordings, what a clone reaches by chance.
+    """
+
+    model: str
+    names: tuple[str, ...]
+    matrix: tuple[tuple[float, ...], ...]
+    own: float
+    others: float
+    floor: float
+    followed: int
+
+
+@cache
+def _encoder() -> Any:
+    return require("resemblyzer").VoiceEncoder("cpu", verbose=False)
+
+
+def embed(clip: Clip) -> np.ndarray:
+    """Speaker embedding (float32 [256], unit length) of a clip's speech.
+
+    Raises:
+        MissingDependencyError: Resemblyzer is not installed.
+    """
+    speech = trim_silence(clip.samples, clip.sample_rate)
+    wave = resample(speech if len(speech) else clip.samples, clip.sample_rate, ENCODER_RATE)
+    level = float(np.sqrt(np.square(wave, dtype=np.float64).mean()))
+    return np.asarray(_encoder().embed_utterance(wave * (LEVEL / max(level, 1e-6))), dtype=np.float32)
+
+
+def _centroid(embeddings: Sequence[np.ndarray]) -> np.ndarray:
+    mean = np.mean(embeddings, axis=0)
+    return mean / np.linalg.norm(mean)
+
+
+def run_similarity(
+    cloner: Cloner,
+    model: str,
+    recordings: Mapping[str, tuple[Clip, str]],
+    sentences: Sequence[str],
+    judge: Embed = embed,
+) -> SimilarityReport:
+    """Clone every recording (a clip and its words), and compare what each clone says with every recording."""
+    names = tuple(recordings)
+    truths = np.stack([judge(recordings[name][0]) for name in names])
+    clones = []
+    for name in tqdm(names, desc="clone", unit="voice"):
+        voice = cloner.clone(*recordings[name], name=name)
+        spoken = [cloner.say(text, voice, seed=seed) for seed, text in enumerate(sentences)]
+        clones.append(_centroid([judge(Clip(speech.samples, speech.sample_rate)) for speech in spoken]))
+    matrix = np.stack(clones) @ truths.T
+    off = ~np.eye(len(names), dtype=bool)
+    return SimilarityReport(
+        model=model,
+        names=names,
+        matrix=tuple(tuple(float(value) for value in row) for row in matrix),
+        own=float(matrix[~off].mean()),
+        others=float(matrix[off].mean()) if off.any() else 0.0,
+        floor=float((truths @ truths.T)[off].mean()) if off.any() else 0.0,
+        followed=int((matrix.argmax(axis=1) == np.arange(len(names))).sum()),
+    )
+
+
+def similarity_markdown(report: SimilarityReport) -> str:
+    """The matrix of clones and recordings, and what it comes to."""
+    rows = [
+        [f"clone of {name}", *(f"{v:.2f}" for v in row)] for name, row in zip(report.names, report.matrix, strict=True)
+    ]
+    facts = [
+        ("clone and its own recording", f"{report.own:.2f}"),
+        ("clone and another recording", f"{report.others:.2f}"),
+        ("two different recordings", f"{report.floor:.2f}"),
+        ("nearest to its own recording", f"{report.followed} of {len(report.names)}"),
+    ]
+    tables = (markdown_table((report.model, *report.names), rows), markdown_table(("similarity", "mean"), facts))
+    return "\n\n".join(tables)
