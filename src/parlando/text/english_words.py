@@ -168,3 +168,9 @@ RULES = (
     rule(r"\b([A-Z]{2,5})('?s)?\b(?!-[A-Z])", _acronym),
 )
 """Rules in order: fixed forms, streets before titles, initials before acronyms."""
+
+NEVER_LAST = frozenset((*_TITLES, "Dr", "St", "Ste", "vs", "e.g", "i.e", "cf", "viz", "approx", "ca"))
+"""Abbreviations (without their last full stop) that no sentence ends with."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec")
+BEFORE_NUMBER = frozenset((*_BEFORE_NUMBER, *_MONTHS))
+"""Abbreviations that a sentence may end with, unless a digit follows."""
