@@ -42,16 +42,12 @@ def test_revert_refuses_fewer_frames_than_an_empty_clip():
         revert_delay(np.zeros((4, 3), dtype=np.int64))
 
 
-@pytest.mark.parametrize("num_frames", [0, 1, 5, 40])
-def test_same_pattern_as_transformers(num_frames):
-    torch = pytest.importorskip("torch")
-    processing = pytest.importorskip("transformers.models.higgs_audio_v2.processing_higgs_audio_v2")
-    codes = clip(8, num_frames)
-    framed = np.pad(codes, ((0, 0), (1, 1)), constant_values=((0, 0), (BOS, EOS)))
-    build = processing.HiggsAudioV2Processor.build_delay_pattern
-    holder = type("Holder", (), {"audio_stream_bos_id": BOS, "audio_stream_eos_id": EOS})()
-    reference = build(holder, torch.from_numpy(framed)[None])[0]
-    assert np.array_equal(build_delay(codes, BOS, EOS), reference.numpy())
+def test_published_example_of_eight_codebooks_and_five_frames():
+    c = 3
+    delayed = build_delay(np.full((8, 5), c), BOS, EOS).tolist()
+    assert delayed[0] == [16, c, c, c, c, c, 17, 17, 17, 17, 17, 17, 17, 17]
+    assert delayed[4] == [16, 16, 16, 16, 16, c, c, c, c, c, 17, 17, 17, 17]
+    assert delayed[7] == [16, 16, 16, 16, 16, 16, 16, 16, c, c, c, c, c, 17]
 
 
 def test_labels_run_from_first_code_to_own_eos():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import time
 
 import pytest
 
 from parlando.core.config import from_mapping, to_mapping
-from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
+from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, MissingDependencyError
 from parlando.models.higgs.chatml import GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION
 from parlando.models.higgs.tokenizer import (
     DELAY_STRING,
@@ -190,3 +191,9 @@ def test_hub_tokenizer_explains_what_is_wrong_with_a_file(tmp_path, bpe_file):
 def test_measure_counts_spoken_units_and_pauses(tokenizer, bpe_file):
     assert tokenizer.measure("hello, world zyx!") == (4 + 4 + 3, 2)
     assert HubTokenizer(bpe_file).measure("hello, \u4f60 3!") == (5 + 3 + 1, 2)
+
+
+def test_hub_tokenizer_names_the_package_it_needs(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(MissingDependencyError, match="'tokenizers' is needed"):
+        HubTokenizer(tmp_path)
