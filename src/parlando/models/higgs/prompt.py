@@ -157,12 +157,8 @@ class HiggsPromptBuilder:
         Raises:
             InputError: a turn names no voice, and as `build`.
         """
-        for speaker, _ in turns:
-            if not 0 <= speaker < len(voices):
-                raise InputError(f"a turn is spoken by voice {speaker}, and there are {len(voices)}; give one for it")
         texts = [_without_markup(text) for _, text in turns]
-        lines = [f"[SPEAKER{speaker}] {text}" for (speaker, _), text in zip(turns, texts, strict=True)]
-        return self._build(voices, "\n".join(lines), texts)
+        return self._build(voices, _dialogue(turns, voices), texts)
 
     def build_training(
         self, sentence: str, voice: Voice, codes: np.ndarray, spell: Spell | None = None
@@ -174,11 +170,26 @@ class HiggsPromptBuilder:
         Raises:
             PromptTooLongError: the example exceeds the context.
         """
-        sentence = _without_markup(sentence)
-        conversation = self._before_answer([voice], sentence).then("assistant", AudioContent(), codes)
+        return self._build_training([voice], _without_markup(sentence), codes, spell)
+
+    def build_training_dialogue(
+        self, turns: Sequence[tuple[int, str]], voices: Sequence[Voice], codes: np.ndarray, spell: Spell | None = None
+    ) -> TrainingExample:
+        """The prompt of `build_dialogue` with its answer, as `build_training`.
+
+        Raises:
+            InputError: a turn names no voice.
+            PromptTooLongError: the example exceeds the context.
+        """
+        return self._build_training(voices, _dialogue(turns, voices), codes, spell)
+
+    def _build_training(
+        self, voices: Sequence[Voice], content: str, codes: np.ndarray, spell: Spell | None
+    ) -> TrainingExample:
+        conversation = self._before_answer(voices, content).then("assistant", AudioContent(), codes)
         rendered = self.chat.render(conversation.messages, conversation.clips, suffix="", spell=spell)
-        prompt = Prompt(rendered.tokens, rendered.audio_mask, rendered.codes, sentence, float(codes.shape[1]))
-        self._check_length(prompt, 0, sentence)
+        prompt = Prompt(rendered.tokens, rendered.audio_mask, rendered.codes, content, float(codes.shape[1]))
+        self._check_length(prompt, 0, content)
         return self._label(prompt, codes.shape[1] + self.config.num_codebooks + 1)
 
     def expected_frames(self, text: str) -> float:
@@ -264,6 +275,14 @@ class HiggsPromptBuilder:
         text_labels[last + 1 :] = tokens[last + 1 :]
         text_labels[last - num_delayed] = tokens[last - num_delayed]
         return TrainingExample(prompt, target, text_labels)
+
+
+def _dialogue(turns: Sequence[tuple[int, str]], voices: Sequence[Voice]) -> str:
+    """The user's turn of a dialogue: a tagged line per turn."""
+    for speaker, _ in turns:
+        if not 0 <= speaker < len(voices):
+            raise InputError(f"a turn is spoken by voice {speaker}, and there are {len(voices)}; give one for it")
+    return "\n".join(f"[SPEAKER{speaker}] {_without_markup(text)}" for speaker, text in turns)
 
 
 def _references(voices: Sequence[Voice]) -> Iterator[tuple[int, Reference]]:

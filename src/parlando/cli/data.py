@@ -1,0 +1,148 @@
+"""`parlando data`: sentences and recordings into a packed corpus, step by step; every step says what it made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from parlando.cli.options import command
+from parlando.core.errors import ConfigError, FileMissingError
+
+app = typer.Typer(help="Make or import a training corpus.", no_args_is_help=True)
+
+
+def read_sentences(paths: list[Path]) -> Iterator[str]:
+    """Sentences of text files, a line each: the last tab-separated column, or what stands in double quotes.
+
+    Raises:
+        FileMissingError: a file is not there.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise FileMissingError(path, "file of sentences")
+        for line in path.read_text(encoding="utf-8").splitlines():
+            last = line.rstrip("\n").split("\t")[-1]
+            yield last.split('"')[1] if last.startswith("(") and last.count('"') >= 2 else last
+
+
+def parse_weights(text: str) -> dict[str, int]:
+    """``slt=5,rms=4`` as a table.
+
+    Raises:
+        ConfigError: an entry is not a name and a whole number.
+    """
+    pairs = [entry.partition("=") for entry in text.split(",")]
+    if not all(name and value.isdigit() for name, _, value in pairs):
+        raise ConfigError(f"voices '{text}' are not of the form slt=5,rms=4")
+    return {name: int(value) for name, _, value in pairs}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesiseOptions:
+    """Options of `parlando data synthesise`."""
+
+    texts: Annotated[list[Path], typer.Argument(help="Text files, one sentence a line.")]
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the corpus.")]
+    voices: Annotated[str, typer.Option(help="Teacher voices and their shares.")] = "slt=5,rms=4,awb=4,kal16=2"
+    test: Annotated[Path | None, typer.Option(help="Sentences to keep out.")] = None
+    limit: Annotated[int | None, typer.Option(help="At most so many sentences.")] = None
+
+
+@app.command("synthesise")
+@command(SynthesiseOptions)
+def synthesise_corpus(options: SynthesiseOptions) -> None:
+    """Speak sentences with flite's voices, phone times included; resumes where it stopped.
+
+    Example: parlando data synthesise sentences.txt -o corpus/synthetic --test heldout.txt
+    """
+    from parlando.data.shards import sentence_key
+    from parlando.data.synthesise import plain_sentences, plan_jobs, synthesise
+
+    kept_back = {sentence_key(text) for text in read_sentences([options.test] if options.test else [])}
+    sentences = list(plain_sentences(read_sentences(options.texts)))
+    jobs = plan_jobs(sentences, parse_weights(options.voices), kept_back)
+    manifest = synthesise(jobs[: options.limit], options.out)
+    typer.echo(f"{min(len(jobs), options.limit or len(jobs))} sentences in {manifest}", err=True)
+
+
+@app.command("import")
+def import_recordings(
+    table: Annotated[Path, typer.Argument(help="Tab-separated: path, speaker, language, text, seconds.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Manifest to write (.jsonl).")],
+) -> None:
+    """Bring a folder of recordings into a manifest; the audio stays where it is.
+
+    Example: parlando data import recordings/metadata.tsv -o corpus/voice/source.jsonl
+    """
+    from parlando.data.imports import import_table
+
+    typer.echo(f"{import_table(table, out)} recordings in {out}", err=True)
+
+
+@app.command("align")
+def align_recordings(
+    manifest: Annotated[Path, typer.Argument(help="Manifest of recordings with transcripts.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Manifest to write, in the same folder.")],
+) -> None:
+    """Add phone times to recordings by forced alignment; resumes where it stopped.
+
+    Example: parlando data align corpus/voice/source.jsonl -o corpus/voice/manifest.jsonl
+    """
+    from parlando.data.align import align_manifest
+
+    failed = align_manifest(manifest, out)
+    typer.echo(f"aligned into {out}; {failed} clips do not fit their text and go without phone times", err=True)
+
+
+@app.command("pack")
+def pack_corpus(
+    manifests: Annotated[list[Path], typer.Argument(help="Manifests to pack together.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the packed corpus.")],
+    test: Annotated[Path | None, typer.Option(help="Sentences that no training may see.")] = None,
+) -> None:
+    """Resample, level and pack audio and labels for training.
+
+    Example: parlando data pack corpus/voice/manifest.jsonl corpus/synthetic/manifest.jsonl -o corpus/packed --test heldout.txt
+    """
+    from parlando.data.shards import pack
+
+    count = pack(manifests, out, read_sentences([test] if test else []))
+    typer.echo(f"{count} utterances packed in {out}", err=True)
+
+
+@app.command("encode")
+def encode(
+    packed: Annotated[Path, typer.Argument(help="Packed corpus.")],
+    codec: Annotated[Path, typer.Argument(help="Folder of a trained codec.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the encoded corpus.")],
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Turn a packed corpus into codes, the language model's training data.
+
+    Example: parlando data encode corpus/packed runs/codec -o corpus/codes
+    """
+    from parlando.data.shards import PackedCorpus
+    from parlando.train.recipes import load_trained_codec
+    from parlando.train.tokens import encode_corpus
+
+    frames = encode_corpus(PackedCorpus(packed), load_trained_codec(codec).to(device), out)
+    typer.echo(f"{frames} frames in {out}", err=True)
+
+
+@app.command("lexicon")
+def lexicon(
+    words: Annotated[Path, typer.Argument(help="Words, one a line.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Packed lexicon to write.")],
+) -> None:
+    """Build a packed pronunciation lexicon with flite's lexicon and letter-to-sound rules.
+
+    Example: parlando data lexicon words.txt -o en.lexicon.xz
+    """
+    from parlando.data.lexicon import build_lexicon
+
+    build_lexicon(read_sentences([words]), out)
+    typer.echo(f"lexicon in {out}", err=True)

@@ -1,0 +1,119 @@
+"""`parlando train`: the codec, its decoder and the language model by recipe; resumes to the step, Ctrl-C saves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from parlando.cli.options import command
+
+if TYPE_CHECKING:
+    from parlando.train.loop import Budget, Task
+
+app = typer.Typer(help="Train a codec or a language model from scratch.", no_args_is_help=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Options of every training."""
+
+    recipe: Annotated[Path, typer.Argument(help="Recipe file (.toml); see recipes/.")]
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; an unfinished run in it is resumed.")]
+    minutes: Annotated[float | None, typer.Option(help="Budget in minutes, instead of the recipe's.")] = None
+    steps: Annotated[int | None, typer.Option(help="Budget in steps, instead of the recipe's.")] = None
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu"
+    threads: Annotated[int | None, typer.Option(help="CPU threads of this process.")] = None
+
+    def budget(self, given: Budget) -> Budget:
+        """The recipe's budget, or the one on the command line."""
+        if self.minutes is None and self.steps is None:
+            return given
+        return replace(given, minutes=self.minutes, steps=self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecOptions(TrainOptions):
+    """Options of `parlando train codec`."""
+
+    corpus: Annotated[Path, typer.Option(help="Packed corpus.")]
+    start_from: Annotated[Path | None, typer.Option("--from", help="Folder of a trained codec to start from.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LMOptions(TrainOptions):
+    """Options of `parlando train lm`."""
+
+    codes: Annotated[Path, typer.Option(help="Encoded corpus.")]
+    codec: Annotated[Path, typer.Option(help="Folder of the codec that encoded it.")]
+
+
+@app.command("codec")
+@command(CodecOptions)
+def train_codec(options: CodecOptions) -> None:
+    """Train the light codec, or tune its decoder against discriminators (an adversarial recipe with --from).
+
+    Example: parlando train codec recipes/higgs-mini/codec.toml --corpus corpus/packed -o runs/codec
+    """
+    rank = _prepare(options)
+    from parlando.train.recipes import CodecRecipe, make_codec_task, read_recipe
+
+    recipe: CodecRecipe = read_recipe(CodecRecipe, options.recipe)
+    if options.start_from is not None:
+        recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
+    _run(make_codec_task(recipe, options.corpus, options.device), recipe, options, rank)
+
+
+@app.command("lm")
+@command(LMOptions)
+def train_lm(options: LMOptions) -> None:
+    """Train the language model on an encoded corpus; under torchrun, on all its processes.
+
+    Example: parlando train lm recipes/higgs-mini/lm.toml --codes corpus/codes --codec runs/codec -o runs/lm
+    """
+    rank = _prepare(options)
+    from parlando.train.recipes import LMRecipe, make_lm_task, read_recipe
+
+    recipe: LMRecipe = read_recipe(LMRecipe, options.recipe)
+    _run(make_lm_task(recipe, options.codes, options.codec, options.device, rank), recipe, options, rank)
+
+
+@app.command("plot")
+def plot(log: Annotated[Path, typer.Argument(help="log.jsonl of a run.")]) -> None:
+    """Draw a run's curves beside its log.
+
+    Example: parlando train plot runs/lm/log.jsonl
+    """
+    from parlando.core.errors import FileMissingError, MissingDependencyError
+    from parlando.train.plots import draw_log
+
+    if not log.is_file():
+        raise FileMissingError(log, "log")
+    picture = draw_log(log)
+    if picture is None:
+        raise MissingDependencyError("matplotlib", "pip install 'parlando[plots]'")
+    typer.echo(f"curves in {picture}", err=True)
+
+
+def _prepare(options: TrainOptions) -> int:
+    import torch
+
+    from parlando.train.parallel import start
+
+    torch.set_flush_denormal(True)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    return start(options.device)[0]
+
+
+def _run(task: Task, recipe: Any, options: TrainOptions, rank: int) -> None:
+    from parlando.train.loop import Trainer
+
+    trainer = Trainer(task, options.out, options.budget(recipe.budget), rank)
+    finished = trainer.run()
+    if rank == 0:
+        typer.echo(f"{'finished' if finished else 'stopped, saved'} at step {trainer.step} in {options.out}", err=True)
+    if not finished:
+        raise typer.Exit(130)

@@ -1,0 +1,95 @@
+"""Every error a user can cause, each saying what is wrong, where, and what to do.
+
+ParlandoError
+├── InputError                  what was asked cannot be spoken
+│   ├── TextError               empty text, nothing to pronounce
+│   ├── AudioError              unreadable, silent, clipped, too short or too long audio
+│   ├── VoiceNotFoundError      no voice of that name
+│   ├── FileMissingError        a path that is not there
+│   └── PromptTooLongError      more positions than the model's context
+├── ConfigError                 an unknown key, a wrong type, a value out of range
+├── CheckpointError             missing, unexpected or misshapen tensors, no model in a folder
+├── MissingDependencyError      an optional package or program is not installed
+├── GenerationError             the model produced no usable audio
+├── EngineBusyError             the engine's queue is full
+├── EngineClosedError           a request to an engine that has shut down
+└── CancelledError              the request was cancelled by its owner
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` when something in ``known`` is close to ``name``, else an empty string."""
+    close = get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+class ParlandoError(Exception):
+    """Root of everything Parlando raises on purpose."""
+
+
+class InputError(ParlandoError):
+    """What was asked for cannot be spoken."""
+
+
+class TextError(InputError):
+    """Text that is empty or has nothing to pronounce."""
+
+
+class AudioError(InputError):
+    """Audio that cannot serve: unreadable, silent, clipped, too short, too long, not finite."""
+
+
+class VoiceNotFoundError(InputError):
+    """No voice of that name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        listing = ", ".join(names) or "none"
+        super().__init__(f"no voice named '{name}'; there are: {listing}.{nearest(name, names)}")
+
+
+class FileMissingError(InputError):
+    """A path that is not there."""
+
+    def __init__(self, path: object, what: str = "file") -> None:
+        super().__init__(f"no {what} at '{path}'; check the path")
+
+
+class PromptTooLongError(InputError):
+    """A prompt that leaves no room in the model's context."""
+
+
+class ConfigError(ParlandoError):
+    """A configuration with an unknown key, a wrong type or a value out of range."""
+
+
+class CheckpointError(ParlandoError):
+    """A checkpoint whose tensors do not fit the model that its config describes."""
+
+
+class MissingDependencyError(ParlandoError):
+    """An optional package or program that is not installed."""
+
+    def __init__(self, name: str, command: str) -> None:
+        super().__init__(f"'{name}' is needed for this and is not installed; run: {command}")
+
+
+class GenerationError(ParlandoError):
+    """The model produced no usable audio."""
+
+
+class EngineBusyError(ParlandoError):
+    """A request that the engine's queue has no room for; asking again later may work."""
+
+
+class EngineClosedError(ParlandoError):
+    """A request to an engine that has shut down."""
+
+
+class CancelledError(ParlandoError):
+    """The request was cancelled by its owner."""

@@ -1,0 +1,109 @@
+"""What each stage of a request promises the next; engine and models meet only here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from parlando.core.types import Frame, Prompt, SamplingOptions, Voice
+
+
+class PromptBuilder(Protocol):
+    """Turns a sentence and a voice into a prompt; training and inference use the same one."""
+
+    def build(self, sentence: str, voice: Voice) -> Prompt:
+        """Build the prompt for one normalised sentence.
+
+        Raises:
+            PromptTooLongError: it leaves no room in the model's context.
+        """
+        ...
+
+
+class Cache(Protocol):
+    """Keys and values of a fixed number of rows; made by the LM, owned by the engine."""
+
+    def free(self, row: int) -> None:
+        """Forget a row: its length becomes zero."""
+        ...
+
+    def length(self, row: int) -> int:
+        """Positions held for a row."""
+        ...
+
+
+class TokenLM(Protocol):
+    """A causal LM over text and audio positions. Weights are read-only; all state is in the cache passed in."""
+
+    context_length: int
+
+    def new_cache(self, rows: int, length: int) -> Cache:
+        """Allocate a cache of ``rows`` sequences of at most ``length`` positions."""
+        ...
+
+    def prefill(self, prompt: Prompt, cache: Cache, row: int) -> Any:
+        """Fill one row with a prompt; returns the logits of its last position (whatever the family's sampler takes)."""
+        ...
+
+    def step(self, frames: Sequence[Frame | None], cache: Cache) -> Sequence[Any]:
+        """Advance rows ``0..len(frames)-1`` by one frame each and return one logits value per row.
+
+        ``None`` marks an idle row: it is computed along (shapes stay fixed), its cache is not advanced and its logits mean nothing.
+        """
+        ...
+
+
+class FrameSampler(Protocol):
+    """Decides the next frame of one request; owns that request's counters, history and random generator."""
+
+    def next(self, logits: Any) -> Frame | None:
+        """The next frame, or ``None`` when the request has ended."""
+        ...
+
+
+class WaveStream(Protocol):
+    """Frames in, samples out, for one request; owns its look-ahead and decoder history."""
+
+    def push(self, frames: Sequence[Frame], final: bool) -> np.ndarray:
+        """Samples (float32 [n], n may be 0) that are final now. Concatenated, they equal decoding all frames at once."""
+        ...
+
+
+class WaveDecoder(Protocol):
+    """Opens wave streams."""
+
+    sample_rate: int
+    samples_per_frame: int
+
+    def open(self, prompt: Prompt) -> WaveStream:
+        """A new stream for the audio that follows a prompt."""
+        ...
+
+
+class Model(Protocol):
+    """A loaded family: its stages, voices and defaults. Everything above this line sees only this."""
+
+    name: str
+    family: str
+    sample_rate: int
+    frame_rate: float
+    prompts: PromptBuilder
+    lm: TokenLM
+    decoder: WaveDecoder
+    voices: Mapping[str, Voice]
+    default_voice: str
+    sampling: SamplingOptions
+
+    def new_sampler(self, prompt: Prompt, options: SamplingOptions) -> FrameSampler:
+        """A sampler for one request."""
+        ...
+
+    def encode(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Codes (int64 [codebook, frame]) of a mono clip (float32 [n]) at any rate.
+
+        Raises:
+            AudioError: the clip is too short, too long, silent, clipped or not finite.
+        """
+        ...

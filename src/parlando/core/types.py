@@ -1,0 +1,100 @@
+"""The values that travel between stages; plain data, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One step of a token LM, as the sampler decided it and as the LM is fed it next.
+
+    ``token`` is the text-vocabulary id of the position; ``codes`` holds one code per codebook, still in the
+    family's own order of time (delayed for Higgs), and is empty for a step that is only text.
+    """
+
+    token: int
+    codes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How frames are drawn. ``temperature`` 0 is greedy; ``None`` switches a filter off.
+
+    ``repetition_window`` (frames) and ``repetition_limit`` (occurrences) are those of repetition-aware sampling
+    (VALL-E 2, Chen et al., 2024). Equal seeds give equal audio whatever else is in the batch.
+    """
+
+    temperature: float = 0.7
+    top_k: int | None = 50
+    top_p: float | None = 0.95
+    repetition_window: int | None = 7
+    repetition_limit: int = 2
+    seed: int | None = None
+    max_frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A clip of a voice and its transcript; ``codes`` is int64 [codebook, frame], not delayed."""
+
+    text: str
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Who speaks: a described voice the model knows by name, or one that follows its reference clips."""
+
+    name: str
+    description: str | None = None
+    references: tuple[Reference, ...] = ()
+    language: str = "en"
+    scene: str | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a token LM is prefilled with.
+
+    ``tokens`` has one text-vocabulary id per position, audio placeholders already expanded to one per frame;
+    ``audio_mask`` (bool [position]) marks those, and ``codes`` (int64 [audio position, codebook], delayed) fills them in order.
+    ``expected_frames`` is the length prior for the audio to come, 0 where there is none.
+    """
+
+    tokens: tuple[int, ...]
+    audio_mask: np.ndarray
+    codes: np.ndarray
+    sentence: str = ""
+    expected_frames: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds from the call: ``first_audio`` to the first samples, ``total`` to the last."""
+
+    first_audio_seconds: float
+    total_seconds: float
+
+
+@dataclass(frozen=True)
+class SentenceReport:
+    """How one sentence went: frames made, attempts used, and why it ended (``end``, ``length``, ``repetition``, ``silence``)."""
+
+    text: str
+    frames: int
+    attempts: int
+    finish: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class GenerationReport:
+    """The sentences of one request, in order."""
+
+    sentences: tuple[SentenceReport, ...] = field(default_factory=tuple)

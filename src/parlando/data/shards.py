@@ -1,0 +1,155 @@
+"""A packed corpus: one file of 16-bit samples, one of phone labels per code frame, one index line per utterance.
+
+Training reads crops by offset through a memory map, so a corpus larger than memory costs nothing to open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from tqdm import tqdm
+
+from parlando.core.errors import FileMissingError
+from parlando.data.manifest import Utterance, read_manifest
+
+PHONES = (
+    "pau aa ae ah ao aw ax axr ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh"
+).split()
+UNKNOWN_PHONE = 255
+TARGET_RMS, LOUDEST_PEAK = 0.06, 0.95
+MARGIN_SECONDS = 0.08
+VALIDATION_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class PackConfig:
+    """Rate of the packed samples and of the labels."""
+
+    sample_rate: int = 24_000
+    frame_samples: int = 960
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one utterance lies: ``start`` and ``samples`` in the samples' file, a whole number of frames.
+
+    ``split`` is "train", "validation" or "test"; a sentence has one split, however often it was recorded.
+    """
+
+    id: str
+    speaker: str
+    language: str
+    text: str
+    start: int
+    samples: int
+    split: str = "train"
+
+
+class PackedCorpus:
+    """Read access to a folder that `pack` wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        index = folder / "index.jsonl"
+        if not index.is_file():
+            raise FileMissingError(index, "packed corpus")
+        self.folder = folder
+        self.config = PackConfig(**json.loads((folder / "pack.json").read_text(encoding="utf-8")))
+        with index.open(encoding="utf-8") as lines:
+            self.entries = [Entry(**json.loads(line)) for line in lines]
+        self._samples = np.memmap(folder / "samples.i16", dtype=np.int16, mode="r")
+        self._labels = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
+
+    def samples(self, entry: Entry, first: int = 0, count: int | None = None) -> np.ndarray:
+        """Float samples in [-1, 1] of a part of an utterance, first and count in samples."""
+        stop = entry.samples if count is None else min(entry.samples, first + count)
+        return self._samples[entry.start + first : entry.start + stop].astype(np.float32) / 32768.0
+
+    def labels(self, entry: Entry) -> np.ndarray:
+        """Index into `PHONES` per code frame (uint8), `UNKNOWN_PHONE` where nobody knows."""
+        frame = self.config.frame_samples
+        return self._labels[entry.start // frame : (entry.start + entry.samples) // frame]
+
+
+def _load(utterance: Utterance, folder: Path, config: PackConfig) -> tuple[np.ndarray, np.ndarray]:
+    samples, rate = soundfile.read(folder / utterance.audio, dtype="float32", always_2d=True)
+    wave = soxr.resample(samples.mean(axis=1), rate, config.sample_rate)
+    first, last = _spoken_span(utterance, len(wave) / config.sample_rate)
+    wave = wave[int(first * config.sample_rate) : int(last * config.sample_rate)]
+    gain = min(TARGET_RMS / max(1e-6, float(np.sqrt(np.square(wave).mean()))), LOUDEST_PEAK / max(1e-6, np.abs(wave).max()))
+    frames = -(-len(wave) // config.frame_samples)
+    padded = np.zeros(frames * config.frame_samples, dtype=np.int16)
+    padded[: len(wave)] = np.round(wave * gain * 32767)
+    return padded, _frame_labels(utterance, first, frames, config)
+
+
+def _spoken_span(utterance: Utterance, seconds: float) -> tuple[float, float]:
+    """Start and end without the pauses at both ends, a short margin kept."""
+    phones = utterance.phones or ()
+    first = phones[0][1] - MARGIN_SECONDS if phones and phones[0][0] == "pau" else 0.0
+    ends_silent = len(phones) > 1 and phones[-1][0] == "pau"
+    last = phones[-2][1] + MARGIN_SECONDS if ends_silent else seconds
+    return max(0.0, first), min(seconds, last)
+
+
+def _frame_labels(utterance: Utterance, first: float, frames: int, config: PackConfig) -> np.ndarray:
+    labels = np.full(frames, UNKNOWN_PHONE, dtype=np.uint8)
+    if utterance.phones:
+        ends = np.array([end for _, end in utterance.phones]) - first
+        centres = (np.arange(frames) + 0.5) * config.frame_samples / config.sample_rate
+        which = np.minimum(np.searchsorted(ends, centres), len(ends) - 1)
+        names = [PHONES.index(name) if name in PHONES else UNKNOWN_PHONE for name, _ in utterance.phones]
+        labels[:] = np.array(names, dtype=np.uint8)[which]
+    return labels
+
+
+def _job(arguments: tuple[Utterance, Path, PackConfig]) -> tuple[Utterance, np.ndarray, np.ndarray]:
+    return arguments[0], *_load(*arguments)
+
+
+def sentence_key(text: str) -> str:
+    """What makes two sentences the same sentence: their letters, lower-case, nothing else."""
+    return re.sub(r"[^a-z]+", " ", text.lower()).strip()
+
+
+def split_of(text: str, test: set[str]) -> str:
+    """The split of a sentence: "test" if its key is listed, else a fixed hundredth is "validation"."""
+    key = sentence_key(text)
+    if key in test:
+        return "test"
+    digest = int.from_bytes(hashlib.sha1(key.encode()).digest()[:4], "big")
+    return "validation" if digest < VALIDATION_SHARE * 2**32 else "train"
+
+
+def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), config: PackConfig | None = None) -> int:
+    """Write a packed corpus of all manifests; sentences listed in ``test`` are marked so that no training sees them.
+
+    Returns the number of utterances. The corpus is complete only once ``pack.json`` is there.
+    """
+    config, kept_back = config or PackConfig(), {sentence_key(text) for text in test}
+    jobs = [(u, m.parent, config) for m in manifests for u in read_manifest(m)]
+    folder.mkdir(parents=True, exist_ok=True)
+    start = 0
+    with (
+        (folder / "samples.i16").open("wb") as samples_file,
+        (folder / "labels.u8").open("wb") as labels_file,
+        (folder / "index.jsonl").open("w", encoding="utf-8") as index,
+        multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool,
+    ):
+        for utterance, samples, labels in tqdm(pool.imap(_job, jobs, chunksize=16), total=len(jobs), unit="clip"):
+            samples_file.write(samples.tobytes())
+            labels_file.write(labels.tobytes())
+            entry = Entry(utterance.id, utterance.speaker, utterance.language, utterance.text, start, len(samples), split_of(utterance.text, kept_back))
+            index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+            start += len(samples)
+    (folder / "pack.json").write_text(json.dumps(asdict(config)), encoding="utf-8")
+    return len(jobs)

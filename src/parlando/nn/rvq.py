@@ -1,0 +1,141 @@
+"""Residual vector quantisation with moving-average codebooks (SoundStream, Zeghidour et al., 2021)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+DECAY, EPSILON, DEAD_SHARE = 0.98, 1e-5, 0.3
+
+
+class Codebook(nn.Module):
+    """Codewords with the running statistics that train them; all buffers, none a parameter."""
+
+    embed: Tensor
+    embed_avg: Tensor
+    cluster_size: Tensor
+    inited: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("inited", torch.zeros(1))
+        self.register_buffer("cluster_size", torch.zeros(size))
+        self.register_buffer("embed", torch.zeros(size, dim))
+        self.register_buffer("embed_avg", torch.zeros(size, dim))
+
+    def nearest(self, vectors: Float[Tensor, "vector dim"]) -> Int[Tensor, " vector"]:
+        """Index of the closest codeword by Euclidean distance; the first one wins a tie."""
+        table = self.embed.t()
+        distance = vectors.pow(2).sum(1, keepdim=True) - 2 * vectors @ table + table.pow(2).sum(0, keepdim=True)
+        return (-distance).max(dim=-1).indices
+
+    @torch.no_grad()
+    def start(self, vectors: Float[Tensor, "vector dim"], rounds: int = 20) -> None:
+        """Place the codewords by k-means on a first batch."""
+        size = self.embed.shape[0]
+        self.embed.copy_(vectors[torch.randint(len(vectors), (size,), device=vectors.device)])
+        for _ in range(rounds):
+            sums, counts = self._tally(vectors, self.nearest(vectors))
+            self.embed.copy_(torch.where((counts > 0)[:, None], sums / counts.clamp_min(1)[:, None], self.embed))
+        self.cluster_size.fill_(len(vectors) / size)
+        self.embed_avg.copy_(self.embed * self.cluster_size[:, None])
+        self.inited.fill_(1)
+
+    def _tally(
+        self, vectors: Float[Tensor, "vector dim"], codes: Int[Tensor, " vector"]
+    ) -> tuple[Float[Tensor, "code dim"], Float[Tensor, " code"]]:
+        sums = torch.zeros_like(self.embed).index_add_(0, codes, vectors)
+        return sums, torch.bincount(codes, minlength=self.embed.shape[0]).to(vectors.dtype)
+
+    @torch.no_grad()
+    def learn(self, vectors: Float[Tensor, "vector dim"], codes: Int[Tensor, " vector"]) -> None:
+        """Move codewords towards their vectors' running mean; a dead one is put on a random vector."""
+        sums, counts = self._tally(vectors, codes)
+        self.cluster_size.lerp_(counts, 1 - DECAY)
+        self.embed_avg.lerp_(sums, 1 - DECAY)
+        total, size = self.cluster_size.sum(), len(self.cluster_size)
+        smoothed = (self.cluster_size + EPSILON) / (total + size * EPSILON) * total
+        self.embed.copy_(self.embed_avg / smoothed[:, None])
+        self._revive(self.cluster_size < DEAD_SHARE * len(vectors) / size, vectors)
+
+    def _revive(self, dead: Bool[Tensor, " code"], vectors: Float[Tensor, "vector dim"]) -> None:
+        count = int(dead.sum())
+        if count:
+            chosen = vectors[torch.randint(len(vectors), (count,), device=vectors.device)]
+            fair = len(vectors) / len(dead)
+            self.embed[dead], self.cluster_size[dead] = chosen, fair
+            self.embed_avg[dead] = chosen * fair
+
+
+class Quantizer(nn.Module):
+    """One stage: into the codebook's space, to the nearest codeword, and back."""
+
+    def __init__(self, dim: int, codebook_dim: int, codebook_size: int) -> None:
+        super().__init__()
+        same = dim == codebook_dim
+        self.project_in: nn.Module = nn.Identity() if same else nn.Linear(dim, codebook_dim)
+        self.project_out: nn.Module = nn.Identity() if same else nn.Linear(codebook_dim, dim)
+        self.codebook = Codebook(codebook_size, codebook_dim)
+
+    def encode(self, x: Float[Tensor, "batch frame dim"]) -> Int[Tensor, "batch frame"]:
+        """Codes of a residual."""
+        return self.codebook.nearest(self.project_in(x).flatten(0, 1)).view(x.shape[:2])
+
+    def decode(self, codes: Int[Tensor, "batch frame"]) -> Float[Tensor, "batch frame dim"]:
+        """What the codes stand for."""
+        return self.project_out(self.codebook.embed[codes])
+
+    def forward(
+        self, x: Float[Tensor, "batch frame dim"]
+    ) -> tuple[Float[Tensor, "batch frame dim"], Int[Tensor, "batch frame"], Float[Tensor, ""]]:
+        """Training pass: straight-through output, codes and commitment loss; learns the codebook when in training mode."""
+        inside = self.project_in(x)
+        flat = inside.detach().flatten(0, 1).float()
+        if self.training and not bool(self.codebook.inited):
+            self.codebook.start(flat)
+        codes = self.codebook.nearest(flat)
+        chosen = self.codebook.embed[codes].view_as(inside)
+        loss = (inside - chosen.detach()).square().mean()
+        if self.training:
+            self.codebook.learn(flat, codes)
+        return self.project_out(inside + (chosen - inside).detach()), codes.view(x.shape[:2]), loss
+
+
+class ResidualVectorQuantizer(nn.Module):
+    """Stages that each quantise what the ones before left over."""
+
+    def __init__(self, dim: int, codebook_dim: int, codebook_size: int, num_codebooks: int) -> None:
+        super().__init__()
+        self.quantizers = nn.ModuleList(Quantizer(dim, codebook_dim, codebook_size) for _ in range(num_codebooks))
+
+    def encode(self, x: Float[Tensor, "batch frame dim"]) -> Int[Tensor, "batch codebook frame"]:
+        """Codes of every stage."""
+        codes = []
+        for quantizer in self.quantizers:
+            codes.append(quantizer.encode(x))
+            x = x - quantizer.decode(codes[-1])
+        return torch.stack(codes, dim=1)
+
+    def decode(self, codes: Int[Tensor, "batch codebook frame"]) -> Float[Tensor, "batch frame dim"]:
+        """Sum of the stages' codewords; fewer codebooks than stages are allowed."""
+        stages = zip(self.quantizers, codes.unbind(1), strict=False)
+        return sum((quantizer.decode(stage) for quantizer, stage in stages), torch.zeros((), device=codes.device))
+
+    def forward(
+        self, x: Float[Tensor, "batch frame dim"], used: Int[Tensor, " batch"]
+    ) -> tuple[Float[Tensor, "batch frame dim"], Float[Tensor, "batch frame dim"], Int[Tensor, "batch codebook frame"], Float[Tensor, ""]]:
+        """Training pass with quantiser dropout: item b is the sum of its first ``used[b]`` stages.
+
+        Returns the sum, the first stage alone, the codes of all stages, and the mean commitment loss.
+        """
+        total, residual = torch.zeros_like(x), x
+        first, codes, losses = x, [], []
+        for index, quantizer in enumerate(self.quantizers):
+            part, stage, loss = quantizer(residual)
+            first = part if index == 0 else first
+            total = total + part * (index < used)[:, None, None]
+            residual = residual - part.detach()
+            codes.append(stage)
+            losses.append(loss)
+        return total, first, torch.stack(codes, dim=1), torch.stack(losses).mean()

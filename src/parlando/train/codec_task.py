@@ -1,0 +1,188 @@
+"""Training of the light codec: reconstruction with a phone-aware first codebook, then adversarial tuning of the decoder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from parlando.data.sampler import CropConfig, CropSampler
+from parlando.data.shards import PHONES, UNKNOWN_PHONE, PackedCorpus
+from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
+from parlando.train.discriminator import Discriminators, discriminator_loss, generator_losses
+from parlando.train.losses import SpectralLoss
+from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
+
+
+@dataclass(frozen=True)
+class CodecTrainConfig:
+    """A codec training; ``adversarial`` freezes encoder and codebooks and tunes the decoder against discriminators.
+
+    With ``spectral_weight`` 0 only the half-way spectrogram is learned, at half the cost: enough to settle the codes.
+    """
+
+    codec: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
+    crops: CropConfig = field(default_factory=CropConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    adversarial: bool = False
+    start_from: str | None = None
+    spectral_weight: float = 1.0
+    mel_weight: float = 0.5
+    phone_weight: float = 0.4
+    commit_weight: float = 0.25
+    adversarial_weight: float = 0.15
+    matching_weight: float = 0.5
+    dropout: float = 0.3
+    unquantised: float = 0.05
+
+
+class CodecTask:
+    """Implements `train.loop.Task` for `SpectralCodec`."""
+
+    def __init__(self, corpus: PackedCorpus, config: CodecTrainConfig, device: str = "cpu") -> None:
+        self.config, self.device = config, torch.device(device)
+        self.sampler = CropSampler(corpus, config.crops)
+        self.codec = SpectralCodec(config.codec)
+        self.phone_head = nn.Linear(config.codec.latent_dim, len(PHONES))
+        self.spectral = SpectralLoss(config.codec.sample_rate)
+        self.discriminators = Discriminators() if config.adversarial else None
+        if config.start_from:
+            self.codec.load_state_dict(load_file(Path(config.start_from) / "codec.safetensors"))
+        self._place()
+
+    def _place(self) -> None:
+        trained: list[nn.Module] = [self.codec, self.phone_head]
+        if self.discriminators is not None:
+            self.codec.encoder.requires_grad_(False)
+            trained = [self.codec.decoder]
+            self.discriminators.to(self.device)
+            self.judge_optimizer = make_optimizer(self.discriminators, self.config.optim)
+        self.trained = nn.ModuleList(trained)
+        for module in (self.codec, self.phone_head, self.spectral):
+            module.to(self.device)
+        self.optimizer = make_optimizer(self.trained, self.config.optim)
+
+    def train_step(self, step: int, progress: float) -> Mapping[str, float]:
+        """One step of the stage that the config names."""
+        wave, phones = self._batch(self.sampler.batch(step))
+        run = self._reconstruction_step if self.discriminators is None else self._adversarial_step
+        metrics = run(wave, phones, progress)
+        return {**metrics, "audio_seconds": wave.numel() / self.config.codec.sample_rate}
+
+    def _batch(self, crops: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor]:
+        wave, phones = crops
+        return torch.from_numpy(wave).to(self.device), torch.from_numpy(phones).long().to(self.device)
+
+    def _autocast(self) -> Any:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+
+    def _reconstruction_step(
+        self, wave: Float[Tensor, "batch sample"], phones: Int[Tensor, "batch frame"], progress: float
+    ) -> dict[str, float]:
+        config, codec = self.config, self.codec.train()
+        mel = codec.analyse(wave)
+        with self._autocast():
+            latent = codec.encoder(mel)
+        total, first, codes, commit = self._quantize(latent.float(), progress)
+        with self._autocast():
+            made, halfway = codec.decoder(total) if config.spectral_weight else (None, codec.decoder.halfway(total)[1])
+            logits = self.phone_head(first)
+        losses = {
+            "spectral": torch.zeros(()) if made is None else self.spectral(made, wave),
+            "mel": (halfway.float() - mel).abs().mean(),
+            "phone": functional.cross_entropy(logits.float().flatten(0, 1), phones.flatten(), ignore_index=UNKNOWN_PHONE),
+            "commit": commit,
+        }
+        loss = sum(weight * losses[name] for name, weight in self._weights().items())
+        loss.backward()
+        norm = apply_gradients(self.optimizer, self.trained.parameters(), config.optim, progress)
+        used = float(np.mean([len(stage.unique()) for stage in codes.unbind(1)]))
+        numbers = {k: float(v.detach()) for k, v in losses.items()}
+        return {"loss": float(loss.detach()), **numbers, "codes_used": used, "norm": norm}
+
+    def _quantize(self, latent: Float[Tensor, "batch frame latent"], progress: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Quantise, but not before the encoder has learned enough for its vectors to be worth clustering."""
+        if progress < self.config.unquantised:
+            zero = torch.zeros((), device=self.device)
+            return latent, latent, torch.zeros(len(latent), 1, 1, dtype=torch.long), zero
+        return self.codec.quantizer(latent, self._stages_used(len(latent)))
+
+    def _weights(self) -> dict[str, float]:
+        c = self.config
+        return {"spectral": c.spectral_weight, "mel": c.mel_weight, "phone": c.phone_weight, "commit": c.commit_weight}
+
+    def _stages_used(self, batch: int) -> Int[Tensor, " batch"]:
+        stages = self.config.codec.num_codebooks
+        drop = torch.rand(batch, device=self.device) < self.config.dropout
+        return torch.where(drop, torch.randint(1, stages, (batch,), device=self.device), stages)
+
+    def _adversarial_step(
+        self, wave: Float[Tensor, "batch sample"], phones: Int[Tensor, "batch frame"], progress: float
+    ) -> dict[str, float]:
+        del phones
+        config, judges = self.config, self.discriminators
+        assert judges is not None
+        latent = self.codec.quantizer.decode(self.codec.encode(wave)).clone()
+        with self._autocast():
+            made, halfway = self.codec.decoder(latent)
+            judged = discriminator_loss(judges(wave), judges(made.detach()))
+        judged.backward()
+        apply_gradients(self.judge_optimizer, judges.parameters(), config.optim, progress)
+        with self._autocast():
+            adversarial, matching = generator_losses(judges(wave), judges(made))
+        spectral = self.spectral(made, wave)
+        mel = (halfway.float() - self.codec.analyse(wave)).abs().mean()
+        loss = config.spectral_weight * spectral + config.mel_weight * mel
+        loss = loss + config.adversarial_weight * adversarial + config.matching_weight * matching
+        loss.backward()
+        judges.zero_grad(set_to_none=True)
+        norm = apply_gradients(self.optimizer, self.trained.parameters(), config.optim, progress)
+        parts = {"spectral": spectral, "judge": judged, "adversarial": adversarial, "matching": matching}
+        return {"loss": float(loss.detach()), **{k: float(v.detach()) for k, v in parts.items()}, "norm": norm}
+
+    @torch.no_grad()
+    def evaluate(self) -> Mapping[str, float]:
+        """Held-out spectral loss with all stages and phone accuracy of the first."""
+        self.codec.eval()
+        wave, phones = self._batch(self.sampler.held_out())
+        codes = self.codec.encode(wave)
+        made, halfway = self.codec.decoder(self.codec.quantizer.decode(codes))
+        first = self.codec.quantizer.quantizers[0].decode(codes[:, 0])
+        right = self.phone_head(first).argmax(-1) == phones
+        known = phones != UNKNOWN_PHONE
+        accuracy = float(right[known].float().mean()) if bool(known.any()) else 0.0
+        mel = (halfway - self.codec.analyse(wave)).abs().mean()
+        return {"spectral": float(self.spectral(made, wave)), "mel": float(mel), "phone_accuracy": accuracy}
+
+    def state(self) -> dict[str, Any]:
+        """Weights and optimisers."""
+        state = {"codec": self.codec.state_dict(), "phone_head": self.phone_head.state_dict()}
+        state["optimizer"] = self.optimizer.state_dict()
+        if self.discriminators is not None:
+            state["judges"] = self.discriminators.state_dict()
+            state["judge_optimizer"] = self.judge_optimizer.state_dict()
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `state`."""
+        self.codec.load_state_dict(state["codec"])
+        self.phone_head.load_state_dict(state["phone_head"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.discriminators is not None:
+            self.discriminators.load_state_dict(state["judges"])
+            self.judge_optimizer.load_state_dict(state["judge_optimizer"])
+
+    def export(self, folder: Path) -> None:
+        """``codec.safetensors`` (float32) and ``codec.json``."""
+        tensors = {k: v.detach().float().cpu().contiguous() for k, v in self.codec.state_dict().items()}
+        save_file(tensors, folder / "codec.safetensors")
+        (folder / "codec.json").write_text(json.dumps(asdict(self.config.codec), indent=2), encoding="utf-8")

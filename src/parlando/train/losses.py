@@ -1,0 +1,29 @@
+"""Spectral losses of a codec: log-mel distance at several resolutions and STFT magnitudes (Parallel WaveGAN, 2020)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from parlando.audio.mel import MelConfig, MelSpectrogram
+
+RESOLUTIONS = ((512, 128, 60), (1024, 240, 100), (2048, 480, 140))
+
+
+class SpectralLoss(nn.Module):
+    """Mean absolute log-mel difference plus the relative magnitude error, averaged over `RESOLUTIONS`."""
+
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__()
+        configs = [MelConfig(sample_rate, fft, hop, bands, floor=1e-4) for fft, hop, bands in RESOLUTIONS]
+        self.mels = nn.ModuleList(MelSpectrogram(config) for config in configs)
+
+    def forward(self, made: Float[Tensor, "batch sample"], real: Float[Tensor, "batch sample"]) -> Float[Tensor, ""]:
+        """A scalar; natural-log units."""
+        total = torch.zeros((), device=made.device)
+        for mel in self.mels:
+            a, b = mel(made), mel(real)
+            magnitude = (a.exp() - b.exp()).norm() / b.exp().norm().clamp_min(1e-4)
+            total = total + (a - b).abs().mean() + 0.5 * magnitude
+        return total / len(self.mels)

@@ -1,0 +1,134 @@
+"""Recipes: one strict TOML file per training, and what turns it into a task and a budget."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from parlando.core.config import from_mapping, read_json
+from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
+from parlando.data.shards import PackedCorpus
+from parlando.models.higgs.config import LMConfig
+from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
+from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
+from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
+from parlando.nn.rope import RopeConfig
+from parlando.train.codec_task import CodecTask, CodecTrainConfig
+from parlando.train.examples import ExampleSampler, MixConfig
+from parlando.train.lm_task import LMTask, LMTrainConfig
+from parlando.train.loop import Budget
+from parlando.train.optim import OptimConfig
+from parlando.train.tokens import TokenCorpus
+
+
+@dataclass(frozen=True)
+class CodecRecipe:
+    """A codec training and its budget."""
+
+    budget: Budget
+    train: CodecTrainConfig = field(default_factory=CodecTrainConfig)
+
+
+@dataclass(frozen=True)
+class LMSizes:
+    """The sizes of a small language model; everything else follows from the tokenizer and the codec."""
+
+    hidden_size: int = 256
+    num_layers: int = 6
+    num_heads: int = 4
+    intermediate_size: int = 768
+    context_length: int = 1024
+    rope_theta: float = 10_000.0
+
+
+@dataclass(frozen=True)
+class LMRecipe:
+    """A language-model training and its budget."""
+
+    budget: Budget
+    mix: MixConfig
+    sizes: LMSizes = field(default_factory=LMSizes)
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(rate=1.2e-3))
+    first_weight: float = 2.0
+    phone_weight: float = 0.5
+    phone_final: float = 0.1
+    start_from: str | None = None
+
+
+def read_recipe(kind: type[Any], path: Path) -> Any:
+    """Read a recipe file.
+
+    Raises:
+        FileMissingError: there is no such file.
+        ConfigError: it is not TOML, or holds an unknown or missing key.
+    """
+    if not path.is_file():
+        raise FileMissingError(path, "recipe")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    return from_mapping(kind, data, str(path))
+
+
+def load_trained_codec(folder: Path) -> SpectralCodec:
+    """The codec that a training exported.
+
+    Raises:
+        FileMissingError: the folder holds none.
+        CheckpointError: the tensors do not fit the config.
+    """
+    config = from_mapping(SpectralCodecConfig, read_json(folder / "codec.json"), str(folder / "codec.json"))
+    codec = SpectralCodec(config)
+    try:
+        codec.load_state_dict(load_file(folder / "codec.safetensors"))
+    except RuntimeError as error:
+        raise CheckpointError(f"'{folder}/codec.safetensors' does not fit codec.json: {error}") from error
+    return codec.eval()
+
+
+def small_lm_config(sizes: LMSizes, tokenizer: PhonemeTokenizer, num_codebooks: int, codebook_size: int) -> LMConfig:
+    """Fill in what the tokenizer and the codec decide; the vocabulary is padded to a multiple of eight."""
+    return LMConfig(
+        vocab_size=-(-tokenizer.vocab_size // 8) * 8,
+        hidden_size=sizes.hidden_size,
+        num_layers=sizes.num_layers,
+        num_heads=sizes.num_heads,
+        num_kv_heads=sizes.num_heads,
+        head_dim=sizes.hidden_size // sizes.num_heads,
+        intermediate_size=sizes.intermediate_size,
+        num_codebooks=num_codebooks,
+        codebook_size=codebook_size,
+        context_length=sizes.context_length,
+        audio_out_id=tokenizer.audio_out,
+        audio_out_bos_id=tokenizer.audio_out_bos,
+        eot_id=tokenizer.eot,
+        end_of_text_id=tokenizer.end_of_text,
+        audio_in_id=tokenizer.audio_in,
+        audio_bos_id=tokenizer.audio_bos,
+        audio_eos_id=tokenizer.audio_eos,
+        rope=RopeConfig(theta=sizes.rope_theta),
+    )
+
+
+def make_codec_task(recipe: CodecRecipe, packed: Path, device: str) -> CodecTask:
+    """The task of a codec recipe on a packed corpus."""
+    return CodecTask(PackedCorpus(packed), recipe.train, device)
+
+
+def make_lm_task(recipe: LMRecipe, codes: Path, codec: Path, device: str, rank: int = 0) -> LMTask:
+    """The task of a language-model recipe on an encoded corpus and the codec that encoded it."""
+    codec_config = from_mapping(SpectralCodecConfig, json.loads((codec / "codec.json").read_text(encoding="utf-8")))
+    tokenizer = PhonemeTokenizer(default_phoneme_config())
+    lm = small_lm_config(recipe.sizes, tokenizer, codec_config.num_codebooks, codec_config.codebook_size)
+    prompt = PromptConfig(codec_config.num_codebooks, codec_config.codebook_size, recipe.sizes.context_length)
+    sampler = ExampleSampler(TokenCorpus(codes), HiggsPromptBuilder(tokenizer, prompt), recipe.mix)
+    config = LMTrainConfig(
+        lm, recipe.optim, recipe.first_weight, recipe.phone_weight, recipe.phone_final, start_from=recipe.start_from
+    )
+    return LMTask(sampler, config, device, rank)

@@ -1,0 +1,108 @@
+"""A corpus as codes: what the language model trains on, made once by the codec's encoder.
+
+A share of the utterances is encoded again at another speed, which moves pitch, formants and tempo together: each
+(speaker, speed) pair is one more voice for the model to follow from a reference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from parlando.core.errors import FileMissingError
+from parlando.data.shards import Entry, PackedCorpus
+from parlando.models.higgs.spectral import SpectralCodec
+
+SPEEDS = (0.84, 0.9, 0.95, 1.06, 1.12, 1.19)
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """One utterance as codes: ``frames`` rows from ``start`` in the codes' file, said by ``speaker`` at ``speed``."""
+
+    id: str
+    speaker: str
+    speed: float
+    language: str
+    text: str
+    split: str
+    start: int
+    frames: int
+
+    @property
+    def voice(self) -> str:
+        """What makes two utterances one voice."""
+        return f"{self.speaker}@{self.speed:g}"
+
+
+class TokenCorpus:
+    """Read access to a folder that `encode_corpus` wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        index = folder / "index.jsonl"
+        if not index.is_file():
+            raise FileMissingError(index, "encoded corpus")
+        with index.open(encoding="utf-8") as lines:
+            self.utterances = [Spoken(**json.loads(line)) for line in lines]
+        self.num_codebooks = int(json.loads((folder / "codes.json").read_text(encoding="utf-8"))["num_codebooks"])
+        self._codes = np.memmap(folder / "codes.i16", dtype=np.int16, mode="r").reshape(-1, self.num_codebooks)
+        self._labels = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
+
+    def codes(self, spoken: Spoken) -> np.ndarray:
+        """Codes (int64 [codebook, frame])."""
+        return self._codes[spoken.start : spoken.start + spoken.frames].T.astype(np.int64)
+
+    def labels(self, spoken: Spoken) -> np.ndarray:
+        """Phone label per frame (int64 [frame])."""
+        return self._labels[spoken.start : spoken.start + spoken.frames].astype(np.int64)
+
+
+def _versions(corpus: PackedCorpus, warp_share: float) -> Iterator[tuple[Entry, float]]:
+    generator = np.random.default_rng(5)
+    for entry in corpus.entries:
+        if entry.split == "test":
+            continue
+        yield entry, 1.0
+        if generator.random() < warp_share:
+            yield entry, float(generator.choice(SPEEDS))
+
+
+def _at_speed(corpus: PackedCorpus, entry: Entry, speed: float) -> tuple[np.ndarray, np.ndarray]:
+    wave, labels = corpus.samples(entry), corpus.labels(entry)
+    if speed == 1.0:
+        return wave, labels
+    frame = corpus.config.frame_samples
+    frames = int(len(wave) / speed) // frame
+    warped = np.interp(np.arange(frames * frame) * speed, np.arange(len(wave)), wave).astype(np.float32)
+    centres = ((np.arange(frames) + 0.5) * speed).astype(int)
+    return warped, labels[np.minimum(centres, len(labels) - 1)]
+
+
+def encode_corpus(corpus: PackedCorpus, codec: SpectralCodec, folder: Path, warp_share: float = 0.25) -> int:
+    """Encode every utterance outside the test split; returns the number of frames."""
+    folder.mkdir(parents=True, exist_ok=True)
+    codec.eval()
+    device = next(codec.parameters()).device
+    start = 0
+    versions = list(_versions(corpus, warp_share))
+    with (
+        (folder / "codes.i16").open("wb") as codes_file,
+        (folder / "labels.u8").open("wb") as labels_file,
+        (folder / "index.jsonl").open("w", encoding="utf-8") as index,
+    ):
+        for entry, speed in tqdm(versions, unit="clip", desc="encode"):
+            wave, labels = _at_speed(corpus, entry, speed)
+            codes = codec.encode(torch.from_numpy(wave)[None].to(device))[0].T.cpu().numpy().astype(np.int16)
+            codes_file.write(codes.tobytes())
+            labels_file.write(labels[: len(codes)].tobytes())
+            spoken = Spoken(entry.id, entry.speaker, speed, entry.language, entry.text, entry.split, start, len(codes))
+            index.write(json.dumps(asdict(spoken), ensure_ascii=False) + "\n")
+            start += len(codes)
+    (folder / "codes.json").write_text(json.dumps({"num_codebooks": codec.num_codebooks}), encoding="utf-8")
+    return start
