@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows: quiet imports, a clean dependency list, nothing of one machine in the files."""
+"""What no linter knows: quiet imports, a clean dependency list, nothing of one machine in the files."""
 
 from __future__ import annotations
 

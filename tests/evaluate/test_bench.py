@@ -124,7 +124,7 @@ def test_report_has_ours_and_the_peer_side_by_side():
 
 
 def test_without_the_peer_the_report_says_why(monkeypatch):
-    def missing(config, sampling):
+    def missing(config, sampling, dtype):
         raise MissingDependencyError("transformers", "pip install transformers")
 
     missing.name = "transformers"

@@ -28,9 +28,11 @@ def run(options: BenchOptions) -> None:
     """
     from parlando.evaluate.bench import Load, bench_markdown, run_bench
     from parlando.evaluate.report import save_json
+    from parlando.models.higgs.build import Placement
     from parlando.speech import load
 
-    work = Load(batches=(1, 2), num_frames=16, repeats=1) if options.quick else Load()
+    dtype = Placement.choose(options.device, options.dtype).dtype
+    work = Load(batches=(1, 2), num_frames=16, repeats=1, dtype=dtype) if options.quick else Load(dtype=dtype)
     report = run_bench(lambda: load(options.model, options.device, options.dtype), work, options.peer)
     typer.echo(bench_markdown(report))
     if options.out is not None:

@@ -27,12 +27,16 @@ SENTENCE = "The quick brown fox jumps over the lazy dog, and then it rests in th
 
 @dataclass(frozen=True)
 class Load:
-    """So many equal prompts at a time, ``num_frames`` frames each; every figure is a median of ``repeats``."""
+    """So many equal prompts at a time, ``num_frames`` frames each; every figure is a median of ``repeats``.
+
+    ``dtype`` is that of the random weights, ours and the peer's.
+    """
 
     batches: tuple[int, ...] = (1, 2, 4, 8)
     num_frames: int = 64
     prompt_tokens: int = 48
     repeats: int = 3
+    dtype: torch.dtype = torch.float32
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(seed=0))
 
 
@@ -63,6 +67,7 @@ class BenchReport:
     model: str
     machine: str
     threads: int
+    dtype: str
     stream: StreamFigures
     ours: tuple[Throughput, ...]
     peer: tuple[Throughput, ...]
@@ -145,18 +150,19 @@ def run_bench(load_model: Callable[[], Any], load: Load, with_peer: bool = True)
     synthesizer, stream = measure_stream(load_model, load.repeats)
     config = synthesizer.model.lm.config
     synthesizer.close()
-    ours = measure(EngineGenerator(config, load.sampling, max(load.batches)), config, load)
+    ours = measure(EngineGenerator(config, load.sampling, max(load.batches), load.dtype), config, load)
     peer: tuple[Throughput, ...] = ()
     note = "" if with_peer else "transformers was left out"
     if with_peer:
         try:
-            peer = measure(TransformersPeer(config, load.sampling), config, load)
+            peer = measure(TransformersPeer(config, load.sampling, load.dtype), config, load)
         except MissingDependencyError as error:
             note = str(error)
     return BenchReport(
         model=synthesizer.model.name,
         machine=describe_machine(),
         threads=torch.get_num_threads(),
+        dtype=str(load.dtype).removeprefix("torch."),
         stream=stream,
         ours=ours,
         peer=peer,
@@ -191,7 +197,7 @@ def bench_markdown(report: BenchReport) -> str:
 
 
 def _throughput_table(report: BenchReport) -> str:
-    header = ["batch", "frames/s", "tokens/s"]
+    header = [f"batch ({report.dtype})", "frames/s", "tokens/s"]
     rows: list[Sequence[object]] = [
         [t.batch, f"{t.frames_per_second:.0f}", f"{t.tokens_per_second:.0f}"] for t in report.ours
     ]

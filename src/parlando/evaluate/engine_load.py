@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+import torch
 
 from parlando.core.stages import FrameSampler, TokenLM
 from parlando.core.types import Frame, Prompt, SamplingOptions
@@ -37,10 +38,12 @@ class EngineGenerator:
 
     name = "parlando"
 
-    def __init__(self, config: LMConfig, sampling: SamplingOptions, rows: int) -> None:
+    def __init__(
+        self, config: LMConfig, sampling: SamplingOptions, rows: int, dtype: torch.dtype = torch.float32
+    ) -> None:
         self._config = config
         self._sampling = sampling
-        self._engine = Engine(cast("TokenLM", HiggsTokenLM(HiggsLM(config).eval())), rows)
+        self._engine = Engine(cast("TokenLM", HiggsTokenLM(HiggsLM(config).to(dtype).eval())), rows)
 
     def generate(self, tokens: tuple[int, ...], batch: int, num_frames: int) -> int:
         """Continue ``batch`` copies of a prompt by ``num_frames`` frames each; returns the frames made in all rows."""

@@ -19,7 +19,7 @@ class TransformersPeer:
 
     name = "transformers"
 
-    def __init__(self, config: LMConfig, sampling: SamplingOptions) -> None:
+    def __init__(self, config: LMConfig, sampling: SamplingOptions, dtype: torch.dtype = torch.float32) -> None:
         """Build it with random weights.
 
         Raises:
@@ -29,7 +29,7 @@ class TransformersPeer:
         model = transformers.HiggsAudioV2ForConditionalGeneration(
             transformers.HiggsAudioV2Config(**_peer_sizes(config))
         )
-        self._model = model.eval()
+        self._model = model.to(dtype).eval()
         self._codebooks, self._rows = config.num_codebooks, config.table_rows
         self._stream_eos = config.stream_eos
         self._plan = partial(transformers.GenerationConfig, **_peer_options(config, sampling))

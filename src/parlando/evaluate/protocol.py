@@ -18,7 +18,8 @@ from parlando.audio.silence import trim_silence
 from parlando.evaluate.recognise import recognise
 from parlando.evaluate.wer import ErrorRates, error_rates, sentence_rate
 from parlando.result import Speech
-from parlando.text.segment import sentences
+from parlando.text.normalize import normalize
+from parlando.text.segment import segment
 
 SHORTEST_RATIO, LONGEST_RATIO = 0.7, 1.4
 
@@ -133,7 +134,7 @@ def length_prior(synthesizer: Any, voice: str | None = None) -> Callable[[str], 
     speaker = model.voices[voice or model.default_voice]
 
     def expected_seconds(text: str) -> float:
-        prompts = (model.prompts.build(sentence.text, speaker) for sentence in sentences(text))
+        prompts = (model.prompts.build(normalize(sentence), speaker) for sentence in segment(text))
         return float(sum(prompt.expected_frames for prompt in prompts) / model.frame_rate)
 
     return expected_seconds
