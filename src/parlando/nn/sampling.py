@@ -22,8 +22,8 @@ def draw(
 ) -> Int[Tensor, " codebook"]:
     """One token per codebook; repetition is looked for in the last frames of ``history`` if the options say so.
 
-    Temperature 0 takes the largest logit, draws no random numbers and never redraws. ``generator`` is the request's own,
-    on the CPU whatever the device of ``logits``. Forbidden tokens carry minus infinity.
+    Temperature 0 takes the largest logit, draws no random numbers and never redraws. ``generator`` is the request's own
+    and on the CPU whatever the device of ``logits``. Forbidden tokens carry minus infinity.
 
     Raises:
         GenerationError: the logits hold NaN or allow no token.

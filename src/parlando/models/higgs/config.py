@@ -103,7 +103,8 @@ class LMConfig:
 class HiggsConfig:
     """`config.json` of a checkpoint in Parlando's own layout.
 
-    ``codec`` and ``text`` name their ``kind`` and carry its settings; ``expected`` holds what the recipe measured.
+    ``codec`` and ``text`` name their ``kind`` and carry its settings; ``expected`` holds what the recipe measured
+    (``length``: the settings of the length prior). ``references_in`` says where prompts put the clips of a voice.
     """
 
     name: str
@@ -114,6 +115,7 @@ class HiggsConfig:
     format: Literal[1] = 1
     family: Literal["higgs"] = "higgs"
     prompt_layout: Literal["original", "transformers"] = "original"
+    references_in: Literal["turns", "system"] = "turns"
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     expected: dict = field(default_factory=dict)
 
@@ -130,3 +132,118 @@ def parse_higgs_config(data: Mapping[str, Any], where: str = "config.json") -> H
         ConfigError: an unknown or missing key, a wrong type or a value out of range.
     """
     return from_mapping(HiggsConfig, data, where)
+
+
+def lm_config_from_transformers(data: Mapping[str, Any], where: str = "config.json") -> LMConfig:
+    """`LMConfig` from a published config in the style of `transformers` (whose ``codebook_size`` counts BOS and EOS).
+
+    Raises:
+        ConfigError: a size or id is missing, or the config asks for something that this model does not compute.
+    """
+    _refuse_others(data, {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False}, where)
+    size, vocab_size = _required(data, "codebook_size", where) - 2, _required(data, "vocab_size", where)
+    _refuse_others(data, {"audio_stream_bos_id": size, "audio_stream_eos_id": size + 1}, where)
+    eos = _required(data, "eos_token_id", where)
+    audio_out_id = _required(data, "audio_token_id", where)
+    # This style does not name the ids around audio; they are known for the published vocabulary only.
+    known = audio_out_id == PUBLISHED_AUDIO_OUT_ID
+    return LMConfig(
+        **_backbone(data, where),
+        vocab_size=vocab_size,
+        num_codebooks=_required(data, "num_codebooks", where),
+        codebook_size=size,
+        audio_out_id=audio_out_id,
+        audio_out_bos_id=_required(data, "audio_bos_token_id", where),
+        delay_id=_required(data, "audio_delay_token_id", where),
+        eot_id=eos[0] if isinstance(eos, list) else eos,
+        end_of_text_id=_required(data, "pad_token_id", where),
+        audio_in_id=PUBLISHED_AUDIO_IN_ID if known else None,
+        audio_bos_id=PUBLISHED_AUDIO_BOS_ID if known else None,
+        audio_eos_id=PUBLISHED_AUDIO_EOS_ID if known else None,
+    )
+
+
+def lm_config_from_original(data: Mapping[str, Any], where: str = "config.json") -> LMConfig:
+    """`LMConfig` from a published config in the original style, whose backbone is nested as ``text_config``.
+
+    Raises:
+        ConfigError: a size is missing, or the config asks for a variant without published weights (audio attention,
+            layers without audio weights and the like).
+    """
+    text = _required(data, "text_config", where)
+    inner = f"{where}: text_config"
+    _refuse_others(text, {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False}, inner)
+    layers = _required(text, "num_hidden_layers", inner)
+    size = data.get("audio_codebook_size", 1024)
+    _refuse_others(
+        data,
+        {
+            "audio_dual_ffn_layers": list(range(layers)),
+            "use_audio_out_self_attention": False,
+            "use_audio_out_embed_projector": False,
+            "use_rq_transformer": False,
+            "audio_embed_avg": False,
+            "audio_decoder_proj_num_layers": 0,
+            "audio_stream_bos_id": size,
+            "audio_stream_eos_id": size + 1,
+        },
+        where,
+    )
+    return LMConfig(
+        **_backbone(text, inner),
+        vocab_size=_required(text, "vocab_size", inner),
+        num_codebooks=_required(data, "audio_num_codebooks", where),
+        codebook_size=size,
+        audio_out_id=data.get("audio_out_token_idx", PUBLISHED_AUDIO_OUT_ID),
+        audio_out_bos_id=data.get("audio_out_bos_token_id", PUBLISHED_AUDIO_OUT_BOS_ID),
+        eot_id=data.get("eot_token_id", PUBLISHED_EOT_ID),
+        end_of_text_id=data.get("pad_token_id", PUBLISHED_END_OF_TEXT_ID),
+        audio_in_id=data.get("audio_in_token_idx", PUBLISHED_AUDIO_IN_ID),
+        audio_bos_id=data.get("audio_bos_token_id", PUBLISHED_AUDIO_BOS_ID),
+        audio_eos_id=data.get("audio_eos_token_id", PUBLISHED_AUDIO_EOS_ID),
+    )
+
+
+def _backbone(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The Llama part; what may be left out has Llama's defaults."""
+    heads, hidden_size = _required(data, "num_attention_heads", where), _required(data, "hidden_size", where)
+    return {
+        "hidden_size": hidden_size,
+        "num_layers": _required(data, "num_hidden_layers", where),
+        "num_heads": heads,
+        "num_kv_heads": data.get("num_key_value_heads") or heads,
+        "head_dim": data.get("head_dim") or hidden_size // heads,
+        "intermediate_size": _required(data, "intermediate_size", where),
+        "context_length": _required(data, "max_position_embeddings", where),
+        "rms_norm_eps": data.get("rms_norm_eps", 1e-6),
+        "rope": _rope(data, where),
+    }
+
+
+def _rope(data: Mapping[str, Any], where: str) -> RopeConfig:
+    settings = {"rope_theta": data.get("rope_theta", 10000.0)}
+    settings |= data.get("rope_parameters") or data.get("rope_scaling") or {}
+    kind = settings.get("rope_type", settings.get("type", "default"))
+    if kind == "default":
+        return RopeConfig(theta=float(settings["rope_theta"]))
+    if kind != "llama3":
+        raise ConfigError(f"{where}: rope type {kind!r} is not supported; only 'default' and 'llama3' are")
+    return RopeConfig(
+        theta=float(settings["rope_theta"]),
+        factor=float(_required(settings, "factor", where)),
+        low_freq_factor=float(_required(settings, "low_freq_factor", where)),
+        high_freq_factor=float(_required(settings, "high_freq_factor", where)),
+        original_context=int(_required(settings, "original_max_position_embeddings", where)),
+    )
+
+
+def _required(data: Mapping[str, Any], key: str, where: str) -> Any:
+    if data.get(key) is None:
+        raise ConfigError(f"{where}: '{key}' is missing; this is not a complete Higgs Audio v2 config")
+    return data[key]
+
+
+def _refuse_others(data: Mapping[str, Any], supported: Mapping[str, Any], where: str) -> None:
+    for key, value in supported.items():
+        if data.get(key, value) != value:
+            raise ConfigError(f"{where}: {key} = {data[key]!r} is not supported; only {value!r} is")

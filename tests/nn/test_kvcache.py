@@ -1,0 +1,65 @@
+"""The cache's bookkeeping: lengths, plans and writes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from parlando.nn.attention import AttentionConfig
+from parlando.nn.kvcache import KVCache
+
+
+def new_cache(rows: int = 3, length: int = 6) -> KVCache:
+    return KVCache(AttentionConfig(0, 2, 2, 4), 2, rows, length, torch.zeros(1, dtype=torch.bfloat16))
+
+
+def test_sizes_follow_the_request():
+    cache = new_cache()
+    assert (cache.rows, cache.capacity) == (3, 6)
+    assert cache.keys.shape == cache.values.shape == (2, 3, 2, 6, 4)
+    assert cache.keys.dtype == torch.bfloat16
+
+
+def test_rows_advance_and_are_freed_on_their_own():
+    cache = new_cache()
+    cache.advance(0, 5)
+    cache.advance(2)
+    assert [cache.length(row) for row in range(3)] == [5, 0, 1]
+    cache.free(0)
+    assert [cache.length(row) for row in range(3)] == [0, 0, 1]
+    with pytest.raises(AssertionError, match="overrun"):
+        cache.advance(2, 6)
+
+
+def test_plan_masks_only_when_lengths_differ():
+    cache = new_cache()
+    for row in range(3):
+        cache.advance(row, 2)
+    assert cache.plan([True] * 3).mask is None
+    cache.advance(1, 2)
+    plan = cache.plan([True] * 3)
+    assert plan.live == 5
+    assert plan.positions.tolist() == [2, 4, 2]
+    assert plan.mask[:, 0, 0].eq(0).tolist() == [[True] * 3 + [False] * 2, [True] * 5, [True] * 3 + [False] * 2]
+
+
+def test_plan_looks_no_further_than_the_longest_live_row():
+    cache = new_cache()
+    cache.advance(0, 1)
+    cache.advance(1, 6)
+    plan = cache.plan([True, False])
+    assert plan.live == 2
+    assert plan.positions.tolist() == [1, 5], "a full idle row is written at its end"
+
+
+def test_append_writes_each_row_at_its_own_position():
+    cache = new_cache()
+    cache.advance(1, 3)
+    new = torch.arange(1, 25, dtype=torch.bfloat16).view(3, 2, 4)
+    keys, values = cache.append(1, cache.plan([True] * 3), new, -new)
+    assert keys.shape == (3, 2, 4, 4)
+    assert torch.equal(keys[0, :, 0], new[0])
+    assert torch.equal(keys[1, :, 3], new[1])
+    assert torch.equal(values[2, :, 0], -new[2])
+    assert cache.keys[0].eq(0).all(), "the other layer is untouched"
+    assert int(cache.keys[1].count_nonzero()) == 24
