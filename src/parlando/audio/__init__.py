@@ -1,0 +1,1 @@
+"""Audio as arrays and files: reading, writing, streaming, measuring, drawing."""

@@ -1,0 +1,8 @@
+"""Makes `sounds`, the sounds that these tests share, importable in pytest's importlib mode."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
