@@ -1,0 +1,103 @@
+"""Whether a recording can serve as the reference of a voice, and which part of it is used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parlando.audio.clip import Clip, as_mono, check_sample_rate
+from parlando.audio.silence import Span, is_silent, speech_spans
+from parlando.core.errors import AudioError
+
+FULL_SCALE = 0.999
+
+
+@dataclass(frozen=True)
+class ReferenceLimits:
+    """What a reference may be. Shares and offset are of full scale 1.0."""
+
+    min_speech_seconds: float = 1.0
+    used_seconds: float = 30.0
+    max_seconds: float = 600.0
+    max_clipped_share: float = 0.005
+    max_offset: float = 0.1
+
+
+DEFAULT_LIMITS = ReferenceLimits()
+
+
+@dataclass(frozen=True)
+class CheckedReference:
+    """The part of a recording to use: from its first speech on, silence at both ends removed.
+
+    ``start_seconds`` and ``end_seconds`` say where that part lies in the recording; ``note`` says when speech was left
+    out and is empty otherwise.
+    """
+
+    clip: Clip
+    speech_seconds: float
+    start_seconds: float
+    end_seconds: float
+    note: str = ""
+
+
+def clipped_share(samples: np.ndarray) -> float:
+    """Share of the samples that are at full scale, 0 to 1."""
+    return float(np.mean(np.abs(samples) >= FULL_SCALE)) if len(samples) else 0.0
+
+
+def check_reference(
+    samples: np.ndarray, sample_rate: int, where: str = "reference", limits: ReferenceLimits = DEFAULT_LIMITS
+) -> CheckedReference:
+    """Check a recording and keep its first ``limits.used_seconds``, ended at a pause where there is one.
+
+    Raises:
+        AudioError: not finite, empty, too long, silent, clipped, with a constant offset, or with too little speech.
+    """
+    rate, mono = check_sample_rate(sample_rate, where), as_mono(samples, where)
+    _check_whole(mono, rate, where, limits)
+    spans = speech_spans(mono, rate)
+    used = _used_spans(spans, round(limits.used_seconds * rate))
+    speech_seconds = sum(map(len, used)) / rate
+    if speech_seconds < limits.min_speech_seconds:
+        raise AudioError(
+            f"{where}: {speech_seconds:.2f} s of speech; a voice needs at least {limits.min_speech_seconds:g} s, "
+            "better 5 to 15 s"
+        )
+    start, end = used[0].start, used[-1].end
+    note = "" if end == spans[-1].end else _cut_note(where, start / rate, end / rate)
+    return CheckedReference(Clip(mono[start:end], rate), speech_seconds, start / rate, end / rate, note)
+
+
+def _check_whole(mono: np.ndarray, rate: int, where: str, limits: ReferenceLimits) -> None:
+    seconds = len(mono) / rate
+    if seconds > limits.max_seconds:
+        raise AudioError(
+            f"{where}: {seconds / 60:.0f} minutes long; cut out the best 5 to 15 s of one speaker "
+            f"(at most {limits.max_seconds / 60:g} minutes are accepted)"
+        )
+    offset = float(mono.mean(dtype=np.float64))
+    if abs(offset) > limits.max_offset:
+        raise AudioError(
+            f"{where}: a constant offset of {offset:+.2f}; remove it (a high-pass filter does) and try again"
+        )
+    if is_silent(mono, rate):
+        raise AudioError(f"{where}: it is silent; record it again, closer or louder")
+    share = clipped_share(mono)
+    if share > limits.max_clipped_share:
+        raise AudioError(f"{where}: {share:.1%} of the samples are clipped; record it again at a lower level")
+
+
+def _used_spans(spans: list[Span], longest: int) -> list[Span]:
+    """The spans within ``longest`` samples of the first one's start; a first span longer than that is cut."""
+    if not spans:
+        return []
+    limit = spans[0].start + longest
+    return [span for span in spans if span.end <= limit] or [Span(spans[0].start, limit)]
+
+
+def _cut_note(where: str, start_seconds: float, end_seconds: float) -> str:
+    return (
+        f"{where}: only {start_seconds:.1f} s to {end_seconds:.1f} s are used; a transcript must be of that part alone"
+    )

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sounds import RATE, babble, buzz, noise, silence
+
+from parlando.audio.check import ReferenceLimits, check_reference, clipped_share
+from parlando.core.errors import AudioError
+
+
+def test_a_good_clip_loses_only_the_silence_around_it():
+    wave = np.concatenate([silence(1.0), babble([(2.0, 0.4), (2.0, 0.0)]), silence(1.0)])
+    checked = check_reference(wave, RATE)
+    assert checked.note == ""
+    assert checked.clip.sample_rate == RATE
+    assert checked.clip.duration_seconds == pytest.approx(4.4, abs=0.2)
+    assert checked.speech_seconds == pytest.approx(4.28, abs=0.05)
+    assert checked.start_seconds == pytest.approx(0.96, abs=0.03)
+    start = round(checked.start_seconds * RATE)
+    assert np.array_equal(checked.clip.samples, wave[start : start + len(checked.clip.samples)])
+
+
+def test_stereo_and_integers_are_welcome():
+    stereo = np.stack([babble([(2.0, 0.1)])] * 2, axis=1)
+    checked = check_reference((stereo * 32767).astype(np.int16), RATE)
+    assert checked.clip.samples.ndim == 1
+
+
+def test_a_long_clip_is_cut_at_a_pause_and_says_so():
+    wave = babble([(4.0, 0.5)] * 10)
+    checked = check_reference(wave, RATE, "lecture.wav")
+    assert 25 < checked.clip.duration_seconds <= 30
+    assert checked.end_seconds == pytest.approx(5 * 4.5 + 4.0 + 0.1, abs=0.05)
+    assert checked.note.startswith("lecture.wav: only 0.0 s to ")
+    assert "transcript must be of that part alone" in checked.note
+
+
+def test_forty_seconds_without_a_pause_are_cut_hard():
+    checked = check_reference(babble([(40.0, 0.0)]), RATE)
+    assert checked.clip.duration_seconds == 30.0
+    assert checked.speech_seconds == 30.0
+    assert checked.note
+
+
+LIMITS = ReferenceLimits(max_seconds=5.0)
+OFFSET = babble([(2.0, 0.2)]) + np.float32(0.2)
+CLIPPED = np.clip(babble([(2.0, 0.2)]) * 20, -1, 1)
+
+
+@pytest.mark.parametrize(
+    ("wave", "message"),
+    [
+        (babble([(0.5, 0.5)]), r"clip: 0\.\d\d s of speech; a voice needs at least 1 s"),
+        (noise(6.0), r"clip: 0 minutes long; cut out the best"),
+        (silence(2.0), "clip: it is silent; record it again"),
+        (noise(2.0, amplitude=0.0002), "clip: it is silent"),
+        (CLIPPED, r"clip: \d+\.\d% of the samples are clipped"),
+        (OFFSET, r"clip: a constant offset of \+0\.20; remove it"),
+        (np.full(RATE, np.nan), "clip: sample 0 is not a number"),
+        (np.zeros(0), "clip: it holds no samples"),
+    ],
+)
+def test_each_fault_has_its_own_message(wave, message):
+    with pytest.raises(AudioError, match=message):
+        check_reference(wave, RATE, "clip", LIMITS)
+
+
+def test_an_hour_is_refused_by_default():
+    with pytest.raises(AudioError, match="60 minutes long"):
+        check_reference(np.zeros(3600 * 8000, np.float32), 8000)
+
+
+def test_clicks_alone_are_no_speech():
+    wave = silence(3.0)
+    wave[::RATE] = 0.9
+    with pytest.raises(AudioError, match=r"0\.00 s of speech"):
+        check_reference(wave, RATE)
+
+
+def test_a_wrong_rate_is_refused():
+    with pytest.raises(AudioError, match="whole number of hertz"):
+        check_reference(buzz(150, 2.0), 0)
+
+
+def test_clipped_share_counts_samples_at_full_scale():
+    assert clipped_share(np.array([1.0, -1.0, 0.5, 0.998])) == 0.5
+    assert clipped_share(np.zeros(0)) == 0.0
