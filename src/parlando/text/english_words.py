@@ -97,7 +97,9 @@ def _abbreviated_street(match: re.Match[str]) -> str:
 
 def _numeral(match: re.Match[str]) -> str:
     value = numbers.roman(match["numeral"])
-    return match[0] if value is None else f"{match['name']} {numbers.cardinal(value)}"
+    if value is None or (value == 1 and match["name"][0].islower()):
+        return match[0]
+    return f"{match['name']} {numbers.cardinal(value)}"
 
 
 def _ruler(match: re.Match[str]) -> str:
@@ -130,6 +132,8 @@ def _is_shout(word: str) -> bool:
     return any(letter * 3 in word for letter in set(word))
 
 
+# A lone I is a numeral only where no verb can follow it; lone C, D, L and M are letters.
+_NUMERAL = r"[VX]|[IVXLC]{2,}|I(?=\s*$|\s*[.,;:?!)\-\u2013]|\s(?:of|and|to|is|in)\b|\s[A-Z])"
 _MIXED_FORM = "|".join(re.escape(word) for word in sorted(_MIXED, key=len, reverse=True))
 _STREET_KINDS = "|".join(_STREETS)
 _ADDRESS = r"(?:\b(?:on|at|down|along|to|from|off|near|in|up|of|onto)\s+|\d\s+|\d(?:st|nd|rd|th)\s+)"
@@ -154,7 +158,7 @@ RULES = (
         _initials,
         ".",
     ),
-    rule(rf"\b(?P<name>{_COUNTED})\s(?P<numeral>[IVXLC]+)\b(?!\.\w)", _numeral, "IVXLC"),
+    rule(rf"\b(?P<name>{_COUNTED})\s(?P<numeral>{_NUMERAL})(?![\w'])(?!\.\w)", _numeral, "IVX"),
     rule(
         rf"\b(?P<name>{_RULERS})\s(?:the\s)?(?P<numeral>[IVX]*[VX][IVX]*|I{{2,3}}|I(?=\s(?:of|was|had|became|ruled|died|and|reigned)\b|[.,;:?!']|\s*$))(?![\w])",
         _ruler,

@@ -44,7 +44,8 @@ _MARKDOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 _PARAGRAPH = re.compile(r"([^\s])[ \t]*\n\s*\n\s*")
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 
-_KEEP_APOSTROPHE = re.compile(r"(?:'tis|'twas|'em|'cause|'til|'bout|'n|'round|'cuz)\b", re.IGNORECASE)
+_KEEP_APOSTROPHE = re.compile(r"(?:'tis|'twas|'em|'un|'cause|'til|'bout|'n|'round|'cuz)\b", re.IGNORECASE)
+_LAST_CLOSER = re.compile(r"[)\]}]\s*$")
 _NOT_KEPT = re.compile(rf"[^\w' {re.escape(MARKS)}]|[\d_]")
 _TIDY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
@@ -63,7 +64,6 @@ _TIDY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"([?!])\.+", r"\1"),
         (r"([,;:?!])(?=[^\W\d_])", r"\1 "),
         (r"^[\s,.?!;:-]+", ""),
-        (r"[,;:\s]+$", ""),
     )
 )
 
@@ -99,7 +99,7 @@ def _tidy_apostrophes(text: str) -> str:
 
 def tidy(text: str) -> str:
     """Only letters, apostrophes, spaces and `MARKS`; no stray, doubled or dangling mark."""
-    text = re.sub(r"[()\[\]{}\u2013]", ", ", text)
+    text = re.sub(r"[()\[\]{}\u2013]", ", ", _LAST_CLOSER.sub("", text))
     text = _NOT_KEPT.sub(" ", text)
     if not text.isascii():
         text = "".join(c if _keep(c) else " " for c in text)
