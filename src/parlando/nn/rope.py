@@ -46,8 +46,8 @@ def rope_frequencies(config: RopeConfig, head_dim: int) -> Float[Tensor, " half"
 class RopeTable:
     """Cosines and sines by position; the first half of ``sin`` is negated, as `rotate` wants it."""
 
-    cos: Float[Tensor, "position dim"]
-    sin: Float[Tensor, "position dim"]
+    cos: Float[Tensor, "*position dim"]
+    sin: Float[Tensor, "*position dim"]
 
     @classmethod
     def build(cls, config: RopeConfig, head_dim: int, length: int, like: Tensor) -> RopeTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -34,14 +34,6 @@ class Logits:
     text: Float[Tensor, " vocab"] | None
 
 
-class Route(Protocol):
-    """Sends each position through the block of its kind."""
-
-    def apply(self, x: Tensor, text: Block, audio: Block) -> Tensor:
-        """The rows of ``x`` [row, dim], each through its block."""
-        ...
-
-
 @dataclass(frozen=True)
 class OneKind:
     """Every position is of one kind: one block does all."""
@@ -49,7 +41,7 @@ class OneKind:
     audio: bool
 
     def apply(self, x: Tensor, text: Block, audio: Block) -> Tensor:
-        """See `Route`."""
+        """The rows of ``x`` [row, dim], each through the block of its kind."""
         return audio(x) if self.audio else text(x)
 
 
@@ -60,7 +52,7 @@ class ByMask:
     audio_mask: Bool[Tensor, "row 1"]
 
     def apply(self, x: Tensor, text: Block, audio: Block) -> Tensor:
-        """See `Route`."""
+        """The rows of ``x`` [row, dim], each through the block of its kind."""
         return torch.where(self.audio_mask, audio(x), text(x))
 
 
@@ -68,15 +60,18 @@ class ByMask:
 class ByIndex:
     """Many positions of both kinds, known on the host: each block computes only its own."""
 
-    text_rows: Int[Tensor, " row"]
-    audio_rows: Int[Tensor, " row"]
+    text_rows: Int[Tensor, " text"]
+    audio_rows: Int[Tensor, " audio"]
 
     def apply(self, x: Tensor, text: Block, audio: Block) -> Tensor:
-        """See `Route`."""
+        """The rows of ``x`` [row, dim], each through the block of its kind."""
         text_result, audio_result = text(x[self.text_rows]), audio(x[self.audio_rows])
         result = text_result.new_empty(len(x), text_result.shape[-1])
         result[self.text_rows], result[self.audio_rows] = text_result, audio_result
         return result
+
+
+Route = OneKind | ByMask | ByIndex
 
 
 class _Branch:
