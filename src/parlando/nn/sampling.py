@@ -17,7 +17,7 @@ from parlando.core.types import SamplingOptions
 def draw(
     logits: Float[Tensor, "codebook rows"],
     options: SamplingOptions,
-    history: Int[Tensor, "frame #codebook"],
+    history: Int[Tensor, " frame #codebook"],
     generator: torch.Generator,
 ) -> Int[Tensor, " codebook"]:
     """One token per codebook; repetition is looked for in the last frames of ``history`` if the options say so.
