@@ -34,3 +34,24 @@ def sources() -> list[Source]:
         module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
         found.append(Source(path, module.removesuffix(".__init__"), text, ast.parse(text)))
     return found
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    """A Higgs model of random weights with the real text front end and two named voices."""
+    from parlando.core.config import read_json
+    from parlando.core.types import Voice
+    from parlando.models.higgs.build import new_model
+    from parlando.models.higgs.config import parse_higgs_config
+
+    config = parse_higgs_config(read_json(ROOT / "tests" / "golden" / "tiny" / "config.json"))
+    described = {"ada": "a mature American woman, calm and clear", "bob": "an American man, steady and warm"}
+    return new_model(config, {name: Voice(name, text) for name, text in described.items()}, "cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tiny_model, tmp_path_factory) -> Path:
+    """That model in a folder; copy it before changing anything."""
+    from parlando.models.higgs.build import save_model
+
+    return save_model(tiny_model, tmp_path_factory.mktemp("tiny"), "# Tiny\n\nRandom weights.\n\nLicence: CC0-1.0\n")

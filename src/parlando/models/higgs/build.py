@@ -1,0 +1,295 @@
+"""A folder becomes a model: every part read strictly, and put together; and a model becomes a folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from parlando.audio.clip import as_mono
+from parlando.audio.resample import resample
+from parlando.core.config import from_mapping, read_json, to_mapping
+from parlando.core.errors import AudioError, CheckpointError, ConfigError
+from parlando.core.stages import PromptBuilder, TokenLM, WaveDecoder
+from parlando.core.types import Prompt, SamplingOptions, Voice
+from parlando.core.voicefile import write_voices
+from parlando.models.higgs.codec import CodecModule, build_codec, codec_config
+from parlando.models.higgs.codec_weights import load_codec, load_published_codec, save_codec
+from parlando.models.higgs.config import HiggsConfig, parse_higgs_config
+from parlando.models.higgs.decoder import HiggsDecoder
+from parlando.models.higgs.lm import HiggsLM
+from parlando.models.higgs.lm_inference import HiggsTokenLM
+from parlando.models.higgs.lm_weights import load_lm, load_published_lm, save_lm
+from parlando.models.higgs.prompt import HiggsPromptBuilder, LengthPrior, PromptConfig
+from parlando.models.higgs.sampler import HiggsSampler
+from parlando.models.higgs.tokenizer import (
+    HubTokenizer,
+    PhonemeTextConfig,
+    PhonemeTokenizer,
+    TextTokenizer,
+    default_phoneme_config,
+)
+from parlando.models.higgs.voices import VOICES_FILE, check_voices, load_voices
+
+CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = "config.json", "tokenizer.json", "card.md"
+CODEC_FOLDERS = ("audio_tokenizer", "codec")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PUBLISHED_VOICE = "default"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and in what precision the LM computes; the codec is always float32, in half precision it is unstable."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def choose(cls, device: str | None, dtype: str | None, large: bool = False) -> Placement:
+        """Fill in what was left open: the GPU if there is one, and float32 but for large models there.
+
+        Raises:
+            ConfigError: there is no such device or dtype.
+        """
+        target = cls._device(device)
+        name = dtype or ("bfloat16" if large and target.type == "cuda" else "float32")
+        if name not in DTYPES:
+            raise ConfigError(f"no dtype '{name}'; there are: {', '.join(DTYPES)}")
+        return cls(target, DTYPES[name])
+
+    @staticmethod
+    def _device(name: str | None) -> torch.device:
+        if name is None:
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(name)
+        except RuntimeError as error:
+            raise ConfigError(f"no device '{name}'; use cpu, cuda or cuda:1") from error
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise ConfigError(f"no device '{name}' here: {torch.cuda.device_count()} GPUs are visible; use cpu")
+        return device
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a checkpoint is made of. ``tokenizer_file`` is the file of a tokenizer that has one."""
+
+    config: HiggsConfig
+    lm: HiggsLM
+    codec: CodecModule
+    tokenizer: TextTokenizer
+    voices: Mapping[str, Voice]
+    tokenizer_file: Path | None = None
+
+
+class HiggsModel:
+    """A loaded Higgs checkpoint (a `core.stages.Model`)."""
+
+    family = "higgs"
+
+    def __init__(self, parts: Parts, placement: Placement) -> None:
+        """Move the parts to their place and wire them up.
+
+        Raises:
+            CheckpointError: the parts do not belong together.
+        """
+        _check_fit(parts)
+        config = parts.config
+        self.parts, self.config, self.name = parts, config, config.name
+        self.device = placement.device
+        self.codec = parts.codec.to(placement.device).eval().requires_grad_(False)
+        lm = parts.lm.to(placement.device, placement.dtype).eval().requires_grad_(False)
+        self.lm = cast("TokenLM", HiggsTokenLM(lm))
+        self.decoder: WaveDecoder = HiggsDecoder(self.codec)
+        self.tokenizer = parts.tokenizer
+        prompts = HiggsPromptBuilder(parts.tokenizer, _prompt_config(config))
+        self.prompts: PromptBuilder = prompts
+        self.chat = prompts.chat
+        self.voices: Mapping[str, Voice] = dict(parts.voices)
+        self.default_voice, self.sampling = config.default_voice, config.sampling
+        self.needs_transcript = config.references_in == "turns"
+        self.sample_rate, self.samples_per_frame = self.codec.sample_rate, self.codec.samples_per_frame
+        self.frame_rate = self.sample_rate / self.samples_per_frame
+
+    @property
+    def speaks_utterances(self) -> bool:
+        """Whether it was trained on single utterances rather than on conversations."""
+        return self.config.text["kind"] == "phonemes"
+
+    def new_sampler(self, prompt: Prompt, options: SamplingOptions) -> HiggsSampler:
+        """A sampler for one request that ends with its clip."""
+        return HiggsSampler(self.config.lm, prompt, options, self.config.prompt_layout)
+
+    def new_chat_sampler(self, prompt: Prompt, options: SamplingOptions) -> HiggsSampler:
+        """A sampler for a reply that goes on in text around its clips, where the model has a text head."""
+        only_speech = not self.config.lm.text_head
+        return HiggsSampler(self.config.lm, prompt, options, self.config.prompt_layout, only_speech)
+
+    @torch.inference_mode()
+    def encode(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Codes (int64 [codebook, frame]) of a mono clip (float32 [n]) at any rate.
+
+        Raises:
+            AudioError: the clip is shorter than one frame, or not finite.
+        """
+        mono = resample(as_mono(samples), sample_rate, self.sample_rate)
+        if len(mono) < self.samples_per_frame:
+            raise AudioError(f"a clip of {len(mono)} samples is shorter than one frame; give at least a second")
+        wave = torch.from_numpy(mono)[None].to(self.device)
+        return self.codec.encode(wave)[0].cpu().numpy().astype(np.int64)
+
+
+def load_model(folder: Path, device: str | None = None, dtype: str | None = None) -> HiggsModel:
+    """Load a folder in our own layout, or a published one with the audio tokenizer's folder inside it.
+
+    Raises:
+        FileMissingError: a file is not there.
+        ConfigError: a config has an unknown key or a value that does not fit, or there is no such device or dtype.
+        CheckpointError: tensors are missing, unexpected or misshapen, or the parts do not belong together.
+    """
+    data = read_json(folder / CONFIG_FILE)
+    if "family" not in data:
+        return load_published(folder, _codec_folder(folder), folder, device, dtype)
+    config = parse_higgs_config(data, str(folder / CONFIG_FILE))
+    placement = Placement.choose(device, dtype)
+    file = folder / TOKENIZER_FILE
+    parts = Parts(
+        config=config,
+        lm=load_lm(folder, config.lm),
+        codec=load_codec(folder, config.codec),
+        tokenizer=build_tokenizer(config.text, folder),
+        voices=load_voices(folder, config.lm, config.default_voice),
+        tokenizer_file=file if file.is_file() else None,
+    )
+    return HiggsModel(parts, placement)
+
+
+def load_published(
+    lm_folder: Path, codec_folder: Path, text_folder: Path, device: str | None = None, dtype: str | None = None
+) -> HiggsModel:
+    """Load a published checkpoint, in the original or the transformers layout, from its three folders.
+
+    Raises:
+        FileMissingError, ConfigError, CheckpointError: as for `load_model`.
+    """
+    placement = Placement.choose(device, dtype, large=True)
+    lm = load_published_lm(lm_folder)
+    codec = load_published_codec(codec_folder)
+    config = HiggsConfig(
+        name=lm_folder.name,
+        lm=lm.config,
+        codec=codec_config(codec),
+        text={"kind": "hub"},
+        default_voice=PUBLISHED_VOICE,
+        prompt_layout="original" if lm.config.delay_id is None else "transformers",
+    )
+    voices = {PUBLISHED_VOICE: Voice(PUBLISHED_VOICE)}
+    file = text_folder / TOKENIZER_FILE
+    return HiggsModel(Parts(config, lm, codec, HubTokenizer(text_folder), voices, file), placement)
+
+
+def new_model(
+    config: HiggsConfig, voices: Mapping[str, Voice], device: str | None = None, dtype: str | None = None, seed: int = 0
+) -> HiggsModel:
+    """An untrained model with random weights: to train, to test, to measure speed; phoneme text only.
+
+    Raises:
+        ConfigError: the config's text needs a file, or as for `load_model`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        codec = build_codec(config.codec)
+        # Codebooks begin at zero, since training sets them from data; a random model must tell its codes apart.
+        for name, buffer in codec.named_buffers():
+            if name.endswith("codebook.embed"):
+                buffer.normal_()
+        parts = Parts(config, HiggsLM(config.lm), codec, build_tokenizer(config.text, None), voices)
+    return HiggsModel(parts, Placement.choose(device, dtype))
+
+
+def save_model(model: HiggsModel, folder: Path, card: str | None = None) -> Path:
+    """Write a model in our own layout; returns the folder. Files appear only when all of them are written.
+
+    Raises:
+        FileMissingError: the folder to put it in is not there.
+    """
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".parlando-", dir=folder) as name:
+        partial = Path(name)
+        _write_json(partial / CONFIG_FILE, to_mapping(model.config))
+        save_lm(model.parts.lm, partial)
+        save_codec(model.codec, partial)
+        write_voices(partial / VOICES_FILE, model.voices)
+        if model.parts.tokenizer_file is not None:
+            shutil.copy(model.parts.tokenizer_file, partial / TOKENIZER_FILE)
+        if card is not None:
+            (partial / CARD_FILE).write_text(card, encoding="utf-8")
+        for path in sorted(partial.iterdir()):
+            path.replace(folder / path.name)
+    return folder
+
+
+def build_tokenizer(text: Mapping[str, Any], folder: Path | None) -> TextTokenizer:
+    """The tokenizer that a config's ``text`` table describes.
+
+    Raises:
+        ConfigError: the kind is unknown, a setting is, or it needs a file and there is no folder.
+        FileMissingError: the tokenizer's file is not in the folder.
+    """
+    settings = {key: value for key, value in text.items() if key != "kind"}
+    kind = text.get("kind")
+    if kind == "phonemes":
+        config = from_mapping(PhonemeTextConfig, settings, "text") if settings else default_phoneme_config()
+        return PhonemeTokenizer(config)
+    if kind == "hub" and folder is not None:
+        return HubTokenizer(folder)
+    raise ConfigError(f"text.kind: {kind!r} is not one of 'phonemes', 'hub' (which needs its tokenizer.json)")
+
+
+def _prompt_config(config: HiggsConfig) -> PromptConfig:
+    length = config.expected.get("length", {})
+    return PromptConfig(
+        num_codebooks=config.lm.num_codebooks,
+        codebook_size=config.lm.codebook_size,
+        context_length=config.lm.context_length,
+        layout=config.prompt_layout,
+        references_in=config.references_in,
+        length=from_mapping(LengthPrior, length, "expected.length"),
+    )
+
+
+def _check_fit(parts: Parts) -> None:
+    lm, codec, where = parts.config.lm, parts.codec, f"model '{parts.config.name}'"
+    if (codec.num_codebooks, codec.codebook_size) != (lm.num_codebooks, lm.codebook_size):
+        raise CheckpointError(
+            f"{where}: the codec has {codec.num_codebooks} codebooks of {codec.codebook_size}, the language model "
+            f"{lm.num_codebooks} of {lm.codebook_size}; take both from one checkpoint"
+        )
+    if parts.tokenizer.vocab_size > lm.vocab_size:
+        raise CheckpointError(
+            f"{where}: the tokenizer has {parts.tokenizer.vocab_size} ids, the language model {lm.vocab_size}; "
+            "take both from one checkpoint"
+        )
+    check_voices(parts.voices, lm, parts.config.default_voice, where)
+
+
+def _codec_folder(folder: Path) -> Path:
+    found = (folder / name for name in CODEC_FOLDERS if (folder / name).is_dir())
+    codec = next(found, None)
+    if codec is None:
+        raise CheckpointError(
+            f"'{folder}' is a published language model without its audio tokenizer; put that into "
+            f"'{folder / CODEC_FOLDERS[0]}'"
+        )
+    return codec
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
