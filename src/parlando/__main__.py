@@ -1,0 +1,7 @@
+"""`python -m parlando` is the `parlando` command."""
+
+from __future__ import annotations
+
+from parlando.cli.app import main
+
+main()

@@ -1,0 +1,347 @@
+"""THE pipeline: text → normalised sentences → prompts → frames → samples; and `load()`, where it begins."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parlando.audio.check import check_reference
+from parlando.audio.clip import Clip
+from parlando.audio.files import Source, read_audio
+from parlando.audio.silence import speech_spans
+from parlando.core.config import from_mapping
+from parlando.core.errors import InputError, TextError, VoiceNotFoundError
+from parlando.core.stages import Model, WaveStream
+from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, SentenceReport, Voice
+from parlando.engine.chunking import HopSchedule, chunked
+from parlando.engine.engine import Engine
+from parlando.engine.guard import GuardLimits, RunawayGuard
+from parlando.engine.session import Session
+from parlando.models.locate import locate
+from parlando.models.registry import load_model
+from parlando.result import Chunk, Speech, join
+from parlando.text.normalize import normalize
+from parlando.text.segment import IncrementalSegmenter, segment
+from parlando.text.ssml import is_ssml, ssml_to_text
+
+GROWING = HopSchedule()
+WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
+MAX_SEED = 2**31
+PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
+
+
+@dataclass(frozen=True)
+class Pauses:
+    """Silence put between two sentences, and between two paragraphs; 0 is none."""
+
+    sentence_seconds: float = 0.1
+    paragraph_seconds: float = 0.5
+
+    def after(self, ends_paragraph: bool) -> float:
+        """Seconds to wait after a sentence."""
+        return self.paragraph_seconds if ends_paragraph else self.sentence_seconds
+
+
+@dataclass(frozen=True)
+class Retries:
+    """When a sentence is given up and tried again with another seed.
+
+    Besides what ``guard`` says of its frames: a silence longer than ``silence_seconds``, or an end before
+    ``shortest_share`` of the expected length. ``attempts`` counts the first one; the last one is kept, without its
+    silent tail.
+    """
+
+    attempts: int = 3
+    silence_seconds: float = 1.5
+    shortest_share: float = 0.4
+    kept_tail_seconds: float = 0.1
+    guard: GuardLimits = field(default_factory=GuardLimits)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that is decided before the first sentence."""
+
+    voice: Voice
+    sampling: SamplingOptions
+    seed: int
+    schedule: HopSchedule = GROWING
+    pauses: Pauses = field(default_factory=Pauses)
+    retries: Retries = field(default_factory=Retries)
+
+
+def load(model: str | Path | None = None, device: str | None = None, dtype: str | None = None) -> Synthesizer:
+    """Load a model: the packaged default, another packaged name, a folder, or a hub id ``org/name``.
+
+    ``device`` is cpu, cuda, cuda:1 …, by default the best there is; ``dtype`` is float32, bfloat16 or float16.
+
+    Raises:
+        FileMissingError: there is no such model.
+        CheckpointError: its files do not fit its config, or it could not be fetched.
+        ConfigError: its config has an unknown key, or there is no such device or dtype.
+    """
+    return Synthesizer(load_model(locate(model), device, dtype))
+
+
+class Synthesizer:
+    """Speaks with one loaded model. Many threads may use it at once; their requests share the engine's batch."""
+
+    def __init__(self, model: Model, rows: int = 8) -> None:
+        self.model = model
+        self._rows = rows
+        self.engine = Engine(model.lm, rows)
+
+    @property
+    def voices(self) -> Mapping[str, Voice]:
+        """The model's voices by name."""
+        return self.model.voices
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of everything this makes."""
+        return self.model.sample_rate
+
+    def say(self, text: str | Iterable[str], voice: str | Voice | None = None, **options: Any) -> Speech:
+        """Speak a text to its end; options and errors as for `stream`.
+
+        Raises:
+            GenerationError: the model made no audio at all.
+        """
+        said: list[str] = []
+        request = self.request(voice, **{"schedule": WHOLE_SENTENCES, **options})
+        chunks = self.run(text if isinstance(text, str) else _overheard(text, said), request)
+        speech = join(chunks, voice=request.voice.name, seed=request.seed)
+        return replace(speech, text=text if isinstance(text, str) else "".join(said))
+
+    def say_many(
+        self, texts: Sequence[str | Iterable[str]], voice: str | Voice | None = None, **options: Any
+    ) -> list[Speech]:
+        """Speak several texts in one batch; each sounds as it would alone. Options and errors as for `say`."""
+        if not texts:
+            return []
+        with ThreadPoolExecutor(min(len(texts), self._rows), "parlando-say") as pool:
+            return list(pool.map(lambda text: self.say(text, voice, **options), texts))
+
+    def stream(self, text: str | Iterable[str], voice: str | Voice | None = None, **options: Any) -> Iterator[Chunk]:
+        """Speak a text, yielding audio as it becomes final; ``text`` may itself arrive in pieces.
+
+        Options: ``seed``, ``temperature``, ``top_k``, ``top_p`` and the other `SamplingOptions`; ``schedule``,
+        ``pauses`` and ``retries``. Without a seed one is drawn; every `SentenceReport` names the one it used. Leaving
+        the loop cancels.
+
+        Raises:
+            TextError: there is nothing to pronounce.
+            VoiceNotFoundError: no voice of that name.
+            ConfigError: an unknown option, or a value out of range.
+            PromptTooLongError: voice and sentence do not fit the model's context.
+            GenerationError: the model failed.
+        """
+        return self.run(text, self.request(voice, **options))
+
+    def request(self, voice: str | Voice | None = None, **options: Any) -> Request:
+        """Check and complete the options of `stream`."""
+        own = {name: options.pop(name) for name in ("schedule", "pauses", "retries") if options.get(name) is not None}
+        options = {name: value for name, value in options.items() if name != "seed" or value is not None}
+        sampling = from_mapping(SamplingOptions, {**vars(self.model.sampling), **options}, "options")
+        seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
+        return Request(self._voice(voice), sampling, seed, **own)
+
+    def run(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
+        """The whole way of a text: segment, normalise, prompt, generate, decode."""
+        started, pause_seconds, index = time.perf_counter(), 0.0, 0
+        for sentence, ends_paragraph in sentences(text):
+            spoken = normalize(sentence, request.voice.language)
+            if not any(map(str.isalnum, spoken)):
+                continue
+            if pause_seconds > 0:
+                yield self.pause(pause_seconds, index)
+            prompt = self.model.prompts.build(spoken, request.voice)
+            for chunk in self._speak(prompt, index, request):
+                yield replace(chunk, elapsed_seconds=time.perf_counter() - started)
+            pause_seconds = request.pauses.after(ends_paragraph)
+            index += 1
+        if index == 0:
+            raise TextError("nothing to pronounce; the text needs at least one letter or digit")
+
+    def pause(self, seconds: float, sentence: int = 0) -> Chunk:
+        """Silence, to put before a sentence."""
+        return Chunk(np.zeros(round(seconds * self.sample_rate), dtype=np.float32), self.sample_rate, sentence)
+
+    def clone(self, audio: Source | Clip, text: str | None = None, name: str = "clone") -> Voice:
+        """A voice that follows a recording, best 5 to 15 s of one speaker; ``text`` is what is said in it.
+
+        Raises:
+            FileMissingError: there is no such file.
+            AudioError: it is not audio, or too short, silent, clipped, or far too long.
+            TextError: the transcript is missing.
+        """
+        words = (text or "").strip()
+        if self.model.needs_transcript and not words:
+            raise TextError("cloning needs the words that are said in the recording; give them as text (--ref-text)")
+        where = f"'{audio}'" if isinstance(audio, str | PathLike) else "reference"
+        clip = audio if isinstance(audio, Clip) else read_audio(audio)
+        checked = check_reference(clip.samples, clip.sample_rate, where)
+        if checked.note:
+            raise InputError(f"{checked.note}; cut the recording and its text down to that")
+        codes = self.model.encode(checked.clip.samples, checked.clip.sample_rate)
+        return Voice(name, references=(Reference(words, codes),))
+
+    def close(self) -> None:
+        """Shut the engine down; requests that still run end with EngineClosedError."""
+        self.engine.close()
+
+    def __enter__(self) -> Synthesizer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _voice(self, voice: str | Voice | None) -> Voice:
+        if isinstance(voice, Voice):
+            return voice
+        name = self.model.default_voice if voice is None else voice
+        if name not in self.voices:
+            raise VoiceNotFoundError(name, self.voices)
+        return self.voices[name]
+
+    def _speak(self, prompt: Prompt, index: int, request: Request) -> Iterator[Chunk]:
+        """One sentence, tried again as long as nothing of it was heard."""
+        heard = False
+        for attempt in range(1, request.retries.attempts + 1):
+            options = replace(request.sampling, seed=derived_seed(request.seed, index, attempt))
+            sampler = self.model.new_sampler(prompt, options)
+            take = Take(prompt, request, self.sample_rate)
+            with self.engine.submit(prompt, sampler, options.max_frames) as session:
+                for frames, samples in take.play(session, self.model.decoder.open(prompt)):
+                    if take.failed and not heard and attempt < request.retries.attempts:
+                        break
+                    heard = heard or len(samples) > 0
+                    report = take.report(attempt, options.seed)
+                    yield Chunk(samples, self.sample_rate, index, prompt.sentence, report, frames=frames)
+                else:
+                    return
+
+
+class Take:
+    """One attempt at a sentence: hands its samples through, watches them and the frames, and knows how it ended."""
+
+    def __init__(self, prompt: Prompt, request: Request, sample_rate: int) -> None:
+        self.finish: str | None = None
+        self.num_frames = 0
+        self._prompt, self._request, self._sample_rate = prompt, request, sample_rate
+        self._guard = RunawayGuard(prompt.expected_frames, request.retries.guard)
+        self._verdict: str | None = None
+        self._silence = SilenceMeter()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended badly and another seed may do better; a limit that was asked for is no failure."""
+        asked = self._request.sampling.max_frames
+        return self.finish not in (None, "end") and (asked is None or self.num_frames < asked)
+
+    def play(self, session: Session, stream: WaveStream) -> Iterator[tuple[tuple[Frame, ...], np.ndarray]]:
+        """Frames and samples (float32 [n], n may be 0) chunk by chunk; with the last ones ``finish`` is set."""
+        for frames, final in chunked(self._watched(session), self._request.schedule):
+            samples = stream.push(frames, final)
+            self.finish = self._judge(samples, session.finish if final else None)
+            yield frames, samples if self.finish in (None, "end") else self._without_tail(samples)
+            if self.finish is not None:
+                return
+
+    def report(self, attempt: int, seed: int | None) -> SentenceReport | None:
+        """How it went, once it is over."""
+        if self.finish is None:
+            return None
+        return SentenceReport(self._prompt.sentence, self.num_frames, attempt, self.finish, seed or 0)
+
+    def _watched(self, session: Session) -> Iterator[Frame]:
+        for frame in session:
+            self.num_frames += 1
+            self._verdict = self._guard.check(frame)
+            yield frame
+            if self._verdict is not None:
+                return
+
+    def _judge(self, samples: np.ndarray, finish: str | None) -> str | None:
+        longest_seconds = self._silence.push(samples) / self._sample_rate
+        if longest_seconds > self._request.retries.silence_seconds:
+            return "silence"
+        if self._verdict is not None and finish is not None:
+            return self._verdict
+        too_short = self.num_frames < self._prompt.expected_frames * self._request.retries.shortest_share
+        return "short" if finish == "end" and too_short else finish
+
+    def _without_tail(self, samples: np.ndarray) -> np.ndarray:
+        spans = speech_spans(samples, self._sample_rate)
+        kept_samples = round(self._request.retries.kept_tail_seconds * self._sample_rate)
+        return samples[: spans[-1].end + kept_samples] if spans else samples[:kept_samples]
+
+
+class SilenceMeter:
+    """The longest stretch of a signal, in samples, that stays 40 dB below the loudest sample before it."""
+
+    QUIET_SHARE = 0.01
+
+    def __init__(self) -> None:
+        self.longest_samples = 0
+        self._peak = 0.0
+        self._running_samples = 0
+
+    def push(self, samples: np.ndarray) -> int:
+        """Take more of the signal; returns the longest stretch so far."""
+        level = np.abs(samples)
+        self._peak = max(self._peak, float(level.max(initial=0.0)))
+        loud = np.flatnonzero(level > self._peak * self.QUIET_SHARE)
+        edges = np.concatenate(([-1 - self._running_samples], loud, [len(samples)]))
+        self.longest_samples = max(self.longest_samples, int(np.diff(edges).max()) - 1)
+        self._running_samples = int(edges[-1] - edges[-2]) - 1
+        return self.longest_samples
+
+
+def derived_seed(seed: int, sentence: int, attempt: int) -> int:
+    """The seed of one attempt: the request's own for the first attempt at the first sentence."""
+    if sentence == 0 and attempt == 1:
+        return seed
+    return int(np.random.SeedSequence((seed, sentence, attempt)).generate_state(1)[0]) % MAX_SEED
+
+
+def sentences(text: str | Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """Sentences as soon as they are certain, each with whether a paragraph ends with it.
+
+    A very short last sentence joins the one before it, if the text is there as a whole; a whole text may be SSML.
+    """
+    if isinstance(text, str):
+        plain = ssml_to_text(text) if is_ssml(text) else text
+        for paragraph in PARAGRAPH_BREAK.split(plain):
+            yield from _last_marked(segment(paragraph))
+        return
+    segmenter, pending = IncrementalSegmenter(), ""
+    for piece in text:
+        *paragraphs, rest = PARAGRAPH_BREAK.split(pending + piece)
+        for paragraph in paragraphs:
+            yield from _last_marked(segmenter.feed(paragraph) + segmenter.flush())
+        # White space is held back, for it may be the first half of a paragraph break.
+        pending = rest[len(rest.rstrip()) :]
+        yield from ((sentence, False) for sentence in segmenter.feed(rest.rstrip()))
+    yield from _last_marked(segmenter.flush())
+
+
+def _last_marked(found: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    return ((sentence, index == len(found) - 1) for index, sentence in enumerate(found))
+
+
+def _overheard(pieces: Iterable[str], said: list[str]) -> Iterator[str]:
+    """The pieces, each also noted in ``said``."""
+    for piece in pieces:
+        said.append(piece)
+        yield piece

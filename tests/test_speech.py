@@ -1,0 +1,399 @@
+"""The pipeline over a model of plain Python: what is said, retried, cut, reported and cancelled."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from parlando.audio.clip import Clip
+from parlando.audio.files import write_audio
+from parlando.core.errors import (
+    AudioError,
+    ConfigError,
+    EngineClosedError,
+    FileMissingError,
+    GenerationError,
+    InputError,
+    TextError,
+    VoiceNotFoundError,
+)
+from parlando.core.types import Frame, Prompt, SamplingOptions, Voice
+from parlando.engine.chunking import HopSchedule
+from parlando.speech import MAX_SEED, Pauses, SilenceMeter, Synthesizer, derived_seed, load
+
+RATE, PER_FRAME, LOUD, QUIET = 1000, 100, 1, 0
+
+
+class Cache:
+    def __init__(self, rows):
+        self.lengths = [0] * rows
+
+    def free(self, row):
+        self.lengths[row] = 0
+
+    def length(self, row):
+        return self.lengths[row]
+
+
+class LM:
+    context_length = 500
+
+    def __init__(self):
+        self.steps = 0
+        self.fail_at = None
+
+    def new_cache(self, rows, length):
+        return Cache(rows)
+
+    def prefill(self, prompt, cache, row):
+        cache.lengths[row] = len(prompt)
+        return row
+
+    def step(self, frames, cache):
+        self.steps += 1
+        if self.steps == self.fail_at:
+            raise RuntimeError("out of memory")
+        for row, frame in enumerate(frames):
+            cache.lengths[row] += frame is not None
+        return list(range(len(frames)))
+
+
+class Script:
+    """Frames that count up, so that no loop is seen; ``plan`` says how loud each is."""
+
+    def __init__(self, plan):
+        self.plan = iter(plan)
+        self.number = 0
+
+    def next(self, logits):
+        self.number += 1
+        loud = next(self.plan, None)
+        return None if loud is None else Frame(0, (loud, self.number))
+
+
+class Stream:
+    def push(self, frames, final):
+        wave = [np.full(PER_FRAME, 0.5 * frame.codes[0] * (-1) ** frame.codes[1], np.float32) for frame in frames]
+        return np.concatenate([np.zeros(0, np.float32), *wave])
+
+
+class Decoder:
+    sample_rate, samples_per_frame = RATE, PER_FRAME
+
+    def open(self, prompt):
+        return Stream()
+
+
+class Prompts:
+    def build(self, sentence, voice):
+        frames = float(len(sentence.split()) * 10)
+        return Prompt((1, 2, 3), np.zeros(3, bool), np.zeros((0, 2), np.int64), sentence, frames)
+
+
+class Model:
+    """Says ten loud frames per word, unless ``plans`` has something else for a seed."""
+
+    name, family, sample_rate, frame_rate = "fake", "fake", RATE, RATE / PER_FRAME
+    default_voice, sampling, needs_transcript = "ada", SamplingOptions(), True
+
+    def __init__(self, plans=None):
+        self.plans = {} if plans is None else plans
+        self.seeds = []
+        self.lm, self.decoder, self.prompts = LM(), Decoder(), Prompts()
+        self.voices = {"ada": Voice("ada"), "bob": Voice("bob")}
+
+    def new_sampler(self, prompt, options):
+        self.seeds.append(options.seed)
+        normal = [LOUD] * int(prompt.expected_frames)
+        plan = self.plans.get(options.seed, normal)
+        return Script(plan(prompt) if callable(plan) else plan)
+
+    def encode(self, samples, sample_rate):
+        return np.arange(6).reshape(2, 3)
+
+
+def always(plan):
+    class Everywhere(dict):
+        def get(self, key, default=None):
+            return plan
+
+    return Everywhere()
+
+
+def test_say_is_stream_joined():
+    synthesizer = Synthesizer(Model())
+    speech = synthesizer.say("One two three.", seed=5)
+    chunks = list(synthesizer.stream("One two three.", seed=5))
+    assert speech.duration_seconds == 3.0
+    assert np.array_equal(speech.samples, np.concatenate([chunk.samples for chunk in chunks]))
+    assert [len(chunk.frames) for chunk in chunks if chunk.frames] == [2, 4, 8, 16]
+    assert (speech.text, speech.voice, speech.seed) == ("One two three.", "ada", 5)
+    (report,) = speech.report.sentences
+    assert (report.frames, report.attempts, report.finish, report.seed) == (30, 1, "end", 5)
+    assert 0 < speech.timings.first_audio_seconds <= speech.timings.total_seconds
+
+
+def test_sentences_are_separated_by_pauses_and_paragraphs_by_longer_ones():
+    chunks = list(Synthesizer(Model()).stream("The first one. The second one.\n\nThree.", seed=1))
+    pauses = [chunk.duration_seconds for chunk in chunks if not chunk.frames and not chunk.text]
+    assert pauses == [Pauses().sentence_seconds, Pauses().paragraph_seconds]
+    assert [chunk.report.text for chunk in chunks if chunk.report] == [
+        "The first one.",
+        "The second one.",
+        "Three.",
+    ]
+    assert [chunk.sentence for chunk in chunks if chunk.report] == [0, 1, 2]
+
+
+def test_pauses_can_be_switched_off():
+    speech = Synthesizer(Model()).say("The first one. The second one.", seed=1, pauses=Pauses(0.0, 0.0))
+    assert speech.duration_seconds == 6.0
+
+
+TEXT = "The first sentence is here. Dr. Smith said the second one.\n\nA new paragraph follows. And it ends with this."
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 50, 500])
+def test_text_may_arrive_in_pieces(size):
+    synthesizer = Synthesizer(Model())
+    whole = synthesizer.say(TEXT, seed=1)
+    pieces = synthesizer.say((TEXT[start : start + size] for start in range(0, len(TEXT), size)), seed=1)
+    assert [report.text for report in pieces.report.sentences] == [report.text for report in whole.report.sentences]
+    assert np.array_equal(whole.samples, pieces.samples)
+    assert pieces.text == TEXT
+
+
+def test_the_first_sentence_is_spoken_before_the_last_piece_arrives():
+    synthesizer, given = Synthesizer(Model()), []
+
+    def pieces():
+        for piece in ("The first sentence is here. ", "The second ", "follows."):
+            given.append(piece)
+            yield piece
+
+    first = next(synthesizer.stream(pieces(), seed=1))
+    assert (first.text, len(given)) == ("The first sentence is here.", 2)
+
+
+def test_without_a_seed_one_is_drawn_and_recorded():
+    model = Model()
+    speech = Synthesizer(model).say("One.")
+    assert 0 <= speech.seed < MAX_SEED
+    assert model.seeds == [speech.seed]
+
+
+def test_each_sentence_and_attempt_has_a_seed_of_its_own():
+    seeds = {derived_seed(7, sentence, attempt) for sentence in range(5) for attempt in (1, 2, 3)}
+    assert derived_seed(7, 0, 1) == 7
+    assert len(seeds) == 15
+    assert all(0 <= seed < MAX_SEED for seed in seeds)
+
+
+def test_options_reach_the_sampler_and_schedule_the_chunks():
+    model = Model()
+    seen = []
+    model.new_sampler = lambda prompt, options: seen.append(options) or Script([LOUD] * 10)
+    chunks = list(
+        Synthesizer(model).stream("One.", "bob", temperature=0.2, top_k=None, schedule=HopSchedule.fixed(5), seed=3)
+    )
+    assert (seen[0].temperature, seen[0].top_k, seen[0].seed) == (0.2, None, 3)
+    assert [len(chunk.frames) for chunk in chunks] == [5, 5, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"temprature": 1.0}, "Did you mean 'temperature'"), ({"top_k": "x"}, "top_k")]
+)
+def test_a_bad_option_is_named(options, message):
+    with pytest.raises(ConfigError, match=message):
+        list(Synthesizer(Model()).stream("One.", **options))
+
+
+def test_an_unknown_voice_names_those_there_are():
+    with pytest.raises(VoiceNotFoundError, match=r"ada, bob.*Did you mean 'bob'"):
+        Synthesizer(Model()).say("One.", "bobb")
+
+
+@pytest.mark.parametrize("text", ["", "   \n", "?!...", "—", iter([])])
+def test_text_with_nothing_to_pronounce_is_refused(text):
+    with pytest.raises(TextError):
+        Synthesizer(Model()).say(text)
+
+
+def test_a_runaway_is_retried_with_another_seed_and_reported():
+    model = Model({5: lambda prompt: [LOUD] * 400})
+    speech = Synthesizer(model).say("One two.", seed=5)
+    (report,) = speech.report.sentences
+    assert speech.duration_seconds == 2.0
+    assert (report.attempts, report.finish, report.seed) == (2, "end", derived_seed(5, 0, 2))
+
+
+def test_a_sentence_that_fails_3_times_is_kept_without_its_silent_tail():
+    plan = [LOUD] * 20 + [QUIET] * 14 + [QUIET] * 200
+    speech = Synthesizer(Model(always(plan))).say("One two.", seed=5)
+    (report,) = speech.report.sentences
+    assert report.attempts == 3
+    assert report.finish in ("length", "silence")
+    assert speech.duration_seconds == pytest.approx(2.1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("plan", "finish"),
+    [
+        ([LOUD] * 10 + [QUIET] * 16 + [LOUD] * 5, "silence"),
+        ([LOUD] * 3, "short"),
+        ([LOUD] * 70, "length"),
+    ],
+)
+def test_each_bad_ending_is_told_from_the_others(plan, finish):
+    model = Model(always(plan))
+    speech = Synthesizer(model).say("One two.", seed=5)
+    assert [report.finish for report in speech.report.sentences] == [finish]
+    assert len(model.seeds) == 3
+
+
+def test_a_loop_of_codes_is_a_repetition():
+    model = Model()
+
+    class Loop(Script):
+        def next(self, logits):
+            return Frame(0, (LOUD, 7))
+
+    model.new_sampler = lambda prompt, options: Loop([])
+    speech = Synthesizer(model).say("One two three four five.", seed=5)
+    assert speech.report.sentences[0].finish == "repetition"
+    assert speech.report.sentences[0].attempts == 3
+
+
+def test_a_sentence_already_heard_is_cut_and_not_retried():
+    model = Model({5: lambda prompt: [LOUD] * 400})
+    chunks = list(Synthesizer(model).stream("One two.", seed=5))
+    (report,) = [chunk.report for chunk in chunks if chunk.report]
+    assert (report.attempts, report.finish) == (1, "length")
+    assert model.seeds == [5]
+
+
+def test_a_limit_that_was_asked_for_is_no_failure():
+    model = Model()
+    speech = Synthesizer(model).say("One two.", seed=5, max_frames=7)
+    assert speech.duration_seconds == 0.7
+    assert speech.report.sentences[0].finish == "length"
+    assert model.seeds == [5]
+
+
+def test_leaving_the_stream_frees_the_row():
+    synthesizer = Synthesizer(Model(), rows=2)
+    stream = synthesizer.stream("One two three.", seed=1)
+    next(stream)
+    assert synthesizer.engine.free_rows == 1
+    stream.close()
+    assert synthesizer.engine.free_rows == 2
+
+
+def test_a_model_that_fails_reaches_its_caller_and_the_next_call_works():
+    model = Model()
+    model.lm.fail_at = 3
+    synthesizer = Synthesizer(model)
+    with pytest.raises(GenerationError, match="out of memory"):
+        synthesizer.say("One.", seed=1)
+    assert synthesizer.engine.free_rows == 8
+    assert synthesizer.say("One.", seed=1).duration_seconds == 1.0
+
+
+def test_a_closed_synthesizer_refuses():
+    with Synthesizer(Model()) as synthesizer:
+        pass
+    with pytest.raises(EngineClosedError):
+        synthesizer.say("One.")
+
+
+def test_say_many_equals_one_by_one_and_shares_steps():
+    model = Model()
+    synthesizer = Synthesizer(model)
+    texts = ["One two.", "Three.", "Four five six.", "Seven."]
+    many = synthesizer.say_many(texts, seed=4)
+    shared = model.lm.steps
+    alone = [synthesizer.say(text, seed=4) for text in texts]
+    assert all(np.array_equal(a.samples, b.samples) for a, b in zip(many, alone, strict=True))
+    assert shared <= 70
+    assert synthesizer.say_many([]) == []
+
+
+def test_8_threads_get_what_they_asked_for():
+    synthesizer = Synthesizer(Model(), rows=3)
+    results = {}
+
+    def work(words):
+        results[words] = synthesizer.say(" ".join(["word"] * words) + ".", seed=words).duration_seconds
+
+    threads = [threading.Thread(target=work, args=(words,)) for words in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {words: float(words) for words in range(1, 9)}
+    assert synthesizer.engine.free_rows == 3
+
+
+def recording(seconds, level=0.3):
+    time = np.arange(round(seconds * 16_000)) / 16_000
+    return (level * np.sin(2 * np.pi * 200 * time) * (1 + np.sin(2 * np.pi * 3 * time)) / 2).astype(np.float32)
+
+
+def test_clone_makes_a_voice_of_codes_and_words(tmp_path):
+    write_audio(tmp_path / "ref.wav", recording(3.0), 16_000)
+    voice = Synthesizer(Model()).clone(tmp_path / "ref.wav", " Hello there. ", name="me")
+    assert (voice.name, voice.references[0].text) == ("me", "Hello there.")
+    assert voice.references[0].codes.shape == (2, 3)
+    assert Synthesizer(Model()).say("One.", voice, seed=1).voice == "me"
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (recording(0.4), "at least 1 s"),
+        (np.zeros(32_000, np.float32), "silent"),
+        (np.sign(recording(3.0)), "clipped"),
+        (recording(601.0), "10 minutes long"),
+        (np.full(32_000, np.nan, np.float32), "not a number"),
+    ],
+)
+def test_a_bad_recording_is_refused_with_its_fault(samples, message):
+    with pytest.raises(AudioError, match=message):
+        Synthesizer(Model()).clone(Clip(samples, 16_000), "Hello.")
+
+
+def test_a_stereo_recording_is_accepted(tmp_path):
+    import soundfile
+
+    soundfile.write(tmp_path / "ref.wav", np.stack([recording(6.0), recording(6.0)], axis=1), 44_100)
+    assert Synthesizer(Model()).clone(tmp_path / "ref.wav", "Hello.").name == "clone"
+
+
+def test_clone_wants_a_file_and_its_words(tmp_path):
+    with pytest.raises(TextError, match="words"):
+        Synthesizer(Model()).clone(tmp_path / "ref.wav")
+    with pytest.raises(FileMissingError, match=r"ref\.wav"):
+        Synthesizer(Model()).clone(tmp_path / "ref.wav", "Hello.")
+
+
+def test_a_long_recording_is_refused_since_its_words_would_not_fit():
+    with pytest.raises(InputError, match="cut the recording"):
+        Synthesizer(Model()).clone(
+            Clip(np.concatenate([recording(20.0), np.zeros(16_000), recording(20.0)]), 16_000), "Hi."
+        )
+
+
+def test_silence_is_measured_across_pushes():
+    meter = SilenceMeter()
+    assert meter.push(np.ones(10)) == 0
+    assert meter.push(np.zeros(30)) == 30
+    assert meter.push(np.concatenate([np.zeros(20), np.ones(5)])) == 50
+    assert meter.push(np.zeros(40)) == 50
+    assert meter.push(np.zeros(0)) == 50
+
+
+def test_load_of_nothing_there_says_so():
+    with pytest.raises(FileMissingError, match="no-such-model"):
+        load("no-such-model")
