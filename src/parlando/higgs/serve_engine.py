@@ -1,0 +1,157 @@
+"""`HiggsAudioServeEngine`: the published names, arguments and results, served by Parlando's engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from parlando.audio.files import read_audio
+from parlando.engine.chunking import HopSchedule
+from parlando.higgs.arguments import GenerateArguments, published
+from parlando.higgs.reply import Call, ReplyStep, chat_reply, spoken_reply
+from parlando.higgs.response import HiggsAudioResponse, HiggsAudioStreamerDelta, clip_source
+from parlando.models.higgs.build import HiggsModel, load_model, load_published
+from parlando.models.higgs.chatml import AudioContent
+from parlando.models.higgs.delay import Undelay, build_delay
+from parlando.models.locate import is_own_layout, locate
+from parlando.speech import WHOLE_SENTENCES, Synthesizer
+
+STREAMED = HopSchedule(first=2, largest=10)
+
+
+class HiggsAudioServeEngine:
+    """Generates from ChatML conversations, from any number of threads at once.
+
+    A model that was trained on conversations is given the messages as they are. The packaged default was trained on
+    single utterances of up to about nine seconds: the last user message is normalised and split into the turns of its
+    speakers and into sentences, each spoken in the voice that system message and reference clips ask for, and their
+    codes are joined; scene descriptions do not change its sound. Reference clips count wherever they stand, in system
+    and user messages too.
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str | Path | None = None,
+        audio_tokenizer_name_or_path: str | Path | None = None,
+        tokenizer_name_or_path: str | Path | None = None,
+        device: str | torch.device | None = None,
+        torch_dtype: str | torch.dtype = "auto",
+        kv_cache_lengths: Sequence[int] | None = None,
+    ) -> None:
+        """Load a model: None or "default" is the packaged one, else a name, folder or hub id.
+
+        Published checkpoints keep codec and text tokenizer in folders of their own; own ones do not need those
+        arguments. ``kv_cache_lengths`` is accepted and unused: cache rows are as long as the model's context.
+
+        Raises:
+            ParlandoError: as `parlando.load`.
+        """
+        del kv_cache_lengths
+        folder = locate(model_name_or_path)
+        target = None if device is None else str(device)
+        dtype = None if torch_dtype == "auto" else str(torch_dtype).removeprefix("torch.")
+        if is_own_layout(folder):
+            self._model: HiggsModel = load_model(folder, target, dtype)
+        else:
+            codec = locate(audio_tokenizer_name_or_path)
+            text = folder if tokenizer_name_or_path is None else locate(tokenizer_name_or_path)
+            self._model = load_published(folder, codec, text, target, dtype)
+        self._synthesizer = Synthesizer(self._model)
+
+    @published(GenerateArguments)
+    def generate(self, arguments: GenerateArguments) -> HiggsAudioResponse:
+        """The whole reply to a conversation; ``audio`` is None when the model answered in words only.
+
+        Raises:
+            InputError: the conversation cannot be spoken; the message says why.
+            GenerationError: the model failed.
+        """
+        call = self._call(arguments)
+        return self._response(call, list(self._reply(call, WHOLE_SENTENCES)))
+
+    @published(GenerateArguments)
+    async def generate_delta_stream(self, arguments: GenerateArguments) -> AsyncIterator[HiggsAudioStreamerDelta]:
+        """The reply token by token as it is made; errors reach the consumer, and leaving the loop cancels.
+
+        Raises:
+            InputError: the conversation cannot be spoken; the message says why.
+            GenerationError: the model failed.
+        """
+        call = await asyncio.to_thread(self._call, arguments)
+        steps = self._reply(call, STREAMED)
+        pending: asyncio.Future[ReplyStep | None] | None = None
+        try:
+            while True:
+                pending = asyncio.ensure_future(asyncio.to_thread(next, steps, None))
+                step = await asyncio.shield(pending)
+                if step is None:
+                    return
+                yield self._delta(step)
+        finally:
+            if pending is not None:
+                await asyncio.wait([pending])
+            await asyncio.to_thread(steps.close)
+
+    def close(self) -> None:
+        """Shut the engine down."""
+        self._synthesizer.close()
+
+    def _call(self, arguments: GenerateArguments) -> Call:
+        messages = arguments.chat_ml_sample.messages
+        contents = [part for message in messages for part in message.parts() if isinstance(part, AudioContent)]
+        return Call(messages, tuple(self._encode(content) for content in contents), arguments)
+
+    def _encode(self, content: AudioContent) -> np.ndarray:
+        clip = read_audio(clip_source(content))
+        start = round((content.offset or 0.0) * clip.sample_rate)
+        length = len(clip.samples) if content.duration is None else round(content.duration * clip.sample_rate)
+        return self._model.encode(clip.samples[start : start + length], clip.sample_rate)
+
+    def _reply(self, call: Call, schedule: HopSchedule) -> Generator[ReplyStep, None, None]:
+        reply = spoken_reply if self._model.speaks_utterances else chat_reply
+        return reply(self._synthesizer, self._model, call, schedule)
+
+    def _delta(self, step: ReplyStep) -> HiggsAudioStreamerDelta:
+        frame, finish = step.frame, step.finish
+        if frame is None:
+            return HiggsAudioStreamerDelta(finish_reason=finish, audio=step.samples)
+        if frame.codes:
+            return HiggsAudioStreamerDelta(
+                audio_tokens=torch.tensor(frame.codes), finish_reason=finish, audio=step.samples
+            )
+        text = self._model.tokenizer.decode([frame.token])
+        return HiggsAudioStreamerDelta(text, torch.tensor([frame.token]), finish_reason=finish, audio=step.samples)
+
+    def _response(self, call: Call, steps: Sequence[ReplyStep]) -> HiggsAudioResponse:
+        frames = [step.frame for step in steps if step.frame is not None]
+        text_tokens = [frame.token for frame in frames if not frame.codes]
+        samples = np.concatenate([np.zeros(0, np.float32), *(step.samples for step in steps)])
+        prompt_tokens = len(self._model.chat.render(call.messages, call.clips, call.suffix))
+        return HiggsAudioResponse(
+            audio=samples if len(samples) else None,
+            generated_audio_tokens=self._first_clip([frame.codes for frame in frames if frame.codes]),
+            sampling_rate=self._model.sample_rate,
+            generated_text=self._model.tokenizer.decode(text_tokens),
+            generated_text_tokens=np.array(text_tokens, dtype=np.int64),
+            usage={
+                "prompt_tokens": prompt_tokens,
+                "completion_tokens": len(frames),
+                "total_tokens": prompt_tokens + len(frames),
+                "cached_tokens": 0,
+            },
+        )
+
+    def _first_clip(self, codes: Sequence[tuple[int, ...]]) -> np.ndarray | None:
+        """Delayed codes [codebook, frame]; the sentences of one message are one clip."""
+        if not codes:
+            return None
+        bos = self._model.config.lm.stream_bos
+        starts = [index for index, frame in enumerate(codes) if all(code == bos for code in frame)]
+        if len(starts) < 2 or not self._model.speaks_utterances:
+            return np.array(codes[: starts[1] if len(starts) > 1 else None], dtype=np.int64).T
+        undelay = Undelay(len(codes[0]), bos, bos + 1)
+        return build_delay(undelay.push_all(codes), bos, bos + 1)
