@@ -57,6 +57,21 @@ def test_tags_stay_as_they_are(tag: str) -> None:
     assert normalize(f"{tag} I have 5 & {tag} more.") == f"{tag} I have five and {tag} more."
 
 
+@pytest.mark.parametrize(
+    "form", ["{}", "{}th", "${}.00", "{} 1/2", "{}'5\"", "{},000", "{} km", "{}:00", "{}-{}", "#{}", "{}%"]
+)
+def test_five_thousand_digits_are_read_one_by_one(form: str) -> None:
+    said = normalize(form.format("7" * 5000, "7" * 5000))
+    assert said.count("seven") >= 5000
+
+
+@pytest.mark.parametrize("text", ["A. ", "ABC ", "a.", "1.", "1,", "-", "'", "(5) ", "on Aa Bb ", "*a", "<|a", "$1 "])
+def test_repetitive_text_takes_linear_time(text: str) -> None:
+    start = time.process_time()
+    normalize(text * (12_000 // len(text)))
+    assert time.process_time() - start < 1.0
+
+
 def test_words_in_an_all_capital_sentence_are_not_spelled() -> None:
     assert normalize("IT IS FOR US. THE FBI KNOWS.") == "IT IS FOR US. THE FBI KNOWS."
     assert normalize("It is for the US. The FBI knows.") == "It is for the U S. The F B I knows."

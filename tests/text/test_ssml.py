@@ -47,7 +47,11 @@ def test_markup_becomes_text(ssml: str, text: str) -> None:
         ("<break strength='huge'/>", "break strength 'huge' is none of none, x-weak"),
         ("<sub>x</sub>", '<sub> needs the attribute alias="..."'),
         ("<say-as interpret-as='date'>x</say-as>", "cannot say as 'date'; there are: characters"),
-        ("<say-as interpret-as='ordinal'>x</say-as>", "'x' is not a whole number and cannot be said as ordinal"),
+        (
+            "<say-as interpret-as='ordinal'>x</say-as>",
+            "'x' is not a whole number of readable size and cannot be said as ordinal",
+        ),
+        (f"<say-as interpret-as='cardinal'>{'9' * 22}</say-as>", "cannot be said as cardinal"),
     ],
 )
 def test_errors_say_what_and_where(ssml: str, message: str) -> None:

@@ -88,6 +88,11 @@ def _in_year(match: re.Match[str]) -> str:
     return match[0].removesuffix(match[1]) + _year_words(match[1])
 
 
+def _day_after(match: re.Match[str]) -> str:
+    date = _day_of(int(match[1]), int(match[2]))
+    return f"{match[0].split()[0]} {date}" if date else match[0]
+
+
 def _suffix(match: re.Match[str]) -> str:
     letter = match["half"]
     return f" {letter.upper()} M" if letter else ""
@@ -119,6 +124,9 @@ _HALF = r"(?:\s?(?P<half>[aApP])(?:\.[mM]\.(?=\s+[^\WA-Z]|\s*[,;:?!)])|\.?[mM]\b
 RULES = (
     rule(rf"\b({'|'.join(_DAYS)})\b\.?(?=,?\s+{_MONTH}|,?\s+\d)", lambda m: _DAYS[m[1]]),
     rule(r"(?<=\d[ap]m|:\d\d)\s?[-\u2013]\s?(?=\d{1,2}(?::\d\d|[ap]m))", " to ", "-\u2013", ignore_case=True),
+    rule(r"(?<=\d)\s?[-\u2013]\s?(?=\d{1,2}(?::\d\d)?\s?[ap]\.?m\b)", " to ", "-\u2013", ignore_case=True),
+    rule(r"(?i:\b(?:on|by|until|since|before|after)\s)(\d{1,2})/(\d{1,2})(?![\d/])", _day_after, "/"),
+    rule(r"(?<![\d/.])(0?[1-9]|1[0-2])/(2[1-9]|3[01])(?![\d/])", lambda m: _day_of(int(m[1]), int(m[2])) or m[0], "/"),
     rule(r"\b([ap]\.m)\.(?=\s+(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)", r"\1", ".", ignore_case=True),
     rule(r"(?i:\b(?:in|by|since|until|till|year|circa)\s)(1\d{3}|2[0-2]\d\d)(?![\w%]|[.,:/-]\d|\s[a-z]+s\b)", _in_year),
     rule(r"\b9/11\b(?!/)", "nine eleven", "/"),
@@ -130,6 +138,7 @@ RULES = (
     rule(rf"\b{_MONTH}\s+(?:the\s+)?{_DAY}(?:\s?[-\u2013]\s?(?P<last>[12]?\d|3[01])\b)?(?:,?\s+{_YEAR})?", _month_day),
     rule(rf"\b{_MONTH},?\s+{_YEAR}", lambda m: f"{_month_name(m['month'])} {_year_words(m['year'])}"),
     rule(rf"(?<![\d:.])(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::(?P<second>[0-5]\d))?(?!\d|:\d){_HALF}?", _clock, ":"),
+    rule(rf"{_O_CLOCK}\s+{_O_CLOCK}", _O_CLOCK, "'"),
     rule(
         rf"(?<![\d:.,/$])(?P<hour>1[0-2]|0?[1-9]){_HALF}", lambda m: numbers.cardinal(int(m["hour"])) + _suffix(m), "mM"
     ),

@@ -51,7 +51,7 @@ _UNITS = {
     "ms": ("millisecond", "milliseconds"), "s": ("second", "seconds"), "sec": ("second", "seconds"),
     "secs": ("second", "seconds"), "min": ("minute", "minutes"), "mins": ("minute", "minutes"),
     "h": ("hour", "hours"), "hr": ("hour", "hours"), "hrs": ("hour", "hours"), "yr": ("year", "years"),
-    "yrs": ("year", "years"), "B": ("byte", "bytes"), "kB": ("kilobyte", "kilobytes"),
+    "yrs": ("year", "years"), "kB": ("kilobyte", "kilobytes"),
     "KB": ("kilobyte", "kilobytes"), "MB": ("megabyte", "megabytes"), "GB": ("gigabyte", "gigabytes"),
     "TB": ("terabyte", "terabytes"), "kbps": ("kilobit per second", "kilobits per second"),
     "Mbps": ("megabit per second", "megabits per second"), "Gbps": ("gigabit per second", "gigabits per second"),
@@ -107,7 +107,7 @@ def _money(match: re.Match[str]) -> str:
         name = one if _is_one(amount) or group.get("article") else many
         return f"{sign}{numbers.number(amount)} {name}"
     parts = []
-    if int(whole or "0") or not int(fraction):
+    if whole.strip("0") or not int(fraction):
         parts.append(f"{numbers.number(whole or '0')} {one if whole == '1' else many}")
     if int(fraction):
         parts.append(f"{numbers.cardinal(int(fraction))} {cent if fraction == '01' else cents}")
@@ -136,7 +136,7 @@ def _phone(match: re.Match[str]) -> str:
 
 
 def _mixed(match: re.Match[str]) -> str:
-    whole, numerator, denominator = (int(group) if group else 0 for group in match.groups())
+    whole, numerator, denominator = (int(group or 0) for group in match.groups()[:3])
     if denominator == 0:
         return match[0].replace("/", " over ")
     words = numbers.fraction(numerator, denominator)
@@ -147,6 +147,12 @@ def _mixed(match: re.Match[str]) -> str:
 
 def _range(match: re.Match[str]) -> str:
     return f"{numbers.number(match[1])} to {numbers.number(match[2])}"
+
+
+def _part(match: re.Match[str]) -> str:
+    """A fraction of a unit: ``3/4 mi`` is of a mile, ``1 1/2 tsp.`` has teaspoons."""
+    one, many = _UNITS[match[4]]
+    return f"{_mixed(match)} {many if match[1] else 'of a ' + one}"
 
 
 def _version(match: re.Match[str]) -> str:
@@ -178,6 +184,7 @@ PHONES_AND_MONEY = (
     rule(r"(?<![\w.-])(?:\+?\d{1,3}[ .-])?\d{3}([-. ])\d{3}\1\d{4}\b", _phone, "-. "),
     rule(r"(?<![\w.])\+\d{1,3}(?:[ .-]\d{1,5}){2,5}\b", _phone, "+"),
     rule(r"(?<![\w.-])\d{3}-\d{4}\b(?!-)", _phone, "-"),
+    rule(r"(?<![\w.-])0\d{2,4}[ -]\d{3,4}[ -]\d{3,4}\b", _phone, "0"),
     rule(r"(?<![\w.-])\d{3}-\d{2}-\d{4}\b", _phone, "-"),
     rule(r"(?i:\b(?:dial|call|phone)(?:ed|ing)?\s+)\d{3}\b", lambda m: m[0][:-3] + numbers.digits(m[0][-3:])),
     rule(
@@ -192,9 +199,18 @@ PHONES_AND_MONEY = (
 """Numbers that must be read before dates are looked for."""
 
 MEASURES = (
-    rule(r"\b(\d+)'\s?(\d{1,2})\"", _feet, "'"),
+    rule(r"\b(\d{1,3})'\s?(\d{1,2})\"", _feet, "'"),
     rule(r"(?<=\d\sft)(\s\d{1,2}) ?in\b\.?", r"\1 inches", "f"),
-    rule(r"(\d ?(?:m|cm|mm|km|ft|px)) ?[x\u00d7] ?(?=\d)", r"\1 by ", "x\u00d7"),
+    rule(
+        r"(\d ?(?:m|cm|mm|km|ft|px)|\d(?= ?[x\u00d7] ?\d+(?:\.\d+)? ?(?:m|cm|mm|km|ft|px)\b)) ?[x\u00d7] ?(?=\d)",
+        r"\1 by ",
+        "x\u00d7",
+    ),
+    rule(
+        rf"(?<![\w./])(?:(\d{{1,15}})[\s-])?(\d{{1,2}})/(\d{{1,2}})\s?({_alternatives(_UNITS)})(?![\w'/])\.?",
+        _part,
+        "/",
+    ),
     rule(r"\b50/50\b", "fifty fifty", "/"),
     rule(r"(?i:\bzip(?: code)?\s)\d{5}\b", lambda m: m[0][:-5] + numbers.digits(m[0][-5:]), "zZ"),
     rule(
@@ -202,7 +218,7 @@ MEASURES = (
         lambda m: f"{m[1]} {numbers.digits(m[2])} {numbers.two_digits(int(m[3]))}",
     ),
     rule(
-        rf"(?<![\w.,]){_MINUS}(?P<amount>{_NUMBER}){_RANGE}[\s-]?(?P<unit>{_alternatives(_UNITS)})(?:\^(?P<power>[23]))?(?![\w'])(?:\.(?=\s+[a-z]))?",
+        rf"(?<![\w.,/]){_MINUS}(?P<amount>{_NUMBER}){_RANGE}[\s-]?(?P<unit>{_alternatives(_UNITS)})(?:\^(?P<power>[23]))?(?![\w'])(?:\.(?=\s+[a-z]))?",
         _measure,
     ),
     rule(r"\b([a-z]+)\s?/\s?([a-z]+)\b", _per, "/"),
@@ -210,21 +226,24 @@ MEASURES = (
 """Numbers with a unit, read after dates and before words in capitals are spelled."""
 
 RULES = (
-    rule(
-        rf"(?<![\w.,])({_NUMBER})(k|K|M|bn|B)(?!\w)", lambda m: f"{numbers.number(m[1])} {_MAGNITUDES[m[2]]}", "kKMbB"
-    ),
+    rule(r"(?<=[\w)])\^2\b", " squared", "^"),
+    rule(r"(?<=[\w)])\^3\b", " cubed", "^"),
+    rule(r"(?<=[\w)])\^(?=[\w-])", " to the power of ", "^"),
+    rule(rf"(?<![\w.,])({_NUMBER})(k|K|M|bn)(?!\w)", lambda m: f"{numbers.number(m[1])} {_MAGNITUDES[m[2]]}", "kKMb"),
     rule(r"(?<=\d)(?:st|nd|rd|th)\s?[-\u2013]\s?(?=\d+(?:st|nd|rd|th)\b)", lambda m: m[0][:2] + " to ", "-\u2013"),
     rule(
-        r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b",
+        r"(?<![\w.])(\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:st|nd|rd|th)\b",
         lambda m: numbers.ordinal(int(m[1].replace(",", ""))),
         "tnrs",
     ),
-    rule(r"(?<![\w./])(?:(\d+)[\s-])?(\d{1,4})/(\d{1,4})(?![\w/])", _mixed, "/"),
+    rule(r"(?<![\w./])(?:(\d{1,15})[\s-])?(\d{1,4})/(\d{1,4})(?![\w/])", _mixed, "/"),
     rule(r"(?<![\w.])\d+(?:\.\d+){2,}(?!\w)", _version, "."),
     rule(rf"(?<![\w.,-])({_NUMBER})\s?[-\u2013]\s?({_NUMBER})(?![\w-]|\s?=)", _range, "-\u2013"),
     rule(r"(?<=\d)\s?[-\u2013]\s?(?=\d+\s?=)", " minus ", "-\u2013"),
     rule(r"(?<=\d)\s?[xX*]\s?(?=\d)", " times ", "xX*"),
     rule(r"(?<=[\w)]) ?/ ?(?=\d)", " over ", "/"),
+    rule(r"\b([Ii]s|are|was|were) ?< ?(?=[\d.-])", r"\1 less than ", "<"),
+    rule(r"\b([Ii]s|are|was|were) ?> ?(?=[\d.-])", r"\1 greater than ", ">"),
     rule(r"(?<=[\w)])\s?<\s?(?=[\d.-])|(?<=\d)\s?<\s?(?=\w)", " is less than ", "<"),
     rule(r"(?<=[\w)])\s?>\s?(?=[\d.-])|(?<=\d)\s?>\s?(?=\w)", " is greater than ", ">"),
     rule(r"<\s?(?=\d)", " less than ", "<"),
@@ -234,13 +253,13 @@ RULES = (
     rule(r"(?<=[\d)])-(?=\d)", " to ", "-"),
     rule(r"(?<![\w.)-])-\s?(?=\.?\d)", " minus ", "-"),
     rule(r"(?<=\d)\+(?!\s?[\d(])", " plus ", "+"),
-    rule(r"(?<=[\w)])\^2\b", " squared", "^"),
-    rule(r"(?<=[\w)])\^3\b", " cubed", "^"),
-    rule(r"(?<=[\w)])\^(?=[\w-])", " to the power of ", "^"),
 )
 """The other numbers with signs around them."""
 
-SIGNS = (rule(rf"[{re.escape(''.join(_SIGNS))}]", lambda m: f" {_SIGNS[m[0]]} "),)
+SIGNS = (
+    rule(r"(?<=\b[A-F])-(?=[\s.,;]|$)", " minus", "-"),
+    rule(rf"[{re.escape(''.join(_SIGNS))}]", lambda m: f" {_SIGNS[m[0]]} "),
+)
 """Signs that are words, wherever they stand."""
 
 BARE = (

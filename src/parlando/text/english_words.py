@@ -39,9 +39,10 @@ FBI CIA USA UK UN US EU NBA NFL NHL NSA IRS IBM CEO CFO CTO COO CPU GPU USB URL 
 HQ IQ VIP FAQ DIY ETA LED LCD OLED ATM DNA RNA GDP AM PM BC AD BCE CE MBA BA MA UFO BBC CNN NBC ABC CBS HBO MTV NYC LA
 DC UAE USSR SUV VPN WWW HTML CSS XML SQL PHP SDK IDE LLM TTS ASR NLP MIT UCLA UCL GPS AC EV IPO IOU RSVP ASMR EP LP
 OCD ADHD ICU ER IPA EKG IV FDA EPA OS IP IOS SSD HDD FM AA AAA UFC WWE NGO HIV AGI ISP PDF MP OCR RPG FPS MMO NPC AR
-VR XR DOI ISBN YMCA AOL ESPN EDM HR PR RV SOS QA ALS
+VR XR DOI ISBN YMCA AOL ESPN EDM HR PR RV SOS QA ALS UTC EST EDT XYZ
 """
 _WORD_LIST = "MR MRS DR ST NTH MS SR JR VS MPH KPH PHD BLVD HWY SHH HMM PSST TSK NYT HM MMM GRR BRR PFFT SH"
+_CONTEXT_CHARACTERS = 40
 _SPELLED = frozenset(_SPELLED_LIST.split())
 _WORDS = frozenset(_WORD_LIST.split())
 _MIXED = {
@@ -51,7 +52,7 @@ _MIXED = {
     "N/A": "not applicable", "mRNA": "M R N A", "e.g.": "for example", "i.e.": "that is", "eg.": "for example",
     "ie.": "that is", "c/o": "care of", "JPEG": "jay peg", "GIF": "gif", "SaaS": "sass", "YouTube": "You Tube",
     "cf.": "compare", "viz.": "namely", "et al.": "et al", "P.S.": "P S", "R&D": "R and D", "Q&A": "Q and A",
-    "AT&T": "A T and T", "B&B": "B and B",
+    "AT&T": "A T and T", "B&B": "B and B", "WWI": "World War one", "WWII": "World War two",
 }  # fmt: skip
 _COUNTED = (
     "Chapter|Part|Act|Scene|Section|Volume|Vol\\.|Book|War|Phase|Type|Title|Article|Level|Grade|Bowl|Fantasy|Rocky|Appendix"
@@ -65,7 +66,7 @@ _RULERS = (
 )
 
 
-_SENTENCE_END = re.compile(rf"\s*$|\s+(?!(?:{'|'.join([*_PLAIN, *_STREETS])})\b\.?|(?:[NSEW]|[NS][EW])\b)[\"'(]?[A-Z]")
+_SENTENCE_END = re.compile(rf"\s*$|\s+(?!(?:{'|'.join([*_PLAIN, *_STREETS])})\b\.?|(?:[NSEW]|[NS][EW])\b)[\"']?[A-Z]")
 
 # A capital after initials starts a sentence only in words that are no part of a name.
 _STARTERS = (
@@ -119,7 +120,8 @@ def _initials(match: re.Match[str]) -> str:
 def _acronym(match: re.Match[str]) -> str:
     word, plural = match[1], match[2]
     vowels = any(letter in "AEIOUY" for letter in word)
-    if vowels and match.string.isupper() and len(match.string) > len(match[0]):
+    around = match.string[max(match.start() - _CONTEXT_CHARACTERS, 0) : match.end() + _CONTEXT_CHARACTERS]
+    if vowels and around.isupper() and len(around) > len(match[0]):
         return match[0]
     spelled = word in _SPELLED or (not vowels and len(word) > 1 and word not in _WORDS and not _is_shout(word))
     if not spelled:
@@ -154,7 +156,8 @@ RULES = (
     rule(r"\b(?:[A-Za-z]\.){2,}(?!\w)", _letters, "."),
     rule(r"\b(?:[A-Z]\.){2,}[A-Z](?!\w)", _letters, "."),
     rule(
-        r"(?:^|(?<=[\s(\"']))(?<![A-Z] )(?:[A-Z]\. ?)+(?=[A-Z][a-z])(?<!\bI\. )" + rf"(?!(?:{_STARTERS})\b)",
+        r"(?:^|(?<=[\s(\"']))(?<![A-Z] )(?<![A-Z]\. )(?:[A-Z]\. ?){1,8}(?=[A-Z][a-z])(?<!\bI\. )"
+        + rf"(?!(?:{_STARTERS})\b)",
         _initials,
         ".",
     ),

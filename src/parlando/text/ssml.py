@@ -19,6 +19,7 @@ _ENTITIES = MappingProxyType({"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;":
 _STRENGTHS = MappingProxyType(
     {"none": "", "x-weak": "", "weak": ",", "medium": ",", "strong": "...", "x-strong": "..."}
 )
+_MOST_DIGITS = 21
 _LONG_PAUSE_SECONDS = 0.4
 
 
@@ -124,8 +125,10 @@ def _say_as(element: _Element, inner: str) -> str:
             numbers.digits(c) if c.isascii() and c.isdigit() else c.upper() for c in inner if not c.isspace()
         )
     digits = inner.replace(",", "")
-    if not (digits.isascii() and digits.isdigit()):
-        raise TextError(f"line {element.line}: '{inner}' is not a whole number and cannot be said as {reading}")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS):
+        raise TextError(
+            f"line {element.line}: '{inner}' is not a whole number of readable size and cannot be said as {reading}"
+        )
     return numbers.ordinal(int(digits)) if reading == "ordinal" else numbers.number(digits)
 
 
