@@ -35,7 +35,7 @@ def parse_weights(text: str) -> dict[str, int]:
     Raises:
         ConfigError: an entry is not a name and a whole number.
     """
-    pairs = [entry.partition("=") for entry in text.split(",")]
+    pairs = [entry.strip().partition("=") for entry in text.split(",")]
     if not all(name and value.isdigit() for name, _, value in pairs):
         raise ConfigError(f"voices '{text}' are not of the form slt=5,rms=4")
     return {name: int(value) for name, _, value in pairs}
@@ -55,7 +55,7 @@ class SynthesiseOptions:
 @app.command("synthesise")
 @command(SynthesiseOptions)
 def synthesise_corpus(options: SynthesiseOptions) -> None:
-    """Speak sentences with flite's voices, phone times included; resumes where it stopped.
+    """Speak sentences with voices of flite or festival, phone times included; resumes where it stopped.
 
     Example: parlando data synthesise sentences.txt -o corpus/synthetic --test heldout.txt
     """
@@ -106,7 +106,7 @@ def pack_corpus(
 ) -> None:
     """Resample, level and pack audio and labels for training.
 
-    Example: parlando data pack corpus/voice/manifest.jsonl corpus/synthetic/manifest.jsonl -o corpus/packed --test heldout.txt
+    Example: parlando data pack voice/manifest.jsonl synthetic/manifest.jsonl -o packed --test heldout.txt
     """
     from parlando.data.shards import pack
 
@@ -129,20 +129,19 @@ def encode(
     from parlando.train.recipes import load_trained_codec
     from parlando.train.tokens import encode_corpus
 
-    frames = encode_corpus(PackedCorpus(packed), load_trained_codec(codec).to(device), out)
+    frames = encode_corpus(PackedCorpus(packed), load_trained_codec(codec), out, device=device)
     typer.echo(f"{frames} frames in {out}", err=True)
 
 
 @app.command("lexicon")
 def lexicon(
-    words: Annotated[Path, typer.Argument(help="Words, one a line.")],
+    words: Annotated[Path, typer.Argument(help="Dictionary in the format of CMU's: a word and its phones a line.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Packed lexicon to write.")],
 ) -> None:
     """Build a packed pronunciation lexicon with flite's lexicon and letter-to-sound rules.
 
-    Example: parlando data lexicon words.txt -o en.lexicon.xz
+    Example: parlando data lexicon cmudict.dict -o en.lexicon.xz
     """
-    from parlando.data.lexicon import build_lexicon
+    from parlando.data.lexicon import build_lexicon, read_cmudict
 
-    build_lexicon(read_sentences([words]), out)
-    typer.echo(f"lexicon in {out}", err=True)
+    typer.echo(f"{build_lexicon(read_cmudict(words), out)} words in {out}", err=True)

@@ -80,6 +80,26 @@ def train_lm(options: LMOptions) -> None:
     _run(make_lm_task(recipe, options.codes, options.codec, options.device, rank), recipe, options, rank)
 
 
+@app.command("assemble")
+def assemble_model(
+    recipe: Annotated[Path, typer.Argument(help="Model recipe (.toml): name, voices, sampling.")],
+    codec: Annotated[Path, typer.Option(help="Folder of the trained codec.")],
+    lm: Annotated[Path, typer.Option(help="Folder of the trained language model.")],
+    codes: Annotated[Path, typer.Option(help="Encoded corpus, for the length prior.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+) -> None:
+    """Put a codec, a language model and voices together into one model folder.
+
+    Example: parlando train assemble recipes/higgs-mini/model.toml --codec runs/decoder --lm runs/lm --codes corpus/codes -o my-model
+    """
+    from parlando.train.assemble import ModelRecipe, assemble
+    from parlando.train.recipes import read_recipe
+
+    folder = assemble(read_recipe(ModelRecipe, recipe), codec, lm, codes, out)
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    typer.echo(f"{folder}: {size:.1f} MB; try: parlando say 'Hello.' --model {folder} -o hello.wav", err=True)
+
+
 @app.command("plot")
 def plot(log: Annotated[Path, typer.Argument(help="log.jsonl of a run.")]) -> None:
     """Draw a run's curves beside its log.

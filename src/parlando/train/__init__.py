@@ -1,1 +1,1 @@
-
+"""Training of the codec and the language model, each a task of one loop."""

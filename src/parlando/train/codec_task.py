@@ -1,4 +1,4 @@
-"""Training of the light codec: reconstruction with a phone-aware first codebook, then adversarial tuning of the decoder."""
+"""Training of the light codec: reconstruction with a phone-aware first codebook, then the decoder against judges."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from parlando.data.sampler import CropConfig, CropSampler
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, PackedCorpus
 from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
+from parlando.nn.checkpoint import save_tensors
+from parlando.train.checkpoint import load_weights
 from parlando.train.discriminator import Discriminators, discriminator_loss, generator_losses
 from parlando.train.losses import SpectralLoss
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
@@ -27,6 +28,7 @@ from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
 class CodecTrainConfig:
     """A codec training; ``adversarial`` freezes encoder and codebooks and tunes the decoder against discriminators.
 
+    The discriminators join in after ``adversarial_after`` of the budget; until then only spectra count.
     With ``spectral_weight`` 0 only the half-way spectrogram is learned, at half the cost: enough to settle the codes.
     """
 
@@ -34,6 +36,7 @@ class CodecTrainConfig:
     crops: CropConfig = field(default_factory=CropConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     adversarial: bool = False
+    adversarial_after: float = 0.0
     start_from: str | None = None
     spectral_weight: float = 1.0
     mel_weight: float = 0.5
@@ -56,7 +59,7 @@ class CodecTask:
         self.spectral = SpectralLoss(config.codec.sample_rate)
         self.discriminators = Discriminators() if config.adversarial else None
         if config.start_from:
-            self.codec.load_state_dict(load_file(Path(config.start_from) / "codec.safetensors"))
+            load_weights(self.codec, Path(config.start_from) / "codec.safetensors")
         self._place()
 
     def _place(self) -> None:
@@ -74,7 +77,7 @@ class CodecTask:
     def train_step(self, step: int, progress: float) -> Mapping[str, float]:
         """One step of the stage that the config names."""
         wave, phones = self._batch(self.sampler.batch(step))
-        run = self._reconstruction_step if self.discriminators is None else self._adversarial_step
+        run = self._reconstruction_step if self.discriminators is None else self._decoder_step
         metrics = run(wave, phones, progress)
         return {**metrics, "audio_seconds": wave.numel() / self.config.codec.sample_rate}
 
@@ -99,17 +102,21 @@ class CodecTask:
         losses = {
             "spectral": torch.zeros(()) if made is None else self.spectral(made, wave),
             "mel": (halfway.float() - mel).abs().mean(),
-            "phone": functional.cross_entropy(logits.float().flatten(0, 1), phones.flatten(), ignore_index=UNKNOWN_PHONE),
+            "phone": functional.cross_entropy(
+                logits.float().flatten(0, 1), phones.flatten(), ignore_index=UNKNOWN_PHONE
+            ),
             "commit": commit,
         }
-        loss = sum(weight * losses[name] for name, weight in self._weights().items())
+        loss = sum((weight * losses[name] for name, weight in self._weights().items()), torch.zeros(()))
         loss.backward()
         norm = apply_gradients(self.optimizer, self.trained.parameters(), config.optim, progress)
         used = float(np.mean([len(stage.unique()) for stage in codes.unbind(1)]))
         numbers = {k: float(v.detach()) for k, v in losses.items()}
         return {"loss": float(loss.detach()), **numbers, "codes_used": used, "norm": norm}
 
-    def _quantize(self, latent: Float[Tensor, "batch frame latent"], progress: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _quantize(
+        self, latent: Float[Tensor, "batch frame latent"], progress: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Quantise, but not before the encoder has learned enough for its vectors to be worth clustering."""
         if progress < self.config.unquantised:
             zero = torch.zeros((), device=self.device)
@@ -123,31 +130,51 @@ class CodecTask:
     def _stages_used(self, batch: int) -> Int[Tensor, " batch"]:
         stages = self.config.codec.num_codebooks
         drop = torch.rand(batch, device=self.device) < self.config.dropout
-        return torch.where(drop, torch.randint(1, stages, (batch,), device=self.device), stages)
+        return torch.where(drop, torch.randint(1, max(2, stages), (batch,), device=self.device), stages)
 
-    def _adversarial_step(
+    def _decoder_step(
         self, wave: Float[Tensor, "batch sample"], phones: Int[Tensor, "batch frame"], progress: float
     ) -> dict[str, float]:
         del phones
-        config, judges = self.config, self.discriminators
-        assert judges is not None
-        latent = self.codec.quantizer.decode(self.codec.encode(wave)).clone()
+        config, codec = self.config, self.codec
+        latent = codec.quantizer.decode(codec.encode(wave)).clone()
         with self._autocast():
-            made, halfway = self.codec.decoder(latent)
-            judged = discriminator_loss(judges(wave), judges(made.detach()))
-        judged.backward()
-        apply_gradients(self.judge_optimizer, judges.parameters(), config.optim, progress)
-        with self._autocast():
-            adversarial, matching = generator_losses(judges(wave), judges(made))
-        spectral = self.spectral(made, wave)
-        mel = (halfway.float() - self.codec.analyse(wave)).abs().mean()
-        loss = config.spectral_weight * spectral + config.mel_weight * mel
-        loss = loss + config.adversarial_weight * adversarial + config.matching_weight * matching
+            made, halfway = codec.decoder(latent)
+        parts = {
+            "spectral": self.spectral(made, wave),
+            "mel": (halfway.float() - codec.analyse(wave)).abs().mean(),
+        }
+        loss = config.spectral_weight * parts["spectral"] + config.mel_weight * parts["mel"]
+        if progress >= config.adversarial_after:
+            parts["judge"] = self._judge_step(wave, made.detach(), progress)
+            parts["adversarial"], parts["matching"] = self._judged(wave, made)
+            loss = loss + config.adversarial_weight * parts["adversarial"] + config.matching_weight * parts["matching"]
         loss.backward()
-        judges.zero_grad(set_to_none=True)
         norm = apply_gradients(self.optimizer, self.trained.parameters(), config.optim, progress)
-        parts = {"spectral": spectral, "judge": judged, "adversarial": adversarial, "matching": matching}
         return {"loss": float(loss.detach()), **{k: float(v.detach()) for k, v in parts.items()}, "norm": norm}
+
+    def _judge_step(
+        self, wave: Float[Tensor, "batch sample"], made: Float[Tensor, "batch sample"], progress: float
+    ) -> Float[Tensor, ""]:
+        judges = self.discriminators
+        assert judges is not None
+        judges.requires_grad_(True)
+        with self._autocast():
+            loss = discriminator_loss(judges(wave), judges(made))
+        loss.backward()
+        apply_gradients(self.judge_optimizer, judges.parameters(), self.config.optim, progress)
+        return loss
+
+    def _judged(
+        self, wave: Float[Tensor, "batch sample"], made: Float[Tensor, "batch sample"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        judges = self.discriminators
+        assert judges is not None
+        judges.requires_grad_(False)
+        with self._autocast():
+            with torch.no_grad():
+                real = judges(wave)
+            return generator_losses(real, judges(made))
 
     @torch.no_grad()
     def evaluate(self) -> Mapping[str, float]:
@@ -156,7 +183,7 @@ class CodecTask:
         wave, phones = self._batch(self.sampler.held_out())
         codes = self.codec.encode(wave)
         made, halfway = self.codec.decoder(self.codec.quantizer.decode(codes))
-        first = self.codec.quantizer.quantizers[0].decode(codes[:, 0])
+        first = self.codec.quantizer.decode(codes[:, :1])
         right = self.phone_head(first).argmax(-1) == phones
         known = phones != UNKNOWN_PHONE
         accuracy = float(right[known].float().mean()) if bool(known.any()) else 0.0
@@ -183,6 +210,5 @@ class CodecTask:
 
     def export(self, folder: Path) -> None:
         """``codec.safetensors`` (float32) and ``codec.json``."""
-        tensors = {k: v.detach().float().cpu().contiguous() for k, v in self.codec.state_dict().items()}
-        save_file(tensors, folder / "codec.safetensors")
+        save_tensors({k: v.float() for k, v in self.codec.state_dict().items()}, folder / "codec.safetensors")
         (folder / "codec.json").write_text(json.dumps(asdict(self.config.codec), indent=2), encoding="utf-8")

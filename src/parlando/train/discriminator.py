@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-SCALES = ((400, 100), (1024, 240), (2048, 480))
+SCALES = ((512, 192), (1024, 320), (2048, 512))
 Judgement = tuple[Tensor, list[Tensor]]
 
 
@@ -20,7 +20,7 @@ class BandDiscriminator(nn.Module):
 
     window: Tensor
 
-    def __init__(self, fft_samples: int, hop_samples: int, bands: int = 12, width: int = 48) -> None:
+    def __init__(self, fft_samples: int, hop_samples: int, bands: int = 12, width: int = 32) -> None:
         super().__init__()
         self.fft_samples, self.hop_samples, self.bands = fft_samples, hop_samples, bands
         self.register_buffer("window", torch.hann_window(fft_samples), persistent=False)

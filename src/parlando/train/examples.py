@@ -56,6 +56,11 @@ class ExampleSampler:
         if not named:
             raise ConfigError("the encoded corpus has no utterance at its own speed to train on")
         weights = np.array([config.speaker_weights.get(v.split("@")[0], 1.0) for v in named])
+        unknown = {voice.split("@")[0] for voice in named} - set(config.descriptions)
+        if unknown:
+            raise ConfigError(
+                f"the mix describes no speaker named {', '.join(sorted(unknown))}; add to mix.descriptions"
+            )
         self.named, self.weights = named, weights / weights.sum()
         self.cloneable = [voice for voice, spoken in self.train.items() if len(spoken) > 1]
         self._texts: dict[str, str] = {}
@@ -88,7 +93,7 @@ class ExampleSampler:
 
     def _plan(self, generator: np.random.Generator) -> _Plan:
         config, draw = self.config, generator.random()
-        if draw < config.clone_share:
+        if draw < config.clone_share and self.cloneable:
             voice = self.train[self.cloneable[generator.integers(len(self.cloneable))]]
             target, other = (voice[i] for i in generator.choice(len(voice), 2, replace=False))
             if other.frames <= config.longest_reference_frames and other.text != target.text:
@@ -128,7 +133,11 @@ class ExampleSampler:
         self, target: Spoken, codes: np.ndarray, generator: np.random.Generator, spell: Callable[[str], bool] | None
     ) -> TrainingExample:
         """One of two described speakers talks; sometimes they are only called feminine and masculine."""
-        others = [s for s in self.config.descriptions if (s in self.config.masculine) != (target.speaker in self.config.masculine)]
+        others = [
+            s
+            for s in self.config.descriptions
+            if (s in self.config.masculine) != (target.speaker in self.config.masculine)
+        ]
         by_gender = generator.random() < self.config.gender_share
         partner = others[generator.integers(len(others))]
         place = int(target.speaker in self.config.masculine) if by_gender else int(generator.integers(2))

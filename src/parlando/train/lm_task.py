@@ -1,4 +1,4 @@
-"""Training of the Higgs language model: next delayed frame, next text token, and the frame's phone as an alignment aid."""
+"""Training of the Higgs language model: next delayed frame, next text token, and the frame's phone as an aid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,6 +19,8 @@ from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.delay import IGNORED_LABEL
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.prompt import TrainingExample
+from parlando.nn.checkpoint import save_tensors
+from parlando.train.checkpoint import load_weights
 from parlando.train.examples import ExampleSampler
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
 
@@ -28,7 +29,7 @@ Example = tuple[TrainingExample, np.ndarray]
 
 @dataclass(frozen=True)
 class LMTrainConfig:
-    """A language-model training; the first codebook counts ``first_weight`` times, the phone aid fades to ``phone_final``."""
+    """Weights of the losses; the first codebook counts ``first_weight`` times, the phone aid ends at ``phone_final``."""
 
     lm: LMConfig
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(rate=1.2e-3))
@@ -37,6 +38,7 @@ class LMTrainConfig:
     phone_final: float = 0.1
     text_weight: float = 0.02
     start_from: str | None = None
+    frame_rate: float = 25.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class LMTask:
         self.sampler, self.config, self.device, self.rank = sampler, config, torch.device(device), rank
         self.lm = HiggsLM(config.lm)
         if config.start_from:
-            self.lm.load_state_dict(load_file(Path(config.start_from) / "lm.safetensors"))
+            load_weights(self.lm, Path(config.start_from) / "lm.safetensors")
         self.phone_head = nn.Linear(config.lm.hidden_size, len(PHONES))
         self.trained = nn.ModuleList([self.lm, self.phone_head]).to(self.device)
         self.optimizer = make_optimizer(self.trained, config.optim)
@@ -103,7 +105,13 @@ class LMTask:
         norm = apply_gradients(self.optimizer, self.trained.parameters(), config.optim, progress)
         numbers = {name: float(value.detach()) for name, value in losses.items()}
         frames = float((batch.targets[..., 0] != IGNORED_LABEL).sum())
-        return {"loss": float(loss.detach()), **numbers, "norm": norm, "tokens": batch.tokens.numel(), "audio_seconds": frames / 25}
+        return {
+            "loss": float(loss.detach()),
+            **numbers,
+            "norm": norm,
+            "tokens": batch.tokens.numel(),
+            "audio_seconds": frames / config.frame_rate,
+        }
 
     def _collate(self, examples: Sequence[Example]) -> Batch:
         return collate(examples, self.config.lm.end_of_text_id).to(self.device)
@@ -154,6 +162,5 @@ class LMTask:
 
     def export(self, folder: Path) -> None:
         """``lm.safetensors`` (float32) and ``lm.json``."""
-        tensors = {k: v.detach().float().cpu().contiguous() for k, v in self.lm.state_dict().items()}
-        save_file(tensors, folder / "lm.safetensors")
+        save_tensors({k: v.float() for k, v in self.lm.state_dict().items()}, folder / "lm.safetensors")
         (folder / "lm.json").write_text(json.dumps(asdict(self.config.lm), indent=2), encoding="utf-8")

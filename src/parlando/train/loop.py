@@ -1,4 +1,4 @@
-"""The one training loop: any task, a budget in steps or minutes, a log line per interval, a checkpoint that resumes to the step."""
+"""The one training loop: any task, a budget in steps or minutes, a log, a checkpoint that resumes to the step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 from tqdm import tqdm
 
-from parlando.core.errors import ConfigError
+from parlando.core.errors import ConfigError, TrainingError
 from parlando.train.checkpoint import load_checkpoint, save_checkpoint
 from parlando.train.parallel import any_process, largest
 from parlando.train.plots import draw_log
@@ -26,7 +26,7 @@ class Task(Protocol):
     """Something to train. Step ``n`` must depend only on the weights, the optimiser's state and ``n``."""
 
     def train_step(self, step: int, progress: float) -> Mapping[str, float]:
-        """One optimiser step; ``progress`` runs from 0 to 1 over the budget. Returns what to log, ``audio_seconds`` included."""
+        """One optimiser step at ``progress`` (0 to 1) of the budget; returns what to log, and ``audio_seconds``."""
         ...
 
     def evaluate(self) -> Mapping[str, float]:
@@ -80,7 +80,11 @@ class Trainer:
             self.step, self.seconds = saved["step"], saved["seconds"]
 
     def run(self) -> bool:
-        """Train until the budget is used; returns False when a signal stopped it early (everything is saved)."""
+        """Train until the budget is used; returns False when a signal stopped it early (everything is saved).
+
+        Raises:
+            TrainingError: the loss is not finite; the last checkpoint is still there.
+        """
         marks = {"evaluate": self.seconds, "save": self.seconds}
         with self._stop_on_signal(), self._bar() as bar:
             while not self.stopped and self.budget.progress(self.step, self.seconds) < 1:
@@ -103,7 +107,9 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint; the old one stays until the new one is whole."""
         if self.leads:
-            save_checkpoint(self.folder / "last.pt", {"task": self.task.state(), "step": self.step, "seconds": self.seconds})
+            save_checkpoint(
+                self.folder / "last.pt", {"task": self.task.state(), "step": self.step, "seconds": self.seconds}
+            )
 
     def _one_step(self, bar: Any) -> None:
         started = time.perf_counter()
@@ -115,11 +121,16 @@ class Trainer:
         self.stopped = any_process(self.stopped)
         metrics["audio_seconds_per_second"] = metrics.pop("audio_seconds", 0.0) / elapsed
         if not math.isfinite(metrics.get("loss", 0.0)):
-            raise FloatingPointError(f"the loss is not finite at step {self.step}; resume from the last checkpoint with a lower rate")
+            raise TrainingError(
+                f"the loss is not finite at step {self.step}; resume from the last checkpoint with a lower rate"
+            )
         bar.n = round(1000 * self.budget.progress(self.step, self.seconds))
         if self.step % self.budget.log_every_steps == 0:
             self._log(metrics)
-            bar.set_postfix({k: f"{v:.3g}" for k, v in list(metrics.items())[:4]} | {"x": f"{metrics['audio_seconds_per_second']:.0f}"})
+            bar.set_postfix(
+                {k: f"{v:.3g}" for k, v in list(metrics.items())[:4]}
+                | {"x": f"{metrics['audio_seconds_per_second']:.0f}"}
+            )
         bar.refresh()
 
     def _due(self, marks: dict[str, float], name: str, minutes: float) -> bool:
@@ -138,7 +149,9 @@ class Trainer:
     def _bar(self) -> Any:
         start = round(1000 * self.budget.progress(self.step, self.seconds))
         shape = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
-        return tqdm(total=1000, initial=start, desc=self.folder.name, bar_format=shape, mininterval=2, disable=not self.leads)
+        return tqdm(
+            total=1000, initial=start, desc=self.folder.name, bar_format=shape, mininterval=2, disable=not self.leads
+        )
 
     @contextmanager
     def _stop_on_signal(self) -> Iterator[None]:

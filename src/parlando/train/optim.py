@@ -45,7 +45,7 @@ def make_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
 def apply_gradients(
     optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], config: OptimConfig, progress: float
 ) -> float:
-    """Average over processes, clip, step at the scheduled rate and clear; returns the gradient's norm before clipping."""
+    """Average over processes, clip, step at the scheduled rate and clear; returns the norm before clipping."""
     held = list(parameters)
     average_gradients(held)
     norm = nn.utils.clip_grad_norm_(held, config.clip)

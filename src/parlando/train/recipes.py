@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from parlando.core.config import from_mapping, read_json
-from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
+from parlando.core.errors import ConfigError, FileMissingError
 from parlando.data.shards import PackedCorpus
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.nn.rope import RopeConfig
+from parlando.train.checkpoint import load_weights
 from parlando.train.codec_task import CodecTask, CodecTrainConfig
 from parlando.train.examples import ExampleSampler, MixConfig
 from parlando.train.lm_task import LMTask, LMTrainConfig
@@ -83,13 +81,13 @@ def load_trained_codec(folder: Path) -> SpectralCodec:
         FileMissingError: the folder holds none.
         CheckpointError: the tensors do not fit the config.
     """
-    config = from_mapping(SpectralCodecConfig, read_json(folder / "codec.json"), str(folder / "codec.json"))
-    codec = SpectralCodec(config)
-    try:
-        codec.load_state_dict(load_file(folder / "codec.safetensors"))
-    except RuntimeError as error:
-        raise CheckpointError(f"'{folder}/codec.safetensors' does not fit codec.json: {error}") from error
+    codec = SpectralCodec(_codec_config(folder))
+    load_weights(codec, folder / "codec.safetensors")
     return codec.eval()
+
+
+def _codec_config(folder: Path) -> SpectralCodecConfig:
+    return from_mapping(SpectralCodecConfig, read_json(folder / "codec.json"), str(folder / "codec.json"))
 
 
 def small_lm_config(sizes: LMSizes, tokenizer: PhonemeTokenizer, num_codebooks: int, codebook_size: int) -> LMConfig:
@@ -117,18 +115,30 @@ def small_lm_config(sizes: LMSizes, tokenizer: PhonemeTokenizer, num_codebooks: 
 
 
 def make_codec_task(recipe: CodecRecipe, packed: Path, device: str) -> CodecTask:
-    """The task of a codec recipe on a packed corpus."""
+    """The task of a codec recipe on a packed corpus.
+
+    Raises:
+        ConfigError: an adversarial recipe starts from no codec, so there would be no codes to decode.
+    """
+    if recipe.train.adversarial and not recipe.train.start_from:
+        raise ConfigError("an adversarial training tunes a trained codec; name its folder with --from")
     return CodecTask(PackedCorpus(packed), recipe.train, device)
 
 
 def make_lm_task(recipe: LMRecipe, codes: Path, codec: Path, device: str, rank: int = 0) -> LMTask:
     """The task of a language-model recipe on an encoded corpus and the codec that encoded it."""
-    codec_config = from_mapping(SpectralCodecConfig, json.loads((codec / "codec.json").read_text(encoding="utf-8")))
+    codec_config = _codec_config(codec)
     tokenizer = PhonemeTokenizer(default_phoneme_config())
     lm = small_lm_config(recipe.sizes, tokenizer, codec_config.num_codebooks, codec_config.codebook_size)
     prompt = PromptConfig(codec_config.num_codebooks, codec_config.codebook_size, recipe.sizes.context_length)
     sampler = ExampleSampler(TokenCorpus(codes), HiggsPromptBuilder(tokenizer, prompt), recipe.mix)
     config = LMTrainConfig(
-        lm, recipe.optim, recipe.first_weight, recipe.phone_weight, recipe.phone_final, start_from=recipe.start_from
+        lm,
+        recipe.optim,
+        recipe.first_weight,
+        recipe.phone_weight,
+        recipe.phone_final,
+        start_from=recipe.start_from,
+        frame_rate=codec_config.sample_rate / (codec_config.hop_samples * codec_config.stride),
     )
     return LMTask(sampler, config, device, rank)

@@ -7,6 +7,8 @@ A share of the utterances is encoded again at another speed, which moves pitch, 
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,23 +86,48 @@ def _at_speed(corpus: PackedCorpus, entry: Entry, speed: float) -> tuple[np.ndar
     return warped, labels[np.minimum(centres, len(labels) - 1)]
 
 
-def encode_corpus(corpus: PackedCorpus, codec: SpectralCodec, folder: Path, warp_share: float = 0.25) -> int:
-    """Encode every utterance outside the test split; returns the number of frames."""
+class _Worker:
+    """Encodes one utterance at a time with a corpus and a codec of its own, one thread each."""
+
+    current: _Worker
+
+    def __init__(self, packed: Path, codec: SpectralCodec, device: str) -> None:
+        self.corpus, self.codec, self.device = PackedCorpus(packed), codec.to(device).eval(), device
+
+    @classmethod
+    def start(cls, packed: Path, codec: SpectralCodec, device: str) -> None:
+        """Set up this process."""
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+        cls.current = cls(packed, codec, device)
+
+    @classmethod
+    def run(cls, version: tuple[Entry, float]) -> tuple[np.ndarray, np.ndarray]:
+        """Codes (int16 [frame, codebook]) and labels (uint8 [frame])."""
+        worker = cls.current
+        wave, labels = _at_speed(worker.corpus, *version)
+        codes = worker.codec.encode(torch.from_numpy(wave)[None].to(worker.device))[0].T
+        return codes.cpu().numpy().astype(np.int16), labels[: len(codes)]
+
+
+def encode_corpus(
+    corpus: PackedCorpus, codec: SpectralCodec, folder: Path, warp_share: float = 0.25, device: str = "cpu"
+) -> int:
+    """Encode every utterance outside the test split, on all cores or on one GPU; returns the number of frames."""
     folder.mkdir(parents=True, exist_ok=True)
-    codec.eval()
-    device = next(codec.parameters()).device
-    start = 0
-    versions = list(_versions(corpus, warp_share))
+    versions, start = list(_versions(corpus, warp_share)), 0
+    workers = 1 if device.startswith("cuda") else os.cpu_count()
+    context = multiprocessing.get_context("spawn")
     with (
         (folder / "codes.i16").open("wb") as codes_file,
         (folder / "labels.u8").open("wb") as labels_file,
         (folder / "index.jsonl").open("w", encoding="utf-8") as index,
+        context.Pool(workers, _Worker.start, (corpus.folder, codec.cpu(), device)) as pool,
     ):
-        for entry, speed in tqdm(versions, unit="clip", desc="encode"):
-            wave, labels = _at_speed(corpus, entry, speed)
-            codes = codec.encode(torch.from_numpy(wave)[None].to(device))[0].T.cpu().numpy().astype(np.int16)
+        encoded = tqdm(pool.imap(_Worker.run, versions, chunksize=16), total=len(versions), unit="clip", desc="encode")
+        for (entry, speed), (codes, labels) in zip(versions, encoded, strict=True):
             codes_file.write(codes.tobytes())
-            labels_file.write(labels[: len(codes)].tobytes())
+            labels_file.write(labels.tobytes())
             spoken = Spoken(entry.id, entry.speaker, speed, entry.language, entry.text, entry.split, start, len(codes))
             index.write(json.dumps(asdict(spoken), ensure_ascii=False) + "\n")
             start += len(codes)

@@ -1,0 +1,85 @@
+"""The last step of a recipe: codec, language model, voices and card become one model folder in half precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from parlando.core.config import from_mapping, read_json
+from parlando.core.errors import CheckpointError, ConfigError
+from parlando.core.types import SamplingOptions, Voice
+from parlando.models.higgs.build import HiggsModel, Parts, Placement, save_model
+from parlando.models.higgs.config import HiggsConfig, LMConfig
+from parlando.models.higgs.lm import HiggsLM
+from parlando.models.higgs.prompt import LengthPrior
+from parlando.models.higgs.tokenizer import PhonemeTokenizer, TextTokenizer, default_phoneme_config
+from parlando.text.normalize import normalize
+from parlando.train.recipes import load_trained_codec
+from parlando.train.tokens import TokenCorpus
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """What a finished model is called and how it is used: its voices' descriptions and its manner of sampling."""
+
+    name: str
+    default_voice: str
+    voices: Mapping[str, str]
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    card: str | None = None
+
+
+def fit_length_prior(corpus: TokenCorpus, tokenizer: TextTokenizer, voice: str) -> LengthPrior:
+    """Least squares of frames on spoken units and pauses over one voice's training utterances.
+
+    Raises:
+        ConfigError: the corpus has too few of them.
+    """
+    chosen = [s for s in corpus.utterances if s.speaker == voice and s.speed == 1.0 and s.split == "train"]
+    if len(chosen) < 3:
+        raise ConfigError(f"the encoded corpus has {len(chosen)} utterances of '{voice}'; a length prior needs three")
+    measured = [tokenizer.measure(normalize(s.text)) for s in chosen]
+    design = np.array([[1.0, units, pauses] for units, pauses in measured])
+    solution, *_ = np.linalg.lstsq(design, np.array([s.frames for s in chosen], dtype=np.float64), rcond=None)
+    return LengthPrior(*(round(float(value), 3) for value in solution))
+
+
+def assemble(recipe: ModelRecipe, codec: Path, lm: Path, codes: Path, out: Path) -> Path:
+    """Write the model's folder; ``codec`` and ``lm`` are runs' folders, ``codes`` the corpus the language model saw.
+
+    Raises:
+        FileMissingError: a run has exported nothing yet.
+        CheckpointError: tensors do not fit their config.
+    """
+    trained = load_trained_codec(codec)
+    tokenizer = PhonemeTokenizer(default_phoneme_config())
+    lm_config = from_mapping(LMConfig, read_json(lm / "lm.json"), str(lm / "lm.json"))
+    model = HiggsLM(lm_config)
+    try:
+        model.load_state_dict(load_file(lm / "lm.safetensors"))
+    except RuntimeError as error:
+        raise CheckpointError(f"'{lm}/lm.safetensors' does not fit lm.json: {error}") from error
+    prior = fit_length_prior(TokenCorpus(codes), tokenizer, recipe.default_voice)
+    config = HiggsConfig(
+        name=recipe.name,
+        lm=lm_config,
+        codec=asdict(trained.config),
+        text={"kind": "phonemes", **_plain(asdict(tokenizer.config))},
+        default_voice=recipe.default_voice,
+        sampling=recipe.sampling,
+        expected={"length": asdict(prior)},
+    )
+    voices = {name: Voice(name, description=text) for name, text in recipe.voices.items()}
+    parts = Parts(config, model, trained.half(), tokenizer, voices)
+    card = Path(recipe.card).read_text(encoding="utf-8") if recipe.card else None
+    return save_model(HiggsModel(parts, Placement(torch.device("cpu"), torch.float16)), out, card)
+
+
+def _plain(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
