@@ -1,0 +1,106 @@
+"""`parlando dialogue`: a script with speakers, each in a voice of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from parlando.cli.options import SpeakOptions, command
+from parlando.cli.output import check_target, deliver, load_synthesizer, with_progress
+from parlando.cli.say import read_text_file
+from parlando.core.errors import InputError
+
+if TYPE_CHECKING:
+    from parlando.result import Chunk
+    from parlando.speech import Synthesizer
+
+
+class Line(NamedTuple):
+    """Who says what."""
+
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DialogueOptions(SpeakOptions):
+    """Options of `parlando dialogue`."""
+
+    script: Annotated[Path, typer.Argument(help="A text file with lines such as 'Anna: Hello.' or '[SPEAKER0] Hello.'")]
+    cast: Annotated[str | None, typer.Option(help="Voices of speakers: Anna=slt,Bob=rms; see: parlando voices")] = None
+    pause: Annotated[float, typer.Option(help="Seconds of silence between two turns.", min=0.0)] = 0.3
+
+
+@command(DialogueOptions)
+def run(options: DialogueOptions) -> None:
+    """Speak a script; speakers without a voice of their own get different ones.
+
+    Example: parlando dialogue script.txt -o out.wav --cast Anna=slt,Bob=rms
+    """
+    from parlando.result import join
+    from parlando.text.tags import parse_script
+
+    check_target(options)
+    turns = [Line(turn.speaker or "", turn.text) for turn in parse_script(read_text_file(options.script))]
+    synthesizer = load_synthesizer(options)
+    voices = assign(turns, parse_cast(options.cast), list(synthesizer.voices), synthesizer.model.default_voice)
+    text = "\n".join(turn.text for turn in turns)
+    chunks = with_progress(spoken(synthesizer, turns, voices, options), len(text), options.quiet)
+    deliver(join(chunks, text=text, voice=", ".join(dict.fromkeys(voices.values()))), options)
+
+
+def parse_cast(cast: str | None) -> dict[str, str]:
+    """Speakers and voices from ``A=slt,B=rms``.
+
+    Raises:
+        InputError: an entry is not ``speaker=voice``.
+    """
+    entries = [entry.strip() for entry in (cast or "").split(",") if entry.strip()]
+    pairs = [entry.partition("=") for entry in entries]
+    for entry, (speaker, _, voice) in zip(entries, pairs, strict=True):
+        if not speaker.strip() or not voice.strip():
+            raise InputError(f"--cast: '{entry}' is not speaker=voice; write for example --cast Anna=slt,Bob=rms")
+    return {speaker.strip(): voice.strip() for speaker, _, voice in pairs}
+
+
+def assign(turns: Sequence[Line], cast: Mapping[str, str], voices: Sequence[str], default: str) -> dict[str, str]:
+    """A voice for every speaker: the cast's, the one of the speaker's own name, else one that nobody has yet.
+
+    Raises:
+        InputError: the cast names a speaker that the script does not have.
+    """
+    speakers = list(dict.fromkeys(turn.speaker for turn in turns))
+    unknown = [speaker for speaker in cast if speaker not in speakers]
+    if unknown:
+        raise InputError(f"--cast: the script has no speaker '{unknown[0]}'; it has: {', '.join(speakers)}")
+    named = {speaker: cast.get(speaker, speaker) for speaker in speakers if speaker in cast or speaker in voices}
+    ordered = [default, *(voice for voice in voices if voice != default)]
+    free = [voice for voice in ordered if voice not in named.values()]
+    chosen: dict[str, str] = {}
+    for speaker in speakers:
+        if speaker in named:
+            chosen[speaker] = named[speaker]
+        else:
+            chosen[speaker] = free.pop(0) if free else ordered[len(chosen) % len(ordered)]
+    return chosen
+
+
+def spoken(
+    synthesizer: Synthesizer, turns: Sequence[Line], voices: Mapping[str, str], options: DialogueOptions
+) -> Iterator[Chunk]:
+    """The turns one after the other, with a pause between two."""
+    from parlando.speech import WHOLE_SENTENCES, derived_seed
+
+    requests = {
+        name: synthesizer.request(name, schedule=WHOLE_SENTENCES, **options.sampling()) for name in voices.values()
+    }
+    seed = next(iter(requests.values())).seed
+    for index, turn in enumerate(turns):
+        if index and options.pause > 0:
+            yield synthesizer.pause(options.pause)
+        request = replace(requests[voices[turn.speaker]], seed=derived_seed(seed, index, 1))
+        yield from synthesizer.run(turn.text, request)

@@ -1,0 +1,73 @@
+"""Command options as frozen dataclasses: one field is one option, shared ones are inherited."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+T = TypeVar("T")
+
+
+def command(kind: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """Make a function of one options dataclass into a command whose options are the fields."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    parameters = [
+        inspect.Parameter(
+            spec.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if spec.default is dataclasses.MISSING else spec.default,
+            annotation=hints[spec.name],
+        )
+        for spec in dataclasses.fields(kind)  # type: ignore[arg-type]
+    ]
+
+    def wrap(function: Callable[[T], None]) -> Callable[..., None]:
+        def entry(**values: Any) -> None:
+            function(kind(**values))
+
+        entry.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        entry.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        entry.__doc__ = function.__doc__
+        return entry
+
+    return wrap
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which model, and where it computes."""
+
+    model: Annotated[str | None, typer.Option(help="Packaged name, folder or hub id; the default is built in.")] = None
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …; default: the best there is.")] = None
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakOptions(ModelOptions):
+    """What every command that speaks understands."""
+
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: wav, flac, mp3, opus, ogg.")] = None
+    format: Annotated[str | None, typer.Option(help="Format, where the file's ending does not say it.")] = None
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same audio.")] = None
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy; higher is livelier.", min=0.0)] = None
+    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest codes; 0 switches it off.", min=0)] = None
+    top_p: Annotated[
+        float | None, typer.Option(help="Draw from the likeliest codes of this mass.", min=0.0, max=1.0)
+    ] = None
+    play: Annotated[bool, typer.Option("--play", help="Play it through the loudspeaker.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress bar.")] = False
+
+    def sampling(self) -> dict[str, Any]:
+        """The sampling choices that were made, as keyword arguments of `Synthesizer.say`."""
+        given: dict[str, Any] = {"seed": self.seed, "temperature": self.temperature, "top_p": self.top_p}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        if self.top_k is not None:
+            chosen["top_k"] = self.top_k or None
+        return chosen

@@ -1,0 +1,84 @@
+"""Where spoken audio goes: a file, the loudspeaker, standard output; and the few words said about it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parlando.cli.options import SpeakOptions
+from parlando.core.errors import FileMissingError, InputError
+
+if TYPE_CHECKING:
+    from parlando.result import Chunk, Speech
+    from parlando.speech import Synthesizer
+
+PROGRESS_AFTER_SECONDS = 2.0
+
+
+def check_target(options: SpeakOptions, streams: bool = False) -> None:
+    """Refuse, before any work, a request whose result would have nowhere to go.
+
+    Raises:
+        InputError: no file, no player and no stream was asked for, or the file is a folder.
+        FileMissingError: the file's folder is not there.
+        ConfigError: the file's format is not known.
+    """
+    from parlando.audio.containers import STREAM_FORMATS
+    from parlando.audio.formats import FILE_FORMATS, find_format, format_of
+
+    if options.out is None and not options.play and not streams:
+        raise InputError("nowhere to put the speech; give -o FILE, --play or --stream")
+    if options.format is not None:
+        find_format(options.format, STREAM_FORMATS if streams else FILE_FORMATS)
+    if options.out is None:
+        return
+    if options.out.is_dir():
+        raise InputError(f"'{options.out}' is a folder; name a file in it, such as {options.out / 'speech.wav'}")
+    if not options.out.parent.is_dir():
+        raise FileMissingError(options.out.parent, "folder")
+    if options.format is None or streams:
+        format_of(options.out)
+
+
+def load_synthesizer(options: SpeakOptions) -> Synthesizer:
+    """The synthesizer that the options name."""
+    from parlando.speech import load
+
+    return load(options.model, options.device, options.dtype)
+
+
+def with_progress(chunks: Iterable[Chunk], characters: int, quiet: bool) -> Iterator[Chunk]:
+    """Pass chunks through, with a bar of finished text on a terminal once it takes longer than two seconds."""
+    from tqdm import tqdm
+
+    hidden = quiet or not sys.stderr.isatty()
+    with tqdm(
+        total=characters, unit="char", delay=PROGRESS_AFTER_SECONDS, disable=hidden, leave=False, file=sys.stderr
+    ) as bar:
+        for chunk in chunks:
+            if chunk.report is not None:
+                bar.update(min(len(chunk.text), characters - bar.n))
+            yield chunk
+
+
+def deliver(speech: Speech, options: SpeakOptions, streams: bool = False) -> None:
+    """Save, play and sum up, as the options ask; a stream's format is not that of the file."""
+    path = speech.save(options.out, None if streams else options.format) if options.out is not None else None
+    if not options.quiet:
+        print(summary(speech, path), file=sys.stderr)
+    if options.play:
+        speech.play()
+
+
+def summary(speech: Speech, path: Path | None) -> str:
+    """One line on what was made, and one for each sentence that did not end by itself."""
+    facts = [f"{speech.duration_seconds:.1f} s of speech", f"voice {speech.voice}"]
+    facts.append(f"in {speech.timings.total_seconds:.1f} s (RTF {speech.real_time_factor:.2f})")
+    facts.append(f"seed {speech.seed}")
+    lines = [", ".join(facts) + (f" → {path}" if path else "")]
+    for report in speech.report.sentences:
+        if report.finish != "end":
+            lines.append(f"cut ({report.finish}, {report.attempts} attempts): {report.text}")
+    return "\n".join(lines)

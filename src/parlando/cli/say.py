@@ -1,0 +1,146 @@
+"""`parlando say`: text from the command line, a file or a pipe; speech to a file, the loudspeaker or a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from parlando.cli.options import SpeakOptions, command
+from parlando.cli.output import check_target, deliver, load_synthesizer, with_progress
+from parlando.core.errors import FileMissingError, InputError, TextError
+from parlando.core.types import Voice
+
+if TYPE_CHECKING:
+    from parlando.result import Chunk
+    from parlando.speech import Synthesizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class SayOptions(SpeakOptions):
+    """Options of `parlando say`."""
+
+    text: Annotated[str | None, typer.Argument(help="What to say; - reads standard input.")] = None
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the text from a file.")] = None
+    voice: Annotated[
+        str | None, typer.Option("--voice", "-v", help="A name, or a voice file; see: parlando voices")
+    ] = None
+    ref_audio: Annotated[Path | None, typer.Option(help="Clone the voice of this recording.")] = None
+    ref_text: Annotated[str | None, typer.Option(help="What is said in it: words, or a text file.")] = None
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Send audio to stdout as it is made (--format wav or pcm).")
+    ] = False
+
+
+@command(SayOptions)
+def run(options: SayOptions) -> None:
+    """Say a text.
+
+    Example: parlando say "Dr. Smith paid $3.50." -o out.wav
+    """
+    check_target(options, streams=options.stream)
+    text = read_text(options)
+    synthesizer = load_synthesizer(options)
+    voice = choose_voice(options, synthesizer)
+    from parlando.result import join
+    from parlando.speech import GROWING, WHOLE_SENTENCES
+
+    schedule = GROWING if options.stream else WHOLE_SENTENCES
+    request = synthesizer.request(voice, schedule=schedule, **options.sampling())
+    chunks = with_progress(synthesizer.run(text, request), len(text), options.quiet)
+    if options.stream:
+        chunks = sent_out(chunks, options.format or "wav")
+    deliver(join(chunks, text=text, voice=request.voice.name, seed=request.seed), options, options.stream)
+
+
+def read_text(options: SayOptions) -> str:
+    """The text, from wherever the options say.
+
+    Raises:
+        InputError: there are two sources.
+        TextError: there is none, or it is not UTF-8.
+        FileMissingError: the text file is not there.
+    """
+    if options.file is not None and options.text is not None:
+        raise InputError("both a text and --file were given; leave one of them out")
+    if options.file is not None:
+        return read_text_file(options.file)
+    if options.text is None:
+        raise TextError(
+            'nothing to say; give a text, --file, or - for standard input: parlando say "Hello." -o out.wav'
+        )
+    return sys.stdin.read() if options.text == "-" else options.text
+
+
+def read_text_file(path: Path) -> str:
+    """The whole of a text file.
+
+    Raises:
+        FileMissingError: it is not there.
+        TextError: it is not UTF-8.
+    """
+    if not path.is_file():
+        raise FileMissingError(path, "text file")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise TextError(f"'{path}' is not UTF-8 text ({error.reason}); save it as UTF-8") from error
+
+
+def choose_voice(options: SayOptions, synthesizer: Synthesizer) -> Voice | str | None:
+    """A clone of the reference recording, a voice file, or a name.
+
+    Raises:
+        InputError: a voice and a recording were both given, or a transcript without its recording.
+    """
+    if options.ref_audio is not None:
+        if options.voice is not None:
+            raise InputError("both --voice and --ref-audio were given; leave one of them out")
+        return synthesizer.clone(options.ref_audio, transcript(options.ref_text), name=options.ref_audio.stem)
+    if options.ref_text is not None:
+        raise InputError("--ref-text belongs to a recording; add --ref-audio FILE")
+    if options.voice is not None and options.voice.endswith(".json"):
+        from parlando.core.voicefile import read_voice
+
+        return read_voice(Path(options.voice))
+    return options.voice
+
+
+def transcript(text: str | None) -> str | None:
+    """The transcript itself, read from a file where it names one."""
+    if text is not None and text.endswith(".txt"):
+        return read_text_file(Path(text)).strip()
+    return text
+
+
+def sent_out(chunks: Iterable[Chunk], kind: str) -> Iterator[Chunk]:
+    """Pass chunks through, each written to standard output as it is made; a listener who leaves ends the work."""
+    from parlando.audio.containers import open_encoder
+
+    encoder = None
+    try:
+        for chunk in chunks:
+            encoder = encoder or open_encoder(kind, chunk.sample_rate)
+            write_out(encoder.feed(chunk.samples))
+            yield chunk
+        if encoder is not None:
+            write_out(encoder.close())
+    except BrokenPipeError:
+        close_stdout()
+        raise typer.Exit from None
+
+
+def write_out(block: bytes) -> None:
+    """Bytes to standard output, at once."""
+    sys.stdout.buffer.write(block)
+    sys.stdout.buffer.flush()
+
+
+def close_stdout() -> None:
+    """Nobody listens any more: what is left in the buffer must not fail again when the interpreter flushes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
