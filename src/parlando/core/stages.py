@@ -83,7 +83,10 @@ class WaveDecoder(Protocol):
 
 
 class Model(Protocol):
-    """A loaded family: its stages, voices and defaults. Everything above this line sees only this."""
+    """A loaded family: its stages, voices and defaults. Everything above this line sees only this.
+
+    ``needs_transcript``: whether a voice that follows a clip must come with the clip's words.
+    """
 
     name: str
     family: str
@@ -94,6 +97,7 @@ class Model(Protocol):
     decoder: WaveDecoder
     voices: Mapping[str, Voice]
     default_voice: str
+    needs_transcript: bool
     sampling: SamplingOptions
 
     def new_sampler(self, prompt: Prompt, options: SamplingOptions) -> FrameSampler:
