@@ -97,7 +97,7 @@ def test_forbidden_tokens_are_never_drawn_even_without_filters():
 
 def test_inverse_reaches_the_ends_and_skips_zero_weights():
     weights = torch.tensor([[0.0, 1.0, 0.0, 3.0, 0.0]]).repeat(4, 1)
-    uniform = torch.tensor([0.0, 0.2499, 0.25, 1 - 2**-24])
+    uniform = torch.tensor([0.0, 0.2499, 0.25, 1 - 2**-53], dtype=torch.float64)
     assert draw_inverse(weights, uniform).tolist() == [1, 1, 3, 3]
 
 

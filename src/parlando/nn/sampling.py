@@ -6,6 +6,8 @@ the unfiltered distribution. All randomness is the request's own, so a seed does
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -28,12 +30,13 @@ def draw(
     Raises:
         GenerationError: the logits hold NaN or allow no token.
     """
-    if not bool(logits.amax(dim=-1).isfinite().all()):
+    best = logits.amax(dim=-1)
+    if not math.isfinite(float(best.sum())):
         raise GenerationError("the model's logits are not finite; try float32 or check the checkpoint")
     if options.temperature == 0:
         return logits.argmax(dim=-1)
     # Both are drawn every time, so that the random stream does not depend on what was sampled before.
-    first, second = torch.rand(2, logits.shape[0], generator=generator).to(logits.device)
+    first, second = torch.rand(2, logits.shape[0], generator=generator, dtype=torch.float64).to(logits.device)
     tokens = draw_filtered(logits, first, options)
     if not options.repetition_window or not len(history):
         return tokens
@@ -72,24 +75,20 @@ def draw_filtered(
     logits: Float[Tensor, "codebook rows"], uniform: Float[Tensor, " codebook"], options: SamplingOptions
 ) -> Int[Tensor, " codebook"]:
     """Temperature, then top-k, then top-p, then one draw per row; the likeliest token always stays."""
-    scaled = logits / options.temperature
-    kept = scaled.shape[-1] if options.top_k is None else min(options.top_k, scaled.shape[-1])
-    values, indices = scaled.topk(kept, dim=-1)
-    probabilities = values.softmax(dim=-1)
+    num_rows = logits.shape[-1]
+    values, indices = logits.topk(num_rows if options.top_k is None else min(options.top_k, num_rows), dim=-1)
+    probabilities = (values / options.temperature).softmax(dim=-1)
     if options.top_p is not None and options.top_p < 1:
         before = probabilities.cumsum(dim=-1) - probabilities
-        outside = before >= options.top_p
-        outside[:, 0] = False
-        probabilities = probabilities.masked_fill(outside, 0.0)
+        probabilities = probabilities.masked_fill(before >= options.top_p, 0.0)
     return indices.gather(-1, draw_inverse(probabilities, uniform)[:, None])[:, 0]
 
 
 def draw_inverse(
     weights: Float[Tensor, "codebook rows"], uniform: Float[Tensor, " codebook"]
 ) -> Int[Tensor, " codebook"]:
-    """Invert each row's cumulative weights (not necessarily summing to 1) at a uniform number in [0, 1)."""
-    cumulative = weights.double().cumsum(dim=-1)
-    target = uniform.double()[:, None] * cumulative[:, -1:]
-    drawn = torch.searchsorted(cumulative, target, right=True)[:, 0]
-    last = (weights > 0).int().mul(torch.arange(1, weights.shape[-1] + 1, device=weights.device)).amax(dim=-1) - 1
-    return torch.minimum(drawn, last)
+    """Invert each row's cumulative weights (of any positive sum) at a float64 number in [0, 1)."""
+    cumulative = weights.cumsum(dim=-1)
+    # In float64 the target stays below the sum, so that no token of weight 0 is ever reached.
+    target = uniform * cumulative[:, -1]
+    return (cumulative <= target[:, None]).sum(dim=-1)
