@@ -11,6 +11,7 @@ ParlandoError
 ├── CheckpointError             missing, unexpected or misshapen tensors, no model in a folder
 ├── MissingDependencyError      an optional package or program is not installed
 ├── GenerationError             the model produced no usable audio
+├── TrainingError               a training that cannot go on
 ├── EngineBusyError             the engine's queue is full
 ├── EngineClosedError           a request to an engine that has shut down
 └── CancelledError              the request was cancelled by its owner
@@ -18,7 +19,7 @@ ParlandoError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
 
@@ -30,6 +31,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 class ParlandoError(Exception):
     """Root of everything Parlando raises on purpose."""
+
+    def __reduce__(self) -> tuple[Callable[..., ParlandoError], tuple[type[ParlandoError], str]]:
+        """Cross from a worker process with the finished message, whatever arguments a constructor takes."""
+        return _revive, (type(self), str(self))
+
+
+def _revive(kind: type[ParlandoError], message: str) -> ParlandoError:
+    error = kind.__new__(kind)
+    error.args = (message,)
+    return error
 
 
 class InputError(ParlandoError):
@@ -81,6 +92,10 @@ class MissingDependencyError(ParlandoError):
 
 class GenerationError(ParlandoError):
     """The model produced no usable audio."""
+
+
+class TrainingError(ParlandoError):
+    """A training that cannot go on, such as one whose loss is no longer a number."""
 
 
 class EngineBusyError(ParlandoError):

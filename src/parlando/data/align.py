@@ -20,14 +20,14 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
-from parlando.core.errors import MissingDependencyError
+from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.data import flite
 from parlando.data.manifest import Utterance, append_manifest, read_manifest
 
 ALIGNER_RATE = 16_000
 FRAMES_PER_SECOND = 100
-SILENCE_NAMES = ("<s>", "</s>", "<sil>", "(NULL)")
 SILENCE_PHONE = "pau"
+_WORD_PREFIX = "w-"
 _RADIO_TO_ARPABET = {"ax": "AH", "axr": "ER"}
 
 
@@ -46,7 +46,9 @@ def _bare(phone: str) -> str:
 
 def _enter_words(decoder: Any, text: str) -> list[list[str]]:
     """Give the aligner every word under a private name; returns the words' phones without stress."""
-    words = [[_bare(p) for p in flite.pronounce(w.strip("'"))] for w in re.findall(r"[a-z']+", text.lower()) if w.strip("'")]
+    words = [
+        [_bare(p) for p in flite.pronounce(w.strip("'"))] for w in re.findall(r"[a-z']+", text.lower()) if w.strip("'")
+    ]
     for index, phones in enumerate(words):
         entry = " ".join(_RADIO_TO_ARPABET.get(p, p.upper()) for p in phones)
         name = _entry_name(phones)
@@ -56,7 +58,7 @@ def _enter_words(decoder: Any, text: str) -> list[list[str]]:
 
 
 def _entry_name(phones: Sequence[str]) -> str:
-    return "w-" + "-".join(phones)
+    return _WORD_PREFIX + "-".join(phones)
 
 
 def _decode_once(decoder: Any, samples: np.ndarray) -> None:
@@ -69,6 +71,8 @@ def align(samples: np.ndarray, text: str) -> list[tuple[str, float]] | None:
     """(phone, end in seconds) pairs of a 16 kHz int16 clip, or ``None`` when the text does not fit the sound."""
     decoder = _decoder()
     words = [phones for phones in _enter_words(decoder, text) if phones]
+    if not words:
+        return None
     decoder.set_align_text(" ".join(_entry_name(phones) for phones in words))
     try:
         _decode_once(decoder, samples)
@@ -83,21 +87,31 @@ def align(samples: np.ndarray, text: str) -> list[tuple[str, float]] | None:
 
 def _phones(decoder: Any, words: Iterator[list[str]]) -> Iterator[tuple[str, float]]:
     for entry in decoder.get_alignment():
-        names = [SILENCE_PHONE] if entry.name in SILENCE_NAMES else next(words)
+        names = next(words) if entry.name.startswith(_WORD_PREFIX) else [SILENCE_PHONE]
         for name, phone in zip(names, entry, strict=True):
             yield name, (phone.start + phone.duration) / FRAMES_PER_SECOND
 
 
 def _align_utterance(arguments: tuple[Utterance, Path]) -> Utterance:
     utterance, folder = arguments
-    samples, rate = soundfile.read(folder / utterance.audio, dtype="float32")
-    pcm = (soxr.resample(samples, rate, ALIGNER_RATE) * 32767).clip(-32768, 32767).astype(np.int16)
+    samples, rate = soundfile.read(folder / utterance.audio, dtype="float32", always_2d=True)
+    pcm = (soxr.resample(samples.mean(axis=1), rate, ALIGNER_RATE) * 32767).clip(-32768, 32767).astype(np.int16)
     phones = align(pcm, utterance.text)
-    return replace(utterance, phones=phones and tuple(phones))
+    return replace(utterance, phones=None if phones is None else tuple(phones))
 
 
 def align_manifest(source: Path, target: Path, workers: int | None = None) -> int:
-    """Align every utterance of ``source`` into ``target`` (resumable); returns how many could not be aligned."""
+    """Align every utterance of ``source`` into ``target`` (resumable); returns how many could not be aligned.
+
+    Raises:
+        FileMissingError: there is no such manifest.
+        ConfigError: ``target`` is in another folder, where its paths to the audio would lead nowhere.
+        MissingDependencyError: the aligner or the pronunciations are not installed.
+    """
+    if source.parent.resolve() != target.parent.resolve():
+        raise ConfigError(
+            f"'{target}' must be in the folder of '{source}': a manifest's audio paths are relative to it"
+        )
     done = {u.id: u for u in read_manifest(target)} if target.exists() else {}
     missing = [(u, source.parent) for u in read_manifest(source) if u.id not in done]
     failed = sum(u.phones is None for u in done.values())

@@ -35,7 +35,7 @@ def read_manifest(path: Path) -> Iterator[Utterance]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                fields = json.loads(line)
+                fields = dict(json.loads(line))
                 phones = fields.pop("phones", None)
                 yield Utterance(**fields, phones=phones and tuple((p, e) for p, e in phones))
             except (TypeError, ValueError) as error:

@@ -10,9 +10,10 @@ import numpy as np
 from parlando.core.errors import ConfigError
 from parlando.data.shards import UNKNOWN_PHONE, Entry, PackedCorpus
 
+
 @dataclass(frozen=True)
 class CropConfig:
-    """Random crops: how many of how many frames, how often each speaker, how often at another speed (pitch and tempo)."""
+    """Random crops: how many of how many frames, how often each speaker, how often at another speed."""
 
     batch: int = 16
     frames: int = 36
@@ -34,7 +35,9 @@ class CropSampler:
         self.kept_back = [e for e in usable if e.split == "validation"] or self.train[:1]
         if not self.train:
             raise ConfigError(f"no utterance of '{corpus.folder}' is as long as a crop of {config.frames} frames")
-        weights = np.array([e.samples * config.speaker_weights.get(e.speaker, 1.0) for e in self.train], dtype=np.float64)
+        weights = np.array(
+            [e.samples * config.speaker_weights.get(e.speaker, 1.0) for e in self.train], dtype=np.float64
+        )
         self.cumulative = np.cumsum(weights / weights.sum())
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,16 +19,22 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
-from parlando.core.errors import FileMissingError
+from parlando.core.config import from_mapping, read_json
+from parlando.core.errors import AudioError, FileMissingError
 from parlando.data.manifest import Utterance, read_manifest
 
+# fmt: off
 PHONES = (
-    "pau aa ae ah ao aw ax axr ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh"
-).split()
+    "pau", "aa", "ae", "ah", "ao", "aw", "ax", "axr", "ay", "b", "ch", "d", "dh", "eh",
+    "er", "ey", "f", "g", "hh", "ih", "iy", "jh", "k", "l", "m", "n", "ng", "ow",
+    "oy", "p", "r", "s", "sh", "t", "th", "uh", "uw", "v", "w", "y", "z", "zh",
+)
+# fmt: on
 UNKNOWN_PHONE = 255
-TARGET_RMS, LOUDEST_PEAK = 0.06, 0.95
+TARGET_RMS, SILENT_RMS, LOUDEST_PEAK = 0.06, 1e-5, 0.95
 MARGIN_SECONDS = 0.08
 VALIDATION_SHARE = 0.01
+COMPLETE = "pack.json"
 
 
 @dataclass(frozen=True)
@@ -60,10 +66,11 @@ class PackedCorpus:
 
     def __init__(self, folder: Path) -> None:
         index = folder / "index.jsonl"
-        if not index.is_file():
-            raise FileMissingError(index, "packed corpus")
+        for file in (index, folder / COMPLETE):
+            if not file.is_file():
+                raise FileMissingError(file, "packed corpus")
         self.folder = folder
-        self.config = PackConfig(**json.loads((folder / "pack.json").read_text(encoding="utf-8")))
+        self.config = from_mapping(PackConfig, read_json(folder / COMPLETE), str(folder / COMPLETE))
         with index.open(encoding="utf-8") as lines:
             self.entries = [Entry(**json.loads(line)) for line in lines]
         self._samples = np.memmap(folder / "samples.i16", dtype=np.int16, mode="r")
@@ -85,7 +92,10 @@ def _load(utterance: Utterance, folder: Path, config: PackConfig) -> tuple[np.nd
     wave = soxr.resample(samples.mean(axis=1), rate, config.sample_rate)
     first, last = _spoken_span(utterance, len(wave) / config.sample_rate)
     wave = wave[int(first * config.sample_rate) : int(last * config.sample_rate)]
-    gain = min(TARGET_RMS / max(1e-6, float(np.sqrt(np.square(wave).mean()))), LOUDEST_PEAK / max(1e-6, np.abs(wave).max()))
+    loudness = float(np.sqrt(np.square(wave).mean())) if len(wave) else 0.0
+    if loudness < SILENT_RMS:
+        raise AudioError(f"nothing is spoken in '{folder / utterance.audio}'; take it out of the manifest")
+    gain = min(TARGET_RMS / loudness, LOUDEST_PEAK / float(np.abs(wave).max()))
     frames = -(-len(wave) // config.frame_samples)
     padded = np.zeros(frames * config.frame_samples, dtype=np.int16)
     padded[: len(wave)] = np.round(wave * gain * 32767)
@@ -138,6 +148,7 @@ def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), conf
     config, kept_back = config or PackConfig(), {sentence_key(text) for text in test}
     jobs = [(u, m.parent, config) for m in manifests for u in read_manifest(m)]
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / COMPLETE).unlink(missing_ok=True)
     start = 0
     with (
         (folder / "samples.i16").open("wb") as samples_file,
@@ -148,8 +159,16 @@ def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), conf
         for utterance, samples, labels in tqdm(pool.imap(_job, jobs, chunksize=16), total=len(jobs), unit="clip"):
             samples_file.write(samples.tobytes())
             labels_file.write(labels.tobytes())
-            entry = Entry(utterance.id, utterance.speaker, utterance.language, utterance.text, start, len(samples), split_of(utterance.text, kept_back))
+            entry = Entry(
+                utterance.id,
+                utterance.speaker,
+                utterance.language,
+                utterance.text,
+                start,
+                len(samples),
+                split_of(utterance.text, kept_back),
+            )
             index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
             start += len(samples)
-    (folder / "pack.json").write_text(json.dumps(asdict(config)), encoding="utf-8")
+    (folder / COMPLETE).write_text(json.dumps(asdict(config)), encoding="utf-8")
     return len(jobs)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from parlando.core.errors import ConfigError
+from parlando.data.sampler import CropConfig, CropSampler
+from parlando.data.shards import PHONES
+
+SMALL = CropConfig(batch=6, frames=8, held_out_batch=5)
+
+
+@pytest.fixture
+def sampler(packed):
+    return CropSampler(packed, SMALL)
+
+
+def test_a_batch_is_a_function_of_its_step(packed, sampler):
+    waves, labels = sampler.batch(3)
+    again = CropSampler(packed, SMALL)
+    again.batch(9)
+    same_waves, same_labels = again.batch(3)
+    assert np.array_equal(waves, same_waves)
+    assert np.array_equal(labels, same_labels)
+    assert not np.array_equal(waves, sampler.batch(4)[0])
+
+
+def test_shapes_and_types(sampler):
+    waves, labels = sampler.batch(0)
+    assert (waves.shape, waves.dtype) == ((6, 8 * 960), np.float32)
+    assert labels.shape == (6, 8)
+    assert np.abs(waves).max() < 1
+    assert set(np.unique(labels)) <= {PHONES.index(name) for name in ("pau", "s", "iy")}
+
+
+def test_training_sees_no_sentence_that_is_kept_back(packed, sampler, monkeypatch):
+    seen = []
+    original = packed.samples
+    monkeypatch.setattr(packed, "samples", lambda entry, *rest: seen.append(entry) or original(entry, *rest))
+    for step in range(40):
+        sampler.batch(step)
+    assert {e.split for e in seen} == {"train"}
+    assert len({e.id for e in seen}) == sum(e.split == "train" for e in packed.entries) == 10
+
+
+def test_held_out_crops_are_of_validation_and_never_change(packed, monkeypatch):
+    from dataclasses import replace
+
+    entries = [replace(e, split="validation") if e.text == packed.entries[0].text else e for e in packed.entries]
+    monkeypatch.setattr(packed, "entries", entries)
+    sampler = CropSampler(packed, SMALL)
+    assert {(e.split, e.text) for e in sampler.kept_back} == {("validation", entries[0].text)}
+    waves, labels = sampler.held_out()
+    assert (waves.shape, labels.shape) == ((5, 7_680), (5, 8))
+    assert np.array_equal(waves, sampler.held_out()[0])
+
+
+def test_without_validation_one_training_clip_stands_in(sampler):
+    assert sampler.kept_back == sampler.train[:1]
+
+
+def test_speakers_come_in_proportion_to_weight_and_length(packed, monkeypatch):
+    sampler = CropSampler(packed, CropConfig(batch=400, frames=8, speaker_weights={"slt": 3.0}))
+    seen = []
+    original = packed.samples
+    monkeypatch.setattr(packed, "samples", lambda entry, *rest: seen.append(entry.speaker) or original(entry, *rest))
+    sampler.batch(0)
+    assert seen.count("slt") == pytest.approx(300, abs=35)
+
+
+def test_a_warped_crop_moves_pitch_and_labels_together(packed):
+    sampler = CropSampler(packed, CropConfig(frames=10, warp_share=1.0, slowest=1.2, fastest=1.2))
+    entry = sampler.train[0]
+    wave, labels = sampler._crop(entry, np.random.default_rng(0))
+    plain, _ = CropSampler(packed, CropConfig(frames=10, warp_share=0.0))._crop(entry, np.random.default_rng(0))
+    peak = [np.abs(np.fft.rfft(w * np.hanning(len(w)), 1 << 16)).argmax() for w in (wave, plain)]
+    assert peak[0] / peak[1] == pytest.approx(1.2, abs=0.02)
+    assert labels.shape == (10,)
+    full = packed.labels(entry)
+    starts = range(len(full) - 12 + 1)
+    fits = [[full[min(int((i + 0.5) * 1.2 + s), len(full) - 1)] for i in range(10)] for s in starts]
+    assert labels.tolist() in fits
+
+
+def test_crops_longer_than_every_clip_are_refused(packed):
+    with pytest.raises(ConfigError, match="as long as a crop of 500 frames"):
+        CropSampler(packed, CropConfig(frames=500))
