@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 
 import pytest
@@ -46,6 +47,14 @@ def test_the_tree_is_as_drawn() -> None:
 )
 def test_messages(error: errors.ParlandoError, message: str) -> None:
     assert str(error) == message
+
+
+@pytest.mark.parametrize(
+    "error", [errors.VoiceNotFoundError("ana", ["anna"]), errors.FileMissingError("a.wav"), errors.TextError("empty")]
+)
+def test_errors_cross_process_borders_with_their_message(error: errors.ParlandoError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy)) == (type(error), str(error))
 
 
 def test_nearest_is_silent_when_nothing_is_close() -> None:

@@ -88,7 +88,7 @@ def test_rules_on_a_nine_word_dictionary(tiny: Lexicon, word: str, phones: str) 
     assert tiny.pronounce(word) == tuple(phones.split())
 
 
-@pytest.mark.parametrize("word", ["zxqv", "", "'", "-", "box-zxqv", "zxqv's", "zxqv'll", "qqs", "京都"])
+@pytest.mark.parametrize("word", ["zxqv", "", "'", "-", "box-zxqv", "zxqv's", "zxqv'll", "qqs", "qs", "京都"])
 def test_unknown_words_are_none(word: str) -> None:
     assert LEXICON.pronounce(word) is None
 

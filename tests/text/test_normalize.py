@@ -42,6 +42,7 @@ def _outside_tags(text: str) -> str:
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=60), MIXED))
+@example("Mr#\n\n[SPEAKER0]")
 @example("1st-2nd 3/0 0/0 $. -$ 99:99 ''' --- ... 1,2,3.4.5")
 @example("\u0665\u066b\u0663 \u2460\u2461 \u2167 \u3007 \u00b2\u00b3\u2074")
 def test_any_text_gives_letters_and_marks_and_settles(text: str) -> None:

@@ -43,6 +43,7 @@ def normalize(text: str, language: str = "en") -> str:
 
 
 def _settle(text: str, language: str) -> str:
+    text = text.strip()
     for _ in range(_MOST_PASSES):
         said = tidy(LANGUAGES[language](to_plain(text)))
         if said == text:
