@@ -228,7 +228,7 @@ def test_the_delta_stream_carries_the_tokens_and_audio_of_generate(engine):
     messages = sample(Message("user", "The sun rises in the east."))
     deltas = asyncio.run(collect(engine.generate_delta_stream(messages, max_new_tokens=400, seed=4)))
     frames = [delta.audio_tokens for delta in deltas if delta.audio_tokens is not None]
-    assert frames[0].tolist() == [64, 64, 64]
+    assert frames[0].tolist() == [256, 256, 256]
     assert all(frame.shape == (3,) for frame in frames)
     assert [delta.finish_reason for delta in deltas][-1] == "stop"
     audio = np.concatenate([delta.audio for delta in deltas])
@@ -332,7 +332,7 @@ def reply(model, **arguments):
 
 def test_a_conversation_is_answered_in_audio_when_that_is_forced(talker):
     steps = reply(talker, force_audio_gen=True)
-    assert steps[0].frame.codes == (64, 64, 64)
+    assert steps[0].frame.codes == (256, 256, 256)
     assert sum(len(step.samples) for step in steps) > 0
     assert steps[-1].frame is None
     assert steps[-1].finish in ("stop", "length")
@@ -360,7 +360,7 @@ def test_no_audio_is_none_and_not_a_crash(tiny_folder):
 def test_only_the_first_clip_of_a_conversation_is_returned_as_tokens(talker, tiny_folder):
     engine = HiggsAudioServeEngine(tiny_folder, device="cpu")
     engine._model = talker
-    frames = [Frame(0, (64, 64, 64)), Frame(0, (1, 64, 64)), Frame(0, (64, 64, 64)), Frame(0, (2, 64, 64))]
+    frames = [Frame(0, (256, 256, 256)), Frame(0, (1, 256, 256)), Frame(0, (256, 256, 256)), Frame(0, (2, 256, 256))]
     talker_codes = engine._first_clip([frame.codes for frame in frames])
     assert talker_codes.shape[0] == 3
     engine.close()

@@ -24,7 +24,7 @@ def same(a, b):
 
 
 def test_a_voice_survives_its_file(tmp_path):
-    same(read_voice(write_voice(tmp_path / "ada.json", ADA)), ADA)
+    same(read_voice(write_voice(str(tmp_path / "ada.json"), ADA)), ADA)
     assert [p.name for p in tmp_path.iterdir()] == ["ada.json"]
 
 

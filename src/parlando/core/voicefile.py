@@ -57,21 +57,21 @@ def voice_to_mapping(voice: Voice) -> dict[str, Any]:
     }
 
 
-def read_voice(path: Path) -> Voice:
+def read_voice(path: str | Path) -> Voice:
     """Read one voice that `write_voice` wrote.
 
     Raises:
         FileMissingError: there is no such file.
         ConfigError: it is not a voice.
     """
-    data = read_json(path)
-    name = data.pop("name", path.stem)
+    data = read_json(Path(path))
+    name = data.pop("name", Path(path).stem)
     return voice_from_mapping(str(name), data, str(path))
 
 
-def write_voice(path: Path, voice: Voice) -> Path:
+def write_voice(path: str | Path, voice: Voice) -> Path:
     """Write one voice, cloned ones included, to be used again; whole or not at all."""
-    return _write(path, {"name": voice.name, **voice_to_mapping(voice)})
+    return _write(Path(path), {"name": voice.name, **voice_to_mapping(voice)})
 
 
 def read_voices(path: Path) -> dict[str, Voice]:

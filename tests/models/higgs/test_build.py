@@ -110,7 +110,7 @@ def test_a_config_that_does_not_fit_is_explained(folder, changes, error, message
 def test_a_codec_of_other_codebooks_is_refused(tiny_model, folder):
     config = json.loads((folder / "config.json").read_text())
     other = dataclasses.replace(tiny_model.config, codec={**config["codec"], "num_codebooks": 2})
-    with pytest.raises(CheckpointError, match="2 codebooks of 64, the language model 3 of 64"):
+    with pytest.raises(CheckpointError, match="2 codebooks of 256, the language model 3 of 256"):
         new_model(other, tiny_model.voices, "cpu")
 
 
@@ -120,10 +120,10 @@ def test_a_tokenizer_with_more_ids_than_the_model_is_refused(tiny_model):
         new_model(dataclasses.replace(tiny_model.config, lm=lm), tiny_model.voices, "cpu")
 
 
-@pytest.mark.parametrize("codes", [np.zeros((2, 5), int), np.full((3, 5), 64), np.full((3, 5), -1)])
+@pytest.mark.parametrize("codes", [np.zeros((2, 5), int), np.full((3, 5), 256), np.full((3, 5), -1)])
 def test_a_voice_of_another_model_is_refused(tiny_model, codes):
     voice = Voice("eve", references=(Reference("Hi.", codes),))
-    with pytest.raises(CheckpointError, match=r"'eve'.*the model has 3 of 64"):
+    with pytest.raises(CheckpointError, match=r"'eve'.*the model has 3 of 256"):
         check_voices({"eve": voice}, tiny_model.config.lm, "eve", "here")
 
 
@@ -148,7 +148,7 @@ def test_encode_gives_25_frames_per_second_at_any_rate(tiny_model):
         codes = tiny_model.encode(wave.astype(np.float32), rate)
         assert codes.dtype == np.int64
         assert codes.shape == (3, 50)
-        assert 0 <= codes.min() <= codes.max() < 64
+        assert 0 <= codes.min() <= codes.max() < 256
 
 
 @pytest.mark.parametrize(

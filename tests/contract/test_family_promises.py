@@ -1,0 +1,174 @@
+"""Every family × every promise of `core/stages`: one sentence through each stage, by what it promises the next."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from parlando.core.errors import AudioError, PromptTooLongError, TextError
+from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, Voice
+from parlando.engine.chunking import HopSchedule, chunked
+from parlando.engine.engine import Engine
+from parlando.models.registry import FAMILIES, load_model
+from parlando.speech import Synthesizer
+
+SENTENCE = "The sun rises in the east and sets in the west."
+OPTIONS = SamplingOptions(temperature=1.0, seed=1, max_frames=60)
+SCHEDULES = [HopSchedule.fixed(1), HopSchedule.fixed(3), HopSchedule.fixed(10), HopSchedule.fixed(25), HopSchedule()]
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def model(request, tiny_folder):
+    folders = {"higgs": tiny_folder}
+    return load_model(folders[request.param], "cpu")
+
+
+@pytest.fixture(scope="module")
+def prompt(model):
+    return model.prompts.build(SENTENCE, model.voices[model.default_voice])
+
+
+@pytest.fixture(scope="module")
+def frames(model, prompt):
+    return generated(model, prompt, OPTIONS)
+
+
+def generated(model, prompt, options, rows=1):
+    with Engine(model.lm, rows) as engine:
+        return list(engine.submit(prompt, model.new_sampler(prompt, options), options.max_frames))
+
+
+def decoded(model, prompt, frames, schedule):
+    stream = model.decoder.open(prompt)
+    return np.concatenate([stream.push(chunk, final) for chunk, final in chunked(frames, schedule)])
+
+
+def test_a_model_says_what_it_is(model):
+    assert model.family in FAMILIES
+    assert model.default_voice in model.voices
+    assert model.frame_rate == pytest.approx(model.sample_rate / model.decoder.samples_per_frame)
+    assert model.sample_rate == model.decoder.sample_rate
+    assert isinstance(model.sampling, SamplingOptions)
+    assert isinstance(model.needs_transcript, bool)
+
+
+def test_prompts_are_plain_data_and_pure(model, prompt):
+    again = model.prompts.build(SENTENCE, model.voices[model.default_voice])
+    assert isinstance(prompt, Prompt)
+    assert prompt.tokens == again.tokens
+    assert len(prompt.audio_mask) == len(prompt)
+    assert prompt.audio_mask.sum() == len(prompt.codes)
+    assert 0 < len(prompt) < model.lm.context_length
+    assert 20 < prompt.expected_frames < 200
+
+
+def test_prompts_grow_with_a_reference(model, prompt):
+    wave = 0.3 * np.sin(2 * np.pi * 200 * np.arange(2 * model.sample_rate) / model.sample_rate)
+    codes = model.encode(wave.astype(np.float32), model.sample_rate)
+    cloned = Voice("clone", references=(Reference("Hello there.", codes),))
+    longer = model.prompts.build(SENTENCE, cloned)
+    assert codes.shape[1] == round(2 * model.frame_rate)
+    assert longer.audio_mask.sum() >= codes.shape[1]
+    assert len(longer) > codes.shape[1]
+    assert prompt.audio_mask.sum() < longer.audio_mask.sum()
+
+
+def test_prompts_refuse_what_cannot_be_spoken_or_does_not_fit(model):
+    voice = model.voices[model.default_voice]
+    with pytest.raises(TextError):
+        model.prompts.build("?!", voice)
+    with pytest.raises(PromptTooLongError):
+        model.prompts.build("word " * 2000, voice)
+
+
+def test_frames_end_and_repeat_with_their_seed(model, prompt, frames):
+    assert 1 <= len(frames) <= OPTIONS.max_frames
+    assert all(isinstance(frame, Frame) for frame in frames)
+    assert generated(model, prompt, OPTIONS) == frames
+    assert generated(model, prompt, dataclasses.replace(OPTIONS, seed=12)) != frames
+
+
+def test_frames_do_not_depend_on_company_in_the_batch(model, prompt, frames):
+    other = model.prompts.build("Something else entirely is said here.", model.voices[model.default_voice])
+    with Engine(model.lm, 3) as engine:
+        sessions = [
+            engine.submit(each, model.new_sampler(each, dataclasses.replace(OPTIONS, seed=seed)), OPTIONS.max_frames)
+            for each, seed in ((other, 5), (prompt, OPTIONS.seed), (other, 6))
+        ]
+        results = [list(session) for session in sessions]
+    assert results[1] == frames
+    assert results[0] != results[2]
+
+
+def test_greedy_frames_are_the_same_for_every_seed(model, prompt):
+    greedy = SamplingOptions(temperature=0.0, repetition_window=None, max_frames=20)
+    runs = [generated(model, prompt, dataclasses.replace(greedy, seed=seed)) for seed in (1, 2)]
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: f"{schedule.first}-{schedule.largest}")
+def test_streaming_equals_offline_within_1e_5(model, prompt, frames, schedule):
+    offline = model.decoder.open(prompt).push(frames, True)
+    streamed = decoded(model, prompt, frames, schedule)
+    assert offline.dtype == streamed.dtype == np.float32
+    assert len(offline) == len(streamed) > 0
+    assert np.abs(offline - streamed).max() < 1e-5
+
+
+def test_three_interleaved_streams_equal_three_alone(model, prompt, frames):
+    parts = [frames, frames[: len(frames) // 2], frames[: len(frames) // 3]]
+    alone = [model.decoder.open(prompt).push(part, True) for part in parts]
+    streams, pieces = [model.decoder.open(prompt) for _ in parts], [[], [], []]
+    for index in range(len(frames) + 1):
+        for stream, part, samples in zip(streams, parts, pieces, strict=True):
+            samples.append(stream.push(part[index : index + 1], index >= len(part)))
+    for samples, expected in zip(pieces, alone, strict=True):
+        joined = np.concatenate(samples)
+        assert len(joined) == len(expected)
+        assert np.abs(joined - expected).max(initial=0.0) < 1e-5
+
+
+def test_codes_go_through_the_codec_and_come_back_as_long(model, prompt):
+    wave = 0.3 * np.sin(2 * np.pi * 200 * np.arange(model.sample_rate) / model.sample_rate)
+    codes = model.encode(wave.astype(np.float32), model.sample_rate)
+    assert codes.dtype == np.int64
+    assert codes.shape[1] == round(model.frame_rate)
+    with pytest.raises(AudioError):
+        model.encode(np.zeros(3, np.float32), model.sample_rate)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES[1:], ids=lambda schedule: f"{schedule.first}-{schedule.largest}")
+def test_the_whole_pipeline_streams_what_it_says_offline(model, schedule):
+    with Synthesizer(model) as synthesizer:
+        seed = next(
+            seed for seed in range(20) if _ends_at_once(synthesizer.say(SENTENCE, seed=seed).report.sentences[0])
+        )
+        said = synthesizer.say(SENTENCE, seed=seed)
+        streamed = np.concatenate(
+            [chunk.samples for chunk in synthesizer.stream(SENTENCE, seed=seed, schedule=schedule)]
+        )
+    assert len(said.samples) == len(streamed)
+    assert np.abs(said.samples - streamed).max() < 1e-5
+
+
+def _ends_at_once(report):
+    return (report.attempts, report.finish) == (1, "end")
+
+
+def test_a_cancelled_request_leaves_no_row_occupied(model):
+    with Synthesizer(model, rows=2) as synthesizer:
+        stream = synthesizer.stream(SENTENCE, seed=1, schedule=HopSchedule.fixed(1))
+        next(stream)
+        stream.close()
+        assert synthesizer.engine.free_rows == 2
+
+
+def test_weights_are_the_same_after_a_request(model):
+    before = {name: tensor.clone() for name, tensor in model.codec.state_dict().items()}
+    attributes = set(vars(model))
+    with Synthesizer(model) as synthesizer:
+        synthesizer.say(SENTENCE, seed=3)
+    assert set(vars(model)) == attributes
+    assert all((tensor == before[name]).all() for name, tensor in model.codec.state_dict().items())

@@ -1,0 +1,43 @@
+"""Every example runs as it stands and leaves audio; here on random weights instead of the packaged model."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from pathlib import Path
+
+import pytest
+
+from parlando.audio.files import read_audio
+
+EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.py"))
+LONGEST_LINES = 40
+
+
+@pytest.fixture
+def default_model(tiny_folder, monkeypatch):
+    monkeypatch.setattr("parlando.models.locate.packaged_models", lambda root=None: {"higgs-mini": tiny_folder})
+
+
+def test_there_is_an_example_for_each_published_snippet():
+    names = " ".join(path.stem for path in EXAMPLES)
+    assert len(EXAMPLES) == 7
+    for topic in ("say", "scene_prompt", "dialogue", "streaming", "batch", "voice_clone"):
+        assert topic in names
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs_and_leaves_audio(path, default_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(path), run_name="__main__")
+    made = [file for file in tmp_path.iterdir() if file.suffix in (".wav", ".flac")]
+    assert made
+    for file in made:
+        assert read_audio(file).sample_rate == 24_000
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_is_short_and_says_what_it_shows(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= LONGEST_LINES
+    assert ast.get_docstring(ast.parse(text))
