@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -89,7 +92,7 @@ class Quantizer(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch frame dim"]
     ) -> tuple[Float[Tensor, "batch frame dim"], Int[Tensor, "batch frame"], Float[Tensor, ""]]:
-        """Training pass: straight-through output, codes and commitment loss; learns the codebook when in training mode."""
+        """Straight-through output, codes and commitment loss; in training mode the codebook learns."""
         inside = self.project_in(x)
         flat = inside.detach().flatten(0, 1).float()
         if self.training and not bool(self.codebook.inited):
@@ -109,29 +112,39 @@ class ResidualVectorQuantizer(nn.Module):
         super().__init__()
         self.quantizers = nn.ModuleList(Quantizer(dim, codebook_dim, codebook_size) for _ in range(num_codebooks))
 
+    @property
+    def stages(self) -> Iterable[Quantizer]:
+        """The quantisers in order."""
+        return cast("Iterable[Quantizer]", self.quantizers)
+
     def encode(self, x: Float[Tensor, "batch frame dim"]) -> Int[Tensor, "batch codebook frame"]:
         """Codes of every stage."""
         codes = []
-        for quantizer in self.quantizers:
+        for quantizer in self.stages:
             codes.append(quantizer.encode(x))
             x = x - quantizer.decode(codes[-1])
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: Int[Tensor, "batch codebook frame"]) -> Float[Tensor, "batch frame dim"]:
         """Sum of the stages' codewords; fewer codebooks than stages are allowed."""
-        stages = zip(self.quantizers, codes.unbind(1), strict=False)
+        stages = zip(self.stages, codes.unbind(1), strict=False)
         return sum((quantizer.decode(stage) for quantizer, stage in stages), torch.zeros((), device=codes.device))
 
     def forward(
         self, x: Float[Tensor, "batch frame dim"], used: Int[Tensor, " batch"]
-    ) -> tuple[Float[Tensor, "batch frame dim"], Float[Tensor, "batch frame dim"], Int[Tensor, "batch codebook frame"], Float[Tensor, ""]]:
+    ) -> tuple[
+        Float[Tensor, "batch frame dim"],
+        Float[Tensor, "batch frame dim"],
+        Int[Tensor, "batch codebook frame"],
+        Float[Tensor, ""],
+    ]:
         """Training pass with quantiser dropout: item b is the sum of its first ``used[b]`` stages.
 
         Returns the sum, the first stage alone, the codes of all stages, and the mean commitment loss.
         """
         total, residual = torch.zeros_like(x), x
         first, codes, losses = x, [], []
-        for index, quantizer in enumerate(self.quantizers):
+        for index, quantizer in enumerate(self.stages):
             part, stage, loss = quantizer(residual)
             first = part if index == 0 else first
             total = total + part * (index < used)[:, None, None]

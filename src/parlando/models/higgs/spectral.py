@@ -20,7 +20,7 @@ from parlando.nn.rvq import ResidualVectorQuantizer
 
 @dataclass(frozen=True)
 class SpectralCodecConfig:
-    """Sizes of the light codec. ``stride`` analysis frames make one code frame; dims are channels, blocks are counts."""
+    """Sizes of the light codec: ``stride`` analysis frames make one code frame, dims are channels, blocks counts."""
 
     kind: str = "spectral"
     sample_rate: int = 24_000
