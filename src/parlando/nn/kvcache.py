@@ -15,7 +15,8 @@ from parlando.nn.attention import AttentionConfig
 class CachePlan:
     """One new position for each of the first rows: where it goes and which cached positions it sees.
 
-    ``live`` counts the positions that the longest live row sees, its new one included; ``mask`` None shows all.
+    ``live`` counts the positions that the longest live row sees, its new one included; ``mask`` None means that all
+    rows see all of them, hence have the same length.
     """
 
     rows: Int[Tensor, " row"]
@@ -78,10 +79,15 @@ class KVCache:
         values: Float[Tensor, "row kv_head dim"],
     ) -> tuple[Float[Tensor, "row kv_head position dim"], Float[Tensor, "row kv_head position dim"]]:
         """Write one position per row in one layer; returns what those rows now hold of it, up to ``plan.live``."""
-        self.keys[layer][plan.rows, :, plan.positions] = keys
-        self.values[layer][plan.rows, :, plan.positions] = values
         count = len(plan.rows)
-        return self.keys[layer, :count, :, : plan.live], self.values[layer, :count, :, : plan.live]
+        all_keys, all_values = self.keys[layer, :count], self.values[layer, :count]
+        if plan.mask is None:
+            all_keys.select(2, plan.live - 1).copy_(keys)
+            all_values.select(2, plan.live - 1).copy_(values)
+        else:
+            all_keys[plan.rows, :, plan.positions] = keys
+            all_values[plan.rows, :, plan.positions] = values
+        return all_keys.narrow(2, 0, plan.live), all_values.narrow(2, 0, plan.live)
 
     def fill(
         self,

@@ -86,8 +86,8 @@ class _Branch:
         return rms_norm(x, self._before, self._eps)
 
     def feed_forward(self, x: Tensor) -> Tensor:
-        gate, up = (rms_norm(x, self._after, self._eps) @ self._gate_up).chunk(2, dim=-1)
-        return (functional.silu(gate) * up) @ self._down
+        gate, up = torch.mm(rms_norm(x, self._after, self._eps), self._gate_up).chunk(2, dim=-1)
+        return torch.addmm(x, functional.silu(gate) * up, self._down)
 
 
 class _Layer:
@@ -102,9 +102,9 @@ class _Layer:
 
     def forward(self, x: Tensor, route: Route, attend: Block) -> Tensor:
         """Advance the residual stream ``x`` [row, dim]; ``attend`` maps packed q, k, v to mixed values."""
-        qkv = route.apply(x, self._text.norm, self._audio.norm) @ self._qkv
-        x = x + attend(qkv) @ self._out
-        return x + route.apply(x, self._text.feed_forward, self._audio.feed_forward)
+        qkv = torch.mm(route.apply(x, self._text.norm, self._audio.norm), self._qkv)
+        x = torch.addmm(x, attend(qkv), self._out)
+        return route.apply(x, self._text.feed_forward, self._audio.feed_forward)
 
 
 class HiggsTokenLM:
@@ -211,8 +211,8 @@ class HiggsTokenLM:
 
     def _split_heads(self, qkv: Tensor, rope: RopeTable) -> tuple[Tensor, Tensor, Tensor]:
         heads, kv_heads = self.config.num_heads, self.config.num_kv_heads
-        both, v = qkv.view(len(qkv), -1, self.config.head_dim).split((heads + kv_heads, kv_heads), dim=1)
-        q, k = rotate(both, rope).split((heads, kv_heads), dim=1)
+        both, v = qkv.view(len(qkv), -1, self.config.head_dim).split_with_sizes((heads + kv_heads, kv_heads), 1)
+        q, k = rotate(both, rope).split_with_sizes((heads, kv_heads), 1)
         return q, k, v
 
     def _logits(self, hidden: Float[Tensor, "row dim"], wants_text: list[bool]) -> list[Logits]:
