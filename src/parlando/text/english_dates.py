@@ -127,7 +127,12 @@ RULES = (
     rule(r"(?<=\d)\s?[-\u2013]\s?(?=\d{1,2}(?::\d\d)?\s?[ap]\.?m\b)", " to ", "-\u2013", ignore_case=True),
     rule(r"(?i:\b(?:on|by|until|since|before|after)\s)(\d{1,2})/(\d{1,2})(?![\d/])", _day_after, "/"),
     rule(r"(?<![\d/.])(0?[1-9]|1[0-2])/(2[1-9]|3[01])(?![\d/])", lambda m: _day_of(int(m[1]), int(m[2])) or m[0], "/"),
-    rule(r"\b([ap]\.m)\.(?=\s+(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)", r"\1", ".", ignore_case=True),
+    rule(
+        r"\b([ap]\.m)\.(?=\s+(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|\s+(?:[ECMP][SD]?T|GMT|UTC)\b)",
+        r"\1",
+        ".",
+        ignore_case=True,
+    ),
     rule(r"(?i:\b(?:in|by|since|until|till|year|circa)\s)(1\d{3}|2[0-2]\d\d)(?![\w%]|[.,:/-]\d|\s[a-z]+s\b)", _in_year),
     rule(r"\b9/11\b(?!/)", "nine eleven", "/"),
     rule(r"\b24/7\b", "twenty four seven", "/"),
@@ -143,10 +148,11 @@ RULES = (
         rf"(?<![\d:.,/$])(?P<hour>1[0-2]|0?[1-9]){_HALF}", lambda m: numbers.cardinal(int(m["hour"])) + _suffix(m), "mM"
     ),
     rule(
-        r"(?<![\d$.,-])(\d{1,4}):(\d{1,4})(?![\d:.])",
+        r"(?<![\d$.,-])(\d{1,4}):(\d{1,4})(?![\d:]|\.\d)",
         lambda m: f"{numbers.number(m[1])} to {numbers.number(m[2])}",
         ":",
     ),
+    rule(r"(?<=\d0s)\s?[-\u2013]\s?(?=(?:\d\d)?\d0s)", " to ", "-\u2013"),
     rule(r"(?<![\w$.,])([12]\d\d0)'?s\b", _decade, "s"),
     rule(r"(?<![\w$.,])'?([2-9]0)'?s\b", _decade, "s"),
     rule(r"(?<![\w'])'(\d\d)\b(?!')", lambda m: numbers.two_digits(int(m[1])), "'"),
@@ -157,7 +163,7 @@ RULES = (
     ),
     rule(
         r"(?<![\w$\u20ac\u00a3\u00a5\u20b9#.,/:+=*<>~^-])(?P<year>1[1-9]\d\d|20\d\d)(?![\w%\u00b0$]|[.,:/]\d|-\w|\s?[+=*/<>^\u00d7]"
-        r"|\s(?:hundred|thousand|million|billion|trillion|percent)\b)(?:\s+(?P<noun>[a-z]+s)\b)?",
+        r"|\s(?:hundred|thousand|million|billion|trillion|percent)\b)(?:\s+(?P<noun>[a-z]+s|people|men|women|children)\b)?",
         _bare_year,
     ),
 )

@@ -211,14 +211,15 @@ MEASURES = (
         _part,
         "/",
     ),
-    rule(r"\b50/50\b", "fifty fifty", "/"),
+    rule(r"\b(\d0)/\1\b", lambda m: f"{numbers.number(m[1])} {numbers.number(m[1])}", "/"),
+    rule(r"(?<=[A-Za-z]-)(\d{1,4})s\b", lambda m: numbers.plural(numbers.number(m[1])), "s"),
     rule(r"(?i:\bzip(?: code)?\s)\d{5}\b", lambda m: m[0][:-5] + numbers.digits(m[0][-5:]), "zZ"),
     rule(
         r"\b(Room|Flight|Highway|Route|Interstate|Suite|Boeing)\s([1-9])(\d[1-9]|[1-9]\d)\b",
         lambda m: f"{m[1]} {numbers.digits(m[2])} {numbers.two_digits(int(m[3]))}",
     ),
     rule(
-        rf"(?<![\w.,/]){_MINUS}(?P<amount>{_NUMBER}){_RANGE}[\s-]?(?P<unit>{_alternatives(_UNITS)})(?:\^(?P<power>[23]))?(?![\w'])(?:\.(?=\s+[a-z]))?",
+        rf"(?<![\w.,/])(?<![A-Za-z]-){_MINUS}(?P<amount>{_NUMBER}){_RANGE}[\s-]?(?P<unit>{_alternatives(_UNITS)})(?:\^(?P<power>[23]))?(?![\w'])(?:\.(?=\s+[a-z]))?",
         _measure,
     ),
     rule(r"\b([a-z]+)\s?/\s?([a-z]+)\b", _per, "/"),

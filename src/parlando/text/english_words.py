@@ -40,6 +40,7 @@ HQ IQ VIP FAQ DIY ETA LED LCD OLED ATM DNA RNA GDP AM PM BC AD BCE CE MBA BA MA 
 DC UAE USSR SUV VPN WWW HTML CSS XML SQL PHP SDK IDE LLM TTS ASR NLP MIT UCLA UCL GPS AC EV IPO IOU RSVP ASMR EP LP
 OCD ADHD ICU ER IPA EKG IV FDA EPA OS IP IOS SSD HDD FM AA AAA UFC WWE NGO HIV AGI ISP PDF MP OCR RPG FPS MMO NPC AR
 VR XR DOI ISBN YMCA AOL ESPN EDM HR PR RV SOS QA ALS UTC EST EDT XYZ
+ASAP FYI LOL OMG
 """
 _WORD_LIST = "MR MRS DR ST NTH MS SR JR VS MPH KPH PHD BLVD HWY SHH HMM PSST TSK NYT HM MMM GRR BRR PFFT SH"
 _CONTEXT_CHARACTERS = 40
@@ -145,6 +146,7 @@ RULES = (
     rule(rf"(?P<name>{_ADDRESS}(?:[A-Z][\w'-]*\s+){{1,3}})(?P<kind>{_STREET_KINDS})\b\.?", _street),
     rule(r"(?P<name>\b[A-Z][a-z]+\s+)(?P<kind>St|Dr)\.(?=\s*$|\s*,|\s+[a-z])", _street, "."),
     rule(r"\bDr\b\.?(?=\s+[A-Z])", "Doctor", "D"),
+    rule(r"\b([Tt]he|[Aa]|[Mm]y|[Oo]ur|[Yy]our) Dr\.(?=\s+[a-z])", r"\1 Doctor", "D"),
     rule(r"\bSt\.(?=\s+[A-Z])", "Saint", "S"),
     rule(r"\bSte\.(?=\s+[A-Z])", "Sainte", "S"),
     rule(rf"\b({'|'.join(_TITLES)})\.(?=\s)", lambda m: _TITLES[m[1]], "."),
@@ -172,6 +174,7 @@ RULES = (
         _numeral,
         "IVX",
     ),
+    rule(r"\b[A-Z]{2,3}(?=-?\d)", lambda m: " ".join(m[0])),
     rule(r"\b([A-Z]{2,5})('?s)?\b(?!-[A-Z])", _acronym),
 )
 """Rules in order: fixed forms, streets before titles, initials before acronyms."""
