@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from itertools import pairwise
 
 import pytest
@@ -98,6 +99,14 @@ def test_any_cutting_into_pieces_gives_the_same_sentences(text: str, cuts: list[
     bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     found = [s for start, end in pairwise(bounds) for s in pieces.feed(text[start:end])]
     assert found + pieces.flush() == expected
+
+
+@pytest.mark.parametrize("text", ["This is a sentence of a book. ", "a.", "word ", "x", " ", "\n\n", "Dr. ", "..."])
+def test_a_quarter_of_a_million_characters_take_linear_time(text: str) -> None:
+    book = text * (250_000 // len(text))
+    start = time.process_time()
+    assert len("".join(segment(book))) <= len(book)
+    assert time.process_time() - start < 2.0
 
 
 def test_a_sentence_comes_out_when_the_next_one_begins() -> None:

@@ -66,19 +66,29 @@ class IncrementalSegmenter:
         return sentences
 
     def _take(self, final: bool) -> list[str]:
-        sentences = []
-        self._pending = self._pending.lstrip()
-        while self._pending:
-            cut = self._next_cut(final)
+        sentences, start = [], _skip_space(self._pending, 0)
+        while start < len(self._pending):
+            cut = self._next_cut(start, final)
             if cut is None:
                 break
-            sentences.append(" ".join(self._pending[:cut].split()))
-            self._pending = self._pending[cut:].lstrip()
+            sentences.append(" ".join(self._pending[start:cut].split()))
+            start = _skip_space(self._pending, cut)
+        self._pending = self._pending[start:]
         return sentences
 
-    def _next_cut(self, final: bool) -> int | None:
-        """Where the first sentence of the pending text ends, or ``None`` while that depends on text to come."""
-        text, best = self._pending, None
+    def _next_cut(self, start: int, final: bool) -> int | None:
+        """Where the sentence at ``start`` ends; looks only as far as it must, so that a book takes linear time."""
+        width = 2 * self._longest
+        while True:
+            complete = start + width >= len(self._pending)
+            cut = self._cut(self._pending[start : start + width], final and complete)
+            if cut is not None or complete:
+                return None if cut is None else start + cut
+            width *= 2
+
+    def _cut(self, text: str, final: bool) -> int | None:
+        """Where the first sentence of ``text`` ends, or ``None`` while that depends on what follows."""
+        best = None
         for match in _TERMINATOR.finditer(text):
             if match.end() > self._longest:
                 break
@@ -102,6 +112,12 @@ class IncrementalSegmenter:
             return clauses[-1]
         spaces = [m.start() for m in re.finditer(r"\s", window)]
         return spaces[-1] if spaces else self._longest
+
+
+def _skip_space(text: str, start: int) -> int:
+    while start < len(text) and text[start].isspace():
+        start += 1
+    return start
 
 
 def _ends_sentence(text: str, match: re.Match[str], following: str) -> bool:
