@@ -114,6 +114,22 @@ def test_no_dependency_needs_torchaudio():
     assert "torchaudio" not in needed
 
 
+def top_level_imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+def test_every_package_that_is_imported_is_declared(sources):
+    ours = {name for s in sources for name in top_level_imports(s.tree)} - sys.stdlib_module_names - {"parlando"}
+    extras = importlib.metadata.metadata("parlando").get_all("Provides-Extra")
+    declared = requirements("parlando", ("", *extras))
+    homes = importlib.metadata.packages_distributions()
+    assert {n for n in ours if not {d.lower().replace("_", "-") for d in homes.get(n, [n])} & declared} == set()
+
+
 def test_core_install_is_small():
     assert len(requirements("parlando")) <= 12
 
