@@ -1,4 +1,4 @@
-"""Checks the shapes and dtypes of tensors in every annotated call while testing; `pyproject.toml` hands it to jaxtyping.
+"""Checks shapes and dtypes of tensors in every annotated call while testing; `pyproject.toml` hands it to jaxtyping.
 
 Other types are mypy's business: tests pass wrong ones on purpose, to see how they are refused.
 """

@@ -1,1 +1,1 @@
-
+"""Words everybody uses: types, stages, configuration, errors; no torch."""

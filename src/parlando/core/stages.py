@@ -50,7 +50,8 @@ class TokenLM(Protocol):
     def step(self, frames: Sequence[Frame | None], cache: Cache) -> Sequence[Any]:
         """Advance rows ``0..len(frames)-1`` by one frame each and return one logits value per row.
 
-        ``None`` marks an idle row: it is computed along (shapes stay fixed), its cache is not advanced and its logits mean nothing.
+        ``None`` marks an idle row: it is computed along (shapes stay fixed), its cache is not advanced and its logits
+        mean nothing.
         """
         ...
 
@@ -67,7 +68,7 @@ class WaveStream(Protocol):
     """Frames in, samples out, for one request; owns its look-ahead and decoder history."""
 
     def push(self, frames: Sequence[Frame], final: bool) -> np.ndarray:
-        """Samples (float32 [n], n may be 0) that are final now. Concatenated, they equal decoding all frames at once."""
+        """Samples (float32 [n], n may be 0) that are final now; concatenated, they equal decoding everything at once."""
         ...
 
 
