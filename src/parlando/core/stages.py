@@ -68,7 +68,7 @@ class WaveStream(Protocol):
     """Frames in, samples out, for one request; owns its look-ahead and decoder history."""
 
     def push(self, frames: Sequence[Frame], final: bool) -> np.ndarray:
-        """Samples (float32 [n], n may be 0) that are final now; concatenated, they equal decoding everything at once."""
+        """Samples (float32 [n], n may be 0) that are final; concatenated, they equal decoding everything at once."""
         ...
 
 

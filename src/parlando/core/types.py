@@ -60,8 +60,8 @@ class Prompt:
     """What a token LM is prefilled with.
 
     ``tokens`` has one text-vocabulary id per position, audio placeholders already expanded to one per frame;
-    ``audio_mask`` (bool [position]) marks those, and ``codes`` (int64 [audio position, codebook], delayed) fills them in
-    order.
+    ``audio_mask`` (bool [position]) marks those, and ``codes`` (int64 [audio position, codebook], delayed) fills them
+    in order.
     ``expected_frames`` is the length prior for the audio to come, 0 where there is none.
     """
 
