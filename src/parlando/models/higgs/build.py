@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,6 +42,7 @@ CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = "config.json", "tokenizer.json", "card.
 CODEC_FOLDERS = ("audio_tokenizer", "codec")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PUBLISHED_VOICE = "default"
+SHARED_IDS = ("audio_in", "audio_out", "audio_out_bos", "audio_bos", "audio_eos", "eot")
 
 
 @dataclass(frozen=True)
@@ -181,10 +182,11 @@ def load_published(
     """
     placement = Placement.choose(device, dtype, large=True)
     lm = load_published_lm(lm_folder)
-    codec = load_published_codec(codec_folder)
+    codec, tokenizer = load_published_codec(codec_folder), HubTokenizer(text_folder)
+    named = {f"{name}_id": getattr(tokenizer, name) for name in ("audio_in", "audio_bos", "audio_eos")}
     config = HiggsConfig(
         name=lm_folder.name,
-        lm=lm.config,
+        lm=replace(lm.config, **{key: token for key, token in named.items() if getattr(lm.config, key) is None}),
         codec=codec_config(codec),
         text={"kind": "hub"},
         default_voice=PUBLISHED_VOICE,
@@ -192,7 +194,7 @@ def load_published(
     )
     voices = {PUBLISHED_VOICE: Voice(PUBLISHED_VOICE)}
     file = text_folder / TOKENIZER_FILE
-    return HiggsModel(Parts(config, lm, codec, HubTokenizer(text_folder), voices, file), placement)
+    return HiggsModel(Parts(config, lm, codec, tokenizer, voices, file), placement)
 
 
 def new_model(
@@ -277,6 +279,13 @@ def _check_fit(parts: Parts) -> None:
             f"{where}: the tokenizer has {parts.tokenizer.vocab_size} ids, the language model {lm.vocab_size}; "
             "take both from one checkpoint"
         )
+    for name in SHARED_IDS:
+        own, theirs = getattr(lm, f"{name}_id"), getattr(parts.tokenizer, name)
+        if own is not None and own != theirs:
+            raise CheckpointError(
+                f"{where}: '{name}' is {own} for the language model and {theirs} for the tokenizer; "
+                "take both from one checkpoint"
+            )
     check_voices(parts.voices, lm, parts.config.default_voice, where)
 
 
