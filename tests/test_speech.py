@@ -395,5 +395,5 @@ def test_silence_is_measured_across_pushes():
 
 
 def test_load_of_nothing_there_says_so():
-    with pytest.raises(FileMissingError, match="no-such-model"):
+    with pytest.raises(InputError, match="no-such-model"):
         load("no-such-model")

@@ -86,7 +86,7 @@ def load(model: str | Path | None = None, device: str | None = None, dtype: str 
     ``device`` is cpu, cuda, cuda:1 …, by default the best there is; ``dtype`` is float32, bfloat16 or float16.
 
     Raises:
-        FileMissingError: there is no such model.
+        InputError: there is no such model.
         CheckpointError: its files do not fit its config, or it could not be fetched.
         ConfigError: its config has an unknown key, or there is no such device or dtype.
     """

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
+from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, InputError
 from parlando.models import locate as locations
 from parlando.models.locate import describe, locate, packaged_models
 from parlando.models.registry import FAMILIES, family_of
@@ -62,7 +62,7 @@ def test_locate_finds_packaged_names_the_default_and_folders(tmp_path):
 
 def test_locate_names_what_is_there_when_it_finds_nothing(tmp_path):
     folder_with(tmp_path / "weights", {"family": "higgs"}, "higgs-mini")
-    with pytest.raises(FileMissingError, match="Did you mean 'higgs-mini'"):
+    with pytest.raises(InputError, match="Did you mean 'higgs-mini'"):
         locate("higgs-mni", tmp_path / "weights")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parlando.core.config import read_json
-from parlando.core.errors import CheckpointError, FileMissingError, MissingDependencyError, nearest
+from parlando.core.errors import CheckpointError, InputError, MissingDependencyError, nearest
 from parlando.core.types import Voice
 from parlando.core.voicefile import read_voices
 
@@ -43,7 +43,7 @@ def locate(model: str | Path | None = None, root: Path = PACKAGED) -> Path:
     """The folder of a model: ``None`` is the default, else a packaged name, a folder or a hub id ``org/name``.
 
     Raises:
-        FileMissingError: it is neither.
+        InputError: it is none of them.
         CheckpointError: a hub id that could not be fetched.
     """
     packaged = packaged_models(root)
@@ -56,7 +56,10 @@ def locate(model: str | Path | None = None, root: Path = PACKAGED) -> Path:
     if HUB_ID.fullmatch(name):
         return _fetch(name)
     known = ", ".join(packaged) or "none"
-    raise FileMissingError(name, f"model (packaged: {known};{nearest(name, packaged)} or give a folder or a hub id)")
+    raise InputError(
+        f"no model '{name}': it is no folder and not packaged (there are: {known}).{nearest(name, packaged)} "
+        "Give one of those, a model's folder, or a hub id such as organisation/model"
+    )
 
 
 def _fetch(name: str) -> Path:

@@ -5,14 +5,30 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, FileMissingError
+
+
+class SkipInitialisation(TorchFunctionMode):
+    """While this is entered, `torch.nn.init` does nothing: for modules whose weights are about to be loaded.
+
+    On the meta device, initialisation would import torch's decompositions, which takes seconds.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return named["tensor"] if "tensor" in named else args[0]
+        return func(*args, **named)
+
 
 _LISTED = 5
 _INDEX_SUFFIX = ".index.json"

@@ -15,6 +15,7 @@ from parlando.core.errors import AudioError, CheckpointError, ConfigError, FileM
 from parlando.core.types import Reference, SamplingOptions, Voice
 from parlando.models.higgs.build import Placement, build_tokenizer, load_model, load_published, new_model, save_model
 from parlando.models.higgs.voices import check_voices
+from parlando.nn.checkpoint import SkipInitialisation
 
 
 @pytest.fixture
@@ -189,3 +190,12 @@ def test_a_published_language_model_alone_says_where_the_codec_goes(tmp_path):
         load_model(tmp_path, "cpu")
     with pytest.raises(ConfigError, match="config"):
         load_published(tmp_path, tmp_path, tmp_path, "cpu")
+
+
+def test_weights_about_to_be_loaded_are_not_initialised():
+    weight = torch.full((3,), 7.0)
+    with SkipInitialisation():
+        assert torch.nn.init.ones_(weight) is weight
+        assert torch.nn.init.normal_(tensor=weight, std=2.0) is weight
+        total = weight.sum()
+    assert (weight.tolist(), float(total)) == ([7.0, 7.0, 7.0], 21.0)

@@ -15,7 +15,7 @@ from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, FileMissingError
 from parlando.models.higgs.config import LMConfig, lm_config_from_original, lm_config_from_transformers
 from parlando.models.higgs.lm import HiggsLM
-from parlando.nn.checkpoint import check_finite, load_strictly, read_tensors, save_tensors
+from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly, read_tensors, save_tensors
 
 PublishedLayout = Literal["original", "transformers"]
 
@@ -50,7 +50,7 @@ _FROM_OWN: dict[PublishedLayout, tuple[tuple[re.Pattern[str], str], ...]] = {
 
 def empty_lm(config: LMConfig) -> HiggsLM:
     """A model without memory, to be filled by loading."""
-    with torch.device("meta"):
+    with torch.device("meta"), SkipInitialisation():
         return HiggsLM(config)
 
 
