@@ -18,7 +18,7 @@ from parlando.core.errors import CheckpointError, FileMissingError
 
 
 class SkipInitialisation(TorchFunctionMode):
-    """While this is entered, `torch.nn.init` does nothing: for modules whose weights are about to be loaded.
+    """While entered, random initialisation does nothing: for modules whose weights are about to be loaded.
 
     On the meta device, initialisation would import torch's decompositions, which takes seconds.
     """

@@ -195,7 +195,7 @@ def test_a_published_language_model_alone_says_where_the_codec_goes(tmp_path):
 def test_weights_about_to_be_loaded_are_not_initialised():
     weight = torch.full((3,), 7.0)
     with SkipInitialisation():
-        assert torch.nn.init.ones_(weight) is weight
+        assert torch.nn.init.uniform_(weight) is weight
         assert torch.nn.init.normal_(tensor=weight, std=2.0) is weight
         total = weight.sum()
     assert (weight.tolist(), float(total)) == ([7.0, 7.0, 7.0], 21.0)
