@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from parlando.core.config import from_mapping, read_json
-from parlando.core.errors import CheckpointError, ConfigError
+from parlando.core.errors import ConfigError
 from parlando.core.types import SamplingOptions, Voice
 from parlando.models.higgs.build import HiggsModel, Parts, Placement, save_model
 from parlando.models.higgs.config import HiggsConfig, LMConfig
@@ -20,6 +19,7 @@ from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.prompt import LengthPrior
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, TextTokenizer, default_phoneme_config
 from parlando.text.normalize import normalize
+from parlando.train.checkpoint import load_weights
 from parlando.train.recipes import load_trained_codec
 from parlando.train.tokens import TokenCorpus
 
@@ -61,10 +61,7 @@ def assemble(recipe: ModelRecipe, codec: Path, lm: Path, codes: Path, out: Path)
     tokenizer = PhonemeTokenizer(default_phoneme_config())
     lm_config = from_mapping(LMConfig, read_json(lm / "lm.json"), str(lm / "lm.json"))
     model = HiggsLM(lm_config)
-    try:
-        model.load_state_dict(load_file(lm / "lm.safetensors"))
-    except RuntimeError as error:
-        raise CheckpointError(f"'{lm}/lm.safetensors' does not fit lm.json: {error}") from error
+    load_weights(model, lm / "lm.safetensors")
     prior = fit_length_prior(TokenCorpus(codes), tokenizer, recipe.default_voice)
     config = HiggsConfig(
         name=recipe.name,

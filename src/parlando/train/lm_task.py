@@ -29,7 +29,7 @@ Example = tuple[TrainingExample, np.ndarray]
 
 @dataclass(frozen=True)
 class LMTrainConfig:
-    """Weights of the losses; the first codebook counts ``first_weight`` times, the phone aid ends at ``phone_final``."""
+    """Weights of losses; the first codebook counts ``first_weight`` times, the phone aid ends at ``phone_final``."""
 
     lm: LMConfig
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(rate=1.2e-3))

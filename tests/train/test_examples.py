@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from tiny_corpus import SENTENCES
+from tiny_tasks import MIX, example_sampler, write_codes
+
+from parlando.core.errors import ConfigError
+
+
+class Recording:
+    """A prompt builder that remembers what was asked of it."""
+
+    def __init__(self, builder):
+        self.builder, self.made = builder, []
+
+    def build_training(self, sentence, voice, codes, spell):
+        example = self.builder.build_training(sentence, voice, codes, spell)
+        kind = "clone" if voice.references else "named"
+        self.made.append((kind, sentence, self.builder.build(sentence, voice), example))
+        return example
+
+    def build_training_dialogue(self, turns, voices, codes, spell):
+        example = self.builder.build_training_dialogue(turns, voices, codes, spell)
+        kind = "gender" if voices[0].description is None else "two"
+        self.made.append((kind, turns, self.builder.build_dialogue(turns, voices), example))
+        return example
+
+
+@pytest.fixture
+def recorded(codes):
+    """What 60 batches of every kind were built from."""
+    shares = {"clone_share": 0.3, "two_speaker_share": 0.3, "gender_share": 0.5, "join_share": 0.5}
+    sampler = example_sampler(codes, spelled_example_share=0.0, **shares)
+    sampler.builder = Recording(sampler.builder)
+    for step in range(60):
+        sampler.batch(step)
+    return sampler.builder.made
+
+
+def test_every_kind_begins_with_the_prompt_of_inference(recorded):
+    assert {kind for kind, *_ in recorded} == {"clone", "named", "two", "gender"}
+    for _, _, prompt, example in recorded:
+        length = len(prompt)
+        assert example.prompt.tokens[:length] == prompt.tokens
+        assert np.array_equal(example.prompt.audio_mask[:length], prompt.audio_mask)
+        assert np.array_equal(example.prompt.codes[: len(prompt.codes)], prompt.codes)
+        assert example.prompt.audio_mask[length]
+
+
+def test_training_sees_no_sentence_that_is_kept_back(recorded):
+    said = {sentence for kind, sentence, *_ in recorded if kind in ("clone", "named")}
+    assert not any(SENTENCES[-1] in text for text in said)
+    joined = {text for text in said if text not in SENTENCES}
+    assert joined
+    assert all(any(text == f"{a} {b}" for a in SENTENCES for b in SENTENCES) for text in joined)
+
+
+def test_speakers_called_by_gender_stand_in_its_order(recorded):
+    for kind, turns, prompt, _ in recorded:
+        if kind == "gender":
+            ((place, _),) = turns
+            assert place in (0, 1)
+            assert prompt.audio_mask.sum() == 0
+
+
+def test_a_batch_is_a_function_of_step_and_rank(codes):
+    def tokens(step, rank=0):
+        return [example.prompt.tokens for example, _ in example_sampler(codes).batch(step, rank)]
+
+    assert tokens(3) == tokens(3)
+    assert tokens(3) != tokens(4)
+    assert tokens(3) != tokens(3, rank=1)
+
+
+def test_labels_are_as_long_as_the_speech(codes):
+    sampler = example_sampler(codes)
+    for step in range(10):
+        for example, labels in sampler.batch(step):
+            assert example.prompt.expected_frames == len(labels)
+
+
+def test_some_words_are_spelled(codes):
+    plain = example_sampler(codes, spelled_example_share=0.0, clone_share=0.0, two_speaker_share=0.0, join_share=0.0)
+    spelled = example_sampler(
+        codes, spelled_example_share=1.0, spelled_word_share=1.0, clone_share=0.0, two_speaker_share=0.0, join_share=0.0
+    )
+    tokenizer = plain.builder.tokenizer
+    texts = [tokenizer.decode(s.batch(0)[0][0].prompt.tokens) for s in (plain, spelled)]
+    assert texts[0] != texts[1]
+    assert any(
+        word in texts[1] for sentence in SENTENCES for word in sentence.lower().strip(".").split() if len(word) > 2
+    )
+
+
+def test_held_out_examples_are_named_voices_saying_new_sentences(codes):
+    sampler = example_sampler(codes)
+    examples = sampler.held_out()
+    assert len(examples) == 2
+    assert {e.prompt.sentence for e, _ in examples} == {SENTENCES[-1]}
+    assert [e.prompt.tokens for e, _ in examples] == [e.prompt.tokens for e, _ in sampler.held_out()]
+
+
+def test_a_speaker_without_a_description_is_named_before_training(codes):
+    with pytest.raises(ConfigError, match="describes no speaker named rms"):
+        example_sampler(codes, descriptions={"slt": MIX.descriptions["slt"]})
+
+
+def test_a_corpus_of_nothing_to_clone_trains_named_voices(tmp_path):
+    rows = [("slt_0", "slt", 1.0, SENTENCES[0]), ("slt_1", "slt", 1.0, SENTENCES[1])]
+    sampler = example_sampler(write_codes(tmp_path, rows, np.random.default_rng(1)), clone_share=1.0)
+    assert sampler.cloneable == []
+    assert len(sampler.batch(0)) >= 1
+
+
+def test_a_corpus_without_plain_speech_is_refused(tmp_path):
+    folder = write_codes(tmp_path, [("a", "slt", 0.9, "One."), ("b", "slt", 0.9, "Two.")], np.random.default_rng(1))
+    with pytest.raises(ConfigError, match="no utterance at its own speed"):
+        example_sampler(folder)
