@@ -203,7 +203,8 @@ def test_options_reach_the_sampler_and_schedule_the_chunks():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"temprature": 1.0}, "Did you mean 'temperature'"), ({"top_k": "x"}, "top_k")]
+    ("options", "message"),
+    [({"temprature": 1.0}, "Did you mean 'temperature'"), ({"top_k": "x"}, "top_k"), ({"seed": -1}, "seed: -1")],
 )
 def test_a_bad_option_is_named(options, message):
     with pytest.raises(ConfigError, match=message):

@@ -20,7 +20,7 @@ from parlando.audio.clip import Clip
 from parlando.audio.files import Source, read_audio
 from parlando.audio.silence import speech_spans
 from parlando.core.config import from_mapping
-from parlando.core.errors import InputError, TextError, VoiceNotFoundError
+from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
 from parlando.core.stages import Model, WaveStream
 from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, SentenceReport, Voice
 from parlando.engine.chunking import HopSchedule, chunked
@@ -36,7 +36,7 @@ from parlando.text.ssml import is_ssml, ssml_to_text
 
 GROWING = HopSchedule()
 WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
-MAX_SEED = 2**31
+MAX_SEED, SEED_LIMIT = 2**31, 2**63
 PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
 
 
@@ -154,6 +154,8 @@ class Synthesizer:
         options = {name: value for name, value in options.items() if name != "seed" or value is not None}
         sampling = from_mapping(SamplingOptions, {**vars(self.model.sampling), **options}, "options")
         seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
+        if not 0 <= seed < SEED_LIMIT:
+            raise ConfigError(f"options.seed: {seed} is out of range; use a whole number from 0 to {SEED_LIMIT - 1}")
         return Request(self._voice(voice), sampling, seed, **own)
 
     def run(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
