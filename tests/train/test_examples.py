@@ -111,6 +111,15 @@ def test_a_corpus_of_nothing_to_clone_trains_named_voices(tmp_path):
     assert len(sampler.batch(0)) >= 1
 
 
+def test_a_corpus_that_keeps_nothing_back_evaluates_one_clip_of_training(tmp_path):
+    rows = [("slt_0", "slt", 1.0, SENTENCES[0]), ("rms_0", "rms", 1.0, SENTENCES[1])]
+    folder = write_codes(tmp_path, rows, np.random.default_rng(1))
+    index = folder / "index.jsonl"
+    index.write_text(index.read_text().replace("validation", "train"))
+    ((example, _),) = example_sampler(folder).held_out()
+    assert example.prompt.sentence == SENTENCES[0]
+
+
 def test_a_corpus_without_plain_speech_is_refused(tmp_path):
     folder = write_codes(tmp_path, [("a", "slt", 0.9, "One."), ("b", "slt", 0.9, "Two.")], np.random.default_rng(1))
     with pytest.raises(ConfigError, match="no utterance at its own speed"):

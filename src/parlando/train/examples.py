@@ -86,8 +86,12 @@ class ExampleSampler:
         return [self._build(plan, generator) for plan in chosen]
 
     def held_out(self, count: int = 40) -> list[tuple[TrainingExample, np.ndarray]]:
-        """Named voices saying sentences that training never sees; the same ones every time."""
+        """Named voices saying sentences that training never sees; the same ones every time.
+
+        A corpus too small to keep any back shows one that training sees.
+        """
         spoken = [s for voice in sorted(self.validation) if voice in self.named for s in self.validation[voice]]
+        spoken = spoken or self.train[self.named[0]][:1]
         order = np.random.default_rng(3).permutation(len(spoken))[:count]
         return [self._build(_Plan("plain", spoken[i], None, 0), np.random.default_rng(0)) for i in order]
 

@@ -1,0 +1,175 @@
+"""`parlando train`: help, refusals, and the whole way from a corpus to a model folder in miniature."""
+
+import json
+
+import pytest
+import torch
+from tiny_corpus import no_processes, write_corpus
+
+from parlando.cli.app import main
+
+CODEC = """
+[budget]
+steps = 2
+log_every_steps = 1
+[train.crops]
+batch = 2
+frames = 5
+held_out_batch = 2
+[train.codec]
+num_bands = 12
+num_codebooks = 2
+codebook_size = 8
+latent_dim = 6
+fine_dim = 8
+coarse_dim = 8
+hidden_dim = 12
+decoder_fine_blocks = 3
+"""
+LM = """
+[budget]
+steps = 2
+[sizes]
+hidden_size = 8
+num_layers = 1
+num_heads = 2
+intermediate_size = 16
+context_length = 512
+[mix]
+candidates = 2
+tokens_per_batch = 100
+masculine = ["rms"]
+[mix.descriptions]
+slt = "a young American woman, bright and even"
+rms = "an American man, steady and warm"
+"""
+MODEL = """
+name = "tiny"
+default_voice = "slt"
+[voices]
+slt = "a young American woman, bright and even"
+rms = "an American man, steady and warm"
+"""
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch, tmp_path):
+    """Run `parlando` in an empty folder with the recipes of this file: its status and standard error."""
+    for name, text in {"codec": CODEC, "lm": LM, "model": MODEL}.items():
+        (tmp_path / f"{name}.toml").write_text(text)
+    (tmp_path / "decoder.toml").write_text(CODEC.replace("[train.crops]", "[train]\nadversarial = true\n[train.crops]"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("parlando.train.loop.draw_log", lambda path: None)
+    no_processes(monkeypatch)
+    threads = torch.get_num_threads()
+
+    def run(*arguments):
+        try:
+            main([str(argument) for argument in arguments])
+            status = 0
+        except SystemExit as stop:
+            status = stop.code or 0
+        out, err = capsys.readouterr()
+        return status, (out or err).strip()
+
+    yield run
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.parametrize("name", ["codec", "lm", "assemble", "plot"])
+def test_every_training_shows_an_example(cli, name):
+    status, text = cli("train", name, "--help")
+    assert status == 0
+    assert f"Example: parlando train {name} " in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["codec", "none.toml", "--corpus", "packed", "-o", "run"],
+            "parlando: no recipe at 'none.toml'; check the path",
+        ),
+        (
+            ["codec", "codec.toml", "--corpus", "packed", "-o", "run"],
+            "parlando: no packed corpus at 'packed/index.jsonl'",
+        ),
+        (["codec", "lm.toml", "--corpus", "packed", "-o", "run"], "lm.toml: unknown key 'sizes'"),
+        (["codec", "decoder.toml", "--corpus", "packed", "-o", "run"], "name its folder with --from"),
+        (
+            ["lm", "lm.toml", "--codes", "codes", "--codec", "run", "-o", "lm"],
+            "parlando: no config at 'run/codec.json'",
+        ),
+        (["plot", "log.jsonl"], "parlando: no log at 'log.jsonl'; check the path"),
+    ],
+)
+def test_what_can_be_mended_is_one_line_and_status_2(cli, arguments, message):
+    status, text = cli("train", *arguments)
+    assert status == 2
+    assert message in text.splitlines()[-1]
+    assert "Traceback" not in text
+
+
+@pytest.mark.slow
+def test_from_sines_to_a_model_folder(cli, tmp_path):
+    """Pack, train a codec, tune its decoder, encode, train a language model, assemble: two steps each."""
+    manifest = write_corpus(tmp_path / "source")
+    steps = [
+        ["data", "pack", manifest, "-o", "packed"],
+        ["train", "codec", "codec.toml", "--corpus", "packed", "-o", "codec"],
+        ["train", "codec", "decoder.toml", "--corpus", "packed", "--from", "codec", "-o", "decoder", "--steps", 1],
+        ["data", "encode", "packed", "codec", "-o", "codes"],
+        ["train", "lm", "lm.toml", "--codes", "codes", "--codec", "codec", "-o", "lm", "--threads", 1],
+        ["train", "assemble", "model.toml", "--codec", "decoder", "--lm", "lm", "--codes", "codes", "-o", "model"],
+    ]
+    messages = []
+    for step in steps:
+        status, text = cli(*step)
+        assert status == 0, text
+        messages.append(text.splitlines()[-1])
+    assert messages[1] == "finished at step 2 in codec"
+    assert messages[2] == "finished at step 1 in decoder"
+    assert messages[4] == "finished at step 2 in lm"
+    for name in (
+        "codec/codec.safetensors",
+        "codec/codec.json",
+        "codec/last.pt",
+        "codes/codes.i16",
+        "lm/lm.safetensors",
+    ):
+        assert (tmp_path / name).stat().st_size > 0
+    rows = [json.loads(line) for line in (tmp_path / "codec" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 2]
+    assert "held_out" in rows[2]
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["name"] == "tiny"
+    assert (tmp_path / "model" / "lm.safetensors").stat().st_size > 0
+
+
+def test_a_stopped_training_says_so_with_status_130(cli, tmp_path, monkeypatch):
+    from parlando.train.loop import Trainer
+
+    write_corpus(tmp_path / "source")
+    cli("data", "pack", tmp_path / "source" / "manifest.jsonl", "-o", "packed")
+    original = Trainer._one_step
+
+    def interrupted(self, bar):
+        original(self, bar)
+        self.stopped = True
+
+    monkeypatch.setattr(Trainer, "_one_step", interrupted)
+    status, text = cli("train", "codec", "codec.toml", "--corpus", "packed", "-o", "run")
+    assert (status, text.splitlines()[-1]) == (130, "stopped, saved at step 1 in run")
+    monkeypatch.setattr(Trainer, "_one_step", original)
+    status, text = cli("train", "codec", "codec.toml", "--corpus", "packed", "-o", "run")
+    assert (status, text.splitlines()[-1]) == (0, "finished at step 2 in run")
+
+
+def test_a_log_is_drawn(cli, tmp_path, monkeypatch):
+    (tmp_path / "log.jsonl").write_text("{}\n")
+    monkeypatch.setattr("parlando.train.plots.draw_log", lambda path: path.with_suffix(".png"))
+    assert cli("train", "plot", "log.jsonl") == (0, "curves in log.png")
+    monkeypatch.setattr("parlando.train.plots.draw_log", lambda path: None)
+    status, text = cli("train", "plot", "log.jsonl")
+    assert status == 2
+    assert "'matplotlib' is needed for this and is not installed" in text
