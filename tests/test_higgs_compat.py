@@ -31,7 +31,10 @@ from parlando.models.higgs.build import new_model
 from parlando.models.higgs.delay import revert_delay
 from parlando.speech import WHOLE_SENTENCES, Synthesizer
 
-SYSTEM = "Generate audio following instruction.\n\n<|scene_desc_start|>\nAudio is recorded from a quiet room.\n<|scene_desc_end|>"
+SYSTEM = (
+    "Generate audio following instruction.\n\n"
+    "<|scene_desc_start|>\nAudio is recorded from a quiet room.\n<|scene_desc_end|>"
+)
 
 
 @pytest.fixture(scope="module")
