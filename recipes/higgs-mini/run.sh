@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Train the default model from nothing; see README.md. Finished and half-finished steps are not done again.
+set -euo pipefail
+
+recordings=${RECORDINGS:?folder of dataset-voice-kathleen}
+texts=${TEXTS:?folder of sentences, one a line, with cmu_arctic_prompts.data}
+corpus=${CORPUS:-corpus}
+runs=${RUNS:-runs}
+recipe=$(dirname "$0")
+heldout=src/parlando/evaluate/data/heldout_en.txt
+
+python "$recipe/table.py" "$recordings" "$texts/cmu_arctic_prompts.data"
+
+parlando data synthesise "$texts"/* -o "$corpus/synthetic" --test "$heldout" \
+    --voices slt=5,rms=4,awb=4,kal16=2 --limit 16000
+parlando data import "$recordings/metadata.tsv" -o "$corpus/kathleen/source.jsonl"
+parlando data align "$corpus/kathleen/source.jsonl" -o "$corpus/kathleen/manifest.jsonl"
+[ -f "$corpus/packed/pack.json" ] ||
+    parlando data pack "$corpus/kathleen/manifest.jsonl" "$corpus/synthetic/manifest.jsonl" \
+        -o "$corpus/packed" --test "$heldout"
+
+parlando train codec "$recipe/codec.toml" --corpus "$corpus/packed" -o "$runs/codec"
+[ -f "$corpus/codes/codes.json" ] ||
+    parlando data encode "$corpus/packed" "$runs/codec" -o "$corpus/codes"
+parlando train lm "$recipe/lm.toml" --codes "$corpus/codes" --codec "$runs/codec" -o "$runs/lm"
+parlando train codec "$recipe/decoder.toml" --corpus "$corpus/packed" --from "$runs/codec" -o "$runs/decoder"
+
+parlando train assemble "$recipe/model.toml" --codec "$runs/decoder" --lm "$runs/lm" \
+    --codes "$corpus/codes" -o "$runs/higgs-mini"
+parlando say "It speaks." --model "$runs/higgs-mini" -o "$runs/first.wav"
