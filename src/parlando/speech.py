@@ -161,10 +161,7 @@ class Synthesizer:
     def run(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
         """The whole way of a text: segment, normalise, prompt, generate, decode."""
         started, pause_seconds, index = time.perf_counter(), 0.0, 0
-        for sentence, ends_paragraph in sentences(text):
-            spoken = normalize(sentence, request.voice.language)
-            if not any(map(str.isalnum, spoken)):
-                continue
+        for spoken, ends_paragraph in spoken_sentences(text, request.voice.language):
             if pause_seconds > 0:
                 yield self.pause(pause_seconds, index)
             prompt = self.model.prompts.build(spoken, request.voice)
@@ -336,6 +333,14 @@ def sentences(text: str | Iterable[str]) -> Iterator[tuple[str, bool]]:
         pending = rest[len(rest.rstrip()) :]
         yield from ((sentence, False) for sentence in segmenter.feed(rest.rstrip()))
     yield from _last_marked(segmenter.flush())
+
+
+def spoken_sentences(text: str | Iterable[str], language: str) -> Iterator[tuple[str, bool]]:
+    """`sentences` as they are read out: written in words, cut again where that made them long, none without a sound."""
+    for sentence, ends_paragraph in sentences(text):
+        written = segment(normalize(sentence, language))
+        spoken = [part for part in written if any(map(str.isalnum, part))]
+        yield from ((part, ends_paragraph and last) for part, last in _last_marked(spoken))
 
 
 def _last_marked(found: Sequence[str]) -> Iterator[tuple[str, bool]]:

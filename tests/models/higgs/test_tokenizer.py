@@ -197,3 +197,10 @@ def test_a_among_initials_is_the_letter_and_elsewhere_the_article():
     assert tokenizer.decode(tokenizer.encode("A B C")).startswith("{ey1}")
     assert tokenizer.decode(tokenizer.encode("A cat")).startswith("{ax0}")
     assert tokenizer.decode(tokenizer.encode("A. I went")).startswith("{ax0}")
+
+
+def test_sound_events_are_not_read_aloud():
+    tokenizer = PhonemeTokenizer(default_phoneme_config())
+    plain = tokenizer.encode("well then")
+    assert tokenizer.encode("well <SE>[Laughter]</SE> then") == plain
+    assert tokenizer.encode("<SE_s>[Music]</SE_s> well then <SE_e>[Music]</SE_e>") == plain

@@ -44,6 +44,7 @@ _SCENE_STRINGS = (
 )
 _WORD_CACHE = 1 << 16
 LETTER_A = "ey1"
+_EVENT = re.compile(r"<(SE(?:_[se])?)>\s*\[[^\]\n]*\]\s*</\1>")
 _WIDE_UNITS = 3
 
 
@@ -183,7 +184,7 @@ def default_phoneme_config() -> PhonemeTextConfig:
 class PhonemeTokenizer(_SpecialIds):
     """Words become phones by the lexicon, or letters where it has none; prompt strings become one token each.
 
-    Between two words stands the boundary token, unless punctuation does; white space counts for nothing else, and
+    Sound events (``<SE>[Laughter]</SE>``) are not spoken. Between two words stands the boundary token, unless punctuation does; white space counts for nothing else, and
     characters outside the vocabulary are dropped.
     """
 
@@ -240,7 +241,7 @@ class PhonemeTokenizer(_SpecialIds):
     def _ordinary(self, text: str, spell: Spell | None) -> list[int]:
         ids: list[int] = []
         after_word = False
-        units = self._units.findall(_plain(text))
+        units = self._units.findall(_plain(_EVENT.sub(" ", text)))
         for index, unit in enumerate(units):
             mark = self._punctuation_ids.get(unit)
             if mark is not None:
