@@ -83,6 +83,19 @@ def test_a_manifest_in_another_folder_is_refused(tmp_path):
         align_manifest(tmp_path / "source.jsonl", tmp_path / "other" / "manifest.jsonl")
 
 
+def test_an_aligner_that_gives_up_leaves_the_clip_without_phones(monkeypatch):
+    class GivesUp:
+        def set_align_text(self, text):
+            assert text == "w-y-eh-s"
+
+        def start_utt(self):
+            raise RuntimeError("no")
+
+    monkeypatch.setattr(module, "_decoder", GivesUp)
+    monkeypatch.setattr(module, "_enter_words", lambda decoder, text: [["y", "eh", "s"], []])
+    assert align(np.zeros(160, np.int16), "Yes!") is None
+
+
 def test_a_missing_aligner_is_named(monkeypatch):
     module._decoder.cache_clear()
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)

@@ -25,13 +25,13 @@ class Recording:
         return example
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def recorded(codes):
-    """What 60 batches of every kind were built from."""
+    """What 30 batches of every kind were built from."""
     shares = {"clone_share": 0.3, "two_speaker_share": 0.3, "gender_share": 0.5, "join_share": 0.5}
     sampler = example_sampler(codes, spelled_example_share=0.0, **shares)
     sampler.builder = Recording(sampler.builder)
-    for step in range(60):
+    for step in range(30):
         sampler.batch(step)
     return sampler.builder.made
 
