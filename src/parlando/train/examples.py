@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from parlando.core.errors import ConfigError
 from parlando.core.types import Reference, Voice
+from parlando.data.shards import UNKNOWN_PHONE
+from parlando.models.higgs.delay import labels as delay_labels
 from parlando.models.higgs.prompt import HiggsPromptBuilder, TrainingExample
 from parlando.text.normalize import normalize
 from parlando.train.tokens import Spoken, TokenCorpus
@@ -121,7 +123,8 @@ class ExampleSampler:
         text, spell, builder = self._text(plan.target), self._speller(generator), self.builder
         if plan.kind == "clone" and plan.other is not None:
             reference = Reference(self._text(plan.other), self.corpus.codes(plan.other))
-            return builder.build_training(text, Voice("clone", references=(reference,)), codes, spell), labels
+            example = builder.build_training(text, Voice("clone", references=(reference,)), codes, spell)
+            return _learn_reference(example, self.corpus.labels(plan.other), labels)
         if plan.kind == "two":
             return self._two_speakers(plan.target, codes, generator, spell), labels
         if plan.kind == "join" and plan.other is not None:
@@ -158,3 +161,15 @@ class ExampleSampler:
         if generator.random() >= self.config.spelled_example_share:
             return None
         return lambda word: len(word) > 2 and generator.random() < self.config.spelled_word_share
+
+
+def _learn_reference(
+    example: TrainingExample, reference: np.ndarray, answer: np.ndarray
+) -> tuple[TrainingExample, np.ndarray]:
+    """Learn the reference turn too, it is speech after its text like any other; phone labels then cover both clips."""
+    tail = example.prompt.codes.shape[1] + 1
+    first = len(reference) + tail
+    targets = example.labels.copy()
+    targets[:first] = delay_labels(example.prompt.codes[:first].T).T
+    between = np.full(tail, UNKNOWN_PHONE, dtype=answer.dtype)
+    return replace(example, labels=targets), np.concatenate([reference, between, answer])
