@@ -27,26 +27,31 @@ def sampler(codes):
     return example_sampler(codes)
 
 
-def answer_codes(example, labels):
-    """The clip that an example teaches, read back from its delayed codes, and the position where it starts."""
-    frames, books = len(labels), example.prompt.codes.shape[1]
-    start = int(np.flatnonzero(example.prompt.audio_mask)[-(frames + books + 1)])
-    delayed = example.prompt.codes[-(frames + books + 1) :]
-    return np.array([[delayed[1 + k + t, k] for t in range(frames)] for k in range(books)]), start
+def clips(example, labels):
+    """Every clip of an example: the codes read back from its delayed codes, its first position, its frames' phones."""
+    books, found, audio = example.prompt.codes.shape[1], [], np.flatnonzero(example.prompt.audio_mask)
+    runs = np.split(np.arange(len(audio)), np.flatnonzero(np.diff(audio) > 1) + 1)
+    for run in runs:
+        delayed, frames = example.prompt.codes[run], len(run) - books - 1
+        codes = np.array([[delayed[1 + k + t, k] for t in range(frames)] for k in range(books)])
+        found.append((codes, int(audio[run[0]]), labels[run[0] : run[0] + frames]))
+    assert len(labels) == len(audio) - books - 1
+    return found
 
 
 def test_labels_stand_where_they_are_predicted(sampler):
-    examples = sampler.batch(0) + sampler.batch(1)
+    examples = [example for step in range(4) for example in sampler.batch(step)]
     batch = collate(examples, PAD)
+    assert {len(clips(*example)) for example in examples} == {1, 2}
     for row, (example, labels) in enumerate(examples):
-        clip, start = answer_codes(example, labels)
         expected = np.full_like(batch.targets[row].numpy(), IGNORED_LABEL)
         phones = np.full(len(expected), IGNORED_LABEL)
-        for book, line in enumerate(clip):
-            for frame, code in enumerate([*line, EOS]):
-                expected[start + book + frame, book] = code
-        for frame, phone in enumerate(labels):
-            phones[start + frame] = IGNORED_LABEL if phone == UNKNOWN_PHONE else phone
+        for clip, start, names in clips(example, labels):
+            for book, line in enumerate(clip):
+                for frame, code in enumerate([*line, EOS]):
+                    expected[start + book + frame, book] = code
+            for frame, phone in enumerate(names):
+                phones[start + frame] = IGNORED_LABEL if phone == UNKNOWN_PHONE else phone
         assert np.array_equal(batch.targets[row].numpy(), expected)
         assert np.array_equal(batch.phones[row].numpy(), phones)
 
@@ -67,9 +72,9 @@ def test_text_labels_open_and_close_the_answer(sampler):
     batch = collate(examples, PAD)
     tokenizer = sampler.builder.tokenizer
     for row, (example, labels) in enumerate(examples):
-        _, start = answer_codes(example, labels)
+        answer, start, _ = clips(example, labels)[-1]
         learned = (batch.text_targets[row] != IGNORED_LABEL).nonzero().flatten().tolist()
-        end = start + len(labels) + batch.codes.shape[2] + 1
+        end = start + answer.shape[1] + batch.codes.shape[2] + 1
         assert learned == [start - 2, *range(end - 1, len(example.prompt) - 1)]
         assert batch.text_targets[row, start - 2] == tokenizer.audio_out_bos
         assert batch.text_targets[row, learned[-1]] == tokenizer.eot
