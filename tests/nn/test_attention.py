@@ -56,7 +56,7 @@ def test_cached_attention_equals_the_definition_for_rows_of_two_lengths(heads, k
         cache.advance(row, length)
     plan = cache.plan([True, True])
     index = torch.tensor(lengths)
-    mixed = attend_cached(q[index], *cache.append(0, plan, k[index], v[index]), plan.mask)
+    mixed = attend_cached(q[index], *cache.append(0, plan, torch.stack((k, v), dim=1)[index]), plan.mask)
     torch.testing.assert_close(mixed, expected[index].flatten(1), atol=1e-6, rtol=1e-5)
 
 

@@ -56,7 +56,7 @@ def test_append_writes_each_row_at_its_own_position():
     cache = new_cache()
     cache.advance(1, 3)
     new = torch.arange(1, 25, dtype=torch.bfloat16).view(3, 2, 4)
-    keys, values = cache.append(1, cache.plan([True] * 3), new, -new)
+    keys, values = cache.append(1, cache.plan([True] * 3), torch.stack((new, -new), dim=1))
     assert keys.shape == (3, 2, 4, 4)
     assert torch.equal(keys[0, :, 0], new[0])
     assert torch.equal(keys[1, :, 3], new[1])

@@ -9,7 +9,7 @@ import torch
 from transformers import LlamaConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from parlando.nn.rope import RopeConfig, RopeTable, rope_frequencies, rotate
+from parlando.nn.rope import RopeConfig, RopeTable, rope_frequencies, rotate, rotate_
 
 LLAMA3 = RopeConfig(500000.0, 32.0, 1.0, 4.0, 8192)
 
@@ -65,3 +65,13 @@ def test_table_takes_dtype_from_like_and_changes_it():
     assert table.cos.dtype == torch.bfloat16
     assert table.to(torch.float32).sin.dtype == torch.float32
     assert table.at(slice(2)).cos.shape == (2, 1, 8)
+
+
+def test_rotating_in_place_is_rotating():
+    table = RopeTable.build(LLAMA3, 8, 50, torch.zeros(1)).at(slice(40, 43))
+    x = torch.randn(3, 6, 8)
+    expected = rotate(x[:, :4], table)
+    before = x.clone()
+    rotate_(x[:, :4], table)
+    torch.testing.assert_close(x[:, :4], expected)
+    assert torch.equal(x[:, 4:], before[:, 4:])

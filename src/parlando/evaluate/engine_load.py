@@ -11,6 +11,7 @@ import torch
 from parlando.core.stages import FrameSampler, TokenLM
 from parlando.core.types import Frame, Prompt, SamplingOptions
 from parlando.engine.engine import Engine
+from parlando.engine.scheduler import Policy
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM, Logits
@@ -28,9 +29,9 @@ class EndlessSampler:
 
     def next(self, logits: Logits) -> Frame | None:
         """The next frame, of codes only."""
-        audio = logits.audio.clone()
-        audio[..., self._stream_eos] = NEVER
-        return self._sampler.next(replace(logits, audio=audio))
+        # In place, as the peer's hook does: nobody else reads these logits.
+        logits.audio.numpy()[:, self._stream_eos] = NEVER
+        return self._sampler.next(logits)
 
 
 class EngineGenerator:
@@ -43,7 +44,9 @@ class EngineGenerator:
     ) -> None:
         self._config = config
         self._sampling = sampling
-        self._engine = Engine(cast("TokenLM", HiggsTokenLM(HiggsLM(config).to(dtype).eval())), rows)
+        lm = cast("TokenLM", HiggsTokenLM(HiggsLM(config).to(dtype).eval()))
+        # All prompts at once, as the peer has them; otherwise requests of equal length would not run side by side.
+        self._engine = Engine(lm, rows, policy=Policy(prefills_per_turn=rows))
 
     def generate(self, tokens: tuple[int, ...], batch: int, num_frames: int) -> int:
         """Continue ``batch`` copies of a prompt by ``num_frames`` frames each; returns the frames made in all rows."""

@@ -29,10 +29,9 @@ class KVCache:
     """``keys`` and ``values``: [layer, row, kv_head, position, head_dim]. The owner frees rows and may reuse them."""
 
     def __init__(self, attention: AttentionConfig, num_layers: int, rows: int, length: int, like: Tensor) -> None:
-        shape = (num_layers, rows, attention.num_kv_heads, length, attention.head_dim)
         # Zeros: a masked position still takes part in 0 * value, so it must be finite.
-        self.keys = like.new_zeros(shape)
-        self.values = like.new_zeros(shape)
+        self._pairs = like.new_zeros((num_layers, 2, rows, attention.num_kv_heads, length, attention.head_dim))
+        self.keys, self.values = self._pairs.unbind(1)
         self._lengths = [0] * rows
 
     @property
@@ -72,22 +71,16 @@ class KVCache:
         return CachePlan(torch.arange(len(live), device=self.keys.device), index, extent, mask)
 
     def append(
-        self,
-        layer: int,
-        plan: CachePlan,
-        keys: Float[Tensor, "row kv_head dim"],
-        values: Float[Tensor, "row kv_head dim"],
+        self, layer: int, plan: CachePlan, pairs: Float[Tensor, "row 2 kv_head dim"]
     ) -> tuple[Float[Tensor, "row kv_head position dim"], Float[Tensor, "row kv_head position dim"]]:
-        """Write one position per row in one layer; returns what those rows now hold of it, up to ``plan.live``."""
-        count = len(plan.rows)
-        all_keys, all_values = self.keys[layer, :count], self.values[layer, :count]
-        if plan.mask is None:
-            all_keys.select(2, plan.live - 1).copy_(keys)
-            all_values.select(2, plan.live - 1).copy_(values)
-        else:
-            all_keys[plan.rows, :, plan.positions] = keys
-            all_values[plan.rows, :, plan.positions] = values
-        return all_keys.narrow(2, 0, plan.live), all_values.narrow(2, 0, plan.live)
+        """Write one position per row in one layer, its keys before its values.
+
+        Returns the keys and the values that those rows now hold of the layer, up to ``plan.live``.
+        """
+        stored = self._pairs[layer]
+        stored[:, plan.rows, :, plan.positions] = pairs
+        keys, values = stored[:, : plan.rows.shape[0], :, : plan.live].unbind()
+        return keys, values
 
     def fill(
         self,

@@ -73,3 +73,9 @@ def rotate(x: Float[Tensor, "*rest head dim"], table: RopeTable) -> Float[Tensor
     """Turn each pair of components by its angle; ``table`` must broadcast against ``x`` (`RopeTable.at`)."""
     swapped = x.unflatten(-1, (2, -1)).flip(-2).flatten(-2)
     return torch.addcmul(x * table.cos, swapped, table.sin)
+
+
+def rotate_(x: Float[Tensor, "*rest head dim"], table: RopeTable) -> None:
+    """`rotate` in place, in fewer operations, for decoding."""
+    swapped = x.roll(x.shape[-1] // 2, -1)
+    x.mul_(table.cos).addcmul_(swapped, table.sin)

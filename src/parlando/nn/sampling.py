@@ -6,8 +6,7 @@ the unfiltered distribution. All randomness is the request's own, so a seed does
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -19,32 +18,35 @@ from parlando.core.types import SamplingOptions
 def draw(
     logits: Float[Tensor, "codebook rows"],
     options: SamplingOptions,
-    history: Int[Tensor, " frame #codebook"],
+    history: Int[np.ndarray, " frame #codebook"],
     generator: torch.Generator,
-) -> Int[Tensor, " codebook"]:
+) -> Int[np.ndarray, " codebook"]:
     """One token per codebook; repetition is looked for in the last frames of ``history`` if the options say so.
 
-    Temperature 0 takes the largest logit, draws no random numbers and never redraws. ``generator`` is the request's own
-    and on the CPU whatever the device of ``logits``. Forbidden tokens carry minus infinity.
+    Temperature 0 takes the largest logit, draws no random numbers and never redraws. ``logits`` are on the host and
+    ``generator`` is the request's own. Forbidden tokens carry minus infinity.
 
     Raises:
         GenerationError: the logits hold NaN or allow no token.
     """
-    best = logits.amax(dim=-1)
-    if not math.isfinite(float(best.sum())):
+    num_rows = logits.shape[-1]
+    is_greedy = options.temperature == 0
+    # One selection in torch, the rest in numpy: on arrays this small, what costs is the number of torch operations.
+    kept = 1 if is_greedy else min(options.top_k or num_rows, num_rows)
+    values, indices = (found.numpy() for found in logits.topk(kept, dim=-1))
+    if not np.isfinite(values[:, 0]).all():
         raise GenerationError("the model's logits are not finite; try float32 or check the checkpoint")
-    if options.temperature == 0:
-        return logits.argmax(dim=-1)
+    if is_greedy:
+        return indices[:, 0]
     # Both are drawn every time, so that the random stream does not depend on what was sampled before.
-    first, second = torch.rand(2, logits.shape[0], generator=generator, dtype=torch.float64).to(logits.device)
-    tokens = draw_filtered(logits, first, options)
+    first, second = torch.rand(2, len(values), generator=generator, dtype=torch.float64).numpy()
+    tokens = indices[np.arange(len(values)), draw_nucleus(values, first, options)]
     if not options.repetition_window or not len(history):
         return tokens
-    recent = history[-options.repetition_window :].to(logits.device)
-    repeated = (recent == tokens).sum(dim=0) >= options.repetition_limit
-    if not bool(repeated.any()):
+    repeated = (history[-options.repetition_window :] == tokens).sum(axis=0) >= options.repetition_limit
+    if not repeated.any():
         return tokens
-    return torch.where(repeated, draw_inverse(logits.softmax(dim=-1), second), tokens)
+    return np.where(repeated, draw_inverse(logits.softmax(dim=-1).numpy(), second), tokens)
 
 
 def check_options(options: SamplingOptions) -> None:
@@ -71,24 +73,21 @@ def check_options(options: SamplingOptions) -> None:
             raise ConfigError(f"sampling.{name}: {value} is out of range; use {allowed}")
 
 
-def draw_filtered(
-    logits: Float[Tensor, "codebook rows"], uniform: Float[Tensor, " codebook"], options: SamplingOptions
-) -> Int[Tensor, " codebook"]:
-    """Temperature, then top-k, then top-p, then one draw per row; the likeliest token always stays."""
-    num_rows = logits.shape[-1]
-    values, indices = logits.topk(num_rows if options.top_k is None else min(options.top_k, num_rows), dim=-1)
-    probabilities = (values / options.temperature).softmax(dim=-1)
+def draw_nucleus(
+    logits: Float[np.ndarray, "codebook kept"], uniform: Float[np.ndarray, " codebook"], options: SamplingOptions
+) -> Int[np.ndarray, " codebook"]:
+    """Temperature, then top-p, then one draw per row of falling logits; the likeliest token always stays."""
+    weights = np.exp((logits - logits[:, :1]) / options.temperature)
     if options.top_p is not None and options.top_p < 1:
-        before = probabilities.cumsum(dim=-1) - probabilities
-        probabilities = probabilities.masked_fill(before >= options.top_p, 0.0)
-    return indices.gather(-1, draw_inverse(probabilities, uniform)[:, None])[:, 0]
+        cumulative = weights.cumsum(axis=-1)
+        weights[cumulative - weights >= options.top_p * cumulative[:, -1:]] = 0.0
+    return draw_inverse(weights, uniform)
 
 
 def draw_inverse(
-    weights: Float[Tensor, "codebook rows"], uniform: Float[Tensor, " codebook"]
-) -> Int[Tensor, " codebook"]:
+    weights: Float[np.ndarray, "codebook rows"], uniform: Float[np.ndarray, " codebook"]
+) -> Int[np.ndarray, " codebook"]:
     """Invert each row's cumulative weights (of any positive sum) at a float64 number in [0, 1)."""
-    cumulative = weights.cumsum(dim=-1)
     # In float64 the target stays below the sum, so that no token of weight 0 is ever reached.
-    target = uniform * cumulative[:, -1]
-    return (cumulative <= target[:, None]).sum(dim=-1)
+    cumulative = weights.cumsum(axis=-1, dtype=np.float64)
+    return (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(axis=-1)

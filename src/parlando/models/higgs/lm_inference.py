@@ -19,9 +19,9 @@ from parlando.models.higgs.lm import DualFFNLayer, HiggsLM
 from parlando.nn.attention import attend_cached, attend_causal
 from parlando.nn.kvcache import KVCache
 from parlando.nn.mlp import GatedMLP
-from parlando.nn.norm import RMSNorm, rms_norm
-from parlando.nn.packing import pack_linears
-from parlando.nn.rope import RopeTable, rotate
+from parlando.nn.norm import FastRMSNorm, RMSNorm
+from parlando.nn.packing import into_panels, multiply, pack_linears
+from parlando.nn.rope import RopeTable, rotate_
 
 Block = Callable[[Tensor], Tensor]
 
@@ -78,16 +78,13 @@ class _Branch:
     """The packed norms and MLP of one kind of position."""
 
     def __init__(self, before: RMSNorm, after: RMSNorm, mlp: GatedMLP) -> None:
-        self._before, self._after, self._eps = before.weight.detach(), after.weight.detach(), before.eps
-        self._gate_up = pack_linears((mlp.gate_proj, mlp.up_proj))
+        self.norm, self._after = FastRMSNorm(before), FastRMSNorm(after)
+        self._gate_up = into_panels(pack_linears((mlp.gate_proj, mlp.up_proj)))
         self._down = pack_linears((mlp.down_proj,))
 
-    def norm(self, x: Tensor) -> Tensor:
-        return rms_norm(x, self._before, self._eps)
-
     def feed_forward(self, x: Tensor) -> Tensor:
-        gate, up = torch.mm(rms_norm(x, self._after, self._eps), self._gate_up).chunk(2, dim=-1)
-        return torch.addmm(x, functional.silu(gate) * up, self._down)
+        gate, up = multiply(self._after(x), self._gate_up).chunk(2, dim=-1)
+        return torch.addmm(x, functional.silu(gate).mul_(up), self._down)
 
 
 class _Layer:
@@ -95,14 +92,14 @@ class _Layer:
 
     def __init__(self, layer: DualFFNLayer) -> None:
         attention = layer.self_attn
-        self._qkv = pack_linears((attention.q_proj, attention.k_proj, attention.v_proj))
+        self._qkv = into_panels(pack_linears((attention.q_proj, attention.k_proj, attention.v_proj)))
         self._out = pack_linears((attention.o_proj,))
         self._text = _Branch(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp)
         self._audio = _Branch(layer.audio_input_layernorm, layer.audio_post_attention_layernorm, layer.audio_mlp)
 
     def forward(self, x: Tensor, route: Route, attend: Block) -> Tensor:
         """Advance the residual stream ``x`` [row, dim]; ``attend`` maps packed q, k, v to mixed values."""
-        qkv = torch.mm(route.apply(x, self._text.norm, self._audio.norm), self._qkv)
+        qkv = multiply(route.apply(x, self._text.norm, self._audio.norm), self._qkv)
         x = torch.addmm(x, attend(qkv), self._out)
         return route.apply(x, self._text.feed_forward, self._audio.feed_forward)
 
@@ -110,7 +107,8 @@ class _Layer:
 class HiggsTokenLM:
     """`core.stages.TokenLM` over the weights of a `HiggsLM`, which it packs once and never changes.
 
-    After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
+    Move, cast or train the module before, not after: its parameters become views of the packed weights, which small
+    models then copy.
     """
 
     def __init__(self, lm: HiggsLM) -> None:
@@ -118,8 +116,9 @@ class HiggsTokenLM:
         self.context_length = lm.config.context_length
         self._lm = lm
         self._layers = [_Layer(cast("DualFFNLayer", layer)) for layer in lm.layers]
-        self._audio_head = pack_linears((lm.audio_lm_head,))
+        self._audio_head = into_panels(pack_linears((lm.audio_lm_head,)))
         self._text_head = None if lm.text_lm_head is None else pack_linears((lm.text_lm_head,))
+        self._norm = FastRMSNorm(lm.norm)
         self._like = lm.norm.weight.detach()
         self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
 
@@ -176,9 +175,10 @@ class HiggsTokenLM:
         rope = self._rope.at(slice(len(prompt)))
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
-            q, k, v = self._split_heads(qkv, rope)
-            cache.fill(layer, row, k, v)
-            return attend_causal(q, k, v)
+            q, pairs = self._split_heads(qkv, rope)
+            keys, values = pairs.unbind(1)
+            cache.fill(layer, row, keys, values)
+            return attend_causal(q, keys, values)
 
         return self._run(inputs.to(device), route, attend)
 
@@ -194,8 +194,8 @@ class HiggsTokenLM:
         rope = self._rope.at(plan.positions)
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
-            q, k, v = self._split_heads(qkv, rope)
-            keys, values = cache.append(layer, plan, k, v)
+            q, pairs = self._split_heads(qkv, rope)
+            keys, values = cache.append(layer, plan, pairs)
             return attend_cached(q, keys, values, plan.mask)
 
         return self._run(inputs.to(device, non_blocking=True), route, attend)
@@ -207,16 +207,17 @@ class HiggsTokenLM:
         )
         for index, layer in enumerate(self._layers):
             x = layer.forward(x, route, partial(attend, index))
-        return self._lm.norm(x)
+        return self._norm(x)
 
-    def _split_heads(self, qkv: Tensor, rope: RopeTable) -> tuple[Tensor, Tensor, Tensor]:
-        heads, kv_heads = self.config.num_heads, self.config.num_kv_heads
-        both, v = qkv.view(len(qkv), -1, self.config.head_dim).split_with_sizes((heads + kv_heads, kv_heads), 1)
-        q, k = rotate(both, rope).split_with_sizes((heads, kv_heads), 1)
-        return q, k, v
+    def _split_heads(self, qkv: Tensor, rope: RopeTable) -> tuple[Tensor, Tensor]:
+        """Queries [row, head, dim], and keys before values [row, 2, kv_head, dim]; turns those in ``qkv`` in place."""
+        heads, kv_heads, dim = self.config.num_heads, self.config.num_kv_heads, self.config.head_dim
+        parts = qkv.view(qkv.shape[0], -1, dim)
+        rotate_(parts[:, : heads + kv_heads], rope)
+        return parts[:, :heads], parts[:, heads:].view(-1, 2, kv_heads, dim)
 
     def _logits(self, hidden: Float[Tensor, "row dim"], wants_text: list[bool]) -> list[Logits]:
-        audio = (hidden @ self._audio_head).float().cpu().view(len(hidden), self.config.num_codebooks, -1)
+        audio = multiply(hidden, self._audio_head).float().cpu().view(len(hidden), self.config.num_codebooks, -1)
         text: list[Tensor | None] = [None] * len(hidden)
         text_rows = [row for row, wanted in enumerate(wants_text) if wanted]
         if text_rows and self._text_head is not None:

@@ -108,7 +108,7 @@ class HiggsSampler:
         self._generator = torch.Generator()
         self.seed = self._generator.seed() if options.seed is None else options.seed
         self._generator.manual_seed(self.seed)
-        self._no_history = torch.zeros((0, 1), dtype=torch.int64)
+        self._no_history = np.zeros((0, 1), dtype=np.int64)
         self._placeholders = torch.tensor(sorted(config.placeholder_ids))
         self._history = self._history_of(prompt)
         self._ramp = self._new_ramp()
@@ -150,7 +150,7 @@ class HiggsSampler:
         """The frame, remembered in the history."""
         window = self._options.repetition_window
         if window:
-            self._history = torch.cat((self._history, self._remembered(torch.tensor([codes]))))[-window:]
+            self._history = np.concatenate((self._history, self._remembered(np.array([codes]))))[-window:]
         ending = self._layout == "transformers" and self._config.stream_eos in codes
         token = self._config.delay_id if ending and self._config.delay_id is not None else self._config.audio_out_id
         return Frame(token, tuple(codes))
@@ -162,7 +162,7 @@ class HiggsSampler:
             )
         # A placeholder without codes would be a position with nothing in it; the published model can loop on those.
         allowed = logits.text.index_fill(0, self._placeholders, float("-inf"))
-        token = int(draw(allowed[None], self._options, self._no_history, self._generator))
+        token = int(draw(allowed[None], self._options, self._no_history, self._generator)[0])
         self.ended = token in (self._config.eot_id, self._config.end_of_text_id)
         if token == self._config.audio_out_bos_id:
             self._mode = Mode.AUDIO_INIT
@@ -179,16 +179,16 @@ class HiggsSampler:
         config = self._config
         return Ramp(config.num_codebooks, config.stream_bos, config.stream_eos, self._layout)
 
-    def _history_of(self, prompt: Prompt) -> Int[Tensor, "window codebook"]:
+    def _history_of(self, prompt: Prompt) -> Int[np.ndarray, "window codebook"]:
         """The prompt's last spoken frames; clips that were only heard do not count as repetition."""
         window = self._options.repetition_window or 0
         tokens = np.array(prompt.tokens)[prompt.audio_mask]
         spoken = prompt.codes[tokens != self._config.audio_in_id]
         recent = spoken[max(0, len(spoken) - window) :]
-        return self._remembered(torch.from_numpy(np.ascontiguousarray(recent, dtype=np.int64)))
+        return self._remembered(recent)
 
-    def _remembered(self, codes: Int[Tensor, "frame codebook"]) -> Int[Tensor, "frame codebook"]:
+    def _remembered(self, codes: Int[np.ndarray, "frame codebook"]) -> Int[np.ndarray, "frame codebook"]:
         """Codes as history: the transformers generator does not count BOS and EOS as repetition."""
         if self._layout == "original":
             return codes
-        return codes.masked_fill(codes >= self._config.stream_bos, _NOTHING)
+        return np.where(codes >= self._config.stream_bos, _NOTHING, codes)
