@@ -90,7 +90,8 @@ def assemble_model(
 ) -> None:
     """Put a codec, a language model and voices together into one model folder.
 
-    Example: parlando train assemble recipes/higgs-mini/model.toml --codec runs/decoder --lm runs/lm --codes corpus/codes -o my-model
+    Example: parlando train assemble recipes/higgs-mini/model.toml --codec runs/decoder --lm runs/lm
+    --codes corpus/codes -o my-model
     """
     from parlando.train.assemble import ModelRecipe, assemble
     from parlando.train.recipes import read_recipe

@@ -184,8 +184,8 @@ def default_phoneme_config() -> PhonemeTextConfig:
 class PhonemeTokenizer(_SpecialIds):
     """Words become phones by the lexicon, or letters where it has none; prompt strings become one token each.
 
-    Sound events (``<SE>[Laughter]</SE>``) are not spoken. Between two words stands the boundary token, unless punctuation does; white space counts for nothing else, and
-    characters outside the vocabulary are dropped.
+    Between two words stands the boundary token, unless punctuation does; white space counts for nothing else.
+    Characters outside the vocabulary are dropped, and sound events (``<SE>[Laughter]</SE>``) are not spoken.
     """
 
     def __init__(self, config: PhonemeTextConfig, pronounce: Pronounce | None = None) -> None:
