@@ -43,8 +43,8 @@ def test_every_step_shows_an_example(cli, step):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["synthesise", "none.txt", "-o", "x"], "parlando: no file of sentences at 'none.txt'; check the path"),
-        (["synthesise", "s.txt", "-o", "x", "--test", "none.txt"], "parlando: no file of sentences at 'none.txt'"),
+        (["synthesise", "none.txt", "-o", "x"], "parlando: no text file at 'none.txt'; check the path"),
+        (["synthesise", "s.txt", "-o", "x", "--test", "none.txt"], "parlando: no text file at 'none.txt'"),
         (
             ["synthesise", "s.txt", "-o", "x", "--voices", "slt"],
             "parlando: voices 'slt' are not of the form slt=5,rms=4",

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from parlando.cli.options import command
-from parlando.core.errors import ConfigError, FileMissingError
+from parlando.cli.say import read_text_file
+from parlando.core.errors import ConfigError
 
 app = typer.Typer(help="Make or import a training corpus.", no_args_is_help=True)
 
@@ -20,11 +21,10 @@ def read_sentences(paths: list[Path]) -> Iterator[str]:
 
     Raises:
         FileMissingError: a file is not there.
+        TextError: one is not UTF-8.
     """
     for path in paths:
-        if not path.is_file():
-            raise FileMissingError(path, "file of sentences")
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in read_text_file(path).splitlines():
             last = line.rstrip("\n").split("\t")[-1]
             yield last.split('"')[1] if last.startswith("(") and last.count('"') >= 2 else last
 

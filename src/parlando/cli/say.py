@@ -74,7 +74,19 @@ def read_text(options: SayOptions) -> str:
         raise TextError(
             'nothing to say; give a text, --file, or - for standard input: parlando say "Hello." -o out.wav'
         )
-    return sys.stdin.read() if options.text == "-" else options.text
+    return read_standard_input() if options.text == "-" else options.text
+
+
+def read_standard_input() -> str:
+    """The whole of standard input.
+
+    Raises:
+        TextError: it is not UTF-8.
+    """
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise TextError(f"standard input is not UTF-8 text ({error.reason}); convert it, as iconv does") from error
 
 
 def read_text_file(path: Path) -> str:
