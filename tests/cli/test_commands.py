@@ -15,7 +15,8 @@ from parlando.audio.files import read_audio, write_audio
 from parlando.cli.app import COMMANDS, build_app, main
 from parlando.cli.dialogue import Line, assign, parse_cast
 from parlando.cli.output import summary
-from parlando.core.errors import InputError
+from parlando.cli.say import read_standard_input
+from parlando.core.errors import InputError, TextError
 from parlando.core.types import GenerationReport, SentenceReport, Timings
 from parlando.core.voicefile import write_voice
 from parlando.result import Speech
@@ -331,3 +332,20 @@ def test_help_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1].startswith("False")
+
+
+def test_standard_input_that_is_not_utf8_is_refused(monkeypatch):
+    broken = io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8")
+    monkeypatch.setattr("parlando.cli.say.sys.stdin", broken)
+    with pytest.raises(TextError, match="standard input is not UTF-8"):
+        read_standard_input()
+
+
+def test_a_dialogue_names_the_seed_that_makes_it_again(cli, tiny_folder, tmp_path):
+    (tmp_path / "script.txt").write_text("Anna: Hello.\nBob: Good day.\n")
+    arguments = ("dialogue", "script.txt", "--model", tiny_folder, "--device", "cpu")
+    status, _, err = cli(*arguments, "-o", "first.wav")
+    seed = err.split("seed ")[1].split()[0]
+    assert (status, seed != "0") == (0, True)
+    assert cli(*arguments, "-o", "again.wav", "--seed", seed)[0] == 0
+    assert (tmp_path / "first.wav").read_bytes() == (tmp_path / "again.wav").read_bytes()

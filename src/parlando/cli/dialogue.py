@@ -16,7 +16,7 @@ from parlando.core.errors import InputError
 
 if TYPE_CHECKING:
     from parlando.result import Chunk
-    from parlando.speech import Synthesizer
+    from parlando.speech import Request, Synthesizer
 
 
 class Line(NamedTuple):
@@ -48,9 +48,11 @@ def run(options: DialogueOptions) -> None:
     turns = [Line(turn.speaker or "", turn.text) for turn in parse_script(read_text_file(options.script))]
     synthesizer = load_synthesizer(options)
     voices = assign(turns, parse_cast(options.cast), list(synthesizer.voices), synthesizer.model.default_voice)
+    requests = make_requests(synthesizer, voices, options)
+    seed = next(iter(requests.values())).seed
     text = "\n".join(turn.text for turn in turns)
-    chunks = with_progress(spoken(synthesizer, turns, voices, options), len(text), options.quiet)
-    deliver(join(chunks, text=text, voice=", ".join(dict.fromkeys(voices.values()))), options)
+    chunks = with_progress(spoken(synthesizer, turns, requests, options.pause), len(text), options.quiet)
+    deliver(join(chunks, text=text, voice=", ".join(dict.fromkeys(voices.values())), seed=seed), options)
 
 
 def parse_cast(cast: str | None) -> dict[str, str]:
@@ -89,18 +91,26 @@ def assign(turns: Sequence[Line], cast: Mapping[str, str], voices: Sequence[str]
     return chosen
 
 
+def make_requests(synthesizer: Synthesizer, voices: Mapping[str, str], options: DialogueOptions) -> dict[str, Request]:
+    """A request for every speaker, all of one seed; voices and options are checked before anybody speaks."""
+    from parlando.speech import WHOLE_SENTENCES
+
+    chosen = options.sampling()
+    requests: dict[str, Request] = {}
+    for speaker, voice in voices.items():
+        requests[speaker] = synthesizer.request(voice, schedule=WHOLE_SENTENCES, **chosen)
+        chosen["seed"] = requests[speaker].seed
+    return requests
+
+
 def spoken(
-    synthesizer: Synthesizer, turns: Sequence[Line], voices: Mapping[str, str], options: DialogueOptions
+    synthesizer: Synthesizer, turns: Sequence[Line], requests: Mapping[str, Request], pause_seconds: float
 ) -> Iterator[Chunk]:
     """The turns one after the other, with a pause between two."""
-    from parlando.speech import WHOLE_SENTENCES, derived_seed
+    from parlando.speech import derived_seed
 
-    requests = {
-        name: synthesizer.request(name, schedule=WHOLE_SENTENCES, **options.sampling()) for name in voices.values()
-    }
-    seed = next(iter(requests.values())).seed
     for index, turn in enumerate(turns):
-        if index and options.pause > 0:
-            yield synthesizer.pause(options.pause)
-        request = replace(requests[voices[turn.speaker]], seed=derived_seed(seed, index, 1))
-        yield from synthesizer.run(turn.text, request)
+        if index and pause_seconds > 0:
+            yield synthesizer.pause(pause_seconds)
+        request = requests[turn.speaker]
+        yield from synthesizer.run(turn.text, replace(request, seed=derived_seed(request.seed, index, 1)))
