@@ -43,6 +43,7 @@ def test_a_models_voices_keep_order_and_names(tmp_path):
         ({"references": [{"text": "a", "codes": [[1, 2], [3]]}]}, "equally long"),
         ({"references": [{"text": "a", "codes": []}]}, "equally long"),
         ({"references": [{"text": "a", "codes": [[0.5]]}]}, "expected int"),
+        ({"references": [{"text": "a", "codes": [[10**20]]}]}, "beyond 64 bits"),
         ([1], "table of settings"),
     ],
 )

@@ -43,7 +43,10 @@ def voice_from_mapping(name: str, data: Mapping[str, Any], where: str = "voice")
 def _table(rows: tuple[tuple[int, ...], ...], where: str) -> np.ndarray:
     if not rows or len({len(row) for row in rows}) != 1 or not rows[0]:
         raise ConfigError(f"{where}: 'codes' must have one equally long row of numbers per codebook")
-    return np.asarray(rows, dtype=np.int64)
+    try:
+        return np.asarray(rows, dtype=np.int64)
+    except OverflowError as error:
+        raise ConfigError(f"{where}: 'codes' holds a number beyond 64 bits, which no codebook has") from error
 
 
 def voice_to_mapping(voice: Voice) -> dict[str, Any]:
