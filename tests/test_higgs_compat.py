@@ -194,6 +194,11 @@ def test_a_clip_may_be_a_path_and_be_cut(engine, tmp_path):
     [
         (AudioContent(), AudioError, "neither a path"),
         (AudioContent(raw_audio="###"), AudioError, "not base64"),
+        (
+            AudioContent(raw_audio=base64.b64encode(encode_audio(np.zeros(24_000), 24_000)).decode()),
+            AudioError,
+            "silent",
+        ),
         (AudioContent(audio_url="https://example.org/a.wav"), AudioError, "download it"),
         (AudioContent(audio_url="none.wav"), FileMissingError, r"none\.wav"),
     ],

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from parlando.audio.check import check_reference
+from parlando.audio.check import DEFAULT_LIMITS, check_reference
 from parlando.audio.clip import Clip
 from parlando.audio.files import Source, read_audio
 from parlando.audio.silence import speech_spans
@@ -188,7 +188,7 @@ class Synthesizer:
         if self.model.needs_transcript and not words:
             raise TextError("cloning needs the words that are said in the recording; give them as text (--ref-text)")
         where = f"'{audio}'" if isinstance(audio, str | PathLike) else "reference"
-        clip = audio if isinstance(audio, Clip) else read_audio(audio)
+        clip = audio if isinstance(audio, Clip) else read_audio(audio, max_seconds=DEFAULT_LIMITS.max_seconds)
         checked = check_reference(clip.samples, clip.sample_rate, where)
         if checked.note:
             raise InputError(f"{checked.note}; cut the recording and its text down to that")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from parlando.audio.check import DEFAULT_LIMITS, ReferenceLimits, check_reference
 from parlando.audio.files import read_audio
 from parlando.engine.chunking import HopSchedule
 from parlando.higgs.arguments import GenerateArguments, published
@@ -21,6 +22,8 @@ from parlando.models.locate import is_own_layout, locate
 from parlando.speech import WHOLE_SENTENCES, Synthesizer
 
 STREAMED = HopSchedule(first=2, largest=10)
+# A clip may also be an earlier reply, which can be one word or a minute long.
+CLIP_LIMITS = ReferenceLimits(min_speech_seconds=0.2, used_seconds=DEFAULT_LIMITS.max_seconds)
 
 
 class HiggsAudioServeEngine:
@@ -106,10 +109,12 @@ class HiggsAudioServeEngine:
         return Call(messages, tuple(self._encode(content) for content in contents), arguments)
 
     def _encode(self, content: AudioContent) -> np.ndarray:
-        clip = read_audio(clip_source(content))
+        clip = read_audio(clip_source(content), max_seconds=CLIP_LIMITS.max_seconds)
         start = round((content.offset or 0.0) * clip.sample_rate)
         length = len(clip.samples) if content.duration is None else round(content.duration * clip.sample_rate)
-        return self._model.encode(clip.samples[start : start + length], clip.sample_rate)
+        samples = clip.samples[start : start + length]
+        check_reference(samples, clip.sample_rate, "audio content", CLIP_LIMITS)
+        return self._model.encode(samples, clip.sample_rate)
 
     def _reply(self, call: Call, schedule: HopSchedule) -> Generator[ReplyStep, None, None]:
         reply = spoken_reply if self._model.speaks_utterances else chat_reply
