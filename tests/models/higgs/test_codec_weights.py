@@ -178,7 +178,7 @@ def test_what_is_missing_unexpected_or_misshapen_is_named(folder, tensors):
     with pytest.raises(CheckpointError) as caught:
         load_published_codec(folder)
     message = str(caught.value)
-    assert "missing: fc.bias; unexpected: fc3.bias; misshapen: fc2.bias is [5], not [32]" in message
+    assert "1 missing: fc.bias; 1 unexpected: fc3.bias; 1 misshapen: fc2.bias is [5], not [32]" in message
     assert "model.safetensors" in message
 
 

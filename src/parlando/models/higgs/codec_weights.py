@@ -6,26 +6,24 @@ positional convolution parametrised.
 
 from __future__ import annotations
 
-import pickle
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, FileMissingError
 from parlando.models.higgs.codec import CodecModule, build_codec
 from parlando.models.higgs.codec_config import config_from_original, config_from_transformers
 from parlando.models.higgs.unified_codec import UnifiedCodec, UnifiedCodecConfig
+from parlando.nn.checkpoint import check_finite, load_strictly, read_tensors, save_tensors
 
 CODEC_FILE = "codec.safetensors"
 _PUBLISHED_FILES = ("model.safetensors", "model.pth")
-_LISTED = 5
 _MASK_KEY = "semantic_model.masked_spec_embed"
 _STRAY_LAYER = "fc1."
 _LANGUAGE_MODEL = re.compile(r"^(model\.)?(embed_tokens|layers\.\d+\.(self_attn|mlp|audio_mlp))\.")
@@ -36,10 +34,7 @@ _UNIT_PARTS = ("snake1", "conv1", "snake2", "conv2")
 
 def save_codec(codec: CodecModule, folder: Path) -> Path:
     """Write the codec's tensors into a checkpoint folder; returns the file. `codec_config` belongs in config.json."""
-    path = folder / CODEC_FILE
-    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in codec.state_dict().items()}
-    save_file(tensors, path)
-    return path
+    return save_tensors(codec.state_dict(), folder / CODEC_FILE)
 
 
 def load_codec(folder: Path, config: Mapping[str, Any]) -> CodecModule:
@@ -48,11 +43,11 @@ def load_codec(folder: Path, config: Mapping[str, Any]) -> CodecModule:
     Raises:
         FileMissingError: the folder has no codec file.
         ConfigError: the config has an unknown kind or key.
-        CheckpointError: tensors are missing, unexpected or misshapen.
+        CheckpointError: tensors are missing, unexpected, misshapen or not finite.
     """
     codec = build_codec(config)
     path = folder / CODEC_FILE
-    load_strictly(codec, read_tensors(path), str(path))
+    _load(codec, read_tensors(path), str(path))
     return codec
 
 
@@ -72,7 +67,7 @@ def load_published_codec(folder: Path, padding: Literal["transformers", "origina
     config = (config_from_transformers if "acoustic_model_config" in data else config_from_original)(data, rule)
     with torch.device("meta"):
         codec = UnifiedCodec(config).eval()
-    load_strictly(codec, to_own_layout(tensors, config), str(path))
+    _load(codec, to_own_layout(tensors, config), str(path))
     return codec
 
 
@@ -107,59 +102,12 @@ def _holds_language_model(path: Path) -> bool:
         with safe_open(path, framework="pt") as file:
             return any(map(_LANGUAGE_MODEL.match, file.keys()))
     except SafetensorError as error:
-        raise _unreadable(path, error) from error
+        raise CheckpointError(f"{path}: cannot be read as tensors ({error}); fetch the file again") from error
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a ``.safetensors`` or ``.pth`` file, on the CPU.
-
-    Raises:
-        FileMissingError: there is no such file.
-        CheckpointError: it is damaged, or holds something else than tensors by name.
-    """
-    if not path.is_file():
-        raise FileMissingError(path, "codec weights")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise _unreadable(path, error) from error
-    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise CheckpointError(f"{path}: expected tensors by name, found something else; save the model's state dict")
-    return dict(tensors)
-
-
-def _unreadable(path: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f"{path}: cannot be read as tensors ({error}); fetch the file again")
-
-
-def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Put tensors into a module (which may be on the meta device), floating ones as float32.
-
-    Raises:
-        CheckpointError: some are missing, unexpected or misshapen; the message names them.
-    """
-    expected = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
-    missing = expected.keys() - tensors.keys()
-    unexpected = tensors.keys() - expected.keys()
-    shared = expected.keys() & tensors.keys()
-    misshapen = [
-        f"{key} is {list(tensors[key].shape)}, not {list(expected[key])}"
-        for key in shared
-        if tuple(tensors[key].shape) != expected[key]
-    ]
-    faults = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
-    if any(faults.values()):
-        told = "; ".join(f"{name}: {_listing(keys)}" for name, keys in faults.items() if keys)
-        raise CheckpointError(f"{where}: the tensors do not fit the codec that the config describes: {told}")
-    module.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, assign=True)
-
-
-def _listing(keys: Iterable[str]) -> str:
-    names = sorted(keys)
-    rest = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + rest
+def _load(codec: CodecModule, tensors: Mapping[str, Tensor], where: str) -> None:
+    check_finite(tensors, where)
+    load_strictly(codec, {key: tensor.float() for key, tensor in tensors.items()}, where)
 
 
 def is_original(tensors: Mapping[str, Tensor]) -> bool:
