@@ -16,7 +16,7 @@ import torch
 from parlando.audio.clip import as_mono
 from parlando.audio.resample import resample
 from parlando.core.config import from_mapping, read_json, to_mapping
-from parlando.core.errors import AudioError, CheckpointError, ConfigError
+from parlando.core.errors import AudioError, CheckpointError, ConfigError, FileMissingError
 from parlando.core.stages import PromptBuilder, TokenLM, WaveDecoder
 from parlando.core.types import Prompt, SamplingOptions, Voice
 from parlando.core.voicefile import write_voices
@@ -41,6 +41,7 @@ from parlando.models.higgs.voices import VOICES_FILE, check_voices, load_voices
 CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = "config.json", "tokenizer.json", "card.md"
 CODEC_FOLDERS = ("audio_tokenizer", "codec")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DEVICE_TYPES = ("cpu", "cuda", "mps")
 PUBLISHED_VOICE = "default"
 SHARED_IDS = ("audio_in", "audio_out", "audio_out_bos", "audio_bos", "audio_eos", "eot")
 
@@ -73,6 +74,8 @@ class Placement:
             device = torch.device(name)
         except RuntimeError as error:
             raise ConfigError(f"no device '{name}'; use cpu, cuda or cuda:1") from error
+        if device.type not in DEVICE_TYPES:
+            raise ConfigError(f"no device '{name}' here; use {', '.join(DEVICE_TYPES)} or cuda:1")
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
             raise ConfigError(f"no device '{name}' here: {torch.cuda.device_count()} GPUs are visible; use cpu")
         return device
@@ -222,6 +225,8 @@ def save_model(model: HiggsModel, folder: Path, card: str | None = None) -> Path
     Raises:
         FileMissingError: the folder to put it in is not there.
     """
+    if not folder.parent.is_dir():
+        raise FileMissingError(folder.parent, "folder")
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".parlando-", dir=folder) as name:
         partial = Path(name)
@@ -234,6 +239,8 @@ def save_model(model: HiggsModel, folder: Path, card: str | None = None) -> Path
         if card is not None:
             (partial / CARD_FILE).write_text(card, encoding="utf-8")
         for path in sorted(partial.iterdir()):
+            # safetensors makes files that only their owner can read.
+            path.chmod(0o644)
             path.replace(folder / path.name)
     return folder
 
