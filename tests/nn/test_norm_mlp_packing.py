@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.norm import FastRMSNorm, RMSNorm
-from parlando.nn.packing import into_panels, multiply, pack_linears
+from parlando.nn.packing import pack_linears
 
 
 def test_rms_norm_equals_its_formula():
@@ -62,23 +62,3 @@ def test_packed_weights_follow_the_linears():
         linears[1].weight.zero_()
     assert packed[:, 3:].eq(0).all()
     assert packed[:, :3].ne(0).all()
-
-
-@pytest.mark.parametrize(("outputs", "panels"), [(768, 3), (2056, 8), (512, 2)])
-@pytest.mark.parametrize("rows", [1, 8])
-def test_product_in_panels_is_the_product(outputs, panels, rows):
-    packed = torch.randn(20, outputs)
-    in_panels = into_panels(packed)
-    assert in_panels.shape == (panels, 20, outputs // panels)
-    assert all(panel.is_contiguous() for panel in in_panels)
-    x = torch.randn(rows, 20)
-    product = multiply(x, in_panels)
-    assert product.is_contiguous()
-    torch.testing.assert_close(product, x @ packed)
-    torch.testing.assert_close(multiply(x, packed), x @ packed)
-
-
-@pytest.mark.parametrize("shape", [(20, 256), (20, 769), (2048, 768)])
-def test_one_panel_uneven_panels_and_large_matrices_stay_as_they_are(shape):
-    packed = torch.zeros(shape)
-    assert into_panels(packed) is packed

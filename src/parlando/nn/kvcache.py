@@ -16,11 +16,13 @@ class CachePlan:
     """One new position for each of the first rows: where it goes and which cached positions it sees.
 
     ``live`` counts the positions that the longest live row sees, its new one included; ``mask`` None means that all
-    rows see all of them, hence have the same length.
+    rows see all of them, hence have the same length. ``slots`` says where in a layer, seen as a list of vectors, each
+    row's new keys and values go; ``held`` is, by layer, what the rows then hold.
     """
 
-    rows: Int[Tensor, " row"]
     positions: Int[Tensor, " row"]
+    slots: Int[Tensor, " vector"]
+    held: tuple[Float[Tensor, "2 row kv_head position dim"], ...]
     live: int
     mask: Float[Tensor, "row 1 1 position"] | None
 
@@ -32,6 +34,9 @@ class KVCache:
         # Zeros: a masked position still takes part in 0 * value, so it must be finite.
         self._pairs = like.new_zeros((num_layers, 2, rows, attention.num_kv_heads, length, attention.head_dim))
         self.keys, self.values = self._pairs.unbind(1)
+        self._vectors = self._pairs.flatten(1, 4).unbind()
+        starts = torch.arange(0, len(self._vectors[0]), length, device=like.device)
+        self._starts = starts.view(2, rows, -1).transpose(0, 1)
         self._lengths = [0] * rows
 
     @property
@@ -68,7 +73,8 @@ class KVCache:
             seen = torch.arange(extent, device=self.keys.device) <= index[:, None]
             mask = torch.zeros(seen.shape, dtype=self.keys.dtype, device=self.keys.device)
             mask = mask.masked_fill_(~seen, float("-inf"))[:, None, None]
-        return CachePlan(torch.arange(len(live), device=self.keys.device), index, extent, mask)
+        slots = (self._starts[: len(live)] + index[:, None, None]).flatten()
+        return CachePlan(index, slots, self._pairs[:, :, : len(live), :, :extent].unbind(), extent, mask)
 
     def append(
         self, layer: int, plan: CachePlan, pairs: Float[Tensor, "row 2 kv_head dim"]
@@ -77,9 +83,8 @@ class KVCache:
 
         Returns the keys and the values that those rows now hold of the layer, up to ``plan.live``.
         """
-        stored = self._pairs[layer]
-        stored[:, plan.rows, :, plan.positions] = pairs
-        keys, values = stored[:, : plan.rows.shape[0], :, : plan.live].unbind()
+        self._vectors[layer].index_copy_(0, plan.slots, pairs.reshape(len(plan.slots), -1))
+        keys, values = plan.held[layer].unbind()
         return keys, values
 
     def fill(

@@ -20,7 +20,7 @@ from parlando.nn.attention import attend_cached, attend_causal
 from parlando.nn.kvcache import KVCache
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.norm import FastRMSNorm, RMSNorm
-from parlando.nn.packing import into_panels, multiply, pack_linears
+from parlando.nn.packing import pack_linears
 from parlando.nn.rope import RopeTable, rotate_
 
 Block = Callable[[Tensor], Tensor]
@@ -79,11 +79,11 @@ class _Branch:
 
     def __init__(self, before: RMSNorm, after: RMSNorm, mlp: GatedMLP) -> None:
         self.norm, self._after = FastRMSNorm(before), FastRMSNorm(after)
-        self._gate_up = into_panels(pack_linears((mlp.gate_proj, mlp.up_proj)))
+        self._gate_up = pack_linears((mlp.gate_proj, mlp.up_proj))
         self._down = pack_linears((mlp.down_proj,))
 
     def feed_forward(self, x: Tensor) -> Tensor:
-        gate, up = multiply(self._after(x), self._gate_up).chunk(2, dim=-1)
+        gate, up = torch.mm(self._after(x), self._gate_up).chunk(2, dim=-1)
         return torch.addmm(x, functional.silu(gate).mul_(up), self._down)
 
 
@@ -92,14 +92,14 @@ class _Layer:
 
     def __init__(self, layer: DualFFNLayer) -> None:
         attention = layer.self_attn
-        self._qkv = into_panels(pack_linears((attention.q_proj, attention.k_proj, attention.v_proj)))
+        self._qkv = pack_linears((attention.q_proj, attention.k_proj, attention.v_proj))
         self._out = pack_linears((attention.o_proj,))
         self._text = _Branch(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp)
         self._audio = _Branch(layer.audio_input_layernorm, layer.audio_post_attention_layernorm, layer.audio_mlp)
 
     def forward(self, x: Tensor, route: Route, attend: Block) -> Tensor:
         """Advance the residual stream ``x`` [row, dim]; ``attend`` maps packed q, k, v to mixed values."""
-        qkv = multiply(route.apply(x, self._text.norm, self._audio.norm), self._qkv)
+        qkv = torch.mm(route.apply(x, self._text.norm, self._audio.norm), self._qkv)
         x = torch.addmm(x, attend(qkv), self._out)
         return route.apply(x, self._text.feed_forward, self._audio.feed_forward)
 
@@ -107,8 +107,7 @@ class _Layer:
 class HiggsTokenLM:
     """`core.stages.TokenLM` over the weights of a `HiggsLM`, which it packs once and never changes.
 
-    Move, cast or train the module before, not after: its parameters become views of the packed weights, which small
-    models then copy.
+    After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
     """
 
     def __init__(self, lm: HiggsLM) -> None:
@@ -116,7 +115,7 @@ class HiggsTokenLM:
         self.context_length = lm.config.context_length
         self._lm = lm
         self._layers = [_Layer(cast("DualFFNLayer", layer)) for layer in lm.layers]
-        self._audio_head = into_panels(pack_linears((lm.audio_lm_head,)))
+        self._audio_head = pack_linears((lm.audio_lm_head,))
         self._text_head = None if lm.text_lm_head is None else pack_linears((lm.text_lm_head,))
         self._norm = FastRMSNorm(lm.norm)
         self._like = lm.norm.weight.detach()
@@ -217,7 +216,7 @@ class HiggsTokenLM:
         return parts[:, :heads], parts[:, heads:].view(-1, 2, kv_heads, dim)
 
     def _logits(self, hidden: Float[Tensor, "row dim"], wants_text: list[bool]) -> list[Logits]:
-        audio = multiply(hidden, self._audio_head).float().cpu().view(len(hidden), self.config.num_codebooks, -1)
+        audio = torch.mm(hidden, self._audio_head).float().cpu().view(len(hidden), self.config.num_codebooks, -1)
         text: list[Tensor | None] = [None] * len(hidden)
         text_rows = [row for row, wanted in enumerate(wants_text) if wanted]
         if text_rows and self._text_head is not None:
