@@ -88,10 +88,10 @@ def test_ci_sets_up_as_the_readme_says():
 
 
 def test_the_readmes_voices_are_those_of_the_default():
-    table = re.findall(r"^\| `(\w+)` \|.*?(\(default)?;?.*\|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    table = re.findall(r"^\| `(\w+)` \|([^|]*)\|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     with parlando.load() as synthesizer:
         assert {name for name, _ in table} == set(synthesizer.voices)
-        assert [name for name, default in table if default] == [synthesizer.model.default_voice]
+        assert [name for name, who in table if "default" in who] == [synthesizer.model.default_voice]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
