@@ -21,7 +21,7 @@ from parlando.core.errors import (
 )
 from parlando.core.types import Frame, Prompt, SamplingOptions, Voice
 from parlando.engine.chunking import HopSchedule
-from parlando.speech import MAX_SEED, Pauses, SilenceMeter, Synthesizer, derived_seed, load
+from parlando.speech import MAX_SEED, Pauses, SilenceMeter, Synthesizer, derived_seed, load, spoken_sentences
 
 RATE, PER_FRAME, LOUD, QUIET = 1000, 100, 1, 0
 
@@ -398,3 +398,11 @@ def test_silence_is_measured_across_pushes():
 def test_load_of_nothing_there_says_so():
     with pytest.raises(InputError, match="no-such-model"):
         load("no-such-model")
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [("hello", "hello."), ('say "hello"', "say hello."), ('"Go!"', "Go!"), ("one,", "one,"), ("(yes)", "yes.")],
+)
+def test_every_sentence_ends_with_a_mark(text, spoken):
+    assert [sentence for sentence, _ in spoken_sentences(text, "en")] == [spoken]

@@ -6,6 +6,7 @@ import re
 import secrets
 import sys
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from parlando.audio.files import Source, read_audio
 from parlando.audio.silence import speech_spans
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
-from parlando.core.stages import Model, WaveStream
+from parlando.core.stages import Model, WaveDecoder, WaveStream
 from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, SentenceReport, Voice
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
@@ -219,7 +220,7 @@ class Synthesizer:
         for attempt in range(1, request.retries.attempts + 1):
             options = replace(request.sampling, seed=derived_seed(request.seed, index, attempt))
             sampler = self.model.new_sampler(prompt, options)
-            take = Take(prompt, request, self.sample_rate)
+            take = Take(prompt, request, self.model.decoder)
             with self.engine.submit(prompt, sampler, options.max_frames) as session:
                 for frames, samples in take.play(session, self.model.decoder.open(prompt)):
                     if take.failed and not heard and attempt < request.retries.attempts:
@@ -234,10 +235,11 @@ class Synthesizer:
 class Take:
     """One attempt at a sentence: hands its samples through, watches them and the frames, and knows how it ended."""
 
-    def __init__(self, prompt: Prompt, request: Request, sample_rate: int) -> None:
+    def __init__(self, prompt: Prompt, request: Request, decoder: WaveDecoder) -> None:
         self.finish: str | None = None
         self.num_frames = 0
-        self._prompt, self._request, self._sample_rate = prompt, request, sample_rate
+        self._prompt, self._request, self._sample_rate = prompt, request, decoder.sample_rate
+        self._samples_per_frame, self._made_samples = decoder.samples_per_frame, 0
         self._guard = RunawayGuard(prompt.expected_frames, request.retries.guard)
         self._verdict: str | None = None
         self._silence = SilenceMeter()
@@ -272,12 +274,14 @@ class Take:
                 return
 
     def _judge(self, samples: np.ndarray, finish: str | None) -> str | None:
+        self._made_samples += len(samples)
         longest_seconds = self._silence.push(samples) / self._sample_rate
         if longest_seconds > self._request.retries.silence_seconds:
             return "silence"
         if self._verdict is not None and finish is not None:
             return self._verdict
-        too_short = self.num_frames < self._prompt.expected_frames * self._request.retries.shortest_share
+        made_frames = self._made_samples / self._samples_per_frame
+        too_short = made_frames < self._prompt.expected_frames * self._request.retries.shortest_share
         return "short" if finish == "end" and too_short else finish
 
     def _without_tail(self, samples: np.ndarray) -> np.ndarray:
@@ -339,8 +343,13 @@ def spoken_sentences(text: str | Iterable[str], language: str) -> Iterator[tuple
     """`sentences` as they are read out: written in words, cut again where that made them long, none without a sound."""
     for sentence, ends_paragraph in sentences(text):
         written = segment(normalize(sentence, language))
-        spoken = [part for part in written if any(map(str.isalnum, part))]
+        spoken = [_closed(part) for part in written if any(map(str.isalnum, part))]
         yield from ((part, ends_paragraph and last) for part, last in _last_marked(spoken))
+
+
+def _closed(sentence: str) -> str:
+    """With a mark at its end: models learn where speech ends from marks, and may say nothing of a bare word."""
+    return sentence if unicodedata.category(sentence[-1]).startswith("P") else f"{sentence}."
 
 
 def _last_marked(found: Sequence[str]) -> Iterator[tuple[str, bool]]:
