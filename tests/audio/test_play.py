@@ -81,7 +81,9 @@ def test_a_player_that_fails_without_a_word(programs):
 
 def test_a_player_that_is_closed_by_its_user_is_no_error(programs):
     programs("ffplay", "exit 0")
-    play((tone(440, 1.0) for _ in range(20)), RATE)
+    pieces = iter([tone(440, 1.0)] * 20)
+    play(pieces, RATE)
+    assert len(list(pieces)) > 0, "nothing more is asked for once the player is gone"
 
 
 def test_an_error_while_speaking_stops_the_player(programs):
