@@ -14,19 +14,21 @@ def sampler(packed):
 
 
 def test_a_batch_is_a_function_of_its_step(packed, sampler):
-    waves, labels = sampler.batch(3)
+    waves, labels, speakers = sampler.batch(3)
     again = CropSampler(packed, SMALL)
     again.batch(9)
-    same_waves, same_labels = again.batch(3)
-    assert np.array_equal(waves, same_waves)
-    assert np.array_equal(labels, same_labels)
+    for made, same in zip((waves, labels, speakers), again.batch(3), strict=True):
+        assert np.array_equal(made, same)
+    assert not np.array_equal(waves, sampler.batch(3, rank=1).waves)
     assert not np.array_equal(waves, sampler.batch(4)[0])
 
 
 def test_shapes_and_types(sampler):
-    waves, labels = sampler.batch(0)
+    waves, labels, speakers = sampler.batch(0)
     assert (waves.shape, waves.dtype) == ((6, 8 * 960), np.float32)
-    assert labels.shape == (6, 8)
+    assert labels.shape == (6, 8, 2)
+    assert speakers.shape == (6,)
+    assert set(speakers) <= set(range(len(sampler.speakers)))
     assert np.abs(waves).max() < 1
     assert set(np.unique(labels)) <= {PHONES.index(name) for name in ("pau", "s", "iy")}
 
@@ -48,8 +50,8 @@ def test_held_out_crops_are_of_validation_and_never_change(packed, monkeypatch):
     monkeypatch.setattr(packed, "entries", entries)
     sampler = CropSampler(packed, SMALL)
     assert {(e.split, e.text) for e in sampler.kept_back} == {("validation", entries[0].text)}
-    waves, labels = sampler.held_out()
-    assert (waves.shape, labels.shape) == ((5, 7_680), (5, 8))
+    waves, labels, _ = sampler.held_out()
+    assert (waves.shape, labels.shape) == ((5, 7_680), (5, 8, 2))
     assert np.array_equal(waves, sampler.held_out()[0])
 
 
@@ -69,15 +71,24 @@ def test_speakers_come_in_proportion_to_weight_and_length(packed, monkeypatch):
 def test_a_warped_crop_moves_pitch_and_labels_together(packed):
     sampler = CropSampler(packed, CropConfig(frames=10, warp_share=1.0, slowest=1.2, fastest=1.2))
     entry = sampler.train[0]
-    wave, labels = sampler._crop(entry, np.random.default_rng(0))
-    plain, _ = CropSampler(packed, CropConfig(frames=10, warp_share=0.0))._crop(entry, np.random.default_rng(0))
+    wave, labels, _ = sampler._crop(entry, np.random.default_rng(0))
+    plain, *_ = CropSampler(packed, CropConfig(frames=10, warp_share=0.0))._crop(entry, np.random.default_rng(0))
     peak = [np.abs(np.fft.rfft(w * np.hanning(len(w)), 1 << 16)).argmax() for w in (wave, plain)]
     assert peak[0] / peak[1] == pytest.approx(1.2, abs=0.02)
-    assert labels.shape == (10,)
-    full = packed.labels(entry)
-    starts = range(len(full) - 12 + 1)
-    fits = [[full[min(int((i + 0.5) * 1.2 + s), len(full) - 1)] for i in range(10)] for s in starts]
-    assert labels.tolist() in fits
+    assert labels.shape == (10, 2)
+    full = packed.labels(entry).flatten()
+    starts = range(0, len(full) - 24 + 1, 2)
+    fits = [[full[min(int((i + 0.5) * 1.2 + s), len(full) - 1)] for i in range(20)] for s in starts]
+    assert labels.flatten().tolist() in fits
+
+
+def test_a_speaker_has_one_number_in_every_batch(packed, monkeypatch):
+    sampler = CropSampler(packed, CropConfig(batch=50, frames=8))
+    seen = []
+    original = packed.samples
+    monkeypatch.setattr(packed, "samples", lambda entry, *rest: seen.append(entry.speaker) or original(entry, *rest))
+    numbers = [*sampler.batch(0).speakers, *sampler.held_out().speakers]
+    assert [sampler.speakers[n] for n in numbers] == seen
 
 
 def test_crops_longer_than_every_clip_are_refused(packed):

@@ -1,5 +1,8 @@
+import multiprocessing
+
 import pytest
 import torch
+from torch import distributed
 
 from parlando.nn.rvq import DEAD_SHARE, DECAY, Codebook, Quantizer, ResidualVectorQuantizer
 
@@ -77,6 +80,53 @@ def test_projections_stand_where_the_dimensions_differ():
         "project_out.weight",
         "project_out.bias",
     }
+
+
+def test_the_first_stage_may_have_a_space_for_content_alone():
+    made = ResidualVectorQuantizer(dim=6, codebook_dim=6, codebook_size=8, num_codebooks=3, content_dim=2)
+    x = torch.randn(4, 50, 6, requires_grad=True)
+    used = torch.full((4,), 3)
+    made(x, used)
+    total, content, codes, _ = made.eval()(x, used)
+    assert content.shape == made.content(x).shape == (4, 50, 2)
+    assert torch.allclose(content, made.content_of(codes[:, 0]))
+    assert torch.allclose(total, made.decode(codes), atol=1e-5)
+    total.sum().backward()
+    assert made.quantizers[0].project_in.weight.grad is None
+    assert made.quantizers[0].project_out.weight.grad.abs().sum() > 0
+
+
+def test_without_such_a_space_the_content_is_the_latent(quantizer):
+    x = torch.randn(1, 5, 6)
+    codes = quantizer.encode(x)
+    assert quantizer.content(x) is x
+    assert torch.equal(quantizer.content_of(codes[:, 0]), quantizer.decode(codes[:, :1]))
+
+
+def learn_in_a_group(rank, store, results):
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    torch.manual_seed(rank)
+    book = Codebook(4, 2)
+    book.start(torch.randn(30, 2) + 3 * rank)
+    for _ in range(3):
+        vectors = torch.randn(30, 2) + 5 * rank
+        book.learn(vectors, book.nearest(vectors))
+    results.put((rank, book.embed.tolist(), book.cluster_size.tolist()))
+    distributed.destroy_process_group()
+
+
+def test_processes_that_learn_together_keep_the_same_codewords(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    group = [context.Process(target=learn_in_a_group, args=(rank, tmp_path / "store", results)) for rank in (0, 1)]
+    for process in group:
+        process.start()
+    (_, first, sizes), (_, second, same_sizes) = sorted(results.get(timeout=60) for _ in group)
+    for process in group:
+        process.join()
+    assert first == second
+    assert sizes == same_sizes
+    assert max(max(word) for word in first) > 3
 
 
 def test_k_means_finds_the_clusters_of_the_first_batch():

@@ -1,5 +1,6 @@
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,8 +9,10 @@ from tiny_tasks import CODEC, CROPS, codec_task
 
 from parlando.data.shards import UNKNOWN_PHONE
 from parlando.models.higgs.spectral import SpectralCodecConfig
+from parlando.train.codec_task import CodecTrainConfig
+from parlando.train.loop import Budget
 from parlando.train.optim import OptimConfig
-from parlando.train.recipes import load_trained_codec
+from parlando.train.recipes import CodecRecipe, load_trained_codec, make_codec_task
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,7 @@ def test_a_step_reports_losses_and_moves_every_part(packed):
     task.train_step(0, 0.5)
     before = snapshot(task.codec)
     metrics = task.train_step(1, 0.5)
-    names = {"loss", "spectral", "mel", "phone", "commit", "codes_used", "norm", "audio_seconds"}
+    names = {"loss", "spectral", "mel", "phone", "commit", "codes_used", "norm", "audio_seconds", "speaker"}
     assert set(metrics) == names
     assert metrics["audio_seconds"] == pytest.approx(2 * 5 * 0.04)
     weights = {"spectral": 1.0, "mel": 0.5, "phone": 0.4, "commit": 0.25}
@@ -63,7 +66,7 @@ def test_the_codebooks_wait_until_the_encoder_has_begun(packed):
 def test_one_batch_is_learnt_by_heart(packed, monkeypatch):
     task = codec_task(packed, optim=OptimConfig(rate=5e-3, warmup=0.0), unquantised=0.0)
     crops = task.sampler.batch(0)
-    monkeypatch.setattr(task.sampler, "batch", lambda step: crops)
+    monkeypatch.setattr(task.sampler, "batch", lambda *which: crops)
     losses = [task.train_step(step, step / 60) for step in range(60)]
     first, last = losses[1], losses[-1]
     assert last["loss"] < 0.6 * first["loss"]
@@ -98,13 +101,50 @@ def test_a_codec_of_one_codebook_can_drop_nothing(packed):
 
 def test_unknown_phones_cost_nothing(packed, monkeypatch):
     task = codec_task(packed, phone_weight=1.0)
-    wave, phones = task.sampler.batch(0)
+    wave, phones, speakers = task.sampler.batch(0)
     phones = phones.copy()
     phones[:, 1:] = UNKNOWN_PHONE
-    monkeypatch.setattr(task.sampler, "batch", lambda step: (wave, phones))
+    monkeypatch.setattr(task.sampler, "batch", lambda *which: (wave, phones, speakers))
     assert task.train_step(0, 0.5)["phone"] > 0
-    monkeypatch.setattr(task.sampler, "held_out", lambda: (wave, phones * 0 + UNKNOWN_PHONE))
+    monkeypatch.setattr(task.sampler, "held_out", lambda: (wave, phones * 0 + UNKNOWN_PHONE, speakers))
     assert task.evaluate()["phone_accuracy"] == 0.0
+
+
+def content_task(packed, **changes):
+    return codec_task(packed, codec=replace(CODEC, content_dim=4), unquantised=0.0, **changes)
+
+
+def test_what_is_rebuilt_teaches_the_content_nothing(packed):
+    task = content_task(packed, phone_weight=0.0, commit_weight=0.0)
+    task.train_step(0, 0.5)
+    first = task.codec.quantizer.quantizers[0]
+    before = snapshot(first.project_in)
+    task.optimizer.param_groups[0]["weight_decay"] = 0.0
+    task.train_step(1, 0.5)
+    assert not changed(before, first.project_in)
+    assert first.codebook.embed.shape == (CODEC.codebook_size, 4)
+
+
+def test_the_content_learns_phones_and_unlearns_speakers(packed):
+    def gradients(**weights):
+        task = content_task(packed, commit_weight=0.0, **weights)
+        seen = []
+        task.codec.quantizer.quantizers[0].project_in.weight.register_hook(seen.append)
+        task.train_step(0, 0.5)
+        return task, seen[0]
+
+    task, phones = gradients(phone_weight=1.0, speaker_weight=0.0)
+    assert phones.abs().sum() > 0
+    crops = task._batch(task.sampler.batch(3))
+    content = task.codec.quantizer.content(torch.randn(2, 5, CODEC.latent_dim)).detach().requires_grad_()
+    task.speaker_head(content, crops[2]).backward()
+    climbed = content.detach() + 0.01 * -content.grad.sign()
+    assert task.speaker_head(climbed, crops[2]) > task.speaker_head(content, crops[2])
+
+
+def test_a_decoder_has_the_sizes_of_the_codec_it_starts_from(packed, trained):
+    recipe = CodecRecipe(Budget(steps=1), CodecTrainConfig(adversarial=True, start_from=str(trained), crops=CROPS))
+    assert make_codec_task(recipe, packed.folder, "cpu").codec.config == CODEC
 
 
 def test_evaluation_changes_nothing_and_repeats(packed):
@@ -112,7 +152,7 @@ def test_evaluation_changes_nothing_and_repeats(packed):
     task.train_step(0, 0.5)
     before = snapshot(task.codec)
     metrics = task.evaluate()
-    assert set(metrics) == {"spectral", "mel", "phone_accuracy"}
+    assert set(metrics) == {"spectral", "mel", "phone_accuracy", "speaker"}
     assert task.evaluate() == metrics
     assert changed(before, task.codec) == set()
 

@@ -39,7 +39,7 @@ def test_codes_are_what_the_codec_makes(packed, codec, tmp_path):
     for spoken, entry in zip(corpus.utterances, packed.entries, strict=True):
         expected = codec.encode(torch.from_numpy(packed.samples(entry))[None])[0]
         assert np.array_equal(corpus.codes(spoken), expected.numpy())
-        assert np.array_equal(corpus.labels(spoken), packed.labels(entry))
+        assert np.array_equal(corpus.labels(spoken), packed.labels(entry)[:, 0])
         assert (spoken.speed, spoken.voice) == (1.0, f"{entry.speaker}@1")
 
 
@@ -64,7 +64,7 @@ def test_other_speeds_are_other_voices_of_other_lengths(packed, codec, tmp_path)
         assert b.voice == f"{b.speaker}@{b.speed:g}" != a.voice
         assert b.frames == int(a.frames / b.speed)
         middles = [np.flatnonzero(corpus.labels(s) == PHONES.index("iy")).mean() / s.frames for s in (a, b)]
-        assert middles[0] == pytest.approx(middles[1], abs=0.06)
+        assert middles[0] == pytest.approx(middles[1], abs=0.1)
 
 
 def test_encoding_twice_gives_the_same(packed, codec, tmp_path):

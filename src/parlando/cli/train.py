@@ -63,7 +63,7 @@ def train_codec(options: CodecOptions) -> None:
     recipe: CodecRecipe = read_recipe(CodecRecipe, options.recipe)
     if options.start_from is not None:
         recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
-    _run(make_codec_task(recipe, options.corpus, options.device), recipe, options, rank)
+    _run(make_codec_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
 
 
 @app.command("lm")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from parlando.core.errors import ConfigError
-from parlando.data.shards import UNKNOWN_PHONE, Entry, PackedCorpus
+from parlando.data.shards import Entry, PackedCorpus
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,21 @@ class CropConfig:
     slowest: float = 0.84
     fastest: float = 1.2
     held_out_batch: int = 24
+
+
+class Crops(NamedTuple):
+    """Samples (float32 [batch, sample]), phone labels (uint8 [batch, frame, label]) and speaker numbers ([batch])."""
+
+    waves: np.ndarray
+    labels: np.ndarray
+    speakers: np.ndarray
+
+
+def labels_at_speed(labels: np.ndarray, speed: float, frames: int) -> np.ndarray:
+    """Labels (uint8 [frame, label]) of the first ``frames`` frames of a clip that is played ``speed`` times as fast."""
+    flat = labels.reshape(-1)
+    centres = ((np.arange(frames * labels.shape[1]) + 0.5) * speed).astype(int)
+    return flat[np.minimum(centres, len(flat) - 1)].reshape(frames, labels.shape[1])
 
 
 class CropSampler:
@@ -39,25 +55,28 @@ class CropSampler:
             [e.samples * config.speaker_weights.get(e.speaker, 1.0) for e in self.train], dtype=np.float64
         )
         self.cumulative = np.cumsum(weights / weights.sum())
+        self.speakers = sorted({e.speaker for e in usable})
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Samples (float32 [batch, sample]) and phone labels (uint8 [batch, frame]) of one step."""
-        generator = np.random.default_rng((17, step))
+    def batch(self, step: int, rank: int = 0) -> Crops:
+        """The crops of one step; every rank has its own."""
+        generator = np.random.default_rng((17, step, rank))
         picks = np.searchsorted(self.cumulative, generator.random(self.config.batch))
         return self._stack([self._crop(self.train[min(i, len(self.train) - 1)], generator) for i in picks])
 
-    def held_out(self) -> tuple[np.ndarray, np.ndarray]:
+    def held_out(self) -> Crops:
         """The same crops every time, from sentences that training never sees."""
         generator = np.random.default_rng(23)
         picks = generator.integers(len(self.kept_back), size=self.config.held_out_batch)
         return self._stack([self._crop(self.kept_back[i], generator, warp=False) for i in picks])
 
     @staticmethod
-    def _stack(crops: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-        waves, labels = zip(*crops, strict=True)
-        return np.stack(waves), np.stack(labels)
+    def _stack(crops: list[tuple[np.ndarray, np.ndarray, int]]) -> Crops:
+        waves, labels, speakers = zip(*crops, strict=True)
+        return Crops(np.stack(waves), np.stack(labels), np.array(speakers))
 
-    def _crop(self, entry: Entry, generator: np.random.Generator, warp: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def _crop(
+        self, entry: Entry, generator: np.random.Generator, warp: bool = True
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         config, frame = self.config, self.corpus.config.frame_samples
         warped = warp and generator.random() < config.warp_share
         speed = generator.uniform(config.slowest, config.fastest) if warped else 1.0
@@ -66,8 +85,8 @@ class CropSampler:
         first = int(generator.integers(0, (entry.samples - taken) // frame + 1)) * frame
         wave = self.corpus.samples(entry, first, taken)
         labels = self.corpus.labels(entry)
-        centres = ((np.arange(config.frames) + 0.5) * speed + first / frame).astype(int)
-        label = labels[np.minimum(centres, len(labels) - 1)] if len(labels) else np.full(config.frames, UNKNOWN_PHONE)
+        label = labels_at_speed(labels[first // frame :], speed, config.frames)
         if warped:
             wave = np.interp(np.arange(samples) * speed, np.arange(len(wave)), wave).astype(np.float32)
-        return wave[:samples] * np.float32(generator.uniform(0.6, 1.3)), label
+        speaker = self.speakers.index(entry.speaker)
+        return wave[:samples] * np.float32(generator.uniform(0.6, 1.3)), label, speaker

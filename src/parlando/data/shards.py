@@ -39,10 +39,11 @@ COMPLETE = "pack.json"
 
 @dataclass(frozen=True)
 class PackConfig:
-    """Rate of the packed samples and of the labels."""
+    """Rate of the packed samples; samples per code frame, and how many phone labels describe one from left to right."""
 
     sample_rate: int = 24_000
     frame_samples: int = 960
+    labels_per_frame: int = 2
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class PackedCorpus:
         with index.open(encoding="utf-8") as lines:
             self.entries = [Entry(**json.loads(line)) for line in lines]
         self._samples = np.memmap(folder / "samples.i16", dtype=np.int16, mode="r")
-        self._labels = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
+        labels = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
+        self._labels = labels.reshape(-1, self.config.labels_per_frame)
 
     def samples(self, entry: Entry, first: int = 0, count: int | None = None) -> np.ndarray:
         """Float samples in [-1, 1] of a part of an utterance, first and count in samples."""
@@ -82,7 +84,7 @@ class PackedCorpus:
         return self._samples[entry.start + first : entry.start + stop].astype(np.float32) / 32768.0
 
     def labels(self, entry: Entry) -> np.ndarray:
-        """Index into `PHONES` per code frame (uint8), `UNKNOWN_PHONE` where nobody knows."""
+        """Indices into `PHONES` (uint8 [frame, label]), `UNKNOWN_PHONE` where nobody knows."""
         frame = self.config.frame_samples
         return self._labels[entry.start // frame : (entry.start + entry.samples) // frame]
 
@@ -112,10 +114,11 @@ def _spoken_span(utterance: Utterance, seconds: float) -> tuple[float, float]:
 
 
 def _frame_labels(utterance: Utterance, first: float, frames: int, config: PackConfig) -> np.ndarray:
-    labels = np.full(frames, UNKNOWN_PHONE, dtype=np.uint8)
+    labels = np.full(frames * config.labels_per_frame, UNKNOWN_PHONE, dtype=np.uint8)
     if utterance.phones:
         ends = np.array([end for _, end in utterance.phones]) - first
-        centres = (np.arange(frames) + 0.5) * config.frame_samples / config.sample_rate
+        seconds = config.frame_samples / config.labels_per_frame / config.sample_rate
+        centres = (np.arange(len(labels)) + 0.5) * seconds
         which = np.minimum(np.searchsorted(ends, centres), len(ends) - 1)
         names = [PHONES.index(name) if name in PHONES else UNKNOWN_PHONE for name, _ in utterance.phones]
         labels[:] = np.array(names, dtype=np.uint8)[which]

@@ -7,13 +7,28 @@ from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 DECAY, EPSILON, DEAD_SHARE = 0.98, 1e-5, 0.3
 
 
+def _sum_over_processes(tensor: Tensor) -> Tensor:
+    if distributed.is_initialized():
+        distributed.all_reduce(tensor)
+    return tensor
+
+
+def _as_in_first_process(tensor: Tensor) -> Tensor:
+    if distributed.is_initialized():
+        distributed.broadcast(tensor, 0)
+    return tensor
+
+
 class Codebook(nn.Module):
-    """Codewords with the running statistics that train them; all buffers, none a parameter."""
+    """Codewords with the running statistics that train them; all buffers, none a parameter.
+
+    In a group of processes all learn from everybody's vectors and so keep the same codewords.
+    """
 
     embed: Tensor
     embed_avg: Tensor
@@ -37,11 +52,11 @@ class Codebook(nn.Module):
     def start(self, vectors: Float[Tensor, "vector dim"], rounds: int = 20) -> None:
         """Place the codewords by k-means on a first batch."""
         size = self.embed.shape[0]
-        self.embed.copy_(vectors[torch.randint(len(vectors), (size,), device=vectors.device)])
+        self.embed.copy_(self._some(vectors, size))
         for _ in range(rounds):
             sums, counts = self._tally(vectors, self.nearest(vectors))
             self.embed.copy_(torch.where((counts > 0)[:, None], sums / counts.clamp_min(1)[:, None], self.embed))
-        self.cluster_size.fill_(len(vectors) / size)
+        self.cluster_size.fill_(float(self._tally(vectors, self.nearest(vectors))[1].sum()) / size)
         self.embed_avg.copy_(self.embed * self.cluster_size[:, None])
         self.inited.fill_(1)
 
@@ -49,7 +64,12 @@ class Codebook(nn.Module):
         self, vectors: Float[Tensor, "vector dim"], codes: Int[Tensor, " vector"]
     ) -> tuple[Float[Tensor, "code dim"], Float[Tensor, " code"]]:
         sums = torch.zeros_like(self.embed).index_add_(0, codes, vectors)
-        return sums, torch.bincount(codes, minlength=self.embed.shape[0]).to(vectors.dtype)
+        counts = torch.bincount(codes, minlength=self.embed.shape[0]).to(vectors.dtype)
+        return _sum_over_processes(sums), _sum_over_processes(counts)
+
+    @staticmethod
+    def _some(vectors: Float[Tensor, "vector dim"], count: int) -> Float[Tensor, "chosen dim"]:
+        return _as_in_first_process(vectors[torch.randint(len(vectors), (count,), device=vectors.device)])
 
     @torch.no_grad()
     def learn(self, vectors: Float[Tensor, "vector dim"], codes: Int[Tensor, " vector"]) -> None:
@@ -60,13 +80,13 @@ class Codebook(nn.Module):
         total, size = self.cluster_size.sum(), len(self.cluster_size)
         smoothed = (self.cluster_size + EPSILON) / (total + size * EPSILON) * total
         self.embed.copy_(self.embed_avg / smoothed[:, None])
-        self._revive(self.cluster_size < DEAD_SHARE * len(vectors) / size, vectors)
+        fair = float(counts.sum()) / size
+        self._revive(self.cluster_size < DEAD_SHARE * fair, fair, vectors)
 
-    def _revive(self, dead: Bool[Tensor, " code"], vectors: Float[Tensor, "vector dim"]) -> None:
+    def _revive(self, dead: Bool[Tensor, " code"], fair: float, vectors: Float[Tensor, "vector dim"]) -> None:
         count = int(dead.sum())
         if count:
-            chosen = vectors[torch.randint(len(vectors), (count,), device=vectors.device)]
-            fair = len(vectors) / len(dead)
+            chosen = self._some(vectors, count)
             self.embed[dead], self.cluster_size[dead] = chosen, fair
             self.embed_avg[dead] = chosen * fair
 
@@ -91,8 +111,11 @@ class Quantizer(nn.Module):
 
     def forward(
         self, x: Float[Tensor, "batch frame dim"]
-    ) -> tuple[Float[Tensor, "batch frame dim"], Int[Tensor, "batch frame"], Float[Tensor, ""]]:
-        """Straight-through output, codes and commitment loss; in training mode the codebook learns."""
+    ) -> tuple[Float[Tensor, "batch frame inside"], Int[Tensor, "batch frame"], Float[Tensor, ""]]:
+        """Straight-through codewords, codes and commitment loss; in training mode the codebook learns.
+
+        `project_out` takes the codewords back to the residual's space.
+        """
         inside = self.project_in(x)
         flat = inside.detach().flatten(0, 1).float()
         if self.training and not bool(self.codebook.inited):
@@ -102,15 +125,24 @@ class Quantizer(nn.Module):
         loss = (inside - chosen.detach()).square().mean()
         if self.training:
             self.codebook.learn(flat, codes)
-        return self.project_out(inside + (chosen - inside).detach()), codes.view(x.shape[:2]), loss
+        return inside + (chosen - inside).detach(), codes.view(x.shape[:2]), loss
 
 
 class ResidualVectorQuantizer(nn.Module):
-    """Stages that each quantise what the ones before left over."""
+    """Stages that each quantise what the ones before left over.
 
-    def __init__(self, dim: int, codebook_dim: int, codebook_size: int, num_codebooks: int) -> None:
+    With ``content_dim`` the first stage has a space of its own that size, and what is rebuilt from the codes teaches
+    it nothing: only losses on the content that `forward` returns shape it, so it can be made to hold what is said
+    and not who says it (compare the supervised tokens of CosyVoice, Du et al., 2024).
+    """
+
+    def __init__(
+        self, dim: int, codebook_dim: int, codebook_size: int, num_codebooks: int, content_dim: int = 0
+    ) -> None:
         super().__init__()
-        self.quantizers = nn.ModuleList(Quantizer(dim, codebook_dim, codebook_size) for _ in range(num_codebooks))
+        self.content_dim = content_dim
+        dims = [content_dim or codebook_dim] + [codebook_dim] * (num_codebooks - 1)
+        self.quantizers = nn.ModuleList(Quantizer(dim, inside, codebook_size) for inside in dims)
 
     @property
     def stages(self) -> Iterable[Quantizer]:
@@ -134,21 +166,33 @@ class ResidualVectorQuantizer(nn.Module):
         self, x: Float[Tensor, "batch frame dim"], used: Int[Tensor, " batch"]
     ) -> tuple[
         Float[Tensor, "batch frame dim"],
-        Float[Tensor, "batch frame dim"],
+        Float[Tensor, "batch frame content"],
         Int[Tensor, "batch codebook frame"],
         Float[Tensor, ""],
     ]:
         """Training pass with quantiser dropout: item b is the sum of its first ``used[b]`` stages.
 
-        Returns the sum, the first stage alone, the codes of all stages, and the mean commitment loss.
+        Returns the sum, the content (see `content`) after the first stage, the codes of all stages, and the mean
+        commitment loss.
         """
         total, residual = torch.zeros_like(x), x
-        first, codes, losses = x, [], []
+        content, codes, losses = x, [], []
         for index, quantizer in enumerate(self.stages):
-            part, stage, loss = quantizer(residual)
-            first = part if index == 0 else first
+            inside, stage, loss = quantizer(residual)
+            if index == 0:
+                content = inside if self.content_dim else quantizer.project_out(inside)
+            part = quantizer.project_out(inside.detach() if self.content_dim and index == 0 else inside)
             total = total + part * (index < used)[:, None, None]
             residual = residual - part.detach()
             codes.append(stage)
             losses.append(loss)
-        return total, first, torch.stack(codes, dim=1), torch.stack(losses).mean()
+        return total, content, torch.stack(codes, dim=1), torch.stack(losses).mean()
+
+    def content(self, x: Float[Tensor, "batch frame dim"]) -> Float[Tensor, "batch frame content"]:
+        """What the first stage sees of a latent before it is quantised; without ``content_dim`` the latent itself."""
+        return next(iter(self.stages)).project_in(x) if self.content_dim else x
+
+    def content_of(self, codes: Int[Tensor, "batch frame"]) -> Float[Tensor, "batch frame content"]:
+        """The content that first codes stand for."""
+        first = next(iter(self.stages))
+        return first.codebook.embed[codes] if self.content_dim else first.decode(codes)

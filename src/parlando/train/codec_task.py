@@ -14,14 +14,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from parlando.data.sampler import CropConfig, CropSampler
+from parlando.data.sampler import CropConfig, Crops, CropSampler
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, PackedCorpus
 from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.nn.checkpoint import save_tensors
+from parlando.train import parallel
 from parlando.train.checkpoint import load_weights
 from parlando.train.discriminator import Discriminators, discriminator_loss, generator_losses
 from parlando.train.losses import SpectralLoss
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
+from parlando.train.speaker_head import SpeakerHead
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class CodecTrainConfig:
 
     The discriminators join in after ``adversarial_after`` of the budget; until then only spectra count.
     With ``spectral_weight`` 0 only the half-way spectrogram is learned, at half the cost: enough to settle the codes.
+    ``speaker_weight`` is how strongly the content is kept from telling speakers apart (gradient reversal, Ganin and
+    Lempitsky, 2015).
     """
 
     codec: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
@@ -41,6 +45,7 @@ class CodecTrainConfig:
     spectral_weight: float = 1.0
     mel_weight: float = 0.5
     phone_weight: float = 0.4
+    speaker_weight: float = 0.0
     commit_weight: float = 0.25
     adversarial_weight: float = 0.15
     matching_weight: float = 0.5
@@ -51,11 +56,13 @@ class CodecTrainConfig:
 class CodecTask:
     """Implements `train.loop.Task` for `SpectralCodec`."""
 
-    def __init__(self, corpus: PackedCorpus, config: CodecTrainConfig, device: str = "cpu") -> None:
-        self.config, self.device = config, torch.device(device)
+    def __init__(self, corpus: PackedCorpus, config: CodecTrainConfig, device: str = "cpu", rank: int = 0) -> None:
+        self.config, self.device, self.rank = config, torch.device(device), rank
         self.sampler = CropSampler(corpus, config.crops)
         self.codec = SpectralCodec(config.codec)
-        self.phone_head = nn.Linear(config.codec.latent_dim, len(PHONES))
+        content_dim = config.codec.content_dim or config.codec.latent_dim
+        self.phone_head = nn.Linear(content_dim, corpus.config.labels_per_frame * len(PHONES))
+        self.speaker_head = SpeakerHead(content_dim, len(self.sampler.speakers))
         self.spectral = SpectralLoss(config.codec.sample_rate)
         self.discriminators = Discriminators() if config.adversarial else None
         if config.start_from:
@@ -63,49 +70,53 @@ class CodecTask:
         self._place()
 
     def _place(self) -> None:
-        trained: list[nn.Module] = [self.codec, self.phone_head]
+        trained: list[nn.Module] = [self.codec, self.phone_head, self.speaker_head]
         if self.discriminators is not None:
             self.codec.encoder.requires_grad_(False)
             trained = [self.codec.decoder]
             self.discriminators.to(self.device)
             self.judge_optimizer = make_optimizer(self.discriminators, self.config.optim)
         self.trained = nn.ModuleList(trained)
-        for module in (self.codec, self.phone_head, self.spectral):
+        for module in (self.codec, self.phone_head, self.speaker_head, self.spectral):
             module.to(self.device)
         self.optimizer = make_optimizer(self.trained, self.config.optim)
 
     def train_step(self, step: int, progress: float) -> Mapping[str, float]:
         """One step of the stage that the config names."""
-        wave, phones = self._batch(self.sampler.batch(step))
+        batch = self._batch(self.sampler.batch(step, self.rank))
         run = self._reconstruction_step if self.discriminators is None else self._decoder_step
-        metrics = run(wave, phones, progress)
-        return {**metrics, "audio_seconds": wave.numel() / self.config.codec.sample_rate}
+        metrics = run(*batch, progress)
+        return {**metrics, "audio_seconds": batch[0].numel() / self.config.codec.sample_rate * parallel.size()}
 
-    def _batch(self, crops: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor]:
-        wave, phones = crops
-        return torch.from_numpy(wave).to(self.device), torch.from_numpy(phones).long().to(self.device)
+    def _batch(self, crops: Crops) -> tuple[Tensor, Tensor, Tensor]:
+        wave, phones, speakers = (torch.from_numpy(array).to(self.device) for array in crops)
+        return wave, phones.long(), speakers
 
     def _autocast(self) -> Any:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
 
     def _reconstruction_step(
-        self, wave: Float[Tensor, "batch sample"], phones: Int[Tensor, "batch frame"], progress: float
+        self,
+        wave: Float[Tensor, "batch sample"],
+        phones: Int[Tensor, "batch frame label"],
+        speakers: Int[Tensor, " batch"],
+        progress: float,
     ) -> dict[str, float]:
         config, codec = self.config, self.codec.train()
         mel = codec.analyse(wave)
         with self._autocast():
             latent = codec.encoder(mel)
-        total, first, codes, commit = self._quantize(latent.float(), progress)
+        total, content, codes, commit = self._quantize(latent.float(), progress)
         with self._autocast():
             made, halfway = codec.decoder(total) if config.spectral_weight else (None, codec.decoder.halfway(total)[1])
-            logits = self.phone_head(first)
         losses = {
             "spectral": torch.zeros(()) if made is None else self.spectral(made, wave),
             "mel": (halfway.float() - mel).abs().mean(),
             "phone": functional.cross_entropy(
-                logits.float().flatten(0, 1), phones.flatten(), ignore_index=UNKNOWN_PHONE
+                self._phone_logits(content).flatten(0, 2), phones.flatten(), ignore_index=UNKNOWN_PHONE
             ),
             "commit": commit,
+            "speaker": self.speaker_head(content, speakers),
         }
         loss = sum((weight * losses[name] for name, weight in self._weights().items()), torch.zeros(()))
         loss.backward()
@@ -120,12 +131,17 @@ class CodecTask:
         """Quantise, but not before the encoder has learned enough for its vectors to be worth clustering."""
         if progress < self.config.unquantised:
             zero = torch.zeros((), device=self.device)
-            return latent, latent, torch.zeros(len(latent), 1, 1, dtype=torch.long), zero
+            content = self.codec.quantizer.content(latent)
+            return latent, content, torch.zeros(len(latent), 1, 1, dtype=torch.long), zero
         return self.codec.quantizer(latent, self._stages_used(len(latent)))
+
+    def _phone_logits(self, content: Float[Tensor, "batch frame content"]) -> Float[Tensor, "batch frame label phone"]:
+        return self.phone_head(content).float().unflatten(2, (-1, len(PHONES)))
 
     def _weights(self) -> dict[str, float]:
         c = self.config
-        return {"spectral": c.spectral_weight, "mel": c.mel_weight, "phone": c.phone_weight, "commit": c.commit_weight}
+        weights = {"spectral": c.spectral_weight, "mel": c.mel_weight, "phone": c.phone_weight}
+        return {**weights, "commit": c.commit_weight, "speaker": c.speaker_weight}
 
     def _stages_used(self, batch: int) -> Int[Tensor, " batch"]:
         stages = self.config.codec.num_codebooks
@@ -133,9 +149,13 @@ class CodecTask:
         return torch.where(drop, torch.randint(1, max(2, stages), (batch,), device=self.device), stages)
 
     def _decoder_step(
-        self, wave: Float[Tensor, "batch sample"], phones: Int[Tensor, "batch frame"], progress: float
+        self,
+        wave: Float[Tensor, "batch sample"],
+        phones: Int[Tensor, "batch frame label"],
+        speakers: Int[Tensor, " batch"],
+        progress: float,
     ) -> dict[str, float]:
-        del phones
+        del phones, speakers
         config, codec = self.config, self.codec
         latent = codec.quantizer.decode(codec.encode(wave)).clone()
         with self._autocast():
@@ -180,19 +200,25 @@ class CodecTask:
     def evaluate(self) -> Mapping[str, float]:
         """Held-out spectral loss with all stages and phone accuracy of the first."""
         self.codec.eval()
-        wave, phones = self._batch(self.sampler.held_out())
+        wave, phones, speakers = self._batch(self.sampler.held_out())
         codes = self.codec.encode(wave)
         made, halfway = self.codec.decoder(self.codec.quantizer.decode(codes))
-        first = self.codec.quantizer.decode(codes[:, :1])
-        right = self.phone_head(first).argmax(-1) == phones
+        content = self.codec.quantizer.content_of(codes[:, 0])
+        right = self._phone_logits(content).argmax(-1) == phones
         known = phones != UNKNOWN_PHONE
         accuracy = float(right[known].float().mean()) if bool(known.any()) else 0.0
         mel = (halfway - self.codec.analyse(wave)).abs().mean()
-        return {"spectral": float(self.spectral(made, wave)), "mel": float(mel), "phone_accuracy": accuracy}
+        return {
+            "spectral": float(self.spectral(made, wave)),
+            "mel": float(mel),
+            "phone_accuracy": accuracy,
+            "speaker": float(self.speaker_head(content, speakers)),
+        }
 
     def state(self) -> dict[str, Any]:
         """Weights and optimisers."""
-        state = {"codec": self.codec.state_dict(), "phone_head": self.phone_head.state_dict()}
+        heads = {"phone_head": self.phone_head.state_dict(), "speaker_head": self.speaker_head.state_dict()}
+        state = {"codec": self.codec.state_dict(), **heads}
         state["optimizer"] = self.optimizer.state_dict()
         if self.discriminators is not None:
             state["judges"] = self.discriminators.state_dict()
@@ -203,6 +229,7 @@ class CodecTask:
         """Continue from `state`."""
         self.codec.load_state_dict(state["codec"])
         self.phone_head.load_state_dict(state["phone_head"])
+        self.speaker_head.load_state_dict(state["speaker_head"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.discriminators is not None:
             self.discriminators.load_state_dict(state["judges"])

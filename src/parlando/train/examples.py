@@ -99,14 +99,24 @@ class ExampleSampler:
 
     def _plan(self, generator: np.random.Generator) -> _Plan:
         config, draw = self.config, generator.random()
-        if draw < config.clone_share and self.cloneable:
-            voice = self.train[self.cloneable[generator.integers(len(self.cloneable))]]
-            target, other = (voice[i] for i in generator.choice(len(voice), 2, replace=False))
-            if other.frames <= config.longest_reference_frames and other.text != target.text:
-                return _Plan("clone", target, other, self._cost(target) + self._cost(other))
+        if draw < config.clone_share:
+            return self._plan_clone(generator) or self._plan_named(generator, by_two=False)
+        return self._plan_named(generator, by_two=draw < config.clone_share + config.two_speaker_share)
+
+    def _plan_clone(self, generator: np.random.Generator) -> _Plan | None:
+        if not self.cloneable:
+            return None
+        voice = self.train[self.cloneable[generator.integers(len(self.cloneable))]]
+        target, other = (voice[i] for i in generator.choice(len(voice), 2, replace=False))
+        if other.frames > self.config.longest_reference_frames or other.text == target.text:
+            return None
+        return _Plan("clone", target, other, self._cost(target) + self._cost(other))
+
+    def _plan_named(self, generator: np.random.Generator, by_two: bool) -> _Plan:
+        config = self.config
         voice = self.train[self.named[generator.choice(len(self.named), p=self.weights)]]
         target = voice[generator.integers(len(voice))]
-        if draw < config.clone_share + config.two_speaker_share:
+        if by_two:
             return _Plan("two", target, None, self._cost(target) + 8)
         other = voice[generator.integers(len(voice))]
         fits = target.frames + other.frames <= config.longest_join_frames and target.text[-1] in ".?!"

@@ -37,6 +37,7 @@ class LMTrainConfig:
     phone_weight: float = 0.5
     phone_final: float = 0.1
     text_weight: float = 0.02
+    dropout: float = 0.0
     start_from: str | None = None
     frame_rate: float = 25.0
 
@@ -86,6 +87,7 @@ class LMTask:
     def __init__(self, sampler: ExampleSampler, config: LMTrainConfig, device: str = "cpu", rank: int = 0) -> None:
         self.sampler, self.config, self.device, self.rank = sampler, config, torch.device(device), rank
         self.lm = HiggsLM(config.lm)
+        self.lm.set_dropout(config.dropout)
         if config.start_from:
             load_weights(self.lm, Path(config.start_from) / "lm.safetensors")
         self.phone_head = nn.Linear(config.lm.hidden_size, len(PHONES))

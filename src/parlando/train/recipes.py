@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class LMRecipe:
     first_weight: float = 2.0
     phone_weight: float = 0.5
     phone_final: float = 0.1
+    dropout: float = 0.0
     start_from: str | None = None
 
 
@@ -114,15 +115,18 @@ def small_lm_config(sizes: LMSizes, tokenizer: PhonemeTokenizer, num_codebooks: 
     )
 
 
-def make_codec_task(recipe: CodecRecipe, packed: Path, device: str) -> CodecTask:
-    """The task of a codec recipe on a packed corpus.
+def make_codec_task(recipe: CodecRecipe, packed: Path, device: str, rank: int = 0) -> CodecTask:
+    """The task of a codec recipe on a packed corpus; one that starts from a codec has that codec's sizes.
 
     Raises:
         ConfigError: an adversarial recipe starts from no codec, so there would be no codes to decode.
     """
-    if recipe.train.adversarial and not recipe.train.start_from:
+    train = recipe.train
+    if train.start_from:
+        train = replace(train, codec=_codec_config(Path(train.start_from)))
+    elif train.adversarial:
         raise ConfigError("an adversarial training tunes a trained codec; name its folder with --from")
-    return CodecTask(PackedCorpus(packed), recipe.train, device)
+    return CodecTask(PackedCorpus(packed), train, device, rank)
 
 
 def make_lm_task(recipe: LMRecipe, codes: Path, codec: Path, device: str, rank: int = 0) -> LMTask:
@@ -138,6 +142,7 @@ def make_lm_task(recipe: LMRecipe, codes: Path, codec: Path, device: str, rank: 
         recipe.first_weight,
         recipe.phone_weight,
         recipe.phone_final,
+        dropout=recipe.dropout,
         start_from=recipe.start_from,
         frame_rate=codec_config.sample_rate / (codec_config.hop_samples * codec_config.stride),
     )

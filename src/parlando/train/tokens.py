@@ -18,6 +18,7 @@ import torch
 from tqdm import tqdm
 
 from parlando.core.errors import FileMissingError
+from parlando.data.sampler import labels_at_speed
 from parlando.data.shards import Entry, PackedCorpus
 from parlando.models.higgs.spectral import SpectralCodec
 
@@ -82,8 +83,7 @@ def _at_speed(corpus: PackedCorpus, entry: Entry, speed: float) -> tuple[np.ndar
     frame = corpus.config.frame_samples
     frames = int(len(wave) / speed) // frame
     warped = np.interp(np.arange(frames * frame) * speed, np.arange(len(wave)), wave).astype(np.float32)
-    centres = ((np.arange(frames) + 0.5) * speed).astype(int)
-    return warped, labels[np.minimum(centres, len(labels) - 1)]
+    return warped, labels_at_speed(labels, speed, frames)
 
 
 class _Worker:
@@ -103,11 +103,11 @@ class _Worker:
 
     @classmethod
     def run(cls, version: tuple[Entry, float]) -> tuple[np.ndarray, np.ndarray]:
-        """Codes (int16 [frame, codebook]) and labels (uint8 [frame])."""
+        """Codes (int16 [frame, codebook]) and each frame's first label (uint8 [frame])."""
         worker = cls.current
         wave, labels = _at_speed(worker.corpus, *version)
         codes = worker.codec.encode(torch.from_numpy(wave)[None].to(worker.device))[0].T
-        return codes.cpu().numpy().astype(np.int16), labels[: len(codes)]
+        return codes.cpu().numpy().astype(np.int16), labels[: len(codes), 0]
 
 
 def encode_corpus(

@@ -69,6 +69,7 @@ class DualFFNLayer(nn.Module):
         self.post_attention_layernorm = RMSNorm(dim, eps)
         self.audio_input_layernorm = RMSNorm(dim, eps)
         self.audio_post_attention_layernorm = RMSNorm(dim, eps)
+        self.dropout = nn.Dropout(0.0)
 
     def forward(
         self,
@@ -81,10 +82,10 @@ class DualFFNLayer(nn.Module):
         text, audio = rows.split(routing.split)
         normed = torch.cat((self.input_layernorm(text), self.audio_input_layernorm(audio)))
         grid = _Permute.apply(normed, routing.place, routing.order).view(-1, len(mask), rows.shape[-1])
-        mixed = self.self_attn(grid, rope, mask).flatten(0, 1)
+        mixed = self.dropout(self.self_attn(grid, rope, mask)).flatten(0, 1)
         text, audio = (rows + _Permute.apply(mixed, routing.order, routing.place)).split(routing.split)
-        text = text + self.mlp(self.post_attention_layernorm(text))
-        audio = audio + self.audio_mlp(self.audio_post_attention_layernorm(audio))
+        text = text + self.dropout(self.mlp(self.post_attention_layernorm(text)))
+        audio = audio + self.dropout(self.audio_mlp(self.audio_post_attention_layernorm(audio)))
         return torch.cat((text, audio))
 
 
@@ -110,6 +111,12 @@ class HiggsLM(nn.Module):
             residual_std = INITIAL_STD / (2 * self.config.num_layers) ** 0.5
             for projection in (module.self_attn.o_proj, module.mlp.down_proj, module.audio_mlp.down_proj):
                 nn.init.normal_(projection.weight, std=residual_std)
+
+    def set_dropout(self, share: float) -> None:
+        """Drop this share of what every block adds to the residual stream, in training mode only."""
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = share
 
     def embed_frames(self, codes: Int[Tensor, "frame codebook"]) -> Float[Tensor, "frame dim"]:
         """Sum over codebooks of each code's row in that codebook's part of the table."""

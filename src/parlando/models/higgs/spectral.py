@@ -20,7 +20,10 @@ from parlando.nn.rvq import ResidualVectorQuantizer
 
 @dataclass(frozen=True)
 class SpectralCodecConfig:
-    """Sizes of the light codec: ``stride`` analysis frames make one code frame, dims are channels, blocks counts."""
+    """Sizes of the light codec: ``stride`` analysis frames make one code frame, dims are channels, blocks counts.
+
+    With ``content_dim`` the first codebook has a space of its own, for content alone.
+    """
 
     kind: str = "spectral"
     sample_rate: int = 24_000
@@ -30,6 +33,7 @@ class SpectralCodecConfig:
     stride: int = 4
     num_codebooks: int = 4
     codebook_size: int = 512
+    content_dim: int = 0
     latent_dim: int = 128
     fine_dim: int = 256
     coarse_dim: int = 384
@@ -121,7 +125,7 @@ class SpectralCodec(nn.Module):
         self.mel = MelSpectrogram(mel)
         self.encoder = SpectralEncoder(config)
         self.quantizer = ResidualVectorQuantizer(
-            config.latent_dim, config.latent_dim, config.codebook_size, config.num_codebooks
+            config.latent_dim, config.latent_dim, config.codebook_size, config.num_codebooks, config.content_dim
         )
         self.decoder = SpectralDecoder(config)
 
