@@ -66,6 +66,7 @@ class Script:
     def __init__(self, plan):
         self.plan = iter(plan)
         self.number = 0
+        self.ended = False
 
     def next(self, logits):
         self.number += 1

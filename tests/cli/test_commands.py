@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from parlando.audio.files import read_audio, write_audio
 from parlando.cli.app import COMMANDS, build_app, main
@@ -349,3 +350,14 @@ def test_a_dialogue_names_the_seed_that_makes_it_again(cli, tiny_folder, tmp_pat
     assert (status, seed != "0") == (0, True)
     assert cli(*arguments, "-o", "again.wav", "--seed", seed)[0] == 0
     assert (tmp_path / "first.wav").read_bytes() == (tmp_path / "again.wav").read_bytes()
+
+
+@pytest.mark.parametrize(("arguments", "threads"), [((), 1), (("--threads", 2), 2)])
+def test_a_small_model_has_one_thread_unless_told_otherwise(say, arguments, threads):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert say(TEXT, "-o", "out.wav", *arguments)[0] == 0
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

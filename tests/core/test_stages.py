@@ -17,6 +17,7 @@ class Countdown:
 
     def __init__(self) -> None:
         self.left = 3
+        self.ended = False
 
     def next(self, logits: object) -> Frame | None:
         self.left -= 1

@@ -79,6 +79,7 @@ class FakeSampler:
         self.random = random.Random(seed)
         self.left = frames
         self.fail_at = fail_at
+        self.ended = False
 
     def next(self, logits):
         if self.left == 0:

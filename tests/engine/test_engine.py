@@ -432,10 +432,27 @@ def test_a_worker_that_dies_leaves_nobody_waiting(lm, fake):
     assert engine.free_rows == 1
 
 
+def test_a_sampler_that_knows_its_last_frame_saves_the_step_after_it(engine, lm, fake):
+    class Knows:
+        def __init__(self):
+            self.left, self.ended = 2, False
+
+        def next(self, logits):
+            self.left -= 1
+            self.ended = self.left == 0
+            return Frame(self.left)
+
+    session = engine.submit(fake.prompt(), Knows())
+    assert list(session) == [Frame(1), Frame(0)]
+    assert session.finish == "end"
+    assert [kind for kind, *_ in lm.calls].count("step") == 1
+
+
 def test_frames_are_handed_on_and_fed_back_as_the_sampler_made_them(engine, lm, fake):
     class Scripted:
         def __init__(self):
             self.frames = iter([Frame(3, (1, 2)), Frame(4, (5, 6)), None])
+            self.ended = False
 
         def next(self, logits):
             assert logits[4:] in ((), (3,), (3, 4))

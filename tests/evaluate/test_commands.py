@@ -125,8 +125,8 @@ def test_similarity_prints_the_matrix(run, synthesizer, recordings, monkeypatch,
     assert json.loads((tmp_path / "s.json").read_text())["own"] == 0.85
 
 
-def test_codec_sends_the_recordings_through_the_model(run, recordings, perfect_hearing, monkeypatch):
-    monkeypatch.setattr(locate, "locate", lambda model: "folder")
+def test_codec_sends_the_recordings_through_the_model(run, recordings, perfect_hearing, monkeypatch, tmp_path):
+    monkeypatch.setattr(locate, "locate", lambda model: tmp_path)
     monkeypatch.setattr(registry, "load_model", lambda folder, device, dtype: SimpleNamespace(name="tiny"))
     monkeypatch.setattr(codec, "resynthesise", lambda model, clip: clip)
     code, printed, _ = run("eval", "codec", str(recordings), "--limit", "3")
@@ -141,7 +141,8 @@ def test_bench_quick_is_short_and_can_leave_the_peer_out(run, monkeypatch, tmp_p
     def measured(load_model, work, peer):
         asked.append((work.batches, work.repeats, peer))
         stream = bench.StreamFigures(0.25, 0.1, 4.0, 1.0, 300.0)
-        return bench.BenchReport("tiny", "here", 1, "float32", stream, (bench.Throughput(1, 50.0, 200.0),), (), "peer")
+        speed = (bench.Throughput(1, 50.0, 200.0),)
+        return bench.BenchReport("tiny", "here", 1, "float32", stream, work, speed, (), speed, (), "peer")
 
     monkeypatch.setattr(bench, "run_bench", measured)
     code, printed, _ = run("bench", "--quick", "--no-peer", "-o", str(tmp_path / "b.json"))

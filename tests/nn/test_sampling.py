@@ -10,7 +10,7 @@ import torch
 
 from parlando.core.errors import ConfigError, GenerationError
 from parlando.core.types import SamplingOptions
-from parlando.nn.sampling import check_options, draw, draw_inverse
+from parlando.nn.sampling import Ranking, check_options, draw, draw_inverse
 
 PLAIN = SamplingOptions(temperature=1.0, top_k=None, top_p=None, repetition_window=None)
 NO_HISTORY = np.zeros((0, 1), dtype=np.int64)
@@ -22,8 +22,20 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def frequencies(probabilities: list[float], options: SamplingOptions, draws: int = 4000) -> list[float]:
     logits = torch.tensor(probabilities).log().repeat(draws, 1)
-    tokens = draw(logits, options, NO_HISTORY, generator())
+    tokens = draw(Ranking(logits[None]), 0, options, NO_HISTORY, generator())
     return (np.bincount(tokens, minlength=len(probabilities)) / draws).tolist()
+
+
+def test_rows_that_share_a_ranking_draw_what_they_would_alone():
+    logits = torch.randn(3, 4, 30, generator=generator(2))
+    options = dataclasses.replace(PLAIN, top_k=5)
+    shared = Ranking(logits)
+    together = [draw(shared, row, options, NO_HISTORY, generator(row)).tolist() for row in range(3)]
+    alone = [draw(Ranking(logits[i : i + 1]), 0, options, NO_HISTORY, generator(i)).tolist() for i in range(3)]
+    assert together == alone
+    values, indices = shared.top(1, 2)
+    assert values.tolist() == logits[1].topk(2).values.tolist()
+    assert indices.tolist() == logits[1].topk(2).indices.tolist()
 
 
 def test_plain_draws_follow_the_distribution():
@@ -60,13 +72,15 @@ def test_temperature_zero_is_the_argmax_and_never_redraws():
     options = SamplingOptions(temperature=0.0, repetition_window=7, repetition_limit=1)
     used = generator()
     before = used.get_state()
-    assert draw(logits, options, history, used).tolist() == logits.argmax(-1).tolist()
+    assert draw(Ranking(logits[None]), 0, options, history, used).tolist() == logits.argmax(-1).tolist()
     assert torch.equal(used.get_state(), before)
 
 
 def test_equal_seeds_give_equal_draws_and_others_differ():
     logits = torch.randn(8, 50, generator=generator(1))
-    draws = [draw(logits, SamplingOptions(), NO_HISTORY, generator(seed)).tolist() for seed in (3, 3, 4)]
+    draws = [
+        draw(Ranking(logits[None]), 0, SamplingOptions(), NO_HISTORY, generator(seed)).tolist() for seed in (3, 3, 4)
+    ]
     assert draws[0] == draws[1] != draws[2]
 
 
@@ -75,7 +89,7 @@ def test_random_stream_does_not_depend_on_redraws():
     states = []
     for history in (NO_HISTORY, np.arange(50)[:, None].repeat(4, axis=1)):
         used = generator()
-        draw(logits, SamplingOptions(repetition_window=50, repetition_limit=1), history, used)
+        draw(Ranking(logits[None]), 0, SamplingOptions(repetition_window=50, repetition_limit=1), history, used)
         states.append(used.get_state())
     assert torch.equal(*states)
 
@@ -85,7 +99,9 @@ def test_repetition_redraws_only_the_codebook_that_repeats():
     logits = torch.zeros(2, 100)
     logits[:, 7] = 0.1
     history = np.array([[7, 0], [7, 7], [0, 1], [1, 7]])
-    first, second = np.stack([draw(logits, options, history, generator(seed)) for seed in range(30)], axis=1)
+    first, second = np.stack(
+        [draw(Ranking(logits[None]), 0, options, history, generator(seed)) for seed in range(30)], axis=1
+    )
     assert (first == 7).all(), "only one 7 among the last three frames"
     assert len(set(second.tolist())) > 15, "drawn from the whole distribution, not from the top 1"
 
@@ -93,7 +109,7 @@ def test_repetition_redraws_only_the_codebook_that_repeats():
 def test_forbidden_tokens_are_never_drawn_even_without_filters():
     logits = torch.full((1000, 5), float("-inf"))
     logits[:, 3] = 0.0
-    assert (draw(logits, PLAIN, NO_HISTORY, generator()) == 3).all()
+    assert (draw(Ranking(logits[None]), 0, PLAIN, NO_HISTORY, generator()) == 3).all()
 
 
 def test_inverse_reaches_the_ends_and_skips_zero_weights():
@@ -105,7 +121,7 @@ def test_inverse_reaches_the_ends_and_skips_zero_weights():
 @pytest.mark.parametrize("logits", [torch.tensor([[0.0, float("nan")]]), torch.full((1, 3), float("-inf"))])
 def test_broken_logits_are_an_error(logits):
     with pytest.raises(GenerationError, match="not finite"):
-        draw(logits, PLAIN, NO_HISTORY, generator())
+        draw(Ranking(logits[None]), 0, PLAIN, NO_HISTORY, generator())
 
 
 @pytest.mark.parametrize(

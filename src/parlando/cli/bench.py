@@ -24,16 +24,18 @@ class BenchOptions(ModelOptions):
 def run(options: BenchOptions) -> None:
     """Real-time factor, time to first audio, memory, and tokens per second next to transformers.
 
+    Requests of different lengths wait in a queue; equal ones are measured as well. Takes a few minutes.
+
     Example: parlando bench --quick
     """
     from parlando.evaluate.bench import Load, bench_markdown, run_bench
     from parlando.evaluate.report import save_json
     from parlando.models.higgs.build import Placement
-    from parlando.speech import load
 
+    options.set_threads()
     dtype = Placement.choose(options.device, options.dtype).dtype
-    work = Load(batches=(1, 2), num_frames=16, repeats=1, dtype=dtype) if options.quick else Load(dtype=dtype)
-    report = run_bench(lambda: load(options.model, options.device, options.dtype), work, options.peer)
+    work = Load(batches=(1, 2), shortest=8, longest=24, repeats=1, dtype=dtype) if options.quick else Load(dtype=dtype)
+    report = run_bench(options.load, work, options.peer)
     typer.echo(bench_markdown(report))
     if options.out is not None:
         save_json(report, options.out)

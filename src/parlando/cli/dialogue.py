@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from parlando.cli.options import SpeakOptions, command
-from parlando.cli.output import check_target, deliver, load_synthesizer, with_progress
+from parlando.cli.output import check_target, deliver, with_progress
 from parlando.cli.say import read_text_file
 from parlando.core.errors import InputError
 
@@ -46,7 +46,7 @@ def run(options: DialogueOptions) -> None:
 
     check_target(options)
     turns = [Line(turn.speaker or "", turn.text) for turn in parse_script(read_text_file(options.script))]
-    synthesizer = load_synthesizer(options)
+    synthesizer = options.load()
     voices = assign(turns, parse_cast(options.cast), list(synthesizer.voices), synthesizer.model.default_voice)
     requests = make_requests(synthesizer, voices, options)
     seed = next(iter(requests.values())).seed

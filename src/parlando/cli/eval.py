@@ -50,13 +50,12 @@ def wer(options: WerOptions) -> None:
     from parlando.evaluate.protocol import Plan, length_prior, run_wer
     from parlando.evaluate.references import held_out_sentences
     from parlando.evaluate.wer_report import plot_wer, wer_markdown
-    from parlando.speech import load
 
     sentences = held_out_sentences(options.limit)
     reference = _reference(options, sentences)
     with ExitStack() as stack:
         folder = options.save_audio or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="parlando-")))
-        synthesizer = stack.enter_context(load(options.model, options.device, options.dtype))
+        synthesizer = stack.enter_context(options.load())
         plan = Plan(tuple(sentences), folder, synthesizer.model.name, options.voice, options.seed)
         report: WerReport = run_wer(synthesizer, plan, reference, length_prior(synthesizer, options.voice))
     _publish(report, wer_markdown(report), options.out, plot_wer)
@@ -103,10 +102,9 @@ def similarity(options: SimilarityOptions) -> None:
     """
     from parlando.evaluate.references import held_out_sentences, speakers
     from parlando.evaluate.similarity import run_similarity, similarity_markdown
-    from parlando.speech import load
 
     recordings = speakers(options.reference, options.speakers)
-    with load(options.model, options.device, options.dtype) as synthesizer:
+    with options.load() as synthesizer:
         report = run_similarity(synthesizer, synthesizer.model.name, recordings, held_out_sentences(options.limit))
     _publish(report, similarity_markdown(report), options.out)
 
@@ -134,6 +132,7 @@ def codec(options: CodecOptions) -> None:
 
     sentences = held_out_sentences(options.limit)
     clips = recorded(options.reference, sentences)
+    options.set_threads()
     model = load_model(locate(options.model), options.device, options.dtype)
     report = run_codec(model.name, lambda clip: resynthesise(model, clip), clips, sentences)
     _publish(report, codec_markdown(report), options.out)

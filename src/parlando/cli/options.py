@@ -8,11 +8,15 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+if TYPE_CHECKING:
+    from parlando.speech import Synthesizer
+
 T = TypeVar("T")
+SMALL_MODEL_BYTES = 256 * 2**20
 
 
 def command(kind: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
@@ -47,6 +51,28 @@ class ModelOptions:
     model: Annotated[str | None, typer.Option(help="Packaged name, folder or hub id; the default is built in.")] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …; default: the best there is.")] = None
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None
+    threads: Annotated[
+        int | None, typer.Option(help="Processor threads; default: one for a small model, else all.", min=1)
+    ] = None
+
+    def load(self) -> Synthesizer:
+        """The model, ready to speak."""
+        from parlando.speech import load
+
+        self.set_threads()
+        return load(self.model, self.device, self.dtype)
+
+    def set_threads(self) -> None:
+        """As many as asked for; the steps of a small model are too short to be shared out."""
+        import torch
+
+        from parlando.models.locate import locate
+
+        files = [path for path in locate(self.model).iterdir() if path.is_file()]
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        elif sum(path.stat().st_size for path in files) < SMALL_MODEL_BYTES:
+            torch.set_num_threads(1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,6 @@ from parlando.core.errors import FileMissingError, InputError
 
 if TYPE_CHECKING:
     from parlando.result import Chunk, Speech
-    from parlando.speech import Synthesizer
 
 PROGRESS_AFTER_SECONDS = 2.0
 
@@ -40,13 +39,6 @@ def check_target(options: SpeakOptions, streams: bool = False) -> None:
         raise FileMissingError(options.out.parent, "folder")
     if options.format is None or streams:
         format_of(options.out)
-
-
-def load_synthesizer(options: SpeakOptions) -> Synthesizer:
-    """The synthesizer that the options name."""
-    from parlando.speech import load
-
-    return load(options.model, options.device, options.dtype)
 
 
 def with_progress(chunks: Iterable[Chunk], characters: int, quiet: bool) -> Iterator[Chunk]:

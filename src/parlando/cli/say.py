@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parlando.cli.options import SpeakOptions, command
-from parlando.cli.output import check_target, deliver, load_synthesizer, with_progress
+from parlando.cli.output import check_target, deliver, with_progress
 from parlando.core.errors import FileMissingError, InputError, TextError
 from parlando.core.types import Voice
 
@@ -45,7 +45,7 @@ def run(options: SayOptions) -> None:
     """
     check_target(options, streams=options.stream)
     text = read_text(options)
-    synthesizer = load_synthesizer(options)
+    synthesizer = options.load()
     voice = choose_voice(options, synthesizer)
     from parlando.result import join
     from parlando.speech import GROWING, WHOLE_SENTENCES

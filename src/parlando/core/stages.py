@@ -57,7 +57,12 @@ class TokenLM(Protocol):
 
 
 class FrameSampler(Protocol):
-    """Decides the next frame of one request; owns that request's counters, history and random generator."""
+    """Decides the next frame of one request; owns that request's counters, history and random generator.
+
+    ``ended``: whether nothing follows the frames decided so far, so that the model need not be asked again.
+    """
+
+    ended: bool
 
     def next(self, logits: Any) -> Frame | None:
         """The next frame, or ``None`` when the request has ended."""

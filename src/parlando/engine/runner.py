@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from parlando.core.stages import TokenLM
 from parlando.core.types import Frame
@@ -72,13 +73,19 @@ class Runner:
         with Isolation(session):
             logits = self._lm.prefill(session.prompt, self._cache, seat.row)
             session.prefilled()
-            session.accept(session.sampler.next(logits))
+            _take(session, logits)
 
     def _step(self, live: list[Seat]) -> None:
         logits = self._lm.step(last_frames(live), self._cache)
         for row, session in live:
             with Isolation(session):
-                session.accept(session.sampler.next(logits[row]))
+                _take(session, logits[row])
+
+
+def _take(session: Session, logits: Any) -> None:
+    session.accept(session.sampler.next(logits))
+    if session.sampler.ended:
+        session.accept(None)
 
 
 def frames_made(plan: Plan) -> int:

@@ -8,10 +8,11 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -27,17 +28,26 @@ SENTENCE = "The quick brown fox jumps over the lazy dog, and then it rests in th
 
 @dataclass(frozen=True)
 class Load:
-    """So many equal prompts at a time, ``num_frames`` frames each; every figure is a median of ``repeats``.
+    """Requests of a prompt and of ``shortest`` to ``longest`` frames, so many at a time; medians of ``repeats``.
 
-    ``dtype`` is that of the random weights, ours and the peer's.
+    There are ``rounds`` times as many requests as run at a time. ``dtype`` is that of the random weights, ours and the
+    peer's.
     """
 
     batches: tuple[int, ...] = (1, 2, 4, 8)
-    num_frames: int = 64
+    shortest: int = 50
+    longest: int = 250
+    rounds: int = 3
     prompt_tokens: int = 48
     repeats: int = 3
     dtype: torch.dtype = torch.float32
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(seed=0))
+
+    def lengths(self, batch: int) -> list[int]:
+        """How many frames each request wants: all lengths of the range alike, in an order that does not change."""
+        count = batch * self.rounds
+        spread = np.linspace(self.shortest, self.longest, count).round().astype(int)
+        return [int(length) for length in np.random.default_rng(0).permutation(spread)]
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class StreamFigures:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Speed at one batch size; a frame is ``num_codebooks`` tokens."""
+    """Speed with so many requests at a time; a frame is ``num_codebooks`` tokens."""
 
     batch: int
     frames_per_second: float
@@ -62,22 +72,29 @@ class Throughput:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """Everything that `parlando bench` prints; ``peer`` is empty when there was none, and ``note`` says why."""
+    """Everything that `parlando bench` prints; ``peer`` is empty when there was none, and ``note`` says why.
+
+    ``ours`` and ``peer`` are of requests of different lengths, ``ours_equal`` and ``peer_equal`` of equal ones.
+    """
 
     model: str
     machine: str
     threads: int
     dtype: str
     stream: StreamFigures
+    load: Load
     ours: tuple[Throughput, ...]
     peer: tuple[Throughput, ...]
+    ours_equal: tuple[Throughput, ...]
+    peer_equal: tuple[Throughput, ...]
     peer_name: str
+    frame_rate: float = 25.0
     note: str = ""
 
     @property
     def ratios(self) -> tuple[float, ...]:
         """Ours over the peer's, by batch size."""
-        return tuple(a.frames_per_second / b.frames_per_second for a, b in zip(self.ours, self.peer, strict=False))
+        return ratios(self.ours, self.peer)
 
 
 class Generator(Protocol):
@@ -85,9 +102,14 @@ class Generator(Protocol):
 
     name: str
 
-    def generate(self, tokens: tuple[int, ...], batch: int, num_frames: int) -> int:
-        """Make ``num_frames`` frames for each of ``batch`` rows; returns how many were made in all."""
+    def generate(self, tokens: tuple[int, ...], batch: int, lengths: Sequence[int]) -> int:
+        """Make frames for a request of each length, ``batch`` at a time; returns how many of those asked for."""
         ...
+
+
+def ratios(ours: Sequence[Throughput], peer: Sequence[Throughput]) -> tuple[float, ...]:
+    """Ours over the peer's, by batch size."""
+    return tuple(a.frames_per_second / b.frames_per_second for a, b in zip(ours, peer, strict=False))
 
 
 def random_prompt(config: LMConfig, length: int, seed: int = 0) -> tuple[int, ...]:
@@ -99,23 +121,30 @@ def random_prompt(config: LMConfig, length: int, seed: int = 0) -> tuple[int, ..
     return (*(ordinary[i % len(ordinary)] for i in range(length - 1)), config.audio_out_bos_id)
 
 
-def measure(generator: Generator, config: LMConfig, load: Load) -> tuple[Throughput, ...]:
-    """Frames per second at every batch size, after one short warm-up each."""
+def measure(generators: Sequence[Generator], config: LMConfig, load: Load) -> list[tuple[Throughput, ...]]:
+    """Frames per second at every batch size, by generator; they take turns, so that whatever else runs slows all."""
     tokens = random_prompt(config, load.prompt_tokens)
-    results = []
-    for batch in tqdm(load.batches, desc=generator.name, unit="batch size"):
-        generator.generate(tokens, batch, min(8, load.num_frames))
-        speeds = [_frames_per_second(generator, tokens, batch, load.num_frames) for _ in range(load.repeats)]
-        speed = median(speeds)
-        results.append(Throughput(batch, speed, speed * config.num_codebooks))
-    return tuple(results)
+    names = " and ".join(generator.name for generator in generators)
+    columns: list[list[Throughput]] = [[] for _ in generators]
+    with tqdm(total=len(load.batches) * load.repeats, desc=names, unit="round") as bar:
+        for batch in load.batches:
+            for generator in generators:
+                generator.generate(tokens, batch, load.lengths(batch)[: batch - 1] + [load.longest])
+            speeds: list[list[float]] = [[] for _ in generators]
+            for _ in range(load.repeats):
+                for generator, mine in zip(generators, speeds, strict=True):
+                    mine.append(_frames_per_second(generator, tokens, batch, load.lengths(batch)))
+                bar.update()
+            for column, mine in zip(columns, speeds, strict=True):
+                column.append(Throughput(batch, median(mine), median(mine) * config.num_codebooks))
+    return [tuple(column) for column in columns]
 
 
-def _frames_per_second(generator: Generator, tokens: tuple[int, ...], batch: int, num_frames: int) -> float:
+def _frames_per_second(generator: Generator, tokens: tuple[int, ...], batch: int, lengths: Sequence[int]) -> float:
     started = time.perf_counter()
-    made = generator.generate(tokens, batch, num_frames)
+    made = generator.generate(tokens, batch, lengths)
     elapsed = time.perf_counter() - started
-    assert made == batch * num_frames, f"{generator.name} made {made} frames instead of {batch} × {num_frames}"
+    assert made == sum(lengths), f"{generator.name} made {made} frames instead of {sum(lengths)}"
     return made / elapsed
 
 
@@ -146,27 +175,34 @@ def measure_stream(load_model: Callable[[], Any], repeats: int) -> tuple[Any, St
 
 
 def run_bench(load_model: Callable[[], Any], load: Load, with_peer: bool = True) -> BenchReport:
-    """Measure one stream, then the language model's configuration with random weights, ours and the peer's in turn."""
+    """Measure one stream, then random weights of the same sizes under load, ours and the peer's by turns."""
     synthesizer, stream = measure_stream(load_model, load.repeats)
     config = synthesizer.model.lm.config
     synthesizer.close()
-    ours = measure(EngineGenerator(config, load.sampling, max(load.batches), load.dtype), config, load)
-    peer: tuple[Throughput, ...] = ()
+    generators: list[Generator] = [EngineGenerator(config, load.sampling, load.dtype)]
     note = "" if with_peer else "transformers was left out"
     if with_peer:
         try:
-            peer = measure(TransformersPeer(config, load.sampling, load.dtype), config, load)
+            generators.append(TransformersPeer(config, load.sampling, load.dtype))
         except MissingDependencyError as error:
             note = str(error)
+    ours, *peer = measure(generators, config, load)
+    middle = (load.shortest + load.longest) // 2
+    equal = replace(load, shortest=middle, longest=middle, rounds=1)
+    ours_equal, *peer_equal = measure(generators, config, equal)
     return BenchReport(
         model=synthesizer.model.name,
         machine=describe_machine(),
         threads=torch.get_num_threads(),
         dtype=str(load.dtype).removeprefix("torch."),
         stream=stream,
+        load=load,
         ours=ours,
-        peer=peer,
+        peer=peer[0] if peer else (),
+        ours_equal=ours_equal,
+        peer_equal=peer_equal[0] if peer_equal else (),
         peer_name=TransformersPeer.name,
+        frame_rate=synthesizer.model.frame_rate,
         note=note,
     )
 
@@ -192,17 +228,22 @@ def bench_markdown(report: BenchReport) -> str:
         ("peak memory", f"{stream.peak_memory_mib:.0f} MiB"),
         ("machine", f"{report.machine}, {report.threads} threads"),
     ]
-    tables = [markdown_table((f"{report.model}, one stream", "value"), figures), _throughput_table(report)]
+    load, rate = report.load, report.frame_rate
+    mixed = f"{load.shortest / rate:.3g}–{load.longest / rate:.3g} s each, {report.dtype}"
+    equal = f"{(load.shortest + load.longest) / 2 / rate:.3g} s each, {report.dtype}"
+    tables = [
+        markdown_table((f"{report.model}, one stream", "value"), figures),
+        _throughput_table(mixed, report.ours, report.peer, report.peer_name),
+        _throughput_table(equal, report.ours_equal, report.peer_equal, report.peer_name),
+    ]
     return "\n\n".join([*tables, *([report.note] if report.note else [])])
 
 
-def _throughput_table(report: BenchReport) -> str:
-    header = [f"batch ({report.dtype})", "frames/s", "tokens/s"]
-    rows: list[Sequence[object]] = [
-        [t.batch, f"{t.frames_per_second:.0f}", f"{t.tokens_per_second:.0f}"] for t in report.ours
-    ]
-    if report.peer:
-        header += [f"{report.peer_name} tokens/s", "ratio"]
-        peers = zip(rows, report.peer, report.ratios, strict=True)
-        rows = [[*row, f"{peer.tokens_per_second:.0f}", f"{ratio:.1f} ×"] for row, peer, ratio in peers]
+def _throughput_table(what: str, ours: Sequence[Throughput], peer: Sequence[Throughput], peer_name: str) -> str:
+    header = [f"requests at a time ({what})", "frames/s", "tokens/s"]
+    rows: list[Sequence[object]] = [[t.batch, f"{t.frames_per_second:.0f}", f"{t.tokens_per_second:.0f}"] for t in ours]
+    if peer:
+        header += [f"{peer_name} tokens/s", "ratio"]
+        beside = zip(rows, peer, ratios(ours, peer), strict=True)
+        rows = [[*row, f"{other.tokens_per_second:.0f}", f"{ratio:.1f} ×"] for row, other, ratio in beside]
     return markdown_table(header, rows)

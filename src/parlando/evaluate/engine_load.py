@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from parlando.core.stages import FrameSampler, TokenLM
-from parlando.core.types import Frame, Prompt, SamplingOptions
+from parlando.core.stages import TokenLM
+from parlando.core.types import Prompt, SamplingOptions
 from parlando.engine.engine import Engine
 from parlando.engine.scheduler import Policy
 from parlando.models.higgs.config import LMConfig
@@ -20,44 +22,42 @@ from parlando.models.higgs.sampler import HiggsSampler
 NEVER = -1e9
 
 
-class EndlessSampler:
-    """The family's sampler, without the end of audio: every request makes all the frames it was asked for."""
+class EndlessLM(HiggsTokenLM):
+    """A language model that never ends: every request makes all the frames it was asked for."""
 
-    def __init__(self, sampler: FrameSampler, stream_eos: int) -> None:
-        self._sampler = sampler
-        self._stream_eos = stream_eos
-
-    def next(self, logits: Logits) -> Frame | None:
-        """The next frame, of codes only."""
-        # In place, as the peer's hook does: nobody else reads these logits.
-        logits.audio.numpy()[:, self._stream_eos] = NEVER
-        return self._sampler.next(logits)
+    def _logits(self, hidden: Tensor, wants_text: list[bool]) -> list[Logits]:
+        results = super()._logits(hidden, wants_text)
+        results[0].ranking.logits[..., self.config.stream_eos] = NEVER
+        return results
 
 
 class EngineGenerator:
-    """As many sessions of one engine as the batch has rows."""
+    """Sessions of one engine that has as many rows as the batch: whoever waits takes the row of whoever is done."""
 
     name = "parlando"
 
-    def __init__(
-        self, config: LMConfig, sampling: SamplingOptions, rows: int, dtype: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, config: LMConfig, sampling: SamplingOptions, dtype: torch.dtype = torch.float32) -> None:
         self._config = config
         self._sampling = sampling
-        lm = cast("TokenLM", HiggsTokenLM(HiggsLM(config).to(dtype).eval()))
-        # All prompts at once, as the peer has them; otherwise requests of equal length would not run side by side.
-        self._engine = Engine(lm, rows, policy=Policy(prefills_per_turn=rows))
+        self._lm = cast("TokenLM", EndlessLM(HiggsLM(config).to(dtype).eval()))
+        self._engines: dict[tuple[int, int], Engine] = {}
 
-    def generate(self, tokens: tuple[int, ...], batch: int, num_frames: int) -> int:
-        """Continue ``batch`` copies of a prompt by ``num_frames`` frames each; returns the frames made in all rows."""
+    def generate(self, tokens: tuple[int, ...], batch: int, lengths: Sequence[int]) -> int:
+        """Continue a prompt once for each of ``lengths`` frames, ``batch`` at a time; returns the frames made."""
         nothing = np.zeros((0, self._config.num_codebooks), dtype=np.int64)
         prompt = Prompt(tokens, np.zeros(len(tokens), dtype=bool), nothing)
-        samplers = [self._sampler(prompt, seed) for seed in range(batch)]
-        sessions = [self._engine.submit(prompt, sampler, num_frames) for sampler in samplers]
-        while self._engine.step():
+        engine = self._engine(batch, len(tokens) + max(lengths))
+        sessions = [engine.submit(prompt, self._sampler(prompt, i), n) for i, n in enumerate(lengths)]
+        while engine.step():
             pass
         return sum(len(list(session)) for session in sessions)
 
-    def _sampler(self, prompt: Prompt, seed: int) -> EndlessSampler:
-        sampler = HiggsSampler(self._config, prompt, replace(self._sampling, seed=seed))
-        return EndlessSampler(sampler, self._config.stream_eos)
+    def _engine(self, rows: int, length: int) -> Engine:
+        """One that is kept, as engines are: its cache is made once, before anything is timed."""
+        if (rows, length) not in self._engines:
+            # All rows start at once, as the peer's do.
+            self._engines[rows, length] = Engine(self._lm, rows, length, Policy(prefills_per_turn=rows))
+        return self._engines[rows, length]
+
+    def _sampler(self, prompt: Prompt, seed: int) -> HiggsSampler:
+        return HiggsSampler(self._config, prompt, replace(self._sampling, seed=seed))

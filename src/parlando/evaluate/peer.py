@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,10 @@ NEVER = -1e9
 
 
 class TransformersPeer:
-    """`HiggsAudioV2ForConditionalGeneration.generate` on a batch of equal prompts; end of audio cannot be drawn."""
+    """`HiggsAudioV2ForConditionalGeneration.generate`, batch after batch, each until its longest request is done.
+
+    End of audio cannot be drawn.
+    """
 
     name = "transformers"
 
@@ -40,15 +44,19 @@ class TransformersPeer:
         return logits
 
     @torch.inference_mode()
-    def generate(self, tokens: tuple[int, ...], batch: int, num_frames: int) -> int:
-        """Continue ``batch`` copies of a prompt by ``num_frames`` frames each; returns the frames made in all rows."""
-        prompts = torch.tensor([tokens] * batch)
+    def generate(self, tokens: tuple[int, ...], batch: int, lengths: Sequence[int]) -> int:
+        """Continue a prompt once for each of ``lengths`` frames; returns the frames that were asked for and made."""
+        groups = [lengths[i : i + batch] for i in range(0, len(lengths), batch)]
+        return sum(self._generate_group(tokens, group) for group in groups)
+
+    def _generate_group(self, tokens: tuple[int, ...], lengths: Sequence[int]) -> int:
+        prompts = torch.tensor([tokens] * len(lengths))
         frames = self._model.generate(
             input_ids=prompts,
             attention_mask=torch.ones_like(prompts),
-            generation_config=self._plan(max_new_tokens=num_frames),
+            generation_config=self._plan(max_new_tokens=max(lengths)),
         )
-        return int(frames.shape[0] * frames.shape[1])
+        return sum(min(length, frames.shape[1]) for length in lengths)
 
 
 def _peer_sizes(config: LMConfig) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def save_json(report: Any, path: Path) -> None:
     """Write a report dataclass as JSON; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(asdict(report), indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
     partial.replace(path)
 
 

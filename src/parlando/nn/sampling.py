@@ -15,25 +15,43 @@ from parlando.core.errors import ConfigError, GenerationError
 from parlando.core.types import SamplingOptions
 
 
+class Ranking:
+    """Logits of all rows of a step; whoever first asks for the largest finds them for everybody.
+
+    On arrays this small what costs is the number of operations, not their size.
+    """
+
+    def __init__(self, logits: Float[Tensor, "row codebook rows"]) -> None:
+        self.logits = logits
+        self._found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def top(self, row: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The largest logits of a row, falling, and their indices: both [codebook, count]."""
+        if count not in self._found:
+            largest = self.logits.topk(count, dim=-1)
+            self._found[count] = largest.values.numpy(), largest.indices.numpy()
+        values, indices = self._found[count]
+        return values[row], indices[row]
+
+
 def draw(
-    logits: Float[Tensor, "codebook rows"],
+    ranking: Ranking,
+    row: int,
     options: SamplingOptions,
     history: Int[np.ndarray, " frame #codebook"],
     generator: torch.Generator,
 ) -> Int[np.ndarray, " codebook"]:
-    """One token per codebook; repetition is looked for in the last frames of ``history`` if the options say so.
+    """One token per codebook of a row; repetition is looked for in the last frames of ``history``, if so asked.
 
-    Temperature 0 takes the largest logit, draws no random numbers and never redraws. ``logits`` are on the host and
+    Temperature 0 takes the largest logit, draws no random numbers and never redraws. The logits are on the host and
     ``generator`` is the request's own. Forbidden tokens carry minus infinity.
 
     Raises:
         GenerationError: the logits hold NaN or allow no token.
     """
-    num_rows = logits.shape[-1]
+    num_rows = ranking.logits.shape[-1]
     is_greedy = options.temperature == 0
-    # One selection in torch, the rest in numpy: on arrays this small, what costs is the number of torch operations.
-    kept = 1 if is_greedy else min(options.top_k or num_rows, num_rows)
-    values, indices = (found.numpy() for found in logits.topk(kept, dim=-1))
+    values, indices = ranking.top(row, 1 if is_greedy else min(options.top_k or num_rows, num_rows))
     if not np.isfinite(values[:, 0]).all():
         raise GenerationError("the model's logits are not finite; try float32 or check the checkpoint")
     if is_greedy:
@@ -46,7 +64,7 @@ def draw(
     repeated = (history[-options.repetition_window :] == tokens).sum(axis=0) >= options.repetition_limit
     if not repeated.any():
         return tokens
-    return np.where(repeated, draw_inverse(logits.softmax(dim=-1).numpy(), second), tokens)
+    return np.where(repeated, draw_inverse(ranking.logits[row].softmax(dim=-1).numpy(), second), tokens)
 
 
 def check_options(options: SamplingOptions) -> None:

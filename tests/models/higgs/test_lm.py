@@ -17,6 +17,7 @@ from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM, Logits
 from parlando.models.higgs.lm_weights import load_published_lm
 from parlando.models.higgs.sampler import HiggsSampler
+from parlando.nn.sampling import Ranking
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "higgs" / "lm_tiny"
 IO = load_file(GOLDEN / "io.safetensors")
@@ -76,6 +77,10 @@ def random_prompt(length: int, seed: int) -> Prompt:
 
 def audio_frame(seed: int) -> Frame:
     return Frame(1, tuple(np.random.default_rng(seed).integers(0, 12, 3).tolist()))
+
+
+def expected_logits(audio: torch.Tensor, text: torch.Tensor | None) -> Logits:
+    return Logits(Ranking(audio[None]), 0, text)
 
 
 def assert_equal_logits(got: Logits | None, expected: Logits | None, atol: float = 1e-4) -> None:
@@ -163,7 +168,7 @@ def test_prefill_equals_the_reference(golden_lm, length):
     logits = token_lm.prefill(prompt, cache, 0)
     assert cache.length(0) == length
     text = None if AUDIO[0, length - 1] else IO["text_logits"][0, length - 1]
-    assert_equal_logits(logits, Logits(IO["audio_logits"][0, length - 1], text))
+    assert_equal_logits(logits, expected_logits(IO["audio_logits"][0, length - 1], text))
 
 
 def test_steps_equal_the_reference_at_every_position(golden_lm):
@@ -172,7 +177,7 @@ def test_steps_equal_the_reference_at_every_position(golden_lm):
     for position, frame in enumerate(frames_of(GOLDEN_PROMPT)):
         (logits,) = token_lm.step([frame], cache)
         text = None if frame.codes else IO["text_logits"][0, position]
-        assert_equal_logits(logits, Logits(IO["audio_logits"][0, position], text))
+        assert_equal_logits(logits, expected_logits(IO["audio_logits"][0, position], text))
 
 
 def test_greedy_frames_equal_the_reference(golden_lm):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
@@ -15,6 +13,7 @@ from parlando.core.types import Frame, Prompt, SamplingOptions
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.delay import Undelay, build_delay
 from parlando.models.higgs.sampler import HiggsSampler, Ramp
+from parlando.nn.sampling import Ranking
 
 K, SIZE = 4, 8
 BOS, EOS = SIZE, SIZE + 1
@@ -28,10 +27,11 @@ CONFIG = LMConfig(
 GREEDY = SamplingOptions(temperature=0.0, top_k=None, top_p=None, repetition_window=None, seed=0)
 
 
-@dataclass(frozen=True)
 class FakeLogits:
-    audio: torch.Tensor
-    text: torch.Tensor | None = None
+    """The logits of a step with one row."""
+
+    def __init__(self, audio: torch.Tensor, text: torch.Tensor | None = None) -> None:
+        self.ranking, self.row, self.text = Ranking(audio[None]), 0, text
 
 
 def wanting(codes, token: int | None = None) -> FakeLogits:

@@ -22,16 +22,26 @@ from parlando.nn.mlp import GatedMLP
 from parlando.nn.norm import FastRMSNorm, RMSNorm
 from parlando.nn.packing import pack_linears
 from parlando.nn.rope import RopeTable, rotate_
+from parlando.nn.sampling import Ranking
 
 Block = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Logits:
-    """Float32, on the host: of the next frame, and of the next text token where the last position was text."""
+    """Float32, on the host: of the next frame, and of the next text token where the last position was text.
 
-    audio: Float[Tensor, "codebook rows"]
+    The frame's are those of row ``row`` of ``ranking``, which all rows of a step share.
+    """
+
+    ranking: Ranking
+    row: int
     text: Float[Tensor, " vocab"] | None
+
+    @property
+    def audio(self) -> Float[Tensor, "codebook rows"]:
+        """Logits of the next frame."""
+        return self.ranking.logits[self.row]
 
 
 @dataclass(frozen=True)
@@ -223,7 +233,8 @@ class HiggsTokenLM:
             computed = (hidden[text_rows] @ self._text_head).float().cpu()
             for row, logits in zip(text_rows, computed, strict=True):
                 text[row] = logits
-        return [Logits(*pair) for pair in zip(audio, text, strict=True)]
+        ranking = Ranking(audio)
+        return [Logits(ranking, row, found) for row, found in enumerate(text)]
 
 
 def _route_of(is_audio: list[bool], device: torch.device, few: bool) -> Route:

@@ -19,7 +19,7 @@ from parlando.core.errors import GenerationError
 from parlando.core.types import Frame, Prompt, SamplingOptions
 from parlando.models.higgs.chatml import Layout
 from parlando.models.higgs.config import LMConfig
-from parlando.nn.sampling import check_options, draw
+from parlando.nn.sampling import Ranking, check_options, draw
 
 _NOTHING = -1
 
@@ -28,8 +28,13 @@ class StepLogits(Protocol):
     """What the LM hands the sampler: rows per codebook, and the text vocabulary after a text position."""
 
     @property
-    def audio(self) -> Float[Tensor, "codebook rows"]:
-        """Logits of the next frame."""
+    def ranking(self) -> Ranking:
+        """Logits of the next frame of every row of the step."""
+        ...
+
+    @property
+    def row(self) -> int:
+        """Which row of them is this request's."""
         ...
 
     @property
@@ -135,7 +140,7 @@ class HiggsSampler:
             return self._text_frame(logits)
         if self._ramp.over:
             return self._close_clip()
-        drawn = draw(logits.audio, self._options, self._history, self._generator).tolist()
+        drawn = draw(logits.ranking, logits.row, self._options, self._history, self._generator).tolist()
         frame = self._audio_frame(self._ramp.constrain(drawn))
         self.ended = self._ramp.over and self._speech_only
         return frame
@@ -162,7 +167,7 @@ class HiggsSampler:
             )
         # A placeholder without codes would be a position with nothing in it; the published model can loop on those.
         allowed = logits.text.index_fill(0, self._placeholders, float("-inf"))
-        token = int(draw(allowed[None], self._options, self._no_history, self._generator)[0])
+        token = int(draw(Ranking(allowed[None, None]), 0, self._options, self._no_history, self._generator)[0])
         self.ended = token in (self._config.eot_id, self._config.end_of_text_id)
         if token == self._config.audio_out_bos_id:
             self._mode = Mode.AUDIO_INIT
