@@ -10,7 +10,7 @@ import torch
 
 from parlando.core.errors import ConfigError, GenerationError
 from parlando.core.types import SamplingOptions
-from parlando.nn.sampling import Ranking, check_options, draw, draw_inverse
+from parlando.nn.sampling import Ranking, check_options, draw, invert
 
 PLAIN = SamplingOptions(temperature=1.0, top_k=None, top_p=None, repetition_window=None)
 NO_HISTORY = np.zeros((0, 1), dtype=np.int64)
@@ -33,9 +33,18 @@ def test_rows_that_share_a_ranking_draw_what_they_would_alone():
     together = [draw(shared, row, options, NO_HISTORY, generator(row)).tolist() for row in range(3)]
     alone = [draw(Ranking(logits[i : i + 1]), 0, options, NO_HISTORY, generator(i)).tolist() for i in range(3)]
     assert together == alone
-    values, indices = shared.top(1, 2)
-    assert values.tolist() == logits[1].topk(2).values.tolist()
-    assert indices.tolist() == logits[1].topk(2).indices.tolist()
+    assert shared.kept(options) is shared.kept(dataclasses.replace(options, seed=7))
+    assert shared.kept(options).indices[1].tolist() == logits[1].topk(5).indices.tolist()
+
+
+def test_a_broken_row_is_an_error_of_its_own():
+    logits = torch.randn(3, 4, 30, generator=generator(2))
+    logits[1, 2, 3] = float("nan")
+    ranking = Ranking(logits)
+    draw(ranking, 0, PLAIN, NO_HISTORY, generator())
+    with pytest.raises(GenerationError, match="not finite"):
+        draw(ranking, 1, PLAIN, NO_HISTORY, generator())
+    draw(ranking, 2, PLAIN, NO_HISTORY, generator())
 
 
 def test_plain_draws_follow_the_distribution():
@@ -115,7 +124,7 @@ def test_forbidden_tokens_are_never_drawn_even_without_filters():
 def test_inverse_reaches_the_ends_and_skips_zero_weights():
     weights = np.array([[0.0, 1.0, 0.0, 3.0, 0.0]]).repeat(4, axis=0)
     uniform = np.array([0.0, 0.2499, 0.25, 1 - 2**-53])
-    assert draw_inverse(weights, uniform).tolist() == [1, 1, 3, 3]
+    assert invert(weights.cumsum(axis=-1), uniform).tolist() == [1, 1, 3, 3]
 
 
 @pytest.mark.parametrize("logits", [torch.tensor([[0.0, float("nan")]]), torch.full((1, 3), float("-inf"))])

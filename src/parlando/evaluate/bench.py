@@ -89,6 +89,7 @@ class BenchReport:
     peer_equal: tuple[Throughput, ...]
     peer_name: str
     frame_rate: float = 25.0
+    compiled: bool = False
     note: str = ""
 
     @property
@@ -129,7 +130,7 @@ def measure(generators: Sequence[Generator], config: LMConfig, load: Load) -> li
     with tqdm(total=len(load.batches) * load.repeats, desc=names, unit="round") as bar:
         for batch in load.batches:
             for generator in generators:
-                generator.generate(tokens, batch, load.lengths(batch)[: batch - 1] + [load.longest])
+                generator.generate(tokens, batch, [*load.lengths(batch)[: batch - 1], load.longest])
             speeds: list[list[float]] = [[] for _ in generators]
             for _ in range(load.repeats):
                 for generator, mine in zip(generators, speeds, strict=True):
@@ -179,7 +180,8 @@ def run_bench(load_model: Callable[[], Any], load: Load, with_peer: bool = True)
     synthesizer, stream = measure_stream(load_model, load.repeats)
     config = synthesizer.model.lm.config
     synthesizer.close()
-    generators: list[Generator] = [EngineGenerator(config, load.sampling, load.dtype)]
+    engine = EngineGenerator(config, load.sampling, load.dtype)
+    generators: list[Generator] = [engine]
     note = "" if with_peer else "transformers was left out"
     if with_peer:
         try:
@@ -203,6 +205,7 @@ def run_bench(load_model: Callable[[], Any], load: Load, with_peer: bool = True)
         peer_equal=peer_equal[0] if peer_equal else (),
         peer_name=TransformersPeer.name,
         frame_rate=synthesizer.model.frame_rate,
+        compiled=engine.is_compiled,
         note=note,
     )
 
@@ -227,6 +230,7 @@ def bench_markdown(report: BenchReport) -> str:
         ("loading", f"{stream.load_seconds:.1f} s"),
         ("peak memory", f"{stream.peak_memory_mib:.0f} MiB"),
         ("machine", f"{report.machine}, {report.threads} threads"),
+        ("steps", "compiled" if report.compiled else "PyTorch"),
     ]
     load, rate = report.load, report.frame_rate
     mixed = f"{load.shortest / rate:.3g}–{load.longest / rate:.3g} s each, {report.dtype}"

@@ -8,16 +8,16 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from parlando.core.stages import TokenLM
-from parlando.core.types import Prompt, SamplingOptions
+from parlando.core.types import Frame, Prompt, SamplingOptions
 from parlando.engine.engine import Engine
 from parlando.engine.scheduler import Policy
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM, Logits
 from parlando.models.higgs.sampler import HiggsSampler
+from parlando.nn.kvcache import KVCache
 
 NEVER = -1e9
 
@@ -25,10 +25,21 @@ NEVER = -1e9
 class EndlessLM(HiggsTokenLM):
     """A language model that never ends: every request makes all the frames it was asked for."""
 
-    def _logits(self, hidden: Tensor, wants_text: list[bool]) -> list[Logits]:
-        results = super()._logits(hidden, wants_text)
-        results[0].ranking.logits[..., self.config.stream_eos] = NEVER
+    def prefill(self, prompt: Prompt, cache: KVCache, row: int) -> Logits:
+        """As the model does it, without an end."""
+        logits = super().prefill(prompt, cache, row)
+        self._forbid(logits)
+        return logits
+
+    def step(self, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
+        """As the model does it, without an end."""
+        results = super().step(frames, cache)
+        self._forbid(next(logits for logits in results if logits is not None))
         return results
+
+    def _forbid(self, logits: Logits) -> None:
+        """Rows of one step share their ranking."""
+        logits.ranking.logits.numpy()[..., self.config.stream_eos] = NEVER
 
 
 class EngineGenerator:
@@ -39,7 +50,9 @@ class EngineGenerator:
     def __init__(self, config: LMConfig, sampling: SamplingOptions, dtype: torch.dtype = torch.float32) -> None:
         self._config = config
         self._sampling = sampling
-        self._lm = cast("TokenLM", EndlessLM(HiggsLM(config).to(dtype).eval()))
+        lm = EndlessLM(HiggsLM(config).to(dtype).eval())
+        self.is_compiled = lm.is_compiled
+        self._lm = cast("TokenLM", lm)
         self._engines: dict[tuple[int, int], Engine] = {}
 
     def generate(self, tokens: tuple[int, ...], batch: int, lengths: Sequence[int]) -> int:

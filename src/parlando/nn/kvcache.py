@@ -40,6 +40,11 @@ class KVCache:
         self._lengths = [0] * rows
 
     @property
+    def pairs(self) -> Float[Tensor, "layer 2 row kv_head position dim"]:
+        """All keys and values, in one piece."""
+        return self._pairs
+
+    @property
     def rows(self) -> int:
         """How many sequences fit."""
         return len(self._lengths)

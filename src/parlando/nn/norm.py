@@ -33,15 +33,15 @@ class FastRMSNorm:
     """An `RMSNorm` for decoding few rows: half the operations, equal up to rounding; weights are read at the start."""
 
     def __init__(self, norm: RMSNorm) -> None:
-        self._weight, self._eps = norm.weight.detach(), norm.eps
-        self._is_wide = torch.finfo(self._weight.dtype).bits >= torch.finfo(torch.float32).bits
-        dim = len(self._weight)
-        self._scaled = self._weight * dim**0.5
-        self._floor = self._weight.new_tensor((norm.eps * dim) ** 0.5)
+        self.weight, self._eps = norm.weight.detach(), norm.eps
+        self._is_wide = torch.finfo(self.weight.dtype).bits >= torch.finfo(torch.float32).bits
+        dim = len(self.weight)
+        self._scaled = self.weight * dim**0.5
+        self._floor = self.weight.new_tensor((norm.eps * dim) ** 0.5)
 
     def __call__(self, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
         """Normalise, with the sum of squares and epsilon as the legs of a right triangle."""
         if not self._is_wide:
-            return rms_norm(x, self._weight, self._eps)
+            return rms_norm(x, self.weight, self._eps)
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         return x.div(torch.hypot(length, self._floor)).mul_(self._scaled)

@@ -6,32 +6,68 @@ the unfiltered distribution. All randomness is the request's own, so a seed does
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from parlando.core.errors import ConfigError, GenerationError
 from parlando.core.types import SamplingOptions
+from parlando.nn.native import kernel
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the filters leave of a step, by falling weight: token indices and cumulative weights.
+
+    Both are [row, codebook, kept]; ``finite`` says of each row whether its logits make sense.
+    """
+
+    indices: Int[np.ndarray, "row codebook kept"]
+    cumulative: Float[np.ndarray, "row codebook kept"]
+    finite: Bool[np.ndarray, " row"]
 
 
 class Ranking:
-    """Logits of all rows of a step; whoever first asks for the largest finds them for everybody.
+    """Logits of all rows of a step; who asks first for what some options keep finds it for all who have the same.
 
     On arrays this small what costs is the number of operations, not their size.
     """
 
     def __init__(self, logits: Float[Tensor, "row codebook rows"]) -> None:
         self.logits = logits
-        self._found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._kept: dict[tuple[Any, ...], Kept] = {}
 
-    def top(self, row: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The largest logits of a row, falling, and their indices: both [codebook, count]."""
-        if count not in self._found:
+    def kept(self, options: SamplingOptions) -> Kept:
+        """Top-k, temperature, then top-p; greedy options keep the likeliest alone."""
+        filters = (options.temperature, options.top_k, options.top_p)
+        if filters not in self._kept:
+            # Rows that nobody draws from may hold anything.
+            with np.errstate(all="ignore"):
+                self._kept[filters] = self._filter(options)
+        return self._kept[filters]
+
+    def _filter(self, options: SamplingOptions) -> Kept:
+        size = self.logits.shape[-1]
+        is_greedy = options.temperature == 0
+        values, indices = self._top(1 if is_greedy else min(options.top_k or size, size))
+        weights = np.exp((values - values[..., :1]) / (options.temperature or 1.0))
+        if options.top_p is not None and options.top_p < 1:
+            cumulative = weights.cumsum(axis=-1)
+            weights[cumulative - weights >= options.top_p * cumulative[..., -1:]] = 0.0
+        # In float64 a target stays below the sum, so that no token of weight 0 is ever reached.
+        return Kept(indices, weights.cumsum(axis=-1, dtype=np.float64), np.isfinite(values[..., 0]).all(axis=-1))
+
+    def _top(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The largest logits of each row, falling, and their indices: both [row, codebook, count]."""
+        found = kernel.top(self.logits, count)
+        if found is None:
             largest = self.logits.topk(count, dim=-1)
-            self._found[count] = largest.values.numpy(), largest.indices.numpy()
-        values, indices = self._found[count]
-        return values[row], indices[row]
+            found = largest.values.numpy(), largest.indices.numpy()
+        return found
 
 
 def draw(
@@ -49,22 +85,22 @@ def draw(
     Raises:
         GenerationError: the logits hold NaN or allow no token.
     """
-    num_rows = ranking.logits.shape[-1]
-    is_greedy = options.temperature == 0
-    values, indices = ranking.top(row, 1 if is_greedy else min(options.top_k or num_rows, num_rows))
-    if not np.isfinite(values[:, 0]).all():
+    kept = ranking.kept(options)
+    if not kept.finite[row]:
         raise GenerationError("the model's logits are not finite; try float32 or check the checkpoint")
-    if is_greedy:
+    indices = kept.indices[row]
+    if options.temperature == 0:
         return indices[:, 0]
     # Both are drawn every time, so that the random stream does not depend on what was sampled before.
-    first, second = torch.rand(2, len(values), generator=generator, dtype=torch.float64).numpy()
-    tokens = indices[np.arange(len(values)), draw_nucleus(values, first, options)]
+    first, second = torch.rand(2, len(indices), generator=generator, dtype=torch.float64).numpy()
+    tokens = indices[np.arange(len(indices)), invert(kept.cumulative[row], first)]
     if not options.repetition_window or not len(history):
         return tokens
     repeated = (history[-options.repetition_window :] == tokens).sum(axis=0) >= options.repetition_limit
     if not repeated.any():
         return tokens
-    return np.where(repeated, draw_inverse(ranking.logits[row].softmax(dim=-1).numpy(), second), tokens)
+    unfiltered = ranking.logits[row].softmax(dim=-1).numpy().cumsum(axis=-1, dtype=np.float64)
+    return np.where(repeated, invert(unfiltered, second), tokens)
 
 
 def check_options(options: SamplingOptions) -> None:
@@ -91,21 +127,8 @@ def check_options(options: SamplingOptions) -> None:
             raise ConfigError(f"sampling.{name}: {value} is out of range; use {allowed}")
 
 
-def draw_nucleus(
-    logits: Float[np.ndarray, "codebook kept"], uniform: Float[np.ndarray, " codebook"], options: SamplingOptions
+def invert(
+    cumulative: Float[np.ndarray, "codebook rows"], uniform: Float[np.ndarray, " codebook"]
 ) -> Int[np.ndarray, " codebook"]:
-    """Temperature, then top-p, then one draw per row of falling logits; the likeliest token always stays."""
-    weights = np.exp((logits - logits[:, :1]) / options.temperature)
-    if options.top_p is not None and options.top_p < 1:
-        cumulative = weights.cumsum(axis=-1)
-        weights[cumulative - weights >= options.top_p * cumulative[:, -1:]] = 0.0
-    return draw_inverse(weights, uniform)
-
-
-def draw_inverse(
-    weights: Float[np.ndarray, "codebook rows"], uniform: Float[np.ndarray, " codebook"]
-) -> Int[np.ndarray, " codebook"]:
-    """Invert each row's cumulative weights (of any positive sum) at a float64 number in [0, 1)."""
-    # In float64 the target stays below the sum, so that no token of weight 0 is ever reached.
-    cumulative = weights.cumsum(axis=-1, dtype=np.float64)
+    """Where each row's cumulative weights (float64, of any positive sum) pass a float64 number in [0, 1)."""
     return (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(axis=-1)

@@ -19,6 +19,7 @@ from parlando.models.higgs.lm import DualFFNLayer, HiggsLM
 from parlando.nn.attention import attend_cached, attend_causal
 from parlando.nn.kvcache import KVCache
 from parlando.nn.mlp import GatedMLP
+from parlando.nn.native.kernel import BranchWeights, Kernel, LayerWeights, Panels
 from parlando.nn.norm import FastRMSNorm, RMSNorm
 from parlando.nn.packing import pack_linears
 from parlando.nn.rope import RopeTable, rotate_
@@ -91,6 +92,7 @@ class _Branch:
         self.norm, self._after = FastRMSNorm(before), FastRMSNorm(after)
         self._gate_up = pack_linears((mlp.gate_proj, mlp.up_proj))
         self._down = pack_linears((mlp.down_proj,))
+        self.weights = BranchWeights(before.weight, after.weight, self._gate_up, self._down)
 
     def feed_forward(self, x: Tensor) -> Tensor:
         gate, up = torch.mm(self._after(x), self._gate_up).chunk(2, dim=-1)
@@ -106,6 +108,7 @@ class _Layer:
         self._out = pack_linears((attention.o_proj,))
         self._text = _Branch(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp)
         self._audio = _Branch(layer.audio_input_layernorm, layer.audio_post_attention_layernorm, layer.audio_mlp)
+        self.weights = LayerWeights(self._qkv, self._out, self._text.weights, self._audio.weights)
 
     def forward(self, x: Tensor, route: Route, attend: Block) -> Tensor:
         """Advance the residual stream ``x`` [row, dim]; ``attend`` maps packed q, k, v to mixed values."""
@@ -118,9 +121,10 @@ class HiggsTokenLM:
     """`core.stages.TokenLM` over the weights of a `HiggsLM`, which it packs once and never changes.
 
     After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
+    A small model takes its steps in the compiled kernel, where there is one and unless ``compiled`` is false.
     """
 
-    def __init__(self, lm: HiggsLM) -> None:
+    def __init__(self, lm: HiggsLM, compiled: bool = True) -> None:
         self.config: LMConfig = lm.config
         self.context_length = lm.config.context_length
         self._lm = lm
@@ -130,6 +134,21 @@ class HiggsTokenLM:
         self._norm = FastRMSNorm(lm.norm)
         self._like = lm.norm.weight.detach()
         self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
+        self._kernel = self._compiled() if compiled else None
+
+    def _compiled(self) -> Kernel | None:
+        config = self.config
+        num_weights = sum(weight.numel() for weight in self._lm.layers.parameters())
+        if not Kernel.fits(config.attention, config.intermediate_size, self._like, num_weights):
+            return None
+        self._head_panels = Panels(self._audio_head)
+        layers = [layer.weights for layer in self._layers]
+        return Kernel(config.attention, layers, config.rms_norm_eps, self._rope)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether steps run in the compiled kernel."""
+        return self._kernel is not None
 
     def new_cache(self, rows: int, length: int) -> KVCache:
         """Allocate ``rows`` sequences of at most ``length`` positions, on the model's device and in its dtype."""
@@ -167,6 +186,8 @@ class HiggsTokenLM:
         for row, is_live in enumerate(live):
             if is_live and cache.length(row) >= cache.capacity:
                 raise GenerationError(f"row {row} is full at {cache.capacity} positions; ask for less audio at once")
+        if self._kernel is not None:
+            return self._compiled_step(self._kernel, frames, cache)
         hidden = self._run_step(frames, live, cache)
         for row, is_live in enumerate(live):
             cache.advance(row, int(is_live))
@@ -208,6 +229,31 @@ class HiggsTokenLM:
             return attend_cached(q, keys, values, plan.mask)
 
         return self._run(inputs.to(device, non_blocking=True), route, attend)
+
+    def _compiled_step(self, kernel: Kernel, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
+        # Text rows first; idle rows take no part.
+        live = [(bool(frame.codes), row, frame) for row, frame in enumerate(frames) if frame is not None]
+        live.sort(key=lambda entry: entry[:2])
+        seats = [row for _, row, _ in live]
+        num_text = sum(not is_audio for is_audio, _, _ in live)
+        tokens = [frame.token for _, _, frame in live[:num_text]]
+        codes = [frame.codes for _, _, frame in live[num_text:]]
+        parts = [self._lm.embed_tokens(torch.tensor(tokens))] if tokens else []
+        parts += [self._lm.embed_frames(torch.tensor(codes))] if codes else []
+        hidden = torch.cat(parts)
+        kernel.step(hidden, num_text, seats, [cache.length(seat) for seat in seats], cache)
+        for seat in seats:
+            cache.advance(seat)
+        audio = kernel.head(hidden, self._norm.weight, self._head_panels)
+        ranking = Ranking(audio.view(len(hidden), self.config.num_codebooks, -1))
+        results: list[Logits | None] = [None] * len(frames)
+        for index, seat in enumerate(seats):
+            text = self._text_logits(self._norm(hidden[index : index + 1])) if index < num_text else None
+            results[seat] = Logits(ranking, index, text)
+        return results
+
+    def _text_logits(self, hidden: Float[Tensor, "1 dim"]) -> Float[Tensor, " vocab"] | None:
+        return None if self._text_head is None else (hidden @ self._text_head).float()[0]
 
     def _run(self, inputs: Int[Tensor, "row column"], route: Route, attend: Callable[[int, Tensor], Tensor]) -> Tensor:
         """Hidden states after the last norm; column 0 of ``inputs`` is the token, the others are the frame's codes."""

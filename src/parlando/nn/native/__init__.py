@@ -1,0 +1,1 @@
+"""Compiled decoding for processors, where a compiler was found; without it everything runs in PyTorch."""

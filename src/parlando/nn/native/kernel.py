@@ -1,0 +1,226 @@
+"""The compiled step of a language model: its weights as the kernel wants them, and the calls.
+
+A step of a small model consists of some two hundred operations of a few microseconds each, half of it spent on calling
+them; the kernel does the whole step in one call and reads every weight once. Rows are computed independently, so the
+numbers of a row do not depend on what else is in the batch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from parlando.nn.attention import AttentionConfig
+from parlando.nn.kvcache import KVCache
+from parlando.nn.native.build import library_name
+from parlando.nn.rope import RopeTable
+
+# Beyond this the weights do not stay in a processor's cache, and a product shared out over all cores wins.
+LARGEST_BYTES = 96 * 2**20
+
+FOLDER = Path(__file__).parent
+
+_Address = ctypes.c_void_p
+_Count = ctypes.c_int64
+
+
+class _Sizes(ctypes.Structure):
+    _fields_ = (
+        *((name, _Count) for name in ("hidden", "heads", "kv_heads", "head_dim", "inner", "layers")),
+        ("epsilon", ctypes.c_double),
+    )
+
+
+class _Branch(ctypes.Structure):
+    _fields_ = tuple((name, _Address) for name in ("before", "after", "gate_up", "down"))
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (("qkv", _Address), ("out", _Address), ("kinds", _Branch * 2))
+
+
+class _Cache(ctypes.Structure):
+    _fields_ = (("pairs", _Address), ("rows", _Count), ("length", _Count))
+
+
+class _Scratch(ctypes.Structure):
+    _fields_ = tuple((name, _Address) for name in ("normed", "qkv", "mixed", "inner", "scores"))
+
+
+@dataclass(frozen=True)
+class BranchWeights:
+    """Norms and gated MLP of one kind of position; matrices are [input, output], the gate's columns before the up's."""
+
+    before: Float[Tensor, " hidden"]
+    after: Float[Tensor, " hidden"]
+    gate_up: Float[Tensor, "hidden both"]
+    down: Float[Tensor, "inner hidden"]
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """One layer: joined queries, keys and values, the output projection, and the branches of text and of audio."""
+
+    qkv: Float[Tensor, "hidden all"]
+    out: Float[Tensor, "mixed hidden"]
+    text: BranchWeights
+    audio: BranchWeights
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The compiled kernel, if this installation has one that runs here."""
+    path = FOLDER / library_name(torch.backends.cpu.get_cpu_capability())
+    if not path.is_file():
+        return None
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:
+        return None
+
+
+def _constant(name: str) -> int:
+    code = library()
+    return 0 if code is None else _Count.in_dll(code, f"parlando_{name}").value
+
+
+def top(numbers: Float[Tensor, "*rest size"], count: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """The largest along the last dimension, falling, and their indices; ``None`` without a kernel for such numbers."""
+    code = library()
+    if code is None or numbers.dtype != torch.float32 or numbers.device.type != "cpu" or not numbers.is_contiguous():
+        return None
+    shape = (*numbers.shape[:-1], count)
+    values, indices = np.empty(shape, np.float32), np.empty(shape, np.int64)
+    size = numbers.shape[-1]
+    code.parlando_top(
+        _Address(numbers.data_ptr()),
+        _Count(numbers.numel() // size),
+        _Count(size),
+        _Count(count),
+        _Address(values.ctypes.data),
+        _Address(indices.ctypes.data),
+    )
+    return values, indices
+
+
+class Panels:
+    """A matrix [input, output] cut into panels of columns that each lie in one piece, the last filled up with zeros."""
+
+    def __init__(self, matrix: Float[Tensor, "inputs outputs"]) -> None:
+        (inputs, self.outputs), width = matrix.shape, _constant("panel")
+        padded = functional.pad(matrix.detach(), (0, -self.outputs % width))
+        self.tensor = padded.view(inputs, -1, width).transpose(0, 1).contiguous()
+
+    @property
+    def address(self) -> int:
+        """Where it begins."""
+        return self.tensor.data_ptr()
+
+
+class Kernel:
+    """The layers of one model, packed: copies of their weights, and room for one call at a time."""
+
+    def __init__(
+        self, attention: AttentionConfig, layers: Sequence[LayerWeights], epsilon: float, rope: RopeTable
+    ) -> None:
+        code = library()
+        assert code is not None, "there is no compiled kernel"
+        self._code, self._rope, self._rows = code, rope, _constant("rows")
+        self._held: list[Any] = []
+        self._one_at_a_time = threading.Lock()
+        inner = layers[0].text.down.shape[0]
+        self._hidden = attention.hidden_size
+        sizes = (self._hidden, attention.num_heads, attention.num_kv_heads, attention.head_dim, inner, len(layers))
+        self._sizes = _Sizes(*sizes, epsilon)
+        self._layers = (_Layer * len(layers))(*(self._pack(layer) for layer in layers))
+        mixed = attention.num_heads * attention.head_dim
+        joined = mixed + 2 * attention.num_kv_heads * attention.head_dim
+        widths = (self._hidden, joined, mixed, 2 * inner)
+        room = [torch.zeros(self._rows, width) for width in widths] + [torch.zeros(len(rope.cos) + _constant("lanes"))]
+        self._scratch = _Scratch(*(self._keep(tensor) for tensor in room))
+
+    @staticmethod
+    def fits(attention: AttentionConfig, inner: int, weights: Tensor, num_weights: int) -> bool:
+        """Whether there is a kernel, and it can and should run such a model."""
+        widths = (attention.hidden_size, attention.head_dim, inner)
+        return (
+            library() is not None
+            and (weights.device.type, weights.dtype) == ("cpu", torch.float32)
+            and all(width % _constant("lanes") == 0 for width in widths)
+            and num_weights * weights.element_size() <= LARGEST_BYTES
+        )
+
+    def step(
+        self, x: Float[Tensor, "row dim"], num_text: int, seats: Sequence[int], positions: Sequence[int], held: KVCache
+    ) -> None:
+        """Advance rows in place, the first ``num_text`` of them text; each to its seat and position of ``held``."""
+        pairs = _Cache(held.pairs.data_ptr(), held.rows, held.capacity)
+        for first, many in self._blocks(len(x)):
+            part = slice(first, first + many)
+            self._code.parlando_step(
+                ctypes.byref(self._sizes),
+                self._layers,
+                _Count(many),
+                _Count(min(max(num_text - first, 0), many)),
+                _Address(x[first].data_ptr()),
+                (_Count * many)(*seats[part]),
+                (_Count * many)(*positions[part]),
+                _Address(self._rope.cos.data_ptr()),
+                _Address(self._rope.sin.data_ptr()),
+                ctypes.byref(pairs),
+                ctypes.byref(self._scratch),
+            )
+
+    def head(
+        self, x: Float[Tensor, "row dim"], norm: Float[Tensor, " dim"], panels: Panels
+    ) -> Float[Tensor, "row output"]:
+        """Normalise rows and multiply them by a matrix."""
+        out = x.new_empty(len(x), panels.outputs)
+        for first, many in self._blocks(len(x)):
+            self._code.parlando_head(
+                ctypes.byref(self._sizes),
+                _Count(many),
+                _Address(x[first].data_ptr()),
+                _Address(norm.data_ptr()),
+                _Address(panels.address),
+                _Count(panels.outputs),
+                _Address(out[first].data_ptr()),
+                ctypes.byref(self._scratch),
+            )
+        return out
+
+    def _blocks(self, rows: int) -> Iterator[tuple[int, int]]:
+        """First row and number of rows of each call; others wait until all calls are made."""
+        with self._one_at_a_time:
+            for first in range(0, rows, self._rows):
+                yield first, min(self._rows, rows - first)
+
+    def _pack(self, layer: LayerWeights) -> _Layer:
+        branches = (_Branch * 2)(
+            *(
+                _Branch(
+                    self._keep(branch.before),
+                    self._keep(branch.after),
+                    self._keep(Panels(branch.gate_up).tensor),
+                    self._keep(Panels(branch.down).tensor),
+                )
+                for branch in (layer.text, layer.audio)
+            )
+        )
+        return _Layer(self._keep(Panels(layer.qkv).tensor), self._keep(Panels(layer.out).tensor), branches)
+
+    def _keep(self, tensor: Tensor) -> int:
+        """The address of a tensor that lives as long as the kernel."""
+        self._held.append(tensor.detach().contiguous())
+        return int(self._held[-1].data_ptr())

@@ -1,0 +1,164 @@
+"""The compiled step against the same step in PyTorch."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from parlando.core.types import Frame, Prompt
+from parlando.models.higgs.config import LMConfig
+from parlando.models.higgs.lm import HiggsLM
+from parlando.models.higgs.lm_inference import HiggsTokenLM
+from parlando.nn.native import kernel
+
+CONFIG = LMConfig(
+    vocab_size=40, hidden_size=48, num_layers=2, num_heads=3, num_kv_heads=1, head_dim=32, intermediate_size=80,
+    num_codebooks=3, codebook_size=11, context_length=64, audio_out_id=1, audio_out_bos_id=2, eot_id=3,
+    end_of_text_id=4, audio_in_id=5, text_head=True, audio_eos_id=6,
+)  # fmt: skip
+needs_kernel = pytest.mark.skipif(kernel.library() is None, reason="no compiled kernel for this processor")
+
+
+def make_lm(config=CONFIG, dtype=torch.float32):
+    torch.manual_seed(0)
+    lm = HiggsLM(config)
+    for parameter in lm.parameters():
+        torch.nn.init.normal_(parameter, mean=float(parameter.ndim == 1), std=0.2)
+    return lm.to(dtype).eval()
+
+
+def prompt(length, seed=0):
+    tokens = np.random.default_rng(seed).integers(7, 40, length).tolist()
+    return Prompt(tuple(tokens), np.zeros(length, bool), np.zeros((0, 3), np.int64))
+
+
+def frames(rows, seed):
+    """Audio, text and idle rows in some order; at least one is live."""
+    generator = np.random.default_rng(seed)
+    kinds = generator.permutation([0, *generator.integers(0, 3, rows - 1)])
+    audio = [Frame(1, tuple(generator.integers(0, 11, 3).tolist())) for _ in range(rows)]
+    return [(audio[i], Frame(int(generator.integers(7, 40))), None)[kind] for i, kind in enumerate(kinds)]
+
+
+def start(lm, rows, compiled):
+    token_lm = HiggsTokenLM(lm, compiled=compiled)
+    cache = token_lm.new_cache(rows, 64)
+    for row in range(rows):
+        token_lm.prefill(prompt(3 + 2 * row, row), cache, row)
+    return token_lm, cache
+
+
+@needs_kernel
+@pytest.mark.parametrize("rows", [1, 2, 5, 8, 11])
+def test_steps_equal_those_in_torch(rows):
+    lm = make_lm()
+    (fast, fast_cache), (slow, slow_cache) = start(lm, rows, True), start(lm, rows, False)
+    assert (fast.is_compiled, slow.is_compiled) == (True, False)
+    for seed in range(12):
+        given = frames(rows, seed)
+        for got, expected in zip(fast.step(given, fast_cache), slow.step(given, slow_cache), strict=True):
+            assert (got is None) == (expected is None)
+            if got is not None:
+                torch.testing.assert_close(got.audio, expected.audio, atol=2e-5, rtol=1e-4)
+                assert (got.text is None) == (expected.text is None)
+                if got.text is not None:
+                    torch.testing.assert_close(got.text, expected.text, atol=2e-5, rtol=1e-4)
+    lengths = [[cache.length(row) for row in range(rows)] for cache in (fast_cache, slow_cache)]
+    assert lengths[0] == lengths[1]
+
+
+@needs_kernel
+def test_the_numbers_of_a_row_do_not_depend_on_its_neighbours():
+    lm = make_lm()
+    crowd, crowd_cache = start(lm, 9, True)
+    alone = HiggsTokenLM(lm)
+    cache = alone.new_cache(1, 64)
+    alone.prefill(prompt(3 + 2 * 4, 4), cache, 0)
+    for seed in range(6):
+        given = frames(9, seed)
+        given[4] = Frame(1, (seed, 1, 2))
+        assert torch.equal(crowd.step(given, crowd_cache)[4].audio, alone.step([given[4]], cache)[0].audio)
+
+
+@needs_kernel
+def test_two_threads_may_step_two_caches_of_one_model():
+    lm, rows = make_lm(), 3
+    token_lm, first = start(lm, rows, True)
+    caches = [first, *(start(lm, rows, True)[1] for _ in range(3))]
+    results = {}
+
+    def run(index):
+        steps = [token_lm.step(frames(rows, seed), caches[index]) for seed in range(20)]
+        results[index] = [[logits and logits.audio.tolist() for logits in step] for step in steps]
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results[0] == results[1] == results[2] == results[3]
+
+
+@pytest.mark.parametrize("change", [{"head_dim": 24}, {"intermediate_size": 84}, {"hidden_size": 44}])
+def test_odd_sizes_are_left_to_torch(change):
+    assert not HiggsTokenLM(make_lm(replace(CONFIG, **change))).is_compiled
+
+
+def test_other_dtypes_are_left_to_torch():
+    assert not HiggsTokenLM(make_lm(dtype=torch.bfloat16)).is_compiled
+
+
+def test_large_models_are_left_to_torch(monkeypatch):
+    monkeypatch.setattr(kernel, "LARGEST_BYTES", 1000)
+    assert not HiggsTokenLM(make_lm()).is_compiled
+
+
+def test_without_a_library_everything_runs_in_torch(monkeypatch, tmp_path):
+    monkeypatch.setattr(kernel, "FOLDER", tmp_path)
+    kernel.library.cache_clear()
+    try:
+        assert kernel.library() is None
+        assert kernel.top(torch.zeros(2, 3), 1) is None
+        assert not HiggsTokenLM(make_lm()).is_compiled
+    finally:
+        kernel.library.cache_clear()
+
+
+def test_a_library_that_does_not_load_is_none(monkeypatch, tmp_path):
+    (tmp_path / kernel.library_name(torch.backends.cpu.get_cpu_capability())).write_bytes(b"not a library")
+    monkeypatch.setattr(kernel, "FOLDER", tmp_path)
+    kernel.library.cache_clear()
+    try:
+        assert kernel.library() is None
+    finally:
+        kernel.library.cache_clear()
+
+
+@needs_kernel
+def test_the_largest_are_those_of_torch_and_the_first_wins_a_tie():
+    numbers = torch.randn(7, 3, 130, generator=torch.Generator().manual_seed(1))
+    values, indices = kernel.top(numbers, 9)
+    expected = numbers.topk(9)
+    assert values.tolist() == expected.values.tolist()
+    assert indices.tolist() == expected.indices.tolist()
+    assert kernel.top(torch.tensor([[1.0, 2.0, 2.0, 1.0]]), 4)[1].tolist() == [[1, 2, 0, 3]]
+
+
+@needs_kernel
+@pytest.mark.parametrize("place", [0, 3, 7])
+def test_not_a_number_is_always_among_the_largest(place):
+    numbers = torch.arange(8.0)[None]
+    numbers[0, place] = float("nan")
+    values, indices = kernel.top(numbers, 2)
+    assert np.isnan(values[0, 0])
+    assert indices[0, 0] == place
+
+
+@needs_kernel
+def test_numbers_it_does_not_know_are_left_to_torch():
+    assert kernel.top(torch.zeros(2, 3, dtype=torch.float64), 1) is None
+    assert kernel.top(torch.zeros(4, 3).t(), 1) is None
