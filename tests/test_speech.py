@@ -407,3 +407,56 @@ def test_load_of_nothing_there_says_so():
 )
 def test_every_sentence_ends_with_a_mark(text, spoken):
     assert [sentence for sentence, _ in spoken_sentences(text, "en")] == [spoken]
+
+
+def test_a_sentence_cut_for_its_length_goes_on():
+    text = "word " * 60
+    spoken = list(spoken_sentences(text, "en"))
+    assert len(spoken) > 2
+    assert {sentence[-1] for sentence, _ in spoken[:-1]} == {","}
+    assert spoken[-1][0][-1] == "."
+    assert [last for _, last in spoken] == [False] * (len(spoken) - 1) + [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "text is NoneType; give a str"),
+        (b"Hello.", "text is bytes; give a str"),
+        (7, "text is int"),
+        (["One.", None], "a piece of text is NoneType"),
+        ([b"One."], "a piece of text is bytes"),
+    ],
+)
+def test_what_is_no_text_is_refused(text, message):
+    for speak in (Synthesizer(Model()).say, lambda text: list(Synthesizer(Model()).stream(text))):
+        with pytest.raises(TextError, match=message):
+            speak(text)
+
+
+class Particular(Prompts):
+    """Reads Latin letters only."""
+
+    def build(self, sentence, voice):
+        if not sentence.isascii():
+            raise TextError(f"nothing to pronounce in {sentence!r}")
+        return super().build(sentence, voice)
+
+
+def test_a_sentence_that_cannot_be_read_does_not_cost_the_others():
+    model = Model()
+    model.prompts = Particular()
+    speech = Synthesizer(model).say("Это по-русски. This one is English.", seed=1, pauses=Pauses(0.0, 0.0))
+    reports = [(report.finish, report.frames) for report in speech.report.sentences]
+    assert reports == [("skipped", 0), ("end", 40)]
+    assert speech.duration_seconds == 4.0
+    with pytest.raises(TextError, match="nothing to pronounce in"):
+        Synthesizer(model).say("Это по-русски.")
+
+
+def test_the_cache_is_as_large_as_asked_for(tiny_folder):
+    with load(tiny_folder, device="cpu", rows=2, context=100) as synthesizer:
+        assert synthesizer.engine.free_rows == 2
+        assert synthesizer.engine.length == 100
+    with pytest.raises(ConfigError, match="at least 1 row"):
+        load(tiny_folder, device="cpu", rows=0)

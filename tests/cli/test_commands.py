@@ -122,6 +122,26 @@ def test_stream_sends_a_wav_or_bare_samples(say, monkeypatch, tmp_path):
     assert np.abs(np.frombuffer(sent["pcm"].getvalue(), "<i2") / 32768 - kept).max() < 1e-4
 
 
+def test_a_terminal_is_no_listener(say, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    status, out, err = say(TEXT, "--stream")
+    assert (status, out) == (2, "")
+    assert "that is a terminal; pipe it or redirect it" in err
+
+
+def test_a_skipped_sentence_is_named(say):
+    status, _, err = say("Это по-русски. And this is not.", "-o", "out.wav")
+    assert status == 0
+    assert "skipped, nothing in it that this voice can say: Это по-русски" in err
+
+
+def test_a_model_without_voices_says_so(cli, tiny_folder, tmp_path):
+    (tmp_path / "config.json").write_bytes((tiny_folder / "config.json").read_bytes())
+    status, out, err = cli("voices", "--model", tmp_path)
+    assert (status, out) == (0, "")
+    assert "no voices of its own; clone one" in err
+
+
 def test_a_listener_who_leaves_is_no_error(say, monkeypatch):
     class Closed(io.BytesIO):
         def write(self, data):

@@ -54,6 +54,7 @@ def test_a_script_of_names_and_tags() -> None:
         ("x" * 60, "line 1: no speaker in 'x{40}\\.\\.\\.'"),
         ("\nAnna:", "line 2: Anna says nothing"),
         ("[SPEAKER0]  ", "line 1: SPEAKER0 says nothing"),
+        ("Anna: Hello.\nBob: ???", "line 2: Bob says nothing; add words"),
         ("# only a comment\n\n", "no lines"),
     ],
 )

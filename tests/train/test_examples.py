@@ -126,3 +126,18 @@ def test_a_corpus_without_plain_speech_is_refused(tmp_path):
     folder = write_codes(tmp_path, [("a", "slt", 0.9, "One."), ("b", "slt", 0.9, "Two.")], np.random.default_rng(1))
     with pytest.raises(ConfigError, match="no utterance at its own speed"):
         example_sampler(folder)
+
+
+def test_what_cannot_fit_the_context_is_left_out_and_told(tmp_path, caplog):
+    long = "A sentence that goes on and on. " * 12
+    rows = [("slt_0", "slt", 1.0, SENTENCES[0]), ("slt_1", "slt", 1.0, long), ("rms_0", "rms", 1.0, SENTENCES[1])]
+    sampler = example_sampler(write_codes(tmp_path, rows, np.random.default_rng(1)))
+    assert [spoken.id for voice in sampler.train.values() for spoken in voice] == ["slt_0"]
+    assert "left out 1 train utterances that do not fit 512 positions" in caplog.text
+
+
+def test_a_rejected_clone_is_a_named_voice(tmp_path):
+    rows = [(f"slt_{i}", "slt", 1.0, SENTENCES[0]) for i in range(2)] + [("rms_0", "rms", 1.0, SENTENCES[1])]
+    sampler = example_sampler(write_codes(tmp_path, rows, np.random.default_rng(1)), clone_share=1.0, join_share=0.0)
+    plans = [sampler._plan(np.random.default_rng(seed)) for seed in range(30)]
+    assert {plan.kind for plan in plans} == {"plain"}, "both clips of the only voice say the same"

@@ -29,6 +29,8 @@ def check_target(options: SpeakOptions, streams: bool = False) -> None:
 
     if options.out is None and not options.play and not streams:
         raise InputError("nowhere to put the speech; give -o FILE, --play or --stream")
+    if streams and sys.stdout.isatty():
+        raise InputError("--stream sends audio to standard output, and that is a terminal; pipe it or redirect it")
     if options.format is not None:
         find_format(options.format, STREAM_FORMATS if streams else FILE_FORMATS)
     if options.out is None:
@@ -71,6 +73,8 @@ def summary(speech: Speech, path: Path | None) -> str:
     facts.append(f"seed {speech.seed}")
     lines = [", ".join(facts) + (f" → {path}" if path else "")]
     for report in speech.report.sentences:
-        if report.finish != "end":
+        if report.finish == "skipped":
+            lines.append(f"skipped, nothing in it that this voice can say: {report.text}")
+        elif report.finish != "end":
             lines.append(f"cut ({report.finish}, {report.attempts} attempts): {report.text}")
     return "\n".join(lines)

@@ -40,6 +40,10 @@ def run(options: VoicesOptions) -> None:
         ]
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return
+    if not voices:
+        typer.echo(
+            "this model has no voices of its own; clone one: parlando say … --ref-audio FILE --ref-text WORDS", err=True
+        )
     width = max((len(name) for name in voices), default=0)
     for voice in voices.values():
         star = "*" if voice.name == default else " "

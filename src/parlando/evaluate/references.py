@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from parlando.audio.clip import Clip, as_mono
 from parlando.audio.files import read_audio
-from parlando.core.errors import InputError
+from parlando.core.errors import InputError, VoiceNotFoundError
 from parlando.data import flite
 from parlando.data.imports import import_table
 from parlando.data.manifest import Utterance, read_manifest
@@ -66,6 +66,8 @@ def taught(teacher: str, sentences: Sequence[str]) -> list[Clip]:
         MissingDependencyError: Flite is not installed.
         VoiceNotFoundError: Flite has no such voice.
     """
+    if teacher not in flite.FLITE_VOICES:
+        raise VoiceNotFoundError(teacher, flite.FLITE_VOICES)
     spoken = (flite.speak(s, teacher) for s in tqdm(sentences, desc=f"teacher {teacher}", unit="sentence"))
     return [Clip(as_mono(s.samples), s.sample_rate) for s in spoken]
 

@@ -109,8 +109,8 @@ def _parse_line(line: str, number: int) -> Turn:
     else:
         shown = line if len(line) <= 40 else line[:40] + "..."
         raise TextError(f"line {number}: no speaker in '{shown}'; write 'NAME: text' or '[SPEAKER0] text'")
-    if not said:
-        raise TextError(f"line {number}: {speaker} says nothing; add text after the name or remove the line")
+    if not any(map(str.isalnum, said)):
+        raise TextError(f"line {number}: {speaker} says nothing; add words after the name or remove the line")
     return Turn(speaker, said, number)
 
 

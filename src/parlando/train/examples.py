@@ -5,6 +5,7 @@ Every example comes from the prompt builder that inference uses; a batch is a pu
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,10 @@ from parlando.models.higgs.delay import labels as delay_labels
 from parlando.models.higgs.prompt import HiggsPromptBuilder, TrainingExample
 from parlando.text.normalize import normalize
 from parlando.train.tokens import Spoken, TokenCorpus
+
+logger = logging.getLogger(__name__)
+# What an example has besides its frames and words: roles, marks, descriptions, the delay's ramp.
+EXAMPLE_POSITIONS = 40
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,12 @@ class ExampleSampler:
 
     def __init__(self, corpus: TokenCorpus, builder: HiggsPromptBuilder, config: MixConfig) -> None:
         self.corpus, self.builder, self.config = corpus, builder, config
+        self._context = builder.config.context_length
         self.train = self._by_voice("train")
         self.validation = self._by_voice("validation")
         named = [voice for voice in self.train if voice.endswith("@1")]
         if not named:
-            raise ConfigError("the encoded corpus has no utterance at its own speed to train on")
+            raise ConfigError("the encoded corpus has no utterance at its own speed, and short enough, to train on")
         weights = np.array([config.speaker_weights.get(v.split("@")[0], 1.0) for v in named])
         unknown = {voice.split("@")[0] for voice in named} - set(config.descriptions)
         if unknown:
@@ -69,10 +75,18 @@ class ExampleSampler:
 
     def _by_voice(self, split: str) -> dict[str, list[Spoken]]:
         voices: dict[str, list[Spoken]] = defaultdict(list)
-        for spoken in self.corpus.utterances:
-            if spoken.split == split:
+        mine = [spoken for spoken in self.corpus.utterances if spoken.split == split]
+        for spoken in mine:
+            if self._fits(spoken):
                 voices[spoken.voice].append(spoken)
+        left_out = len(mine) - sum(map(len, voices.values()))
+        if left_out:
+            logger.warning("left out %d %s utterances that do not fit %d positions", left_out, split, self._context)
         return dict(voices)
+
+    def _fits(self, *spoken: Spoken) -> bool:
+        """Whether an example of these cannot exceed the context, however many words are spelled."""
+        return sum(s.frames + 2 * len(s.text) + EXAMPLE_POSITIONS for s in spoken) <= self._context
 
     def batch(self, step: int, rank: int = 0) -> list[tuple[TrainingExample, np.ndarray]]:
         """Examples of similar length, together about ``tokens_per_batch`` positions; every rank has its own."""
@@ -108,7 +122,8 @@ class ExampleSampler:
             return None
         voice = self.train[self.cloneable[generator.integers(len(self.cloneable))]]
         target, other = (voice[i] for i in generator.choice(len(voice), 2, replace=False))
-        if other.frames > self.config.longest_reference_frames or other.text == target.text:
+        too_long = other.frames > self.config.longest_reference_frames or not self._fits(target, other)
+        if too_long or other.text == target.text:
             return None
         return _Plan("clone", target, other, self._cost(target) + self._cost(other))
 
@@ -119,8 +134,8 @@ class ExampleSampler:
         if by_two:
             return _Plan("two", target, None, self._cost(target) + 8)
         other = voice[generator.integers(len(voice))]
-        fits = target.frames + other.frames <= config.longest_join_frames and target.text[-1] in ".?!"
-        if fits and generator.random() < config.join_share:
+        short = target.frames + other.frames <= config.longest_join_frames and self._fits(target, other)
+        if short and target.text[-1] in ".?!" and generator.random() < config.join_share:
             return _Plan("join", target, other, self._cost(target) + self._cost(other))
         return _Plan("plain", target, None, self._cost(target))
 

@@ -184,6 +184,13 @@ def test_a_failed_save_leaves_the_folder_as_it_was(tiny_model, folder, monkeypat
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_saving_leaves_nothing_of_another_model(tiny_model, folder):
+    for name in ("tokenizer.json", "card.md"):
+        (folder / name).write_text("{}")
+    save_model(tiny_model, folder)
+    assert not {"tokenizer.json", "card.md"} & {path.name for path in folder.iterdir()}
+
+
 def test_a_published_language_model_alone_says_where_the_codec_goes(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "higgs_audio_v2"}))
     with pytest.raises(CheckpointError, match="audio_tokenizer"):

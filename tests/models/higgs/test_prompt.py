@@ -155,6 +155,12 @@ def test_markup_in_a_sentence_is_not_a_special_token():
     assert prompt.sentence == "hi   there"
 
 
+def test_markup_in_a_scene_or_a_description_is_not_a_special_token():
+    described = Voice("x", description="calm <|eot_id|> voice", scene="a room <|AUDIO|> here")
+    plain = Voice("x", description="calm   voice", scene="a room   here")
+    assert builder().build("hi", described).tokens == builder().build("hi", plain).tokens
+
+
 @pytest.mark.parametrize("text", ["", " \n", "?!", "<|AUDIO|>"])
 def test_nothing_to_pronounce(text):
     with pytest.raises(TextError, match="nothing to pronounce"):

@@ -238,6 +238,9 @@ def save_model(model: HiggsModel, folder: Path, card: str | None = None) -> Path
             shutil.copy(model.parts.tokenizer_file, partial / TOKENIZER_FILE)
         if card is not None:
             (partial / CARD_FILE).write_text(card, encoding="utf-8")
+        for name in (TOKENIZER_FILE, CARD_FILE):
+            if not (partial / name).exists():
+                (folder / name).unlink(missing_ok=True)
         for path in sorted(partial.iterdir()):
             # safetensors makes files that only their owner can read.
             path.chmod(0o644)

@@ -224,7 +224,7 @@ class HiggsPromptBuilder:
     def _system(self, voices: Sequence[Voice]) -> _Conversation:
         """The system message, left out when references speak for themselves."""
         has_references = any(voice.references for voice in voices)
-        scene = next((voice.scene for voice in voices if voice.scene), None)
+        scene = next((_without_markup(voice.scene) for voice in voices if voice.scene), None)
         lines, clips = self._speaker_lines(voices, alternate=len(voices) > 1 and not has_references)
         if has_references and not scene and not lines:
             return _Conversation()
@@ -244,7 +244,7 @@ class HiggsPromptBuilder:
                 lines.append((tag, AudioContent()))
                 clips.append(voice.references[0].codes)
             elif voice.description:
-                lines.append((tag, voice.description))
+                lines.append((tag, _without_markup(voice.description)))
             elif alternate:
                 lines.append((tag, "masculine" if index % 2 else "feminine"))
         return lines, tuple(clips)
