@@ -8,6 +8,14 @@ corpus=${CORPUS:-corpus}
 runs=${RUNS:-runs}
 recipe=$(dirname "$0")
 heldout=src/parlando/evaluate/data/heldout_en.txt
+device=${DEVICE:-cpu}
+# One process a core, each with one thread; one process on a GPU.
+processes=${PROCESSES:-$([ "$device" = cpu ] && nproc || echo 1)}
+
+train() {
+    OMP_NUM_THREADS=1 python -m torch.distributed.run --standalone --nproc-per-node "$processes" \
+        -m parlando train "$@" --device "$device"
+}
 
 python "$recipe/table.py" "$recordings" "$texts/cmu_arctic_prompts.data"
 
@@ -19,11 +27,11 @@ parlando data align "$corpus/kathleen/source.jsonl" -o "$corpus/kathleen/manifes
     parlando data pack "$corpus/kathleen/manifest.jsonl" "$corpus/synthetic/manifest.jsonl" \
         -o "$corpus/packed" --test "$heldout"
 
-parlando train codec "$recipe/codec.toml" --corpus "$corpus/packed" -o "$runs/codec"
+train codec "$recipe/codec.toml" --corpus "$corpus/packed" -o "$runs/codec"
 [ -f "$corpus/codes/codes.json" ] ||
-    parlando data encode "$corpus/packed" "$runs/codec" -o "$corpus/codes"
-parlando train lm "$recipe/lm.toml" --codes "$corpus/codes" --codec "$runs/codec" -o "$runs/lm"
-parlando train codec "$recipe/decoder.toml" --corpus "$corpus/packed" --from "$runs/codec" -o "$runs/decoder"
+    parlando data encode "$corpus/packed" "$runs/codec" -o "$corpus/codes" --device "$device"
+train lm "$recipe/lm.toml" --codes "$corpus/codes" --codec "$runs/codec" -o "$runs/lm"
+train codec "$recipe/decoder.toml" --corpus "$corpus/packed" --from "$runs/codec" -o "$runs/decoder"
 
 parlando train assemble "$recipe/model.toml" --codec "$runs/decoder" --lm "$runs/lm" \
     --codes "$corpus/codes" -o "$runs/higgs-mini"

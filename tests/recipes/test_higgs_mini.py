@@ -56,6 +56,9 @@ def test_the_script_names_files_and_commands_that_exist(recipe, root):
     for name in re.findall(r'\$recipe/([\w.]+)"', text):
         assert (recipe / name).is_file(), name
     assert (root / re.search(r"heldout=(\S+)", text).group(1)).is_file()
+    function = re.search(r"\ntrain\(\) \{.*?\n\}\n", text, re.S)[0]
+    assert '-m parlando train "$@" --device' in function
+    text = text.replace(function, "").replace("\ntrain ", "\nparlando train ")
     commands = re.findall(r"parlando (\w+)(?: (\w+))? (.*?)(?=\n\S|\n\n|\Z)", text.replace("\\\n", " "), re.S)
     assert len(commands) == 10
     groups = get_command(build_app()).commands
