@@ -2,7 +2,7 @@
 BIN ?= .venv/bin
 PYTHON := $(BIN)/python
 
-.PHONY: check format lint types layers test coverage fix
+.PHONY: check format lint types layers test kernel fix
 
 check: format lint types layers test
 
@@ -27,3 +27,7 @@ test:
 fix:
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# After a change of decode.c; an installation compiles it by itself.
+kernel:
+	$(PYTHON) src/parlando/nn/native/build.py

@@ -128,6 +128,16 @@ def test_without_a_library_everything_runs_in_torch(monkeypatch, tmp_path):
         kernel.library.cache_clear()
 
 
+@needs_kernel
+def test_a_library_of_another_source_is_none(monkeypatch):
+    monkeypatch.setattr(kernel, "source_mark", lambda: 1)
+    kernel.library.cache_clear()
+    try:
+        assert kernel.library() is None
+    finally:
+        kernel.library.cache_clear()
+
+
 def test_a_library_that_does_not_load_is_none(monkeypatch, tmp_path):
     (tmp_path / kernel.library_name(torch.backends.cpu.get_cpu_capability())).write_bytes(b"not a library")
     monkeypatch.setattr(kernel, "FOLDER", tmp_path)

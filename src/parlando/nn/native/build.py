@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("decode.c")
@@ -18,6 +19,11 @@ FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror",
 def library_name(level: str) -> str:
     """The file of the kernel for processors of a level."""
     return f"libdecode-{level.lower()}.so"
+
+
+def source_mark() -> int:
+    """A number that changes with the source."""
+    return zlib.crc32(SOURCE.read_bytes())
 
 
 def compile_kernel(folder: Path = SOURCE.parent) -> list[Path]:
@@ -35,7 +41,8 @@ def compile_kernel(folder: Path = SOURCE.parent) -> list[Path]:
 
 def _compile(compiler: str, processor: str, target: Path) -> bool:
     partial = target.with_suffix(".partial")
-    command = [*compiler.split(), *FLAGS, f"-march={processor}", "-o", str(partial), str(SOURCE), "-lm"]
+    options = (f"-march={processor}", f"-DSOURCE={source_mark()}")
+    command = [*compiler.split(), *FLAGS, *options, "-o", str(partial), str(SOURCE), "-lm"]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=120)
     except (OSError, subprocess.TimeoutExpired):
@@ -44,3 +51,7 @@ def _compile(compiler: str, processor: str, target: Path) -> bool:
         partial.replace(target)
     partial.unlink(missing_ok=True)
     return done.returncode == 0
+
+
+if __name__ == "__main__":
+    print(*map(str, compile_kernel()), sep="\n")

@@ -23,6 +23,9 @@ typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alia
 
 const int64_t parlando_lanes = LANES, parlando_panel = PANEL, parlando_rows = ROWS;
 
+/* Which source this was compiled from, so that an old library is not taken for a new one. */
+const int64_t parlando_source = SOURCE;
+
 typedef struct {
     int64_t hidden, heads, kv_heads, head_dim, inner, layers;
     double epsilon;

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from parlando.nn.attention import AttentionConfig
 from parlando.nn.kvcache import KVCache
-from parlando.nn.native.build import library_name
+from parlando.nn.native.build import library_name, source_mark
 from parlando.nn.rope import RopeTable
 
 # Beyond this the weights do not stay in a processor's cache, and a product shared out over all cores wins.
@@ -80,13 +80,14 @@ class LayerWeights:
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernel, if this installation has one that runs here."""
+    """The compiled kernel, if this installation has one that runs here and is of this source."""
     path = FOLDER / library_name(torch.backends.cpu.get_cpu_capability())
     if not path.is_file():
         return None
     try:
-        return ctypes.CDLL(str(path))
-    except OSError:
+        code = ctypes.CDLL(str(path))
+        return code if _Count.in_dll(code, "parlando_source").value == source_mark() else None
+    except (OSError, ValueError):
         return None
 
 
