@@ -17,8 +17,8 @@ FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror",
 
 
 def library_name(level: str) -> str:
-    """The file of the kernel for processors of a level."""
-    return f"libdecode-{level.lower()}.so"
+    """The file of the kernel for processors of a level; not .so, which Python takes for a module of its own."""
+    return f"decode-{level.lower()}.kernel"
 
 
 def source_mark() -> int:
