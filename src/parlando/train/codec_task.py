@@ -33,7 +33,7 @@ class CodecTrainConfig:
     The discriminators join in after ``adversarial_after`` of the budget; until then only spectra count.
     With ``spectral_weight`` 0 only the half-way spectrogram is learned, at half the cost: enough to settle the codes.
     ``speaker_weight`` is how strongly the content is kept from telling speakers apart (gradient reversal, Ganin and
-    Lempitsky, 2015).
+    Lempitsky, 2015), judged over ``speaker_reach`` frames on each side.
     """
 
     codec: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
@@ -46,6 +46,7 @@ class CodecTrainConfig:
     mel_weight: float = 0.5
     phone_weight: float = 0.4
     speaker_weight: float = 0.0
+    speaker_reach: int = 0
     commit_weight: float = 0.25
     adversarial_weight: float = 0.15
     matching_weight: float = 0.5
@@ -62,7 +63,7 @@ class CodecTask:
         self.codec = SpectralCodec(config.codec)
         content_dim = config.codec.content_dim or config.codec.latent_dim
         self.phone_head = nn.Linear(content_dim, corpus.config.labels_per_frame * len(PHONES))
-        self.speaker_head = SpeakerHead(content_dim, len(self.sampler.speakers))
+        self.speaker_head = SpeakerHead(content_dim, len(self.sampler.speakers), config.speaker_reach)
         self.spectral = SpectralLoss(config.codec.sample_rate)
         self.discriminators = Discriminators() if config.adversarial else None
         if config.start_from:

@@ -25,17 +25,26 @@ class _Reversed(torch.autograd.Function):
 
 
 class SpeakerHead(nn.Module):
-    """Cross entropy of a small classifier over frames; its own weights descend it, its input climbs it."""
+    """Cross entropy of a small classifier; its own weights descend it, its input climbs it.
 
-    def __init__(self, dim: int, num_speakers: int, hidden_dim: int = 128) -> None:
+    It sees ``reach`` frames on each side: what no frame alone gives away, a run of them may.
+    """
+
+    def __init__(self, dim: int, num_speakers: int, reach: int = 0, hidden_dim: int = 128) -> None:
         super().__init__()
+        self.width = 2 * reach + 1
         self.layers = nn.Sequential(
-            nn.LayerNorm(dim), nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, num_speakers)
+            nn.LayerNorm(self.width * dim),
+            nn.Linear(self.width * dim, hidden_dim),
+            nn.GELU(),
+            nn.Linear(hidden_dim, num_speakers),
         )
 
     def forward(
         self, content: Float[Tensor, "batch frame content"], speakers: Int[Tensor, " batch"]
     ) -> Float[Tensor, ""]:
-        """Nats a frame; ``ln(num_speakers)`` where nothing can be told."""
-        logits = self.layers(_Reversed.apply(content)).float()
-        return functional.cross_entropy(logits.flatten(0, 1), speakers.repeat_interleave(content.shape[1]))
+        """Nats a frame; ``ln(num_speakers)`` where nothing can be told. Frames too near to an end are not judged."""
+        windows = _Reversed.apply(content).unfold(1, min(self.width, content.shape[1]), 1).transpose(2, 3).flatten(2)
+        missing = self.width * content.shape[2] - windows.shape[2]
+        logits = self.layers(functional.pad(windows, (0, missing))).float()
+        return functional.cross_entropy(logits.flatten(0, 1), speakers.repeat_interleave(logits.shape[1]))
