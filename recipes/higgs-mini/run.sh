@@ -30,9 +30,13 @@ parlando data align "$corpus/kathleen/source.jsonl" -o "$corpus/kathleen/manifes
 train codec "$recipe/codec.toml" --corpus "$corpus/packed" -o "$runs/codec"
 [ -f "$corpus/codes/codes.json" ] ||
     parlando data encode "$corpus/packed" "$runs/codec" -o "$corpus/codes" --device "$device"
-train lm "$recipe/lm.toml" --codes "$corpus/codes" --codec "$runs/codec" -o "$runs/lm"
+train revoicer "$recipe/revoicer.toml" --corpus "$corpus/packed" --codes "$corpus/codes" -o "$runs/revoicer"
+[ -f "$corpus/revoiced/codes.json" ] ||
+    parlando data revoice "$corpus/packed" "$corpus/codes" "$runs/revoicer" -o "$corpus/revoiced" \
+        --speaker kathleen --sources slt,rms,awb --device "$device"
+train lm "$recipe/lm.toml" --codes "$corpus/revoiced" --codec "$runs/codec" -o "$runs/lm"
 train codec "$recipe/decoder.toml" --corpus "$corpus/packed" --from "$runs/codec" -o "$runs/decoder"
 
 parlando train assemble "$recipe/model.toml" --codec "$runs/decoder" --lm "$runs/lm" \
-    --codes "$corpus/codes" -o "$runs/higgs-mini"
+    --codes "$corpus/revoiced" -o "$runs/higgs-mini"
 parlando say "It speaks." --model "$runs/higgs-mini" -o "$runs/first.wav"

@@ -43,6 +43,18 @@ masculine = ["rms"]
 slt = "a young American woman, bright and even"
 rms = "an American man, steady and warm"
 """
+REVOICER = """
+[budget]
+steps = 2
+[train]
+batch = 2
+frames = 5
+held_out_batch = 2
+[train.sizes]
+dim = 8
+hidden_dim = 12
+blocks = 1
+"""
 MODEL = """
 name = "tiny"
 default_voice = "slt"
@@ -55,7 +67,7 @@ rms = "an American man, steady and warm"
 @pytest.fixture
 def cli(capsys, monkeypatch, tmp_path):
     """Run `parlando` in an empty folder with the recipes of this file: its status and standard error."""
-    for name, text in {"codec": CODEC, "lm": LM, "model": MODEL}.items():
+    for name, text in {"codec": CODEC, "lm": LM, "revoicer": REVOICER, "model": MODEL}.items():
         (tmp_path / f"{name}.toml").write_text(text)
     (tmp_path / "decoder.toml").write_text(CODEC.replace("[train.crops]", "[train]\nadversarial = true\n[train.crops]"))
     monkeypatch.chdir(tmp_path)
@@ -77,7 +89,7 @@ def cli(capsys, monkeypatch, tmp_path):
     torch.set_flush_denormal(False)
 
 
-@pytest.mark.parametrize("name", ["codec", "lm", "assemble", "plot"])
+@pytest.mark.parametrize("name", ["codec", "revoicer", "lm", "assemble", "plot"])
 def test_every_training_shows_an_example(cli, name):
     status, text = cli("train", name, "--help")
     assert status == 0
@@ -113,14 +125,16 @@ def test_what_can_be_mended_is_one_line_and_status_2(cli, arguments, message):
 
 @pytest.mark.slow
 def test_from_sines_to_a_model_folder(cli, tmp_path):
-    """Pack, train a codec, tune its decoder, encode, train a language model, assemble: two steps each."""
+    """Pack, train a codec, tune its decoder, encode, revoice, train a language model, assemble: two steps each."""
     manifest = write_corpus(tmp_path / "source")
     steps = [
         ["data", "pack", manifest, "-o", "packed"],
         ["train", "codec", "codec.toml", "--corpus", "packed", "-o", "codec"],
         ["train", "codec", "decoder.toml", "--corpus", "packed", "--from", "codec", "-o", "decoder", "--steps", 1],
         ["data", "encode", "packed", "codec", "-o", "codes"],
-        ["train", "lm", "lm.toml", "--codes", "codes", "--codec", "codec", "-o", "lm", "--threads", 1],
+        ["train", "revoicer", "revoicer.toml", "--corpus", "packed", "--codes", "codes", "-o", "revoicer"],
+        ["data", "revoice", "packed", "codes", "revoicer", "--speaker", "rms", "--sources", "slt", "-o", "more"],
+        ["train", "lm", "lm.toml", "--codes", "more", "--codec", "codec", "-o", "lm", "--threads", 1],
         ["train", "assemble", "model.toml", "--codec", "decoder", "--lm", "lm", "--codes", "codes", "-o", "model"],
     ]
     messages = []
@@ -130,7 +144,9 @@ def test_from_sines_to_a_model_folder(cli, tmp_path):
         messages.append(text.splitlines()[-1])
     assert messages[1] == "finished at step 2 in codec"
     assert messages[2] == "finished at step 1 in decoder"
-    assert messages[4] == "finished at step 2 in lm"
+    assert messages[4] == "finished at step 2 in revoicer"
+    assert messages[5] == "6 sentences by rms added in more"
+    assert messages[6] == "finished at step 2 in lm"
     for name in (
         "codec/codec.safetensors",
         "codec/codec.json",

@@ -13,6 +13,7 @@ from parlando.train.recipes import (
     CodecRecipe,
     LMRecipe,
     LMSizes,
+    RevoicerRecipe,
     load_trained_codec,
     make_codec_task,
     make_lm_task,
@@ -29,13 +30,15 @@ def recipes(root):
 def test_the_recipes_of_the_default_are_whole(recipes):
     codec, decoder = (read_recipe(CodecRecipe, recipes / f"{name}.toml") for name in ("codec", "decoder"))
     lm, model = read_recipe(LMRecipe, recipes / "lm.toml"), read_recipe(ModelRecipe, recipes / "model.toml")
+    revoicer = read_recipe(RevoicerRecipe, recipes / "revoicer.toml")
     assert not codec.train.adversarial
     assert decoder.train.adversarial
     assert 0 < lm.mix.clone_share + lm.mix.two_speaker_share < 1
     assert lm.mix.descriptions == model.voices
     assert set(lm.mix.masculine) < set(lm.mix.speaker_weights) == set(lm.mix.descriptions)
     assert model.default_voice in model.voices
-    assert all(recipe.budget.minutes for recipe in (codec, decoder, lm))
+    assert all(recipe.budget.minutes for recipe in (codec, decoder, revoicer, lm))
+    assert set(revoicer.train.speaker_weights) <= set(model.voices)
 
 
 def test_the_default_can_say_each_description_in_one_token(recipes):

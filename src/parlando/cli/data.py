@@ -133,6 +133,40 @@ def encode(
     typer.echo(f"{frames} frames in {out}", err=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RevoiceOptions:
+    """Options of `parlando data revoice`."""
+
+    packed: Annotated[Path, typer.Argument(help="Packed corpus.")]
+    codes: Annotated[Path, typer.Argument(help="The same corpus, encoded.")]
+    revoicer: Annotated[Path, typer.Argument(help="Folder of a trained revoicer.")]
+    speaker: Annotated[str, typer.Option(help="The speaker who is to have more to say.")]
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the encoded corpus to write, all of CODES in it.")]
+    sources: Annotated[str, typer.Option(help="Whose sentences, comma-separated; all others' if not given.")] = ""
+    limit: Annotated[int | None, typer.Option(help="At most so many sentences.")] = None
+    temperature: Annotated[float, typer.Option(help="Variety of the codes; 0 takes the likeliest.")] = 0.0
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu"
+
+
+@app.command("revoice")
+@command(RevoiceOptions)
+def revoice(options: RevoiceOptions) -> None:
+    """Let a speaker with few recordings say other speakers' sentences too, as codes to train a language model on.
+
+    Example: parlando data revoice corpus/packed corpus/codes runs/revoicer --speaker kathleen -o corpus/revoiced
+    """
+    from parlando.data.shards import PackedCorpus
+    from parlando.train.revoice import Revoice, RevoicePlan, load_trained_revoicer, revoice_corpus
+    from parlando.train.tokens import TokenCorpus
+
+    sources = tuple(name.strip() for name in options.sources.split(",") if name.strip())
+    plan = RevoicePlan(options.speaker, sources, options.limit, options.temperature)
+    trained = load_trained_revoicer(options.revoicer)
+    voice = Revoice(PackedCorpus(options.packed), trained, options.speaker, options.device)
+    count = revoice_corpus(TokenCorpus(options.codes), voice, plan, options.out)
+    typer.echo(f"{count} sentences by {options.speaker} added in {options.out}", err=True)
+
+
 @app.command("lexicon")
 def lexicon(
     words: Annotated[Path, typer.Argument(help="Dictionary in the format of CMU's: a word and its phones a line.")],

@@ -1,4 +1,4 @@
-"""`parlando train`: the codec, its decoder and the language model by recipe; resumes to the step, Ctrl-C saves."""
+"""`parlando train`: every part by recipe; resumes to the step, Ctrl-C saves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parlando.cli.options import command
 if TYPE_CHECKING:
     from parlando.train.loop import Budget, Task
 
-app = typer.Typer(help="Train a codec or a language model from scratch.", no_args_is_help=True)
+app = typer.Typer(help="Train every part of a model from scratch.", no_args_is_help=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,14 @@ class CodecOptions(TrainOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RevoicerOptions(TrainOptions):
+    """Options of `parlando train revoicer`."""
+
+    corpus: Annotated[Path, typer.Option(help="Packed corpus.")]
+    codes: Annotated[Path, typer.Option(help="The same corpus, encoded.")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class LMOptions(TrainOptions):
     """Options of `parlando train lm`."""
 
@@ -64,6 +72,21 @@ def train_codec(options: CodecOptions) -> None:
     if options.start_from is not None:
         recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
     _run(make_codec_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+
+
+@app.command("revoicer")
+@command(RevoicerOptions)
+def train_revoicer(options: RevoicerOptions) -> None:
+    """Train what says other speakers' sentences in the voice of one with few recordings (parlando data revoice).
+
+    Example: parlando train revoicer recipes/higgs-mini/revoicer.toml --corpus corpus/packed --codes corpus/codes
+    -o runs/revoicer
+    """
+    rank = _prepare(options)
+    from parlando.train.recipes import RevoicerRecipe, make_revoicer_task, read_recipe
+
+    recipe: RevoicerRecipe = read_recipe(RevoicerRecipe, options.recipe)
+    _run(make_revoicer_task(recipe, options.corpus, options.codes, options.device, rank), recipe, options, rank)
 
 
 @app.command("lm")

@@ -35,6 +35,7 @@ TARGET_RMS, SILENT_RMS, LOUDEST_PEAK = 0.06, 1e-5, 0.95
 MARGIN_SECONDS = 0.08
 VALIDATION_SHARE = 0.01
 COMPLETE = "pack.json"
+PITCH = "pitch.f16"  # measured later, by who needs it
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), conf
     config, kept_back = config or PackConfig(), {sentence_key(text) for text in test}
     jobs = [(u, m.parent, config) for m in manifests for u in read_manifest(m)]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / COMPLETE).unlink(missing_ok=True)
+    for name in (COMPLETE, PITCH):
+        (folder / name).unlink(missing_ok=True)
     start = 0
     with (
         (folder / "samples.i16").open("wb") as samples_file,

@@ -21,6 +21,7 @@ from parlando.train.examples import ExampleSampler, MixConfig
 from parlando.train.lm_task import LMTask, LMTrainConfig
 from parlando.train.loop import Budget
 from parlando.train.optim import OptimConfig
+from parlando.train.revoice_task import RevoicerTask, RevoicerTrainConfig, StretchSampler
 from parlando.train.tokens import TokenCorpus
 
 
@@ -30,6 +31,14 @@ class CodecRecipe:
 
     budget: Budget
     train: CodecTrainConfig = field(default_factory=CodecTrainConfig)
+
+
+@dataclass(frozen=True)
+class RevoicerRecipe:
+    """A revoicer training and its budget."""
+
+    budget: Budget
+    train: RevoicerTrainConfig = field(default_factory=RevoicerTrainConfig)
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,12 @@ def make_codec_task(recipe: CodecRecipe, packed: Path, device: str, rank: int = 
     elif train.adversarial:
         raise ConfigError("an adversarial training tunes a trained codec; name its folder with --from")
     return CodecTask(PackedCorpus(packed), train, device, rank)
+
+
+def make_revoicer_task(recipe: RevoicerRecipe, packed: Path, codes: Path, device: str, rank: int = 0) -> RevoicerTask:
+    """The task of a revoicer recipe on a packed corpus and its codes."""
+    sampler = StretchSampler(PackedCorpus(packed), TokenCorpus(codes), recipe.train)
+    return RevoicerTask(sampler, recipe.train, device, rank)
 
 
 def make_lm_task(recipe: LMRecipe, codes: Path, codec: Path, device: str, rank: int = 0) -> LMTask:

@@ -22,6 +22,7 @@ from parlando.data.sampler import labels_at_speed
 from parlando.data.shards import Entry, PackedCorpus
 from parlando.models.higgs.spectral import SpectralCodec
 
+COMPLETE = "codes.json"  # written last
 SPEEDS = (0.84, 0.9, 0.95, 1.06, 1.12, 1.19)
 
 
@@ -49,13 +50,20 @@ class TokenCorpus:
 
     def __init__(self, folder: Path) -> None:
         index = folder / "index.jsonl"
-        if not index.is_file():
-            raise FileMissingError(index, "encoded corpus")
+        for file in (index, folder / COMPLETE):
+            if not file.is_file():
+                raise FileMissingError(file, "encoded corpus")
         with index.open(encoding="utf-8") as lines:
             self.utterances = [Spoken(**json.loads(line)) for line in lines]
-        self.num_codebooks = int(json.loads((folder / "codes.json").read_text(encoding="utf-8"))["num_codebooks"])
+        self.folder = folder
+        self.num_codebooks = int(json.loads((folder / COMPLETE).read_text(encoding="utf-8"))["num_codebooks"])
         self._codes = np.memmap(folder / "codes.i16", dtype=np.int16, mode="r").reshape(-1, self.num_codebooks)
         self._labels = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
+
+    @property
+    def frames(self) -> int:
+        """Code frames in the folder."""
+        return len(self._codes)
 
     def codes(self, spoken: Spoken) -> np.ndarray:
         """Codes (int64 [codebook, frame])."""
@@ -115,6 +123,7 @@ def encode_corpus(
 ) -> int:
     """Encode every utterance outside the test split, on all cores or on one GPU; returns the number of frames."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / COMPLETE).unlink(missing_ok=True)
     versions, start = list(_versions(corpus, warp_share)), 0
     workers = 1 if device.startswith("cuda") else os.cpu_count()
     context = multiprocessing.get_context("spawn")
@@ -131,5 +140,5 @@ def encode_corpus(
             spoken = Spoken(entry.id, entry.speaker, speed, entry.language, entry.text, entry.split, start, len(codes))
             index.write(json.dumps(asdict(spoken), ensure_ascii=False) + "\n")
             start += len(codes)
-    (folder / "codes.json").write_text(json.dumps({"num_codebooks": codec.num_codebooks}), encoding="utf-8")
+    (folder / COMPLETE).write_text(json.dumps({"num_codebooks": codec.num_codebooks}), encoding="utf-8")
     return start

@@ -1,0 +1,58 @@
+"""The pitch of a corpus: measured once, and told without telling whose it is."""
+
+import numpy as np
+import pytest
+from tiny_corpus import SENTENCES, no_processes, write_corpus
+
+from parlando.data import pitch
+from parlando.data.pitch import CorpusPitch, PitchRange, contour
+from parlando.data.shards import PITCH, PackedCorpus, pack
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch):
+    """Sines of 150 to 250 Hz by slt and of 240 to 340 Hz by rms."""
+    no_processes(monkeypatch)
+    pack([write_corpus(tmp_path / "source")], tmp_path / "packed")
+    return PackedCorpus(tmp_path / "packed")
+
+
+def test_every_utterance_has_four_values_a_frame_and_its_own_pitch(corpus):
+    measured = CorpusPitch(corpus)
+    for place, entry in enumerate(corpus.entries):
+        hertz = measured.hertz(entry)
+        assert hertz.shape == (entry.samples // 960, 4)
+        expected = 150 + 90 * (place // len(SENTENCES)) + 20 * (place % len(SENTENCES))
+        assert np.median(hertz[hertz > 0]) == pytest.approx(expected, rel=0.01)
+
+
+def test_a_corpus_is_measured_once_and_again_after_packing(corpus, tmp_path, monkeypatch):
+    CorpusPitch(corpus)
+    monkeypatch.setattr(pitch, "_measure", lambda corpus: pytest.fail("measured twice"))
+    CorpusPitch(corpus)
+    pack([tmp_path / "source" / "manifest.jsonl"], corpus.folder)
+    assert not (corpus.folder / PITCH).exists()
+
+
+def test_a_measurement_that_breaks_off_leaves_nothing_to_mistake_for_one(corpus, monkeypatch):
+    monkeypatch.setattr(pitch, "pitch_track", lambda samples, rate: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        CorpusPitch(corpus)
+    assert not (corpus.folder / PITCH).exists()
+
+
+def test_two_speakers_with_one_melody_have_one_contour(corpus):
+    measured = CorpusPitch(corpus)
+    ranges = measured.ranges(corpus.entries)
+    assert ranges["rms"].mean > ranges["slt"].mean
+    low, high = np.array([[0, 100.0, 120.0]]), np.array([[0, 200.0, 240.0]])
+    heights = [contour(h, PitchRange(float(np.log(m)), 0.2)) for h, m in ((low, 110), (high, 220))]
+    assert np.allclose(*heights, atol=1e-6)
+    assert heights[0].dtype == np.float32
+    assert heights[0].tolist() == [pytest.approx([0, -0.4766, 0.4351, 0, 1, 1], abs=1e-3)]
+
+
+def test_a_speaker_without_a_voiced_sound_has_a_range_too(corpus, monkeypatch):
+    measured = CorpusPitch(corpus)
+    monkeypatch.setattr(measured, "hertz", lambda entry: np.zeros((3, 4), np.float32))
+    assert measured.ranges(corpus.entries)["slt"] == PitchRange(0.0, 1.0)
