@@ -50,7 +50,8 @@ class EngineGenerator:
     def __init__(self, config: LMConfig, sampling: SamplingOptions, dtype: torch.dtype = torch.float32) -> None:
         self._config = config
         self._sampling = sampling
-        lm = EndlessLM(HiggsLM(config).to(dtype).eval())
+        # Weights as they are published, in half precision, whatever they are computed in.
+        lm = EndlessLM(HiggsLM(config).half().to(dtype).eval())
         self.is_compiled = lm.is_compiled
         self._lm = cast("TokenLM", lm)
         self._engines: dict[tuple[int, int], Engine] = {}

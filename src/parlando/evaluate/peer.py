@@ -33,7 +33,7 @@ class TransformersPeer:
         model = transformers.HiggsAudioV2ForConditionalGeneration(
             transformers.HiggsAudioV2Config(**_peer_sizes(config))
         )
-        self._model = model.to(dtype).eval()
+        self._model = model.half().to(dtype).eval()
         self._codebooks, self._rows = config.num_codebooks, config.table_rows
         self._stream_eos = config.stream_eos
         self._plan = partial(transformers.GenerationConfig, **_peer_options(config, sampling))

@@ -54,8 +54,11 @@ def start(lm, rows, compiled):
 
 @needs_kernel
 @pytest.mark.parametrize("rows", [1, 2, 5, 8, 11])
-def test_steps_equal_those_in_torch(rows):
+@pytest.mark.parametrize("is_half", [False, True])
+def test_steps_equal_those_in_torch(rows, is_half):
     lm = make_lm()
+    if is_half:
+        lm = lm.half().float()
     (fast, fast_cache), (slow, slow_cache) = start(lm, rows, True), start(lm, rows, False)
     assert (fast.is_compiled, slow.is_compiled) == (True, False)
     for seed in range(12):
@@ -69,6 +72,32 @@ def test_steps_equal_those_in_torch(rows):
                     torch.testing.assert_close(got.text, expected.text, atol=2e-5, rtol=1e-4)
     lengths = [[cache.length(row) for row in range(rows)] for cache in (fast_cache, slow_cache)]
     assert lengths[0] == lengths[1]
+
+
+@needs_kernel
+def test_weights_are_kept_in_half_precision_where_that_is_exact(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(48, 70, generator=generator).half().float()
+    x, norm = torch.randn(5, 48, generator=generator), torch.ones(48)
+    half, token_lm = kernel.Panels(matrix), HiggsTokenLM(make_lm())
+    monkeypatch.setattr(kernel.torch, "equal", lambda a, b: False)
+    full = kernel.Panels(matrix)
+    monkeypatch.undo()
+    assert (half.is_half, full.is_half) == (True, False)
+    assert 2 * half.tensor.nbytes == full.tensor.nbytes
+    results = [token_lm._kernel.head(x, norm, panels) for panels in (half, full)]
+    assert torch.equal(*results)
+    torch.testing.assert_close(results[0], torch.nn.functional.rms_norm(x, (48,), eps=CONFIG.rms_norm_eps) @ matrix)
+
+
+@needs_kernel
+@pytest.mark.parametrize("odd", [1 + 2**-12, 1e6, float("nan")])
+def test_weights_that_half_precision_would_change_are_kept_whole(odd):
+    matrix = torch.ones(48, 3)
+    matrix[5, 2] = odd
+    panels = kernel.Panels(matrix)
+    assert not panels.is_half
+    assert panels.tensor.dtype == torch.float32
 
 
 @needs_kernel

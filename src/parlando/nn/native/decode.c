@@ -2,8 +2,10 @@
 
    A step of a small model is shorter than the calls it is made of, so this is one call. Plain C with the vector
    extensions that GCC and Clang share; rows are independent, so a row's numbers do not depend on its neighbours.
-   Weights come as panels of PANEL columns, each panel contiguous: [column / PANEL][input][PANEL], padded with zeros. */
+   Weights come as panels of PANEL columns, each panel contiguous: [column / PANEL][input][PANEL], padded with zeros.
+   What limits a step is how fast weights are read, so those that half precision holds exactly are kept in it. */
 
+#include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -31,12 +33,19 @@ typedef struct {
     double epsilon;
 } Sizes;
 
+/* A matrix as panels, of float or of half precision. */
 typedef struct {
-    const float *before, *after, *gate_up, *down;
+    const void *panels;
+    int64_t is_half;
+} Matrix;
+
+typedef struct {
+    const float *before, *after;
+    Matrix gate_up, down;
 } Branch;
 
 typedef struct {
-    const float *qkv, *out;
+    Matrix qkv, out;
     Branch kinds[2];
 } Layer;
 
@@ -46,12 +55,23 @@ typedef struct {
     int64_t rows, length;
 } Cache;
 
-/* Room for ROWS rows of each, and for the scores of one head. */
+/* Room for ROWS rows of each, for the rows of a product side by side, and for the scores of one head. */
 typedef struct {
-    float *normed, *qkv, *mixed, *inner, *scores;
+    float *normed, *qkv, *mixed, *inner, *across, *scores;
 } Scratch;
 
 static inline vec spread(float value) { return value - (vec){0}; }
+
+static inline vec load_float(const float *from) { return *(const vec *)from; }
+
+static inline vec load_half(const uint16_t *from)
+{
+#ifdef __AVX512F__
+    return (vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
+#else
+    return (vec)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from));
+#endif
+}
 
 static inline float sum_of(vec v)
 {
@@ -81,60 +101,80 @@ static inline vec exponential(vec x)
     return p * (vec)power;
 }
 
-/* Rows times one panel; MANY is a constant, so that the sums stay in registers. */
-#define PANEL_PRODUCT(MANY)                                                                          \
-    static inline void panel_product_##MANY(                                                         \
-        const float *x, int64_t inputs, const float *panel, float *out, int64_t outputs, int64_t width, int add) \
+/* Rows, which come as [input][row], times one panel; MANY is a constant, so that the sums stay in registers. */
+#define PANEL_PRODUCT(MANY, KIND, TYPE)                                                              \
+    static inline void product_##KIND##_##MANY(                                                      \
+        const float *x, int64_t inputs, const TYPE *panel, float *out, int64_t outputs, int64_t width, int add) \
     {                                                                                                \
         vec left[MANY], right[MANY];                                                                 \
         for (int m = 0; m < MANY; m++)                                                               \
             left[m] = right[m] = (vec){0};                                                           \
         for (int64_t k = 0; k < inputs; k++) {                                                       \
-            const vec a = *(const vec *)(panel + k * PANEL), b = *(const vec *)(panel + k * PANEL + LANES); \
+            const vec a = load_##KIND(panel + k * PANEL), b = load_##KIND(panel + k * PANEL + LANES); \
             for (int m = 0; m < MANY; m++) {                                                         \
-                left[m] += a * x[m * inputs + k];                                                    \
-                right[m] += b * x[m * inputs + k];                                                   \
+                left[m] += a * x[k * MANY + m];                                                      \
+                right[m] += b * x[k * MANY + m];                                                     \
             }                                                                                        \
         }                                                                                            \
         for (int m = 0; m < MANY; m++) {                                                             \
+            float *target = out + m * outputs;                                                       \
+            if (width == PANEL) {                                                                    \
+                vec *whole = (vec *)target;                                                          \
+                whole[0] = left[m] + (add ? whole[0] : (vec){0});                                    \
+                whole[1] = right[m] + (add ? whole[1] : (vec){0});                                   \
+                continue;                                                                            \
+            }                                                                                        \
             float sums[PANEL];                                                                       \
             *(vec *)sums = left[m];                                                                  \
             *(vec *)(sums + LANES) = right[m];                                                       \
-            float *target = out + m * outputs;                                                       \
             for (int64_t c = 0; c < width; c++)                                                      \
                 target[c] = add ? target[c] + sums[c] : sums[c];                                     \
         }                                                                                            \
     }
 
-PANEL_PRODUCT(1)
-PANEL_PRODUCT(2)
-PANEL_PRODUCT(3)
-PANEL_PRODUCT(4)
-PANEL_PRODUCT(5)
-PANEL_PRODUCT(6)
 #if ROWS > 6
-PANEL_PRODUCT(7)
-PANEL_PRODUCT(8)
+#define EACH_COUNT(DO, KIND, TYPE)                                                                          \
+    DO(1, KIND, TYPE) DO(2, KIND, TYPE) DO(3, KIND, TYPE) DO(4, KIND, TYPE) DO(5, KIND, TYPE) DO(6, KIND, TYPE) \
+    DO(7, KIND, TYPE) DO(8, KIND, TYPE)
+#else
+#define EACH_COUNT(DO, KIND, TYPE)                                                                          \
+    DO(1, KIND, TYPE) DO(2, KIND, TYPE) DO(3, KIND, TYPE) DO(4, KIND, TYPE) DO(5, KIND, TYPE) DO(6, KIND, TYPE)
 #endif
 
-/* out[rows][outputs] = (or +=) x[rows][inputs] times panels; at most ROWS rows. */
-static inline void product(
-    const float *x, int64_t rows, int64_t inputs, const float *panels, float *out, int64_t outputs, int add)
-{
-    for (int64_t first = 0; first < outputs; first += PANEL) {
-        const float *panel = panels + first * inputs;
-        const int64_t width = outputs - first < PANEL ? outputs - first : PANEL;
-        switch (rows) {
-#define CASE(MANY)                                                                              \
-    case MANY:                                                                                  \
-        panel_product_##MANY(x, inputs, panel, out + first, outputs, width, add);               \
+EACH_COUNT(PANEL_PRODUCT, float, float)
+EACH_COUNT(PANEL_PRODUCT, half, uint16_t)
+
+#define CASE(MANY, KIND, TYPE)                                                           \
+    case MANY:                                                                           \
+        product_##KIND##_##MANY(x, inputs, panel, out + first, outputs, width, add);     \
         break;
-            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
-#if ROWS > 6
-            CASE(7) CASE(8)
-#endif
-        }
+
+#define PRODUCT(KIND, TYPE)                                                                               \
+    static inline void product_##KIND(                                                                    \
+        const float *x, int64_t rows, int64_t inputs, const TYPE *panels, float *out, int64_t outputs, int add) \
+    {                                                                                                     \
+        for (int64_t first = 0; first < outputs; first += PANEL) {                                        \
+            const TYPE *panel = panels + first * inputs;                                                  \
+            const int64_t width = outputs - first < PANEL ? outputs - first : PANEL;                      \
+            switch (rows) { EACH_COUNT(CASE, KIND, TYPE) }                                                \
+        }                                                                                                 \
     }
+
+PRODUCT(float, float)
+PRODUCT(half, uint16_t)
+
+/* out[rows][outputs] = (or +=) x[rows][inputs] times a matrix; at most ROWS rows. */
+static inline void product(
+    const float *x, int64_t rows, int64_t inputs, const Matrix *matrix, float *out, int64_t outputs, int add,
+    float *across)
+{
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t k = 0; k < inputs; k++)
+            across[k * rows + row] = x[row * inputs + k];
+    if (matrix->is_half)
+        product_half(across, rows, inputs, matrix->panels, out, outputs, add);
+    else
+        product_float(across, rows, inputs, matrix->panels, out, outputs, add);
 }
 
 static inline void normalise(const float *x, const float *weight, int64_t size, double epsilon, float *out)
@@ -230,7 +270,7 @@ static inline void feed_forward(
 {
     for (int64_t row = 0; row < rows; row++)
         normalise(x + row * s->hidden, branch->after, s->hidden, s->epsilon, room->normed + row * s->hidden);
-    product(room->normed, rows, s->hidden, branch->gate_up, room->inner, 2 * s->inner, 0);
+    product(room->normed, rows, s->hidden, &branch->gate_up, room->inner, 2 * s->inner, 0, room->across);
     for (int64_t row = 0; row < rows; row++) {
         const float *gate = room->inner + row * 2 * s->inner, *up = gate + s->inner;
         float *out = room->inner + row * s->inner; /* lies before what is still to be read */
@@ -239,7 +279,7 @@ static inline void feed_forward(
             *(vec *)(out + i) = g / (1.0f + exponential(-g)) * *(const vec *)(up + i);
         }
     }
-    product(room->inner, rows, s->inner, branch->down, x, s->hidden, 1);
+    product(room->inner, rows, s->inner, &branch->down, x, s->hidden, 1, room->across);
 }
 
 /* Advance at most ROWS rows by one position each, the first `texts` of them text, the others audio.
@@ -256,9 +296,9 @@ __attribute__((flatten)) void parlando_step(
         for (int64_t row = 0; row < rows; row++)
             normalise(x + row * s->hidden, layer->kinds[row >= texts].before, s->hidden, s->epsilon,
                       room->normed + row * s->hidden);
-        product(room->normed, rows, s->hidden, layer->qkv, room->qkv, all, 0);
+        product(room->normed, rows, s->hidden, &layer->qkv, room->qkv, all, 0, room->across);
         attention(s, index, rows, seats, positions, cosine, sine, cache, room);
-        product(room->mixed, rows, mixed, layer->out, x, s->hidden, 1);
+        product(room->mixed, rows, mixed, &layer->out, x, s->hidden, 1, room->across);
         if (texts)
             feed_forward(s, &layer->kinds[0], texts, x, room);
         if (texts < rows)
@@ -266,14 +306,14 @@ __attribute__((flatten)) void parlando_step(
     }
 }
 
-/* Normalise at most ROWS rows and multiply them by a head's panels: out[row][outputs]. */
+/* Normalise at most ROWS rows and multiply them by a head's matrix: out[row][outputs]. */
 __attribute__((flatten)) void parlando_head(
-    const Sizes *s, int64_t rows, const float *x, const float *norm, const float *panels, int64_t outputs, float *out,
+    const Sizes *s, int64_t rows, const float *x, const float *norm, const Matrix *head, int64_t outputs, float *out,
     const Scratch *room)
 {
     for (int64_t row = 0; row < rows; row++)
         normalise(x + row * s->hidden, norm, s->hidden, s->epsilon, room->normed + row * s->hidden);
-    product(room->normed, rows, s->hidden, panels, out, outputs, 0);
+    product(room->normed, rows, s->hidden, head, out, outputs, 0, room->across);
 }
 
 static inline int beats(float a, float b) { return a > b || (a != a && b == b); }

@@ -42,12 +42,16 @@ class _Sizes(ctypes.Structure):
     )
 
 
+class _Matrix(ctypes.Structure):
+    _fields_ = (("panels", _Address), ("is_half", _Count))
+
+
 class _Branch(ctypes.Structure):
-    _fields_ = tuple((name, _Address) for name in ("before", "after", "gate_up", "down"))
+    _fields_ = (("before", _Address), ("after", _Address), ("gate_up", _Matrix), ("down", _Matrix))
 
 
 class _Layer(ctypes.Structure):
-    _fields_ = (("qkv", _Address), ("out", _Address), ("kinds", _Branch * 2))
+    _fields_ = (("qkv", _Matrix), ("out", _Matrix), ("kinds", _Branch * 2))
 
 
 class _Cache(ctypes.Structure):
@@ -55,7 +59,7 @@ class _Cache(ctypes.Structure):
 
 
 class _Scratch(ctypes.Structure):
-    _fields_ = tuple((name, _Address) for name in ("normed", "qkv", "mixed", "inner", "scores"))
+    _fields_ = tuple((name, _Address) for name in ("normed", "qkv", "mixed", "inner", "across", "scores"))
 
 
 @dataclass(frozen=True)
@@ -116,17 +120,18 @@ def top(numbers: Float[Tensor, "*rest size"], count: int) -> tuple[np.ndarray, n
 
 
 class Panels:
-    """A matrix [input, output] cut into panels of columns that each lie in one piece, the last filled up with zeros."""
+    """A matrix [input, output] cut into panels of columns that each lie in one piece, the last filled up with zeros.
+
+    In half precision if that holds every weight exactly, as it does for what was saved in it: half as much to read.
+    """
 
     def __init__(self, matrix: Float[Tensor, "inputs outputs"]) -> None:
         (inputs, self.outputs), width = matrix.shape, _constant("panel")
         padded = functional.pad(matrix.detach(), (0, -self.outputs % width))
-        self.tensor = padded.view(inputs, -1, width).transpose(0, 1).contiguous()
-
-    @property
-    def address(self) -> int:
-        """Where it begins."""
-        return self.tensor.data_ptr()
+        half = padded.half()
+        self.is_half = torch.equal(half.float(), padded)
+        self.tensor = (half if self.is_half else padded).view(inputs, -1, width).transpose(0, 1).contiguous()
+        self.matrix = _Matrix(self.tensor.data_ptr(), self.is_half)
 
 
 class Kernel:
@@ -147,7 +152,7 @@ class Kernel:
         self._layers = (_Layer * len(layers))(*(self._pack(layer) for layer in layers))
         mixed = attention.num_heads * attention.head_dim
         joined = mixed + 2 * attention.num_kv_heads * attention.head_dim
-        widths = (self._hidden, joined, mixed, 2 * inner)
+        widths = (self._hidden, joined, mixed, 2 * inner, max(self._hidden, mixed, inner))
         room = [torch.zeros(self._rows, width) for width in widths] + [torch.zeros(len(rope.cos) + _constant("lanes"))]
         self._scratch = _Scratch(*(self._keep(tensor) for tensor in room))
 
@@ -194,7 +199,7 @@ class Kernel:
                 _Count(many),
                 _Address(x[first].data_ptr()),
                 _Address(norm.data_ptr()),
-                _Address(panels.address),
+                ctypes.byref(panels.matrix),
                 _Count(panels.outputs),
                 _Address(out[first].data_ptr()),
                 ctypes.byref(self._scratch),
@@ -213,13 +218,18 @@ class Kernel:
                 _Branch(
                     self._keep(branch.before),
                     self._keep(branch.after),
-                    self._keep(Panels(branch.gate_up).tensor),
-                    self._keep(Panels(branch.down).tensor),
+                    self._matrix(branch.gate_up),
+                    self._matrix(branch.down),
                 )
                 for branch in (layer.text, layer.audio)
             )
         )
-        return _Layer(self._keep(Panels(layer.qkv).tensor), self._keep(Panels(layer.out).tensor), branches)
+        return _Layer(self._matrix(layer.qkv), self._matrix(layer.out), branches)
+
+    def _matrix(self, matrix: Tensor) -> _Matrix:
+        """A packed matrix that lives as long as the kernel."""
+        self._held.append(Panels(matrix))
+        return self._held[-1].matrix
 
     def _keep(self, tensor: Tensor) -> int:
         """The address of a tensor that lives as long as the kernel."""
