@@ -27,6 +27,8 @@ parlando data align "$corpus/kathleen/source.jsonl" -o "$corpus/kathleen/manifes
     parlando data pack "$corpus/kathleen/manifest.jsonl" "$corpus/synthetic/manifest.jsonl" \
         -o "$corpus/packed" --test "$heldout"
 
+[ -f "$corpus/packed/pitch.f16" ] || parlando data pitch "$corpus/packed"
+
 train codec "$recipe/codec.toml" --corpus "$corpus/packed" -o "$runs/codec"
 [ -f "$corpus/codes/codes.json" ] ||
     parlando data encode "$corpus/packed" "$runs/codec" -o "$corpus/codes" --device "$device"

@@ -33,7 +33,7 @@ def cli(capsys, monkeypatch, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("step", ["synthesise", "import", "align", "pack", "encode", "revoice", "lexicon"])
+@pytest.mark.parametrize("step", ["synthesise", "import", "align", "pack", "encode", "pitch", "revoice", "lexicon"])
 def test_every_step_shows_an_example(cli, step):
     status, text = cli(step, "--help")
     assert status == 0
@@ -54,7 +54,8 @@ def test_every_step_shows_an_example(cli, step):
         (["align", "none.jsonl", "-o", "m.jsonl"], "parlando: no manifest at 'none.jsonl'"),
         (["pack", "none.jsonl", "-o", "packed"], "parlando: no manifest at 'none.jsonl'"),
         (["encode", "nowhere", "codec", "-o", "codes"], "parlando: no packed corpus at 'nowhere/index.jsonl'"),
-        (["revoice", "p", "c", "run", "--speaker", "ada", "-o", "x"], "parlando: no config at 'run/revoicer.json'"),
+        (["pitch", "nowhere"], "parlando: no packed corpus at 'nowhere/index.jsonl'"),
+        (["revoice", "p", "c", "run", "--speaker", "ada", "-o", "x"], "parlando: no encoded corpus at 'c/index.jsonl'"),
         (["lexicon", "none.dict", "-o", "x.xz"], "parlando: no CMU dictionary at 'none.dict'"),
     ],
 )

@@ -132,6 +132,7 @@ def test_from_sines_to_a_model_folder(cli, tmp_path):
         ["train", "codec", "codec.toml", "--corpus", "packed", "-o", "codec"],
         ["train", "codec", "decoder.toml", "--corpus", "packed", "--from", "codec", "-o", "decoder", "--steps", 1],
         ["data", "encode", "packed", "codec", "-o", "codes"],
+        ["data", "pitch", "packed"],
         ["train", "revoicer", "revoicer.toml", "--corpus", "packed", "--codes", "codes", "-o", "revoicer"],
         ["data", "revoice", "packed", "codes", "revoicer", "--speaker", "rms", "--sources", "slt", "-o", "more"],
         ["train", "lm", "lm.toml", "--codes", "more", "--codec", "codec", "-o", "lm", "--threads", 1],
@@ -144,9 +145,9 @@ def test_from_sines_to_a_model_folder(cli, tmp_path):
         messages.append(text.splitlines()[-1])
     assert messages[1] == "finished at step 2 in codec"
     assert messages[2] == "finished at step 1 in decoder"
-    assert messages[4] == "finished at step 2 in revoicer"
-    assert messages[5] == "6 sentences by rms added in more"
-    assert messages[6] == "finished at step 2 in lm"
+    assert messages[5] == "finished at step 2 in revoicer"
+    assert messages[6] == "6 sentences by rms added in more"
+    assert messages[7] == "finished at step 2 in lm"
     for name in (
         "codec/codec.safetensors",
         "codec/codec.json",

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from tiny_corpus import SENTENCES, no_processes, write_corpus
 
+from parlando.core.errors import ConfigError
 from parlando.data import pitch
-from parlando.data.pitch import CorpusPitch, PitchRange, contour
+from parlando.data.pitch import CorpusPitch, PitchRange, measure_pitch, pitch_contour
 from parlando.data.shards import PITCH, PackedCorpus, pack
 
 
@@ -14,7 +15,9 @@ def corpus(tmp_path, monkeypatch):
     """Sines of 150 to 250 Hz by slt and of 240 to 340 Hz by rms."""
     no_processes(monkeypatch)
     pack([write_corpus(tmp_path / "source")], tmp_path / "packed")
-    return PackedCorpus(tmp_path / "packed")
+    corpus = PackedCorpus(tmp_path / "packed")
+    assert 0.8 < measure_pitch(corpus) < 1
+    return corpus
 
 
 def test_every_utterance_has_four_values_a_frame_and_its_own_pitch(corpus):
@@ -26,18 +29,18 @@ def test_every_utterance_has_four_values_a_frame_and_its_own_pitch(corpus):
         assert np.median(hertz[hertz > 0]) == pytest.approx(expected, rel=0.01)
 
 
-def test_a_corpus_is_measured_once_and_again_after_packing(corpus, tmp_path, monkeypatch):
-    CorpusPitch(corpus)
-    monkeypatch.setattr(pitch, "_measure", lambda corpus: pytest.fail("measured twice"))
+def test_a_corpus_that_is_packed_again_is_no_longer_measured(corpus, tmp_path):
     CorpusPitch(corpus)
     pack([tmp_path / "source" / "manifest.jsonl"], corpus.folder)
-    assert not (corpus.folder / PITCH).exists()
+    with pytest.raises(ConfigError, match=r"is not measured; run: parlando data pitch .*packed"):
+        CorpusPitch(corpus)
 
 
 def test_a_measurement_that_breaks_off_leaves_nothing_to_mistake_for_one(corpus, monkeypatch):
+    (corpus.folder / PITCH).unlink()
     monkeypatch.setattr(pitch, "pitch_track", lambda samples, rate: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        CorpusPitch(corpus)
+        measure_pitch(corpus)
     assert not (corpus.folder / PITCH).exists()
 
 
@@ -46,7 +49,7 @@ def test_two_speakers_with_one_melody_have_one_contour(corpus):
     ranges = measured.ranges(corpus.entries)
     assert ranges["rms"].mean > ranges["slt"].mean
     low, high = np.array([[0, 100.0, 120.0]]), np.array([[0, 200.0, 240.0]])
-    heights = [contour(h, PitchRange(float(np.log(m)), 0.2)) for h, m in ((low, 110), (high, 220))]
+    heights = [pitch_contour(h, PitchRange(float(np.log(m)), 0.2)) for h, m in ((low, 110), (high, 220))]
     assert np.allclose(*heights, atol=1e-6)
     assert heights[0].dtype == np.float32
     assert heights[0].tolist() == [pytest.approx([0, -0.4766, 0.4351, 0, 1, 1], abs=1e-3)]
@@ -56,3 +59,11 @@ def test_a_speaker_without_a_voiced_sound_has_a_range_too(corpus, monkeypatch):
     measured = CorpusPitch(corpus)
     monkeypatch.setattr(measured, "hertz", lambda entry: np.zeros((3, 4), np.float32))
     assert measured.ranges(corpus.entries)["slt"] == PitchRange(0.0, 1.0)
+
+
+@pytest.mark.slow
+def test_its_workers_are_told_the_folder_and_not_the_samples(tmp_path):
+    pack([write_corpus(tmp_path / "source", ("slt",))], tmp_path / "packed")
+    corpus = PackedCorpus(tmp_path / "packed")
+    measure_pitch(corpus)
+    assert CorpusPitch(corpus).hertz(corpus.entries[0]).any()

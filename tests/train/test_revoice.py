@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny_corpus import no_processes
 
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
+from parlando.data.pitch import measure_pitch
 from parlando.data.shards import PHONES, UNKNOWN_PHONE
 from parlando.train.optim import OptimConfig
 from parlando.train.revoice import Revoice, RevoicePlan, load_trained_revoicer, phone_lengths, revoice_corpus
@@ -24,6 +26,26 @@ CONFIG = RevoicerTrainConfig(
 @pytest.fixture(autouse=True)
 def quick(in_this_process):
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def pitch(packed):
+    with pytest.MonkeyPatch.context() as patch:
+        no_processes(patch)
+        measure_pitch(packed)
+
+
+@pytest.fixture
+def unaligned(packed, monkeypatch):
+    """Take a speaker's phone times away."""
+
+    def take(speaker):
+        known = packed.labels
+        monkeypatch.setattr(
+            packed, "labels", lambda e: np.full_like(known(e), UNKNOWN_PHONE) if e.speaker == speaker else known(e)
+        )
+
+    return take
 
 
 @pytest.fixture
@@ -44,7 +66,7 @@ def tokens(packed, tmp_path):
     np.concatenate(codes).astype(np.int16).tofile(folder / "codes.i16")
     np.concatenate(labels).astype(np.uint8).tofile(folder / "labels.u8")
     (folder / "index.jsonl").write_text("".join(json.dumps(s.__dict__) + "\n" for s in spoken))
-    (folder / "codes.json").write_text(json.dumps({"num_codebooks": 3}))
+    (folder / "codes.json").write_text(json.dumps({"num_codebooks": 3, "codebook_size": 9}))
     return TokenCorpus(folder)
 
 
@@ -62,7 +84,7 @@ def test_it_learns_codes_from_phones(task):
     assert losses[-1] < 0.2 * losses[0]
     held_out = task.evaluate()
     assert held_out["first"] < 0.3
-    assert set(held_out) == {"loss", "first", "last", "slt", "rms"}
+    assert set(held_out) == {"loss", "first", "last", "loss/slt", "loss/rms"}
 
 
 def test_a_step_is_a_function_of_its_number(task):
@@ -83,7 +105,7 @@ def test_its_stretches_are_of_recordings_as_they_were(task, tokens):
 
 
 def test_a_corpus_of_shorter_utterances_is_refused(packed, tokens):
-    with pytest.raises(ConfigError, match="has 500 frames"):
+    with pytest.raises(ConfigError, match="500 frames is encoded"):
         StretchSampler(packed, tokens, replace(CONFIG, frames=500))
 
 
@@ -113,15 +135,16 @@ def test_the_likeliest_codes_are_those_that_training_rates_highest(task):
     assert torch.equal(logits.argmax(-1), said)
 
 
-def test_draws_follow_their_generator(task):
+def test_the_sound_is_drawn_and_the_content_is_not(task):
     batch = task.sampler.batch(0)
     one, same, other = (
         task.revoicer.say(*batch[:3], temperature=5.0, generator=torch.Generator().manual_seed(seed))
         for seed in (1, 1, 2)
     )
     assert torch.equal(one, same)
-    assert not torch.equal(one, other)
-    assert int(other.max()) < 3 + 5
+    assert not torch.equal(one[:, 1:], other[:, 1:])
+    assert torch.equal(one[:, 0], other[:, 0])
+    assert int(other.max()) < 9
 
 
 def test_an_unknown_phone_is_a_phone_of_its_own():
@@ -165,13 +188,50 @@ def test_a_limit_draws_the_same_sentences_every_time(task, packed, tokens, tmp_p
 @pytest.mark.parametrize(
     ("plan", "folder", "message"),
     [
-        (RevoicePlan("rms", ("ada", "bob")), "more", "no utterance of '.*' is by ada or bob"),
+        (
+            RevoicePlan("rms", ("slt", "slr")),
+            "more",
+            r"'slr' cannot be a source; there are: slt\. Did you mean 'slt'\?",
+        ),
+        (RevoicePlan("rms", ("rms",)), "more", "'rms' cannot be a source"),
         (RevoicePlan("rms"), "codes", "is the corpus to read; name another folder"),
+        (RevoicePlan("rms"), "packed", "holds a packed corpus; name another folder"),
     ],
 )
 def test_what_cannot_be_revoiced_is_refused(task, packed, tokens, tmp_path, plan, folder, message):
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "pack.json").touch()
     with pytest.raises(ConfigError, match=message):
         revoice_corpus(tokens, Revoice(packed, task.revoicer, "rms"), plan, tmp_path / folder)
+
+
+def test_who_has_no_phone_times_is_not_a_source(task, packed, tokens, tmp_path, unaligned):
+    revoice = Revoice(packed, task.revoicer, "rms")
+    unaligned("slt")
+    with pytest.raises(ConfigError, match="has no utterance with phone times by slt"):
+        revoice_corpus(tokens, revoice, RevoicePlan("rms"), tmp_path / "more")
+    assert not (tmp_path / "more").exists()
+
+
+def test_who_has_no_phone_times_cannot_be_given_more(task, packed, unaligned):
+    unaligned("rms")
+    with pytest.raises(ConfigError, match=r"has no phone times of 'rms'; see: parlando data align"):
+        Revoice(packed, task.revoicer, "rms")
+
+
+def test_some_without_phone_times_are_left_out_and_counted(task, packed, tokens, tmp_path, monkeypatch, caplog):
+    revoice, known, odd = Revoice(packed, task.revoicer, "rms"), packed.labels, packed.entries[0].id
+    monkeypatch.setattr(packed, "labels", lambda e: np.full_like(known(e), UNKNOWN_PHONE) if e.id == odd else known(e))
+    assert revoice_corpus(tokens, revoice, RevoicePlan("rms"), tmp_path / "more") == 4
+    assert "left out 1 utterances without phone times" in caplog.text
+    assert all(s.id != odd for _, s in StretchSampler(packed, tokens, CONFIG).train)
+
+
+def test_a_speaker_who_is_only_kept_back_is_not_asked_for(packed, tokens):
+    tokens.utterances = [replace(s, split="validation") if s.speaker == "rms" else s for s in tokens.utterances]
+    task = RevoicerTask(StretchSampler(packed, tokens, CONFIG), CONFIG)
+    assert task.sampler.speakers == ("slt",)
+    assert "loss/rms" not in task.evaluate()
 
 
 def test_a_voice_that_was_not_learned_is_refused(task, packed):

@@ -72,5 +72,5 @@ def write_codes(folder: Path, rows: list[tuple[str, str, float, str]], generator
     generator.integers(CODES, size=(start, CODEBOOKS)).astype(np.int16).tofile(folder / "codes.i16")
     generator.choice([0, 5, 20, 255], size=start).astype(np.uint8).tofile(folder / "labels.u8")
     (folder / "index.jsonl").write_text("".join(json.dumps(asdict(s)) + "\n" for s in spoken))
-    (folder / "codes.json").write_text(json.dumps({"num_codebooks": CODEBOOKS}))
+    (folder / "codes.json").write_text(json.dumps({"num_codebooks": CODEBOOKS, "codebook_size": CODES}))
     return folder

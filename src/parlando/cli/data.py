@@ -133,6 +133,18 @@ def encode(
     typer.echo(f"{frames} frames in {out}", err=True)
 
 
+@app.command("pitch")
+def pitch(packed: Annotated[Path, typer.Argument(help="Packed corpus.")]) -> None:
+    """Measure the pitch of a packed corpus and keep it there; revoicing needs it.
+
+    Example: parlando data pitch corpus/packed
+    """
+    from parlando.data.pitch import measure_pitch
+    from parlando.data.shards import PackedCorpus
+
+    typer.echo(f"{measure_pitch(PackedCorpus(packed)):.0%} of {packed} is voiced", err=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RevoiceOptions:
     """Options of `parlando data revoice`."""
@@ -143,8 +155,8 @@ class RevoiceOptions:
     speaker: Annotated[str, typer.Option(help="The speaker who is to have more to say.")]
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the encoded corpus to write, all of CODES in it.")]
     sources: Annotated[str, typer.Option(help="Whose sentences, comma-separated; all others' if not given.")] = ""
-    limit: Annotated[int | None, typer.Option(help="At most so many sentences.")] = None
-    temperature: Annotated[float, typer.Option(help="Variety of the codes; 0 takes the likeliest.")] = 0.0
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many sentences.")] = None
+    temperature: Annotated[float, typer.Option(help="Variety of the sound; the content is the likeliest.")] = 0.7
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu"
 
 
@@ -153,7 +165,8 @@ class RevoiceOptions:
 def revoice(options: RevoiceOptions) -> None:
     """Let a speaker with few recordings say other speakers' sentences too, as codes to train a language model on.
 
-    Example: parlando data revoice corpus/packed corpus/codes runs/revoicer --speaker kathleen -o corpus/revoiced
+    Example: parlando data revoice corpus/packed corpus/codes runs/revoicer --speaker kathleen --sources slt,rms,awb
+    -o corpus/revoiced
     """
     from parlando.data.shards import PackedCorpus
     from parlando.train.revoice import Revoice, RevoicePlan, load_trained_revoicer, revoice_corpus
@@ -161,9 +174,9 @@ def revoice(options: RevoiceOptions) -> None:
 
     sources = tuple(name.strip() for name in options.sources.split(",") if name.strip())
     plan = RevoicePlan(options.speaker, sources, options.limit, options.temperature)
-    trained = load_trained_revoicer(options.revoicer)
+    tokens, trained = TokenCorpus(options.codes), load_trained_revoicer(options.revoicer)
     voice = Revoice(PackedCorpus(options.packed), trained, options.speaker, options.device)
-    count = revoice_corpus(TokenCorpus(options.codes), voice, plan, options.out)
+    count = revoice_corpus(tokens, voice, plan, options.out)
     typer.echo(f"{count} sentences by {options.speaker} added in {options.out}", err=True)
 
 

@@ -1,4 +1,4 @@
-"""The pitch of a packed corpus, measured once and kept beside its samples."""
+"""The pitch of a packed corpus, measured once and kept beside its samples (`parlando data pitch`)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from parlando.audio.pitch import HOP_SECONDS, WINDOW_SECONDS, pitch_track
+from parlando.core.errors import ConfigError
 from parlando.data.shards import PITCH, Entry, PackedCorpus
 
 LEAST_SPREAD = 0.05
@@ -31,13 +33,15 @@ def points_per_frame(corpus: PackedCorpus) -> int:
 
 
 class CorpusPitch:
-    """Hertz of every utterance, 0 where nothing is voiced; measured on all cores the first time."""
+    """Hertz of every utterance as `measure_pitch` found it, 0 where nothing is voiced."""
 
     def __init__(self, corpus: PackedCorpus) -> None:
         self.corpus, self.points = corpus, points_per_frame(corpus)
         file = corpus.folder / PITCH
         if not file.is_file():
-            _measure(corpus)
+            raise ConfigError(
+                f"the pitch of '{corpus.folder}' is not measured; run: parlando data pitch {corpus.folder}"
+            )
         self._hertz = np.memmap(file, dtype=np.float16, mode="r").reshape(-1, self.points)
 
     def hertz(self, entry: Entry) -> np.ndarray:
@@ -60,7 +64,7 @@ def _range(logs: np.ndarray) -> PitchRange:
     return PitchRange(float(logs.mean()), max(LEAST_SPREAD, float(logs.std())))
 
 
-def contour(hertz: np.ndarray, within: PitchRange) -> np.ndarray:
+def pitch_contour(hertz: np.ndarray, within: PitchRange) -> np.ndarray:
     """What a pitch says without saying whose it is (float32 [frame, 2 × point]).
 
     Standard deviations from the speaker's mean, 0 where unvoiced, then whether each point is voiced.
@@ -76,9 +80,9 @@ class _Worker:
     corpus: PackedCorpus
 
     @classmethod
-    def start(cls, corpus: PackedCorpus) -> None:
+    def start(cls, folder: Path) -> None:
         """Set up this process."""
-        cls.corpus = PackedCorpus(corpus.folder)
+        cls.corpus = PackedCorpus(folder)
 
     @classmethod
     def run(cls, entry: Entry) -> np.ndarray:
@@ -90,11 +94,14 @@ class _Worker:
         return np.pad(track[:count], (0, count - len(track[:count]))).astype(np.float16)
 
 
-def _measure(corpus: PackedCorpus) -> None:
-    partial = corpus.folder / f"{PITCH}.partial"
-    pool = multiprocessing.get_context("spawn").Pool(os.cpu_count(), _Worker.start, (corpus,))
-    with partial.open("wb") as file, pool:
+def measure_pitch(corpus: PackedCorpus) -> float:
+    """Measure every utterance on all cores; returns the share of voiced points."""
+    partial, voiced, points = corpus.folder / f"{PITCH}.partial", 0, 0
+    context = multiprocessing.get_context("spawn")
+    with partial.open("wb") as file, context.Pool(os.cpu_count(), _Worker.start, (corpus.folder,)) as pool:
         tracks = pool.imap(_Worker.run, corpus.entries, chunksize=16)
         for hertz in tqdm(tracks, total=len(corpus.entries), unit="clip", desc="pitch"):
             file.write(hertz.tobytes())
+            voiced, points = voiced + int((hertz > 0).sum()), points + hertz.size
     os.replace(partial, corpus.folder / PITCH)
+    return voiced / max(1, points)

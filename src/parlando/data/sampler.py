@@ -33,11 +33,11 @@ class Crops(NamedTuple):
     speakers: np.ndarray
 
 
-def labels_at_speed(labels: np.ndarray, speed: float, frames: int) -> np.ndarray:
-    """Labels (uint8 [frame, label]) of the first ``frames`` frames of a clip that is played ``speed`` times as fast."""
-    flat = labels.reshape(-1)
-    centres = ((np.arange(frames * labels.shape[1]) + 0.5) * speed).astype(int)
-    return flat[np.minimum(centres, len(flat) - 1)].reshape(frames, labels.shape[1])
+def at_speed(values: np.ndarray, speed: float, frames: int) -> np.ndarray:
+    """Values ([frame, value]) of the first ``frames`` frames of a clip that is played ``speed`` times as fast."""
+    flat = values.reshape(-1)
+    centres = ((np.arange(frames * values.shape[1]) + 0.5) * speed).astype(int)
+    return flat[np.minimum(centres, len(flat) - 1)].reshape(frames, values.shape[1])
 
 
 class CropSampler:
@@ -85,7 +85,7 @@ class CropSampler:
         first = int(generator.integers(0, (entry.samples - taken) // frame + 1)) * frame
         wave = self.corpus.samples(entry, first, taken)
         labels = self.corpus.labels(entry)
-        label = labels_at_speed(labels[first // frame :], speed, config.frames)
+        label = at_speed(labels[first // frame :], speed, config.frames)
         if warped:
             wave = np.interp(np.arange(samples) * speed, np.arange(len(wave)), wave).astype(np.float32)
         speaker = self.speakers.index(entry.speaker)

@@ -30,8 +30,8 @@ SENTENCE = "The quick brown fox jumps over the lazy dog, and then it rests in th
 class Load:
     """Requests of a prompt and of ``shortest`` to ``longest`` frames, so many at a time; medians of ``repeats``.
 
-    There are ``rounds`` times as many requests as run at a time. ``dtype`` is that of the random weights, ours and the
-    peer's.
+    There are ``rounds`` times as many requests as run at a time. ``dtype`` is that in which ours and the
+    peer compute; the random weights of both are rounded to half precision, which our compiled step reads as such.
     """
 
     batches: tuple[int, ...] = (1, 2, 4, 8)

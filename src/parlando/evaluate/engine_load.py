@@ -50,7 +50,7 @@ class EngineGenerator:
     def __init__(self, config: LMConfig, sampling: SamplingOptions, dtype: torch.dtype = torch.float32) -> None:
         self._config = config
         self._sampling = sampling
-        # Weights as they are published, in half precision, whatever they are computed in.
+        # Weights as our own models are saved, in half precision, whatever they are computed in.
         lm = EndlessLM(HiggsLM(config).half().to(dtype).eval())
         self.is_compiled = lm.is_compiled
         self._lm = cast("TokenLM", lm)

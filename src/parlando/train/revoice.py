@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -13,13 +14,16 @@ import torch
 from tqdm import tqdm
 
 from parlando.core.config import from_mapping, read_json
-from parlando.core.errors import ConfigError
-from parlando.data.pitch import CorpusPitch, contour
-from parlando.data.sampler import labels_at_speed
+from parlando.core.errors import ConfigError, nearest
+from parlando.data.pitch import CorpusPitch, pitch_contour
+from parlando.data.sampler import at_speed
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
 from parlando.train.checkpoint import load_weights
+from parlando.train.revoice_task import has_phones, training_ranges
 from parlando.train.revoicer import Revoicer, RevoicerConfig
-from parlando.train.tokens import COMPLETE, Spoken, TokenCorpus
+from parlando.train.tokens import COMPLETE, Spoken, TokenCorpus, begin_codes
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class RevoicePlan:
     speaker: str
     sources: tuple[str, ...] = ()
     limit: int | None = None
-    temperature: float = 0.0
+    temperature: float = 0.7
     seed: int = 0
 
 
@@ -47,40 +51,51 @@ def load_trained_revoicer(folder: Path) -> Revoicer:
 
 
 def phone_lengths(corpus: PackedCorpus, entries: Iterable[Entry]) -> dict[str, float]:
-    """Each speaker's pace: mean length of a phone in label frames, pauses aside."""
+    """Each speaker's pace: mean length of a phone in label frames, pauses aside; without phone times there is none."""
     counts: dict[str, list[tuple[int, int]]] = {}
     for entry in entries:
         labels = corpus.labels(entry).reshape(-1)
         spoken = (labels != UNKNOWN_PHONE) & (labels != PHONES.index("pau"))
         starts = spoken & np.diff(labels, prepend=UNKNOWN_PHONE).astype(bool)
-        counts.setdefault(entry.speaker, []).append((int(spoken.sum()), int(starts.sum())))
-    return {s: sum(a for a, _ in pairs) / max(1, sum(b for _, b in pairs)) for s, pairs in counts.items()}
+        if starts.any():
+            counts.setdefault(entry.speaker, []).append((int(spoken.sum()), int(starts.sum())))
+    return {s: sum(a for a, _ in pairs) / sum(b for _, b in pairs) for s, pairs in counts.items()}
 
 
 class Revoice:
     """Utterances of a packed corpus as codes of one of the revoicer's speakers, at that speaker's pace."""
 
     def __init__(self, corpus: PackedCorpus, revoicer: Revoicer, speaker: str, device: str = "cpu") -> None:
-        if speaker not in revoicer.config.speakers:
-            known = ", ".join(revoicer.config.speakers)
-            raise ConfigError(f"the revoicer has not learned '{speaker}'; it knows {known}")
-        self.corpus, self.revoicer, self.device = corpus, revoicer.to(device), torch.device(device)
-        self.number, self.speaker = revoicer.config.speakers.index(speaker), speaker
+        """Learn the paces and ranges of the corpus.
+
+        Raises:
+            ConfigError: the revoicer has not learned the speaker, the corpus has no phone times of the speaker, or its
+                pitch is not measured.
+        """
+        known = revoicer.config.speakers
+        if speaker not in known:
+            hint = nearest(speaker, known)
+            raise ConfigError(f"the revoicer has not learned '{speaker}'; it knows {', '.join(known)}.{hint}")
         train = [entry for entry in corpus.entries if entry.split == "train"]
-        self.pitch, self.pace = CorpusPitch(corpus), phone_lengths(corpus, train)
-        self.ranges = self.pitch.ranges(train)
+        self.pace = phone_lengths(corpus, train)
+        if speaker not in self.pace:
+            raise ConfigError(f"'{corpus.folder}' has no phone times of '{speaker}'; see: parlando data align --help")
+        self.corpus, self.revoicer, self.device = corpus, revoicer.to(device).eval(), torch.device(device)
+        self.number, self.speaker = known.index(speaker), speaker
+        self.pitch = CorpusPitch(corpus)
+        self.ranges = training_ranges(self.pitch)
 
     def say(self, entry: Entry, temperature: float, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Codes (int64 [codebook, frame]) and phone labels (uint8 [frame, label])."""
         speed = self.pace[entry.speaker] / self.pace[self.speaker]
         labels = self.corpus.labels(entry)
         frames = max(1, int(len(labels) / speed))
-        height = contour(self.pitch.hertz(entry), self.ranges[entry.speaker])
-        labels = labels_at_speed(labels, speed, frames)
-        height = np.concatenate([labels_at_speed(part, speed, frames) for part in np.split(height, 2, axis=1)], axis=1)
+        melody = pitch_contour(self.pitch.hertz(entry), self.ranges[entry.speaker])
+        labels = at_speed(labels, speed, frames)
+        melody = np.concatenate([at_speed(part, speed, frames) for part in np.split(melody, 2, axis=1)], axis=1)
         codes = self.revoicer.say(
             torch.from_numpy(labels.astype(np.int64))[None].to(self.device),
-            torch.from_numpy(height)[None].to(self.device),
+            torch.from_numpy(melody)[None].to(self.device),
             torch.tensor([self.number], device=self.device),
             temperature,
             generator,
@@ -94,14 +109,13 @@ def revoice_corpus(tokens: TokenCorpus, revoice: Revoice, plan: RevoicePlan, out
     Only sentences for training are revoiced, so that held-out figures stay those of recordings. Returns how many.
 
     Raises:
-        ConfigError: no utterance is by one of the sources, or ``out`` is the corpus that is read.
+        ConfigError: a source is not in the corpus, nothing is left to say, or ``out`` is a corpus that is read.
     """
     if out.resolve() == tokens.folder.resolve():
         raise ConfigError(f"'{out}' is the corpus to read; name another folder for the one to write")
     chosen, start = _chosen(tokens, revoice, plan), tokens.frames
-    out.mkdir(parents=True, exist_ok=True)
+    begin_codes(out)
     generator = torch.Generator().manual_seed(plan.seed)
-    (out / COMPLETE).unlink(missing_ok=True)
     for name in ("codes.i16", "labels.u8", "index.jsonl"):
         shutil.copyfile(tokens.folder / name, out / name)
     with (
@@ -124,13 +138,20 @@ def revoice_corpus(tokens: TokenCorpus, revoice: Revoice, plan: RevoicePlan, out
 
 def _chosen(tokens: TokenCorpus, revoice: Revoice, plan: RevoicePlan) -> list[tuple[Entry, Spoken]]:
     entries = {entry.id: entry for entry in revoice.corpus.entries}
-    pairs = [
-        (entries[s.id], s)
-        for s in tokens.utterances
-        if s.speed == 1.0 and s.split == "train" and s.speaker != plan.speaker and s.id in entries
-        if not plan.sources or s.speaker in plan.sources
-    ]
-    if not pairs:
-        raise ConfigError(f"no utterance of '{tokens.folder}' is by {' or '.join(plan.sources) or 'another speaker'}")
-    order = np.random.default_rng(plan.seed).permutation(len(pairs))[: plan.limit]
-    return [pairs[i] for i in sorted(order)]
+    said = [s for s in tokens.utterances if s.speed == 1.0 and s.split == "train" and s.id in entries]
+    others = sorted({s.speaker for s in said} - {plan.speaker})
+    for source in plan.sources:
+        if source not in others:
+            raise ConfigError(
+                f"'{source}' cannot be a source; there are: {', '.join(others)}.{nearest(source, others)}"
+            )
+    pairs = [(entries[s.id], s) for s in said if s.speaker in (plan.sources or others)]
+    clear = [pair for pair in pairs if has_phones(revoice.corpus, pair[0])]
+    if not clear:
+        raise ConfigError(
+            f"'{tokens.folder}' has no utterance with phone times by {', '.join(others) or 'anybody else'}"
+        )
+    if len(clear) < len(pairs):
+        logger.warning("left out %d utterances without phone times", len(pairs) - len(clear))
+    order = np.random.default_rng(plan.seed).permutation(len(clear))[: plan.limit]
+    return [clear[i] for i in sorted(order)]

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from parlando.core.errors import ConfigError
-from parlando.data.pitch import CorpusPitch, contour
-from parlando.data.shards import Entry, PackedCorpus
+from parlando.data.pitch import CorpusPitch, PitchRange, pitch_contour
+from parlando.data.shards import UNKNOWN_PHONE, Entry, PackedCorpus
 from parlando.nn.checkpoint import save_tensors
 from parlando.train import parallel
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
@@ -46,6 +46,16 @@ class RevoicerTrainConfig:
     held_out_batch: int = 48
 
 
+def has_phones(corpus: PackedCorpus, entry: Entry) -> bool:
+    """Whether an utterance has phone times; one that did not fit its text has none."""
+    return bool((corpus.labels(entry) != UNKNOWN_PHONE).all())
+
+
+def training_ranges(pitch: CorpusPitch) -> dict[str, PitchRange]:
+    """Every speaker's range over a corpus's training utterances."""
+    return pitch.ranges(entry for entry in pitch.corpus.entries if entry.split == "train")
+
+
 class Stretches(NamedTuple):
     """Phone labels [batch, frame, label], contours [batch, frame, value], speakers [batch], codes of all books."""
 
@@ -64,14 +74,17 @@ class StretchSampler:
         usable = [
             (entries[s.id], s)
             for s in tokens.utterances
-            if s.speed == 1.0 and s.frames >= config.frames and s.id in entries
+            if s.speed == 1.0 and s.frames >= config.frames and s.id in entries and has_phones(corpus, entries[s.id])
         ]
         self.train = [pair for pair in usable if pair[1].split == "train"]
-        self.kept_back = [pair for pair in usable if pair[1].split == "validation"] or self.train[:1]
         if not self.train:
-            raise ConfigError(f"no utterance of '{corpus.folder}' is encoded and has {config.frames} frames")
-        self.ranges = self.pitch.ranges(entry for entry, _ in self.train)
-        self.speakers = tuple(sorted(self.ranges))
+            raise ConfigError(
+                f"no utterance of '{corpus.folder}' with phone times and {config.frames} frames is encoded"
+            )
+        self.speakers = tuple(sorted({spoken.speaker for _, spoken in self.train}))
+        kept_back = [pair for pair in usable if pair[1].split == "validation" and pair[1].speaker in self.speakers]
+        self.kept_back = kept_back or self.train[:1]
+        self.ranges = training_ranges(self.pitch)
         weights = np.array([s.frames * config.speaker_weights.get(s.speaker, 1.0) for _, s in self.train], dtype=float)
         self.cumulative = np.cumsum(weights / weights.sum())
 
@@ -82,7 +95,10 @@ class StretchSampler:
         return self._stack([self.train[min(i, len(self.train) - 1)] for i in picks], generator)
 
     def held_out(self, speaker: str | None = None) -> Stretches | None:
-        """The same stretches every time, of sentences that training never sees, by one speaker or by all."""
+        """The same stretches every time, of sentences that training never sees, by one speaker or by all.
+
+        A corpus too small to keep any back shows one that training sees.
+        """
         generator = np.random.default_rng(37)
         chosen = [pair for pair in self.kept_back if speaker in (None, pair[1].speaker)]
         if not chosen:
@@ -100,10 +116,10 @@ class StretchSampler:
         frames = self.config.frames
         first = int(generator.integers(spoken.frames - frames + 1))
         part = slice(first, first + frames)
-        height = contour(self.pitch.hertz(entry)[part], self.ranges[entry.speaker])
+        melody = pitch_contour(self.pitch.hertz(entry)[part], self.ranges[entry.speaker])
         speaker = np.array(self.speakers.index(entry.speaker))
         labels = self.corpus.labels(entry)[part].astype(np.int64)
-        return labels, height, speaker, self.tokens.codes(spoken)[:, part]
+        return labels, melody, speaker, self.tokens.codes(spoken)[:, part]
 
 
 class RevoicerTask:
@@ -116,9 +132,8 @@ class RevoicerTask:
         tokens, pitch = sampler.tokens, sampler.pitch
         labels = sampler.corpus.config.labels_per_frame
         sizes = asdict(config.sizes)
-        codebook_size = 1 + max(int(tokens.codes(s).max()) for s in tokens.utterances)
         self.revoicer = Revoicer(
-            RevoicerConfig(sampler.speakers, tokens.num_codebooks, codebook_size, labels, pitch.points, **sizes)
+            RevoicerConfig(sampler.speakers, tokens.num_codebooks, tokens.codebook_size, labels, pitch.points, **sizes)
         ).to(self.device)
         self.optimizer = make_optimizer(self.revoicer, config.optim)
 
@@ -153,7 +168,7 @@ class RevoicerTask:
             if batch is not None:
                 losses = self._losses(batch)
                 names = losses if speaker is None else ("loss",)
-                numbers |= {(f"{speaker}" if speaker else name): float(losses[name]) for name in names}
+                numbers |= {f"{name}/{speaker}" if speaker else name: float(losses[name]) for name in names}
         return numbers
 
     def state(self) -> dict[str, Any]:

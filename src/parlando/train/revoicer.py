@@ -99,11 +99,14 @@ class Revoicer(nn.Module):
         temperature: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Int[Tensor, "batch codebook frame"]:
-        """Codes drawn at a temperature; at 0 the likeliest."""
+        """The likeliest content, and the codes of its sound drawn at a temperature; at 0 the likeliest too.
+
+        The likeliest sounds change too little from frame to frame: who learns from them learns to get stuck.
+        """
         x, drawn = self._trunk(phones, contour, speakers), []
         for depth, head in enumerate(self.heads):
             x = x + self.mixers[depth](x)
-            drawn.append(_draw(head(x), temperature, generator))
+            drawn.append(_draw(head(x), temperature if depth else 0.0, generator))
             if depth < len(self.codes):
                 x = x + self.codes[depth](drawn[-1])
         return torch.stack(drawn, dim=1)
@@ -114,5 +117,6 @@ def _draw(
 ) -> Int[Tensor, "batch frame"]:
     if temperature <= 0:
         return logits.argmax(-1)
-    chances = functional.softmax(logits.float() / temperature, dim=-1)
-    return torch.multinomial(chances.flatten(0, 1), 1, generator=generator).view(logits.shape[:2])
+    # On the host, where the generator is, so that a seed says the same on every device.
+    chances = functional.softmax(logits.float() / temperature, dim=-1).cpu()
+    return torch.multinomial(chances.flatten(0, 1), 1, generator=generator).view(logits.shape[:2]).to(logits.device)

@@ -17,12 +17,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from parlando.core.errors import FileMissingError
-from parlando.data.sampler import labels_at_speed
+from parlando.core.config import from_mapping, read_json
+from parlando.core.errors import ConfigError, FileMissingError
+from parlando.data.sampler import at_speed
+from parlando.data.shards import COMPLETE as PACKED
 from parlando.data.shards import Entry, PackedCorpus
 from parlando.models.higgs.spectral import SpectralCodec
 
-COMPLETE = "codes.json"  # written last
+COMPLETE = "codes.json"
 SPEEDS = (0.84, 0.9, 0.95, 1.06, 1.12, 1.19)
 
 
@@ -45,6 +47,14 @@ class Spoken:
         return f"{self.speaker}@{self.speed:g}"
 
 
+@dataclass(frozen=True)
+class Codes:
+    """What ``codes.json`` says of a folder of codes; it is written last."""
+
+    num_codebooks: int
+    codebook_size: int
+
+
 class TokenCorpus:
     """Read access to a folder that `encode_corpus` wrote."""
 
@@ -56,7 +66,8 @@ class TokenCorpus:
         with index.open(encoding="utf-8") as lines:
             self.utterances = [Spoken(**json.loads(line)) for line in lines]
         self.folder = folder
-        self.num_codebooks = int(json.loads((folder / COMPLETE).read_text(encoding="utf-8"))["num_codebooks"])
+        described = from_mapping(Codes, read_json(folder / COMPLETE), str(folder / COMPLETE))
+        self.num_codebooks, self.codebook_size = described.num_codebooks, described.codebook_size
         self._codes = np.memmap(folder / "codes.i16", dtype=np.int16, mode="r").reshape(-1, self.num_codebooks)
         self._labels = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
 
@@ -91,7 +102,7 @@ def _at_speed(corpus: PackedCorpus, entry: Entry, speed: float) -> tuple[np.ndar
     frame = corpus.config.frame_samples
     frames = int(len(wave) / speed) // frame
     warped = np.interp(np.arange(frames * frame) * speed, np.arange(len(wave)), wave).astype(np.float32)
-    return warped, labels_at_speed(labels, speed, frames)
+    return warped, at_speed(labels, speed, frames)
 
 
 class _Worker:
@@ -118,12 +129,27 @@ class _Worker:
         return codes.cpu().numpy().astype(np.int16), labels[: len(codes), 0]
 
 
+def begin_codes(folder: Path) -> None:
+    """Make a folder ready to be written; what was complete in it no longer is.
+
+    Raises:
+        ConfigError: it holds a packed corpus, whose files have the same names.
+    """
+    if (folder / PACKED).exists():
+        raise ConfigError(f"'{folder}' holds a packed corpus; name another folder for its codes")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / COMPLETE).unlink(missing_ok=True)
+
+
 def encode_corpus(
     corpus: PackedCorpus, codec: SpectralCodec, folder: Path, warp_share: float = 0.25, device: str = "cpu"
 ) -> int:
-    """Encode every utterance outside the test split, on all cores or on one GPU; returns the number of frames."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / COMPLETE).unlink(missing_ok=True)
+    """Encode every utterance outside the test split, on all cores or on one GPU; returns the number of frames.
+
+    Raises:
+        ConfigError: ``folder`` holds a packed corpus.
+    """
+    begin_codes(folder)
     versions, start = list(_versions(corpus, warp_share)), 0
     workers = 1 if device.startswith("cuda") else os.cpu_count()
     context = multiprocessing.get_context("spawn")
@@ -140,5 +166,6 @@ def encode_corpus(
             spoken = Spoken(entry.id, entry.speaker, speed, entry.language, entry.text, entry.split, start, len(codes))
             index.write(json.dumps(asdict(spoken), ensure_ascii=False) + "\n")
             start += len(codes)
-    (folder / COMPLETE).write_text(json.dumps({"num_codebooks": codec.num_codebooks}), encoding="utf-8")
+    described = Codes(codec.num_codebooks, codec.codebook_size)
+    (folder / COMPLETE).write_text(json.dumps(asdict(described)), encoding="utf-8")
     return start

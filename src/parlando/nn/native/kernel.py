@@ -26,7 +26,7 @@ from parlando.nn.kvcache import KVCache
 from parlando.nn.native.build import library_name, source_mark
 from parlando.nn.rope import RopeTable
 
-# Beyond this the weights do not stay in a processor's cache, and a product shared out over all cores wins.
+# Beyond this (as float32) weights do not stay in a processor's cache, and a product shared out over all cores wins.
 LARGEST_BYTES = 96 * 2**20
 
 FOLDER = Path(__file__).parent
