@@ -310,6 +310,22 @@ def test_a_closed_synthesizer_refuses():
         synthesizer.say("One.")
 
 
+@pytest.mark.parametrize("text", ["", "  ", "...", 3, b"Hello."])
+def test_what_cannot_be_said_is_refused_at_the_call(tiny_model, text):
+    with Synthesizer(tiny_model) as synthesizer, pytest.raises(TextError):
+        synthesizer.stream(text)
+
+
+def test_one_text_is_no_list_of_texts(tiny_model):
+    with Synthesizer(tiny_model) as synthesizer, pytest.raises(TextError, match="give a list of texts, or use say"):
+        synthesizer.say_many("One.")
+
+
+def test_a_transcript_without_a_word_is_refused(tiny_model):
+    with Synthesizer(tiny_model) as synthesizer, pytest.raises(TextError, match="nothing to pronounce in '!!!'"):
+        synthesizer.clone(Clip(np.zeros(24_000, np.float32), 24_000), "!!!")
+
+
 def test_say_many_equals_one_by_one_and_shares_steps():
     model = Model()
     synthesizer = Synthesizer(model)

@@ -31,7 +31,7 @@ from parlando.engine.session import Session
 from parlando.models.locate import locate
 from parlando.models.registry import load_model
 from parlando.result import Chunk, Speech, join
-from parlando.text.normalize import normalize
+from parlando.text.normalize import check_speakable, normalize
 from parlando.text.segment import IncrementalSegmenter, segment
 from parlando.text.ssml import is_ssml, ssml_to_text
 
@@ -137,6 +137,8 @@ class Synthesizer:
         self, texts: Sequence[str | Iterable[str]], voice: str | Voice | None = None, **options: Any
     ) -> list[Speech]:
         """Speak several texts in one batch; each sounds as it would alone. Options and errors as for `say`."""
+        if isinstance(texts, str):
+            raise TextError("texts is one str; give a list of texts, or use say()")
         if not texts:
             return []
         with ThreadPoolExecutor(min(len(texts), self._rows), "parlando-say") as pool:
@@ -156,6 +158,9 @@ class Synthesizer:
             PromptTooLongError: voice and sentence do not fit the model's context.
             GenerationError: the model failed.
         """
+        _check_text(text)
+        if isinstance(text, str):
+            check_speakable(text)
         return self.run(text, self.request(voice, **options))
 
     def request(self, voice: str | Voice | None = None, **options: Any) -> Request:
@@ -202,11 +207,13 @@ class Synthesizer:
         Raises:
             FileMissingError: there is no such file.
             AudioError: it is not audio, or too short, silent, clipped, or far too long.
-            TextError: the transcript is missing.
+            TextError: the transcript is missing, or has no letter and no digit.
         """
         words = (text or "").strip()
         if self.model.needs_transcript and not words:
             raise TextError("cloning needs the words that are said in the recording; give them as text (--ref-text)")
+        if words:
+            check_speakable(words)
         where = f"'{audio}'" if isinstance(audio, str | PathLike) else "reference"
         clip = audio if isinstance(audio, Clip) else read_audio(audio, max_seconds=DEFAULT_LIMITS.max_seconds)
         checked = check_reference(clip.samples, clip.sample_rate, where)

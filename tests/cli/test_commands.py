@@ -31,7 +31,7 @@ def cli(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments, stdin=""):
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
         try:
             main([str(argument) for argument in arguments])
             status = 0
@@ -177,7 +177,7 @@ def test_play_hands_the_samples_to_the_player(say, monkeypatch):
         ((TEXT, "-o", "a.wav", "--file", "b.txt"), "leave one of them out"),
         (("--file", "b.txt", "-o", "a.wav"), "no text file at 'b.txt'"),
         ((TEXT, "-o", "a.wav", "--voice", "adda"), "Did you mean 'ada'"),
-        ((TEXT, "-o", "a.wav", "--voice", "none.json"), "no config at 'none.json'"),
+        ((TEXT, "-o", "a.wav", "--voice", "none.json"), "no voice file at 'none.json'"),
         ((TEXT, "-o", "a.wav", "--ref-text", "Hi."), "add --ref-audio"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "r.wav", "--voice", "ada"), "leave one of them out"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "r.wav"), "words"),
@@ -245,6 +245,9 @@ def test_dialogue_gives_each_speaker_a_voice(cli, tiny_folder, tmp_path):
     assert status == 0
     assert "voice ada, bob" in err
     first = (tmp_path / "out.wav").read_bytes()
+    assert cli("dialogue", "-", *arguments[2:], stdin=(tmp_path / "script.txt").read_text())[0] == 0
+    assert (tmp_path / "out.wav").read_bytes() == first
+    assert cli(*arguments, "--pause", 61)[0] == 2
     assert cli(*arguments, "--cast", "Anna=bob,Ben=ada")[0] == 0
     assert (tmp_path / "out.wav").read_bytes() != first
 
@@ -356,7 +359,7 @@ def test_help_needs_no_torch():
 
 
 def test_standard_input_that_is_not_utf8_is_refused(monkeypatch):
-    broken = io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8")
+    broken = io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8", errors="surrogateescape")
     monkeypatch.setattr("parlando.cli.say.sys.stdin", broken)
     with pytest.raises(TextError, match="standard input is not UTF-8"):
         read_standard_input()

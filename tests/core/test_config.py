@@ -64,7 +64,7 @@ def test_round_trip(config: Any) -> None:
     ("change", "message"),
     [
         ({"hiden_size": 1}, "lm: unknown key 'hiden_size'. Did you mean 'hidden_size'?"),
-        ({"zzz": 1}, "lm: unknown key 'zzz'.$"),
+        ({"zzz": 1}, "lm: unknown key 'zzz'. There are: hidden_size, rope"),
         ({"hidden_size": "8"}, "lm.hidden_size: expected int, got '8'"),
         ({"hidden_size": True}, "lm.hidden_size: expected int, got True"),
         ({"hidden_size": 8.0}, "lm.hidden_size: expected int, got 8.0"),

@@ -11,7 +11,7 @@ import typer
 
 from parlando.cli.options import SpeakOptions, command
 from parlando.cli.output import check_target, deliver, with_progress
-from parlando.cli.say import read_text_file
+from parlando.cli.say import read_standard_input, read_text_file
 from parlando.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,9 +30,14 @@ class Line(NamedTuple):
 class DialogueOptions(SpeakOptions):
     """Options of `parlando dialogue`."""
 
-    script: Annotated[Path, typer.Argument(help="A text file with lines such as 'Anna: Hello.' or '[SPEAKER0] Hello.'")]
+    script: Annotated[
+        Path,
+        typer.Argument(
+            help="A text file with lines such as 'Anna: Hello.' or '[SPEAKER0] Hello.'; - reads standard input."
+        ),
+    ]
     cast: Annotated[str | None, typer.Option(help="Voices of speakers: Anna=slt,Bob=rms; see: parlando voices")] = None
-    pause: Annotated[float, typer.Option(help="Seconds of silence between two turns.", min=0.0)] = 0.3
+    pause: Annotated[float, typer.Option(help="Seconds of silence between two turns.", min=0.0, max=60.0)] = 0.3
 
 
 @command(DialogueOptions)
@@ -45,7 +50,7 @@ def run(options: DialogueOptions) -> None:
     from parlando.text.tags import parse_script
 
     check_target(options)
-    turns = [Line(turn.speaker or "", turn.text) for turn in parse_script(read_text_file(options.script))]
+    turns = [Line(turn.speaker or "", turn.text) for turn in parse_script(_read_script(options.script))]
     synthesizer = options.load()
     voices = assign(turns, parse_cast(options.cast), list(synthesizer.voices), synthesizer.model.default_voice)
     requests = make_requests(synthesizer, voices, options)
@@ -53,6 +58,10 @@ def run(options: DialogueOptions) -> None:
     text = "\n".join(turn.text for turn in turns)
     chunks = with_progress(spoken(synthesizer, turns, requests, options.pause), len(text), options.quiet)
     deliver(join(chunks, text=text, voice=", ".join(dict.fromkeys(voices.values())), seed=seed), options)
+
+
+def _read_script(path: Path) -> str:
+    return read_standard_input() if str(path) == "-" else read_text_file(path)
 
 
 def parse_cast(cast: str | None) -> dict[str, str]:

@@ -32,9 +32,7 @@ class SayOptions(SpeakOptions):
     ] = None
     ref_audio: Annotated[Path | None, typer.Option(help="Clone the voice of this recording.")] = None
     ref_text: Annotated[str | None, typer.Option(help="What is said in it: words, or a text file.")] = None
-    stream: Annotated[
-        bool, typer.Option("--stream", help="Send audio to stdout as it is made (--format wav or pcm).")
-    ] = False
+    stream: Annotated[bool, typer.Option("--stream", help="Send audio to stdout as it is made, in --format.")] = False
 
 
 @command(SayOptions)
@@ -84,7 +82,8 @@ def read_standard_input() -> str:
         TextError: it is not UTF-8.
     """
     try:
-        return sys.stdin.read()
+        # Not by the locale's rules: under some of them, no bytes are wrong.
+        return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
         raise TextError(f"standard input is not UTF-8 text ({error.reason}); convert it, as iconv does") from error
 

@@ -25,7 +25,8 @@ def from_mapping(kind: type[T], data: Mapping[str, Any], where: str = "config") 
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in data:
         if key not in fields:
-            raise ConfigError(f"{where}: unknown key '{key}'.{nearest(key, fields)}")
+            hint = nearest(key, fields) or f" There are: {', '.join(fields)}."
+            raise ConfigError(f"{where}: unknown key '{key}'.{hint}")
     for name, spec in fields.items():
         required = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
         if required and name not in data:

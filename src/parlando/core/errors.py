@@ -25,8 +25,9 @@ from difflib import get_close_matches
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` when something in ``known`` is close to ``name``, else an empty string."""
-    close = get_close_matches(name, list(known), n=1)
-    return f" Did you mean '{close[0]}'?" if close else ""
+    by_folded = {each.casefold(): each for each in known}
+    close = get_close_matches(name.casefold(), by_folded, n=1)
+    return f" Did you mean '{by_folded[close[0]]}'?" if close else ""
 
 
 class ParlandoError(Exception):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from parlando.core.config import from_mapping, read_json
-from parlando.core.errors import ConfigError
+from parlando.core.errors import ConfigError, FileMissingError
 from parlando.core.types import Reference, Voice
 
 
@@ -67,6 +67,8 @@ def read_voice(path: str | Path) -> Voice:
         FileMissingError: there is no such file.
         ConfigError: it is not a voice.
     """
+    if not Path(path).is_file():
+        raise FileMissingError(path, "voice file")
     data = read_json(Path(path))
     name = data.pop("name", Path(path).stem)
     return voice_from_mapping(str(name), data, str(path))

@@ -97,7 +97,10 @@ def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], where: str) 
     }
     told = "; ".join(f"{len(keys)} {fault}: {_listing(keys)}" for fault, keys in faults.items() if keys)
     if told:
-        raise CheckpointError(f"{where}: the tensors do not fit the model that the config describes: {told}")
+        raise CheckpointError(
+            f"{where}: the tensors do not fit the model that the config describes: {told}; "
+            "take both from the same model, or fetch it again"
+        )
     module.load_state_dict(dict(tensors), assign=True)
 
 

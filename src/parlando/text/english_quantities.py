@@ -66,6 +66,7 @@ _UNITS = {
 }  # fmt: skip
 _PERIODS = {"mo": ("month",), "wk": ("week",), "y": ("year",), "d": ("day",)}
 _POWERS = {"2": "square", "3": "cubic"}
+_AFTER_TIME = {"square": "squared", "cubic": "cubed"}
 _SIGNS = {
     "+": "plus", "=": "equals", "\u00d7": "times", "\u00f7": "divided by", "\u00b1": "plus or minus",
     "\u2248": "is approximately", "\u2260": "is not equal to", "\u2264": "is at most", "\u2265": "is at least",
@@ -127,7 +128,15 @@ def _measure(match: re.Match[str]) -> str:
     to = f" to {numbers.number(match['to'])}" if match["to"] else ""
     if match["to"]:
         name = many
-    return f"{sign}{numbers.number(amount)}{to} {f'{power} ' if power else ''}{name}"
+    return f"{sign}{numbers.number(amount)}{to} {_powered(name, power)}"
+
+
+def _powered(name: str, power: str) -> str:
+    """``square meters``, ``kilograms per cubic meter``, ``meters per second squared``."""
+    above, per, below = name.partition(" per ")
+    if not power or not per:
+        return f"{power} {name}".strip()
+    return f"{name} {_AFTER_TIME[power]}" if below == "second" else f"{above} per {power} {below}"
 
 
 def _phone(match: re.Match[str]) -> str:
@@ -180,6 +189,10 @@ _MONEY_TAIL = rf"(?P<amount>{_NUMBER})(?:\s?[-\u2013]\s?(?:[$\u20ac\u00a3])?(?P<
 _MINUS = r"(?P<sign>(?<![\w.)%\u00b0])-)?"
 
 PHONES_AND_MONEY = (
+    rule(r"\b1-8\d\d-(?=[A-Z])", lambda m: f"{numbers.digits('1')}, {numbers.digits(m[0][2:5])}, ", "1"),
+    rule(r"(?<!\w)\d{4}(?:[ -]\d{4}){3}(?![\w-])", _phone, " -"),
+    rule(r"(?<=\bISBN )[\d-]{10,17}\b|(?<=\bISBN: )[\d-]{10,17}\b", _phone, "I"),
+    rule(r"(?<=, [A-Z]{2} )\d{5}(?![\w,])", lambda m: numbers.digits(m[0]), ","),
     rule(r"(?<![\w.])(?:\+?\d{1,3}[ .-]?)?\(\d{3}\)\s?\d{3}[ .-]\d{4}\b", _phone, "("),
     rule(r"(?<![\w.-])(?:\+?\d{1,3}[ .-])?\d{3}([-. ])\d{3}\1\d{4}\b", _phone, "-. "),
     rule(r"(?<![\w.])\+\d{1,3}(?:[ .-]\d{1,5}){2,5}\b", _phone, "+"),
@@ -199,6 +212,9 @@ PHONES_AND_MONEY = (
 """Numbers that must be read before dates are looked for."""
 
 MEASURES = (
+    rule(r"\b(\d{1,3})h ?(\d{1,2})(?:m|min)?\b", lambda m: f"{m[1]} hours {m[2]} minutes", "h"),
+    rule(r"(?<=\d) ?ft\.(?= \d{1,2} ?in\b)", " ft", "f"),
+    rule(r"(?<=\d) ?in\.(?= [a-z])", " inches", "i"),
     rule(r"\b(\d{1,3})'\s?(\d{1,2})\"", _feet, "'"),
     rule(r"(?<=\d\sft)(\s\d{1,2}) ?in\b\.?", r"\1 inches", "f"),
     rule(

@@ -11,7 +11,8 @@ _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor", "Rev": "Reverend", "Gen": "General",
     "Sgt": "Sergeant", "Capt": "Captain", "Lt": "Lieutenant", "Col": "Colonel", "Gov": "Governor",
     "Sen": "Senator", "Rep": "Representative", "Pres": "President", "Hon": "Honorable", "Cmdr": "Commander",
-    "Maj": "Major", "Messrs": "Messers", "Mt": "Mount", "Ft": "Fort", "Drs": "Doctors", "Supt": "Superintendent",
+    "Maj": "Major", "Pvt": "Private", "Cpl": "Corporal", "Fr": "Father",
+    "Messrs": "Messers", "Mt": "Mount", "Ft": "Fort", "Drs": "Doctors", "Supt": "Superintendent",
 }  # fmt: skip
 _STREETS = {
     "St": "Street", "Dr": "Drive", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Hwy": "Highway",
@@ -20,7 +21,7 @@ _STREETS = {
 # Words that may end a sentence: their full stop stays where a capital or nothing follows.
 _PLAIN = {
     "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation", "Co": "Company",
-    "Bros": "Brothers", "vs": "versus", "etc": "et cetera", "approx": "approximately", "dept": "department",
+    "Bros": "Brothers", "etc": "et cetera", "approx": "approximately", "dept": "department",
     "Dept": "Department", "est": "established", "Est": "Established", "govt": "government", "Govt": "Government",
     "incl": "including", "misc": "miscellaneous", "tel": "telephone", "Tel": "telephone", "ext": "extension",
     "apt": "apartment", "Apt": "Apartment", "Univ": "University", "Assn": "Association", "Intl": "International",
@@ -53,12 +54,16 @@ _MIXED = {
     "N/A": "not applicable", "mRNA": "M R N A", "e.g.": "for example", "i.e.": "that is", "eg.": "for example",
     "ie.": "that is", "c/o": "care of", "JPEG": "jay peg", "GIF": "gif", "SaaS": "sass", "YouTube": "You Tube",
     "cf.": "compare", "viz.": "namely", "et al.": "et al", "P.S.": "P S", "R&D": "R and D", "Q&A": "Q and A",
+    "C#": "C sharp", "F#": "F sharp",
     "AT&T": "A T and T", "B&B": "B and B", "WWI": "World War one", "WWII": "World War two",
 }  # fmt: skip
 _COUNTED = (
     "Chapter|Part|Act|Scene|Section|Volume|Vol\\.|Book|War|Phase|Type|Title|Article|Level|Grade|Bowl|Fantasy|Rocky|Appendix"
     "|Class|Mark|Figure|Table|Unit|Lesson|Episode|Season|Group|Stage|Division|Category|Apollo|chapter|part|act|scene"
     "|section|volume|book|phase|type|appendix|stage|lesson|unit|Star Wars|Windows|Schedule|Vatican"
+)
+_NAMED_BY_LETTER = (
+    "Vitamin vitamin Plan plan Group group Team Option option Generation Terminal Gate Exhibit Hepatitis Xbox"
 )
 _RULERS = (
     "Henry|Louis|Elizabeth|George|Charles|James|Edward|William|Richard|Philip|Paul|Benedict|Pius|Leo|Francis|Napoleon"
@@ -75,6 +80,10 @@ _STARTERS = (
     "|Why|How|If|As|For|After|Before|Yes|No|Now|My|Our|Your|His|Her|Their|Is|Are|Was|Do|Did|Please|Let|To|With|Not|Also"
 )
 _AFTER_LETTERS = re.compile(rf"\s*$|\s+[\"'(]?(?:{_STARTERS})\b")
+
+
+# A letter and a full stop after one of these is no initial: it is what the thing is called, and may end a sentence.
+_LETTERED = frozenset((*_COUNTED.split("|"), *_NAMED_BY_LETTER.split()))
 
 
 def _keeps_stop(match: re.Match[str]) -> bool:
@@ -115,6 +124,10 @@ def _letters(match: re.Match[str]) -> str:
 
 
 def _initials(match: re.Match[str]) -> str:
+    before = match.string[: match.start()].split()
+    rules = bool(before) and before[-1] in _RULERS.split("|") and match[0].strip() in ("I.", "V.", "X.")
+    if rules or (before and before[-1] in _LETTERED):
+        return match[0]
     return "".join(f"{letter} " for letter in match[0] if letter.isupper())
 
 
@@ -143,6 +156,7 @@ _ADDRESS = r"(?:\b(?:on|at|down|along|to|from|off|near|in|up|of|onto)\s+|\d\s+|\
 
 RULES = (
     rule(rf"(?<![\w.])(?:{_MIXED_FORM})(?!\w)", lambda m: _MIXED[m[0]]),
+    rule(rf"(?P<name>\d(?:st|nd|rd|th)\s+)(?P<kind>{_STREET_KINDS})\b\.?", _street, "snrt"),
     rule(rf"(?P<name>{_ADDRESS}(?:[A-Z][\w'-]*\s+){{1,3}})(?P<kind>{_STREET_KINDS})\b\.?", _street),
     rule(r"(?P<name>\b[A-Z][a-z]+\s+)(?P<kind>St|Dr)\.(?=\s*$|\s*,|\s+[a-z])", _street, "."),
     rule(r"\bDr\b\.?(?=\s+[A-Z])", "Doctor", "D"),
@@ -153,7 +167,8 @@ RULES = (
     rule(r"\b(Mr|Mrs|Ms)\b(?=\s+[A-Z])", lambda m: _TITLES[m[1]], "M"),
     rule(rf"\b({'|'.join(_PLAIN)})\.(?!\w)", _plain, "."),
     rule(rf"\b({'|'.join(_BEFORE_NUMBER)})\.\s*(?=\d)", lambda m: _BEFORE_NUMBER[m[1]] + " ", "."),
-    rule(r"\bvs\b", "versus", "v"),
+    rule(r"\bvs\b\.?", "versus", "v"),
+    rule(r"(?<=[a-z] )v\.(?= [A-Z][a-z])", "versus", "v"),
     rule(r"\b(?P<name>(?:[A-Z]\w+\s)?(?:Ave|Blvd|Rd))\b\.?", _abbreviated_street, "ABR"),
     rule(r"\b(?:[A-Za-z]\.){2,}(?!\w)", _letters, "."),
     rule(r"\b(?:[A-Z]\.){2,}[A-Z](?!\w)", _letters, "."),
@@ -163,14 +178,16 @@ RULES = (
         _initials,
         ".",
     ),
+    rule(r"\bWorld War (I{1,2})\b", lambda m: f"World War {numbers.cardinal(len(m[1]))}", "W"),
     rule(rf"\b(?P<name>{_COUNTED})\s(?P<numeral>{_NUMERAL})(?![\w'])(?!\.\w)", _numeral, "IVX"),
     rule(
-        rf"\b(?P<name>{_RULERS})\s(?:the\s)?(?P<numeral>[IVX]*[VX][IVX]*|I{{2,3}}|I(?=\s(?:of|was|had|became|ruled|died|and|reigned)\b|[.,;:?!']|\s*$))(?![\w])",
+        rf"\b(?!Malcolm X\b)(?P<name>{_RULERS})\s(?:the\s)?"
+        r"(?P<numeral>[IVX]*[VX][IVX]*|I{2,3}|I(?=\s(?:of|was|had|became|ruled|died|and|reigned)\b|[.,;:?!']|\s*$))(?![\w])",
         _ruler,
         "IVX",
     ),
     rule(
-        r"(?P<name>[A-Z][a-z]+)\s(?P<numeral>I{2,3}|IV|VI{1,3}|IX|XI{0,3}|XI?V|XVI{0,3}|XIX|XXI?)\b(?!\.\w|-)",
+        r"(?P<name>[A-Z][a-z]+)\s(?P<numeral>I{2,3}|IV|VI{1,3}|IX|XI{1,3}|XI?V|XVI{0,3}|XIX|XXI?)\b(?!\.\w|-)",
         _numeral,
         "IVX",
     ),

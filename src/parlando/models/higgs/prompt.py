@@ -200,7 +200,7 @@ class HiggsPromptBuilder:
         """
         units, pauses = self.tokenizer.measure(text)
         if not units:
-            raise TextError(f"nothing to pronounce in {text!r}; write at least one letter")
+            raise TextError(f"nothing to pronounce in {text!r}; this model reads words in Latin letters")
         return self.config.length.frames(units, pauses)
 
     def _build(self, voices: Sequence[Voice], content: str, texts: Sequence[str]) -> Prompt:
