@@ -4,6 +4,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 import soundfile
@@ -67,6 +68,14 @@ def test_the_script_names_files_and_commands_that_exist(recipe, root):
         known = {flag for parameter in command.params for flag in parameter.opts}
         used = set(re.findall(r"(?<!\S)(--?[a-z]+)", arguments))
         assert used <= known, (group, name)
+
+
+def test_the_table_of_steps_has_the_budgets_of_the_recipes(recipe):
+    text = (recipe / "README.md").read_text()
+    for name in ("codec", "revoicer", "lm", "decoder"):
+        minutes = tomllib.loads((recipe / f"{name}.toml").read_text())["budget"]["minutes"]
+        (row,) = re.findall(rf"^\|.*parlando train \w+ {name}\.toml.*\|(.*)\|$", text, re.M)
+        assert int(re.findall(r"\d+", row)[-1]) == minutes, name
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
