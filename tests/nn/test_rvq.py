@@ -2,8 +2,8 @@ import multiprocessing
 
 import pytest
 import torch
-from torch import distributed
 
+from learning_group import learn_in_a_group
 from parlando.nn.rvq import DEAD_SHARE, DECAY, Codebook, Quantizer, ResidualVectorQuantizer
 
 
@@ -101,18 +101,6 @@ def test_without_such_a_space_the_content_is_the_latent(quantizer):
     codes = quantizer.encode(x)
     assert quantizer.content(x) is x
     assert torch.equal(quantizer.content_of(codes[:, 0]), quantizer.decode(codes[:, :1]))
-
-
-def learn_in_a_group(rank, store, results):
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    torch.manual_seed(rank)
-    book = Codebook(4, 2)
-    book.start(torch.randn(30, 2) + 3 * rank)
-    for _ in range(3):
-        vectors = torch.randn(30, 2) + 5 * rank
-        book.learn(vectors, book.nearest(vectors))
-    results.put((rank, book.embed.tolist(), book.cluster_size.tolist()))
-    distributed.destroy_process_group()
 
 
 def test_processes_that_learn_together_keep_the_same_codewords(tmp_path):
