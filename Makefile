@@ -20,7 +20,7 @@ layers:
 
 test:
 	$(BIN)/coverage erase
-	$(PYTHON) -m pytest --cov --cov-report=
+	$(BIN)/pytest --cov --cov-report=
 	$(BIN)/coverage report --skip-covered --fail-under=90
 	$(BIN)/coverage report --include='src/parlando/core/*,src/parlando/text/*,src/parlando/engine/*' --fail-under=95
 
