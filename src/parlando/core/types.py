@@ -56,6 +56,19 @@ class Voice:
 
 
 @dataclass(frozen=True)
+class Notation:
+    """What a model understands in its text besides words.
+
+    ``sounds`` stand alone (``laughter`` is ``[laughter]``), ``manners`` wrap words (``strong`` is
+    ``<strong>…</strong>``), and with ``phones`` it reads ``{p aa0 r l aa1 n d ow0}`` as a word's pronunciation.
+    """
+
+    sounds: tuple[str, ...] = ()
+    manners: tuple[str, ...] = ()
+    phones: bool = False
+
+
+@dataclass(frozen=True)
 class Prompt:
     """What a token LM is prefilled with.
 

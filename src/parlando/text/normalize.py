@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from parlando.core.errors import ConfigError, TextError, nearest
-from parlando.text import english
-from parlando.text.punctuation import tidy, to_plain
+from parlando.core.types import Notation
+from parlando.text import chinese, east_asian, english, japanese, korean, punctuation
+from parlando.text.language import spans
+from parlando.text.markup import notation_pattern
 
 TAG = re.compile(
     r"\[SPEAKER\d+\]|<SE(?:_[se])?>\[[^\[\]<>\n]*\]</SE(?:_[se])?>|</?SE(?:_[se])?>|<\|[^|<>\s]{1,64}\|>", re.ASCII
 )
 """Markup that passes through unchanged: speakers, sound events, special tokens."""
 
-LANGUAGES: Mapping[str, Callable[[str], str]] = MappingProxyType({"en": english.verbalise})
+Rewrite = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Language:
+    """How a language's text is made plain, what its numbers and signs are in words, and how it is tidied after."""
+
+    verbalise: Rewrite
+    to_plain: Rewrite = punctuation.to_plain
+    tidy: Rewrite = punctuation.tidy
+
+
+LANGUAGES: Mapping[str, Language] = MappingProxyType(
+    {
+        "en": Language(english.verbalise),
+        "zh": Language(chinese.verbalise, east_asian.to_plain, east_asian.tidy),
+        "ja": Language(japanese.verbalise, east_asian.to_plain, east_asian.tidy),
+        "ko": Language(korean.verbalise),
+    }
+)
 
 _MOST_PASSES = 6
+_PLAIN_TEXT = Notation()
+_MARK_AFTER_TAG = re.compile(rf"\s*[{re.escape(east_asian.MARKS + ',.?!;:')}]+\s*")
 
 
-def normalize(text: str, language: str = "en") -> str:
-    """Spell out numbers, dates, money, abbreviations and signs.
-
-    The result has only letters, apostrophes, spaces and `parlando.text.punctuation.MARKS`, apart from tags. Normalising
-    a result again changes nothing: passes are repeated until one leaves the text as it was.
+def check_language(language: str) -> None:
+    """Refuse a language that there are no rules for.
 
     Raises:
         ConfigError: the language is not in `LANGUAGES`.
@@ -34,6 +55,41 @@ def normalize(text: str, language: str = "en") -> str:
         raise ConfigError(
             f"no text normalisation for language '{language}'; there is: {known}.{nearest(language, LANGUAGES)}"
         )
+
+
+def normalize(text: str, language: str = "en", notation: Notation = _PLAIN_TEXT) -> str:
+    """Spell out numbers, dates, money, abbreviations and signs; words of other languages in theirs.
+
+    The result has only letters, apostrophes, spaces and marks (`parlando.text.punctuation.MARKS`, in Chinese and
+    Japanese those of `parlando.text.east_asian.MARKS`), apart from tags: `TAG`, and what ``notation`` adds to it.
+    Normalising a result again changes nothing: passes are repeated until one leaves the text as it was.
+
+    Raises:
+        ConfigError: the language is not in `LANGUAGES`.
+        MissingDependencyError: the text has Chinese or Japanese numbers, and wetext is not installed.
+    """
+    check_language(language)
+    own = notation_pattern(notation)
+    parts = own.split(text) if own else [text]
+    said = _settle_between_tags(parts[0], language)
+    # What a notation adds stands within sentences: marks and blanks beside it stay as they were.
+    for tag, part in zip(parts[1::2], parts[2::2], strict=True):
+        said = _joined(said, tag, part, language)
+    return said.strip()
+
+
+def _joined(said: str, tag: str, after: str, language: str) -> str:
+    mark = _MARK_AFTER_TAG.match(after)
+    rest = _settle_between_tags(after[mark.end() :] if mark else after, language)
+    if mark:
+        letter = "字" if LANGUAGES[language].tidy is east_asian.tidy else "a"
+        between = LANGUAGES[language].tidy(letter + LANGUAGES[language].to_plain(mark[0]) + letter)[1:-1]
+    else:
+        between = " " if after[:1].isspace() else ""
+    return f"{said}{tag}{between}{rest}"
+
+
+def _settle_between_tags(text: str, language: str) -> str:
     pieces, end = [], 0
     for tag in TAG.finditer(text):
         pieces += [_settle(text[end : tag.start()], language), tag.group()]
@@ -43,9 +99,10 @@ def normalize(text: str, language: str = "en") -> str:
 
 
 def _settle(text: str, language: str) -> str:
-    text = text.strip()
+    text, rules = text.strip(), LANGUAGES[language]
     for _ in range(_MOST_PASSES):
-        said = tidy(LANGUAGES[language](to_plain(text)))
+        parts = spans(rules.to_plain(text), language)
+        said = rules.tidy("".join(LANGUAGES[part.language].verbalise(part.text) for part in parts))
         if said == text:
             break
         text = said

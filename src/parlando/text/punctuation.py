@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Mapping
+from types import MappingProxyType
 
 MARKS = ",.?!;:-"
 """Punctuation that a model is given."""
@@ -68,18 +70,22 @@ _TIDY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
-def to_plain(text: str) -> str:
-    """Straight quotes, ASCII dashes and digits, no markdown, no invisible characters; paragraphs end with a mark."""
+def to_plain(text: str, kept: Mapping[int, str] = MappingProxyType({})) -> str:
+    """Straight quotes, ASCII dashes and digits, no markdown, no invisible characters; paragraphs end with a mark.
+
+    ``kept`` maps code points to what stands for them instead of the ASCII form that they would get.
+    """
+    table = {**_TRANSLATION, **kept}
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape(match.group()), text)
     text = text.replace("\r\n", "\n").replace("\u00ad", "")
     for pattern, replacement in _MARKDOWN:
         text = pattern.sub(replacement, text)
     text = _PARAGRAPH.sub(lambda m: m[1] + (" " if m[1] in ".?!,;:" else ". "), text)
-    text = _VULGAR.sub(" ", text.translate(_TRANSLATION))
+    text = _VULGAR.sub(" ", text.translate(table))
     if text.isascii():
         return text
-    text = unicodedata.normalize("NFKC", text).translate(_TRANSLATION).replace("\u2044", "/")
+    text = unicodedata.normalize("NFKC", text).translate(table).replace("\u2044", "/")
     return "".join(_plain_digit(c) if not c.isascii() and c.isdecimal() else c for c in text)
 
 
