@@ -12,7 +12,7 @@ from parlando.text.numerals import CHINESE
 from parlando.text.rules import apply, rule
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_SIGNED = rf"(?:(?<![\w.)])-)?{_NUMBER}"
+_SIGNED = rf"(?:(?<![A-Za-z\d.)])-)?{_NUMBER}"
 _CURRENCIES = {
     "$": "美元", "US$": "美元", "HK$": "港元", "€": "欧元", "£": "英镑", "¥": "元", "₩": "韩元", "CNY": "元", "RMB": "元",
     "USD": "美元", "EUR": "欧元", "GBP": "英镑", "JPY": "日元", "HKD": "港元", "KRW": "韩元",
@@ -120,6 +120,8 @@ def _measure(match: re.Match[str]) -> str:
 
 
 def _fraction(match: re.Match[str]) -> str:
+    if int(match[1]) >= int(match[2]):
+        return f"{CHINESE.number(match[1])}、{CHINESE.number(match[2])}"
     return f"{CHINESE.number(match[2])}分之{CHINESE.number(match[1])}"
 
 
@@ -148,7 +150,7 @@ _BEFORE = (
     rule(r"(?<![A-Za-z\d.])(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d|\.\d)", _telephone),
     rule(r"(?<![A-Za-z\d.])(?:0\d{2,3}-\d{7,8}|[48]00-\d{3}-?\d{4}|\(0\d{2,3}\) ?\d{7,8})(?!\d)", _telephone),
     rule(r"(?<![A-Za-z\d.])\+\d{1,3}(?:[- ]\d{2,})+", lambda m: "加" + _code(m[0]), "+"),
-    rule(rf"(?P<label>(?:{_LABEL})(?:号码?|是|为|:|\s)*)(?P<code>\d{{3,}})(?![\d.,])", _labelled),
+    rule(rf"(?P<label>(?:{_LABEL})(?:号码?|是|为|:|\s)*)(?P<code>\d{{3,}})(?!\d|[.,]\d)", _labelled),
     rule(r"(?<![\d.-])(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?!\.?\d)", _date),
     rule(r"(?<![\d/])(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})(?![\d/])", _date, "/"),
     rule(r"(?<![\d.])(?P<decade>\d{3}|(?<!\d)\d)0s\b", _decade, "s"),
@@ -176,7 +178,7 @@ _BEFORE = (
     rule(r"(?<![\d.])\d{5,}(?:\.\d+)?", _long),
     rule(r"(?<=[\d)]) ?([-+=×÷±≥≤≠≈><*]) ?(?=[-\d(])", lambda m: _OPERATORS.get(m[1], m[1])),
     rule(r"±(?=\d)", "正负", "±"),
-    rule(r"(?<![\w.)])-(?=\.?\d)", "负", "-"),
+    rule(r"(?<![A-Za-z\d.)])-(?=\.?\d)", "负", "-"),
     rule(r"(?<!\d)\.(?=\d)", "零点", "."),
 )
 """In order: what is no quantity, money, ranges, quantities with a unit, codes, large numbers, signs of arithmetic."""
@@ -184,6 +186,7 @@ _BEFORE = (
 _AFTER = (
     rule(r"\^2(?!\w)|\^二", "平方", "^"),
     rule(r"\^3(?!\w)|\^三", "立方", "^"),
+    rule(r"~+", "，", "~"),
     rule("[" + re.escape("".join(_SIGNS)) + "]", lambda m: _SIGNS[m[0]]),
     rule(r"(?<=[^\W\d_A-Za-z])\.(?=[^\W\d_A-Za-z])", "点", "."),
 )

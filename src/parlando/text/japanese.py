@@ -60,6 +60,11 @@ def _measure(match: re.Match[str]) -> str:
     return _number(match["number"]) + _UNITS[match["unit"]]
 
 
+def _date(match: re.Match[str]) -> str:
+    year, month, day = (_number(str(int(group))) for group in match.groups())
+    return f"{year}年{month}月{day}日"
+
+
 def _decade(match: re.Match[str]) -> str:
     return _number(match["decade"] + "0") + "年代"
 
@@ -78,7 +83,7 @@ def _after_letters(match: re.Match[str]) -> str:
 _BEFORE = (
     rule(r"(?<![A-Za-z\d.])(?:\+\d{1,3}[- ])?0?\d{1,4}-\d{2,4}-\d{3,4}(?!\d)", _telephone, "-"),
     rule(r"(?<![\d.])(?P<decade>\d{3}|(?<!\d)\d)0s\b", _decade, "s"),
-    rule(r"(?<![\d/.-])(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\.?\d)", r"\1年\2月\3日"),
+    rule(r"(?<![\d/.-])(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\.?\d)", _date),
     rule(rf"(?P<sign>(?:US)?\$|[€£¥₩]|(?<![A-Za-z])(?:USD|EUR|JPY) ?)(?P<number>{_NUMBER})(?P<scale>[百千]?[万億兆])?", _money),
     rule(
         r"(?<![A-Za-z\d.:/-])(?P<first>\d+(?:\.\d+)?)(?P<unit>%|°C|°|)(?P<dash>[-~])(?P<second>\d+(?:\.\d+)?)(?![\d:/-]|\.\d)",
@@ -86,7 +91,7 @@ _BEFORE = (
         "-~",
     ),
     rule(r"(?<![\d:])(\d{1,2}):(\d)(?![\d:])", r"\1対\2", ":"),
-    rule(r"(?<![\w.)])-(?=\.?\d)", "マイナス", "-"),
+    rule(r"(?<![A-Za-z\d.)])-(?=\.?\d)", "マイナス", "-"),
     rule(rf"(?P<number>{_NUMBER}) ?(?P<unit>{_UNIT})(?![A-Za-z\d^/])", _measure),
     rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?!\.?\d)", lambda m: "点".join(map(_number, m[0].split("."))), "."),
     rule(r"(?:\bNo\. ?|#)(?=\d)", "ナンバー"),
@@ -98,6 +103,7 @@ _BEFORE = (
 """In order: what is no quantity, money, ranges, quantities with a unit, codes, large numbers."""
 
 _AFTER = (
+    rule(r"~+", "、", "~"),
     rule(r"(?<=\w)\^[2二](?!\w)", "の二乗", "^"),
     rule("[" + re.escape("".join(_SIGNS)) + "]", lambda m: _SIGNS[m[0]]),
     rule(r"(?<=[^\W\d_A-Za-z])\.(?=[^\W\d_A-Za-z])", "点", "."),

@@ -11,7 +11,8 @@ from parlando.text.numerals import KOREAN
 from parlando.text.rules import apply, rule
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_SIGNED = rf"(?:(?<![\w.)])-)?{_NUMBER}"
+_SIGNED = rf"(?:(?<![A-Za-z\d.)])-)?{_NUMBER}"
+_PARTICLE = re.compile("(?:에서?|[은는이가을를의도과와로]|으로|부터|까지|입니다|이다|예요|이에요)(?![가-힣])|에서 ")
 _NATIVE_ONES = ("", "하나", "둘", "셋", "넷", "다섯", "여섯", "일곱", "여덟", "아홉")
 _NATIVE_TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
 _BEFORE_COUNTER = {"하나": "한", "둘": "두", "셋": "세", "넷": "네", "스물": "스무"}
@@ -66,9 +67,7 @@ def _counted(match: re.Match[str]) -> str:
 
 
 def _clock(match: re.Match[str]) -> str:
-    hour, minute = int(match["hour"]), int(match["minute"])
-    said = f"{native(hour) if 1 <= hour <= _HOURS else KOREAN.cardinal(hour)} 시"
-    return f"{said} {KOREAN.cardinal(minute)} 분" if minute else said
+    return _hour_and_minute(match) if int(match["minute"]) else _hours(int(match["hour"]))
 
 
 def _date(match: re.Match[str]) -> str:
@@ -117,8 +116,18 @@ def _after_letters(match: re.Match[str]) -> str:
 
 
 def _bare(match: re.Match[str]) -> str:
-    """A number and the word it is written together with: in Korean they are two words."""
-    return KOREAN.number(match[0]) + (" " if match.string[match.end() :][:1].isalpha() and not match["glued"] else "")
+    """A number and the word it is written together with: in Korean they are two words, but for particles."""
+    following = match.string[match.end() :]
+    apart = following[:1].isalpha() and not _PARTICLE.match(following)
+    return KOREAN.number(match["number"]) + (match["scale"] or "") + (" " if apart else "")
+
+
+def _hour_and_minute(match: re.Match[str]) -> str:
+    return f"{_hours(int(match['hour']))} {KOREAN.cardinal(int(match['minute']))} 분"
+
+
+def _hours(hour: int) -> str:
+    return f"{native(hour) if 1 <= hour <= _HOURS else KOREAN.cardinal(hour)} 시"
 
 
 _RULES = (
@@ -138,22 +147,17 @@ _RULES = (
         "-~",
     ),
     rule(rf"(?P<number>{_SIGNED}) ?(?P<unit>°C|°F|°|도(?!\w))", _degrees),
-    rule(r"(?<![\w.)])-(?=\.?\d)", "마이너스 ", "-"),
+    rule(r"(?<![A-Za-z\d.)])-(?=\.?\d)", "마이너스 ", "-"),
     rule(rf"(?P<number>{_NUMBER}) ?(?P<unit>{_UNIT})(?![A-Za-z\d^/])", _measure),
     rule(r"(?<![\d/.])(\d{1,3})/(\d{1,3})(?![\d/.])", lambda m: f"{KOREAN.number(m[2])} 분의 {KOREAN.number(m[1])}", "/"),
     rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?!\.?\d)", lambda m: " 점 ".join(map(KOREAN.number, m[0].split("."))), "."),
     rule(r"(?:\bNo\. ?|#)(?=\d)", "넘버 "),
     rule(r"(?<=[A-Za-z])[- ]?(?P<digits>\d+(?:\.\d+)?)", _after_letters),
     rule(r"(?<!\d)(\d{1,2})월", _month_name, "월"),
-    rule(r"(?P<number>\d+)(?P<clock>시) ?(?P<minute>\d+)분", lambda m: _hour_and_minute(m)),
+    rule(r"(?P<hour>\d+)시 ?(?P<minute>\d+)분", _hour_and_minute),
     rule(r"(?<![\d.,제])(?P<number>\d{1,3}) ?(?P<counter>" + _COUNTERS + ")", _counted),
-    rule(rf"{_NUMBER}(?P<glued>(?=[만억조천백십]))?", _bare),
+    rule(rf"(?P<number>{_NUMBER})(?P<scale>[십백천]?[만억조]|[십백천])?", _bare),
     rule(r"\d+", lambda m: KOREAN.digits(m[0])),
 )
 """In order: what is no quantity, dates and times, money, ranges, units, codes, counted things, and the rest."""
 
-
-def _hour_and_minute(match: re.Match[str]) -> str:
-    hour = int(match["number"])
-    said = native(hour) if 1 <= hour <= _HOURS else KOREAN.cardinal(hour)
-    return f"{said} 시 {KOREAN.cardinal(int(match['minute']))} 분"

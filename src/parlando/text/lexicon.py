@@ -209,7 +209,7 @@ class Lexicon:
     def _from_apostrophe(self, word: str) -> Phones | None:
         if word.endswith("'s"):
             base = self._derive(word[:-2])
-            return base and _with_s(base)
+            return base and with_s(base)
         for ending, phones in _CONTRACTIONS.items():
             base = self._look_up(word.removesuffix(ending)) if word.endswith(ending) else None
             if base:
@@ -217,7 +217,7 @@ class Lexicon:
         return self._derive(word.strip("'")) if word.strip("'") != word and word.strip("'") else None
 
     def _from_inflection(self, word: str) -> Phones | None:
-        for ending, add in (("s", _with_s), ("ed", _with_ed)):
+        for ending, add in (("s", with_s), ("ed", _with_ed)):
             for base in _bases(word, ending):
                 phones = self._look_up(base)
                 if phones:
@@ -262,7 +262,8 @@ def _is_letter(word: str) -> bool:
     return len(word) == 1 and word.isupper() and word != "I"
 
 
-def _with_s(base: Phones) -> Phones:
+def with_s(base: Phones) -> Phones:
+    """Phones with the ending of a plural, a possessive or a third person."""
     if base[-1] in _SIBILANTS:
         return (*base, "ax0", "z")
     return (*base, "s" if base[-1] in _VOICELESS else "z")

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from parlando.core.errors import ConfigError
 from parlando.text.english_words import BEFORE_NUMBER, NEVER_LAST
+from parlando.text.scripts import HAN, KANA, fitting, length
 
 LONGEST_CHARACTERS, SHORTEST_CHARACTERS = 120, 12
 
-_CLOSERS = r"[\"'\u201d\u2019\u300d\u300f)\]]*"
+_CLOSERS = r"[\"'\u201d\u2019\u300d\u300f\u3011\u300b\uff09)\]]*"
 _TERMINATOR = re.compile(rf"(?P<stop>[.?!\u2026]+{_CLOSERS}(?=\s|$)|[\u3002\uff01\uff1f]+{_CLOSERS})|\n[^\S\n]*\n")
 _CLAUSE = re.compile(rf"[,;:\u2013\u2014]+{_CLOSERS}(?=\s)|(?<=\s)[-\u2013\u2014](?=\s)|[\uff0c\u3001\uff1b\uff1a]+")
 _EARLIEST_CUT = 3  # a clause mark in the first third of what fits would leave a scrap
 _OPENERS = "\"'\u201c\u2018(["
+_FULL_STOPS = "\u3002\uff01\uff1f"
+_BREAK = re.compile(rf"(?<=\s)|(?<=[{HAN}{KANA}])(?=[{HAN}{KANA}\w])|(?<=\w)(?=[{HAN}{KANA}])")
+_LONGEST_TAG, _LONGEST_PHONES = 32, 200
+_TAG_BODY = rf"\[[\w -]{{0,{_LONGEST_TAG}}}|<[/|]?[\w|]{{0,{_LONGEST_TAG}}}|\{{[a-z0-9 ]{{0,{_LONGEST_PHONES}}}"
+_TAG = re.compile(rf"(?:{_TAG_BODY})[\]>}}]")
+_UNFINISHED_TAG = re.compile(rf"(?:{_TAG_BODY})$")
 
 
 def segment(
@@ -21,16 +29,18 @@ def segment(
 ) -> list[str]:
     """Sentences in order; whitespace apart, they hold every character of the text.
 
-    A sentence that is too long is cut at a clause mark, else between words; a very short one joins a neighbour.
+    Lengths are in letters, where a Chinese character counts as three (`parlando.text.scripts.length`). A sentence that
+    is too long is cut at a clause mark, else between words or Chinese characters; a very short one joins a neighbour.
+    Nothing is cut inside a tag, so a tag longer than the limit makes a sentence of that length.
 
     Raises:
         ConfigError: the lengths do not leave room for each other.
     """
     segmenter = IncrementalSegmenter(longest_characters, shortest_characters)
     sentences = segmenter.feed(text) + segmenter.flush()
-    if len(sentences) > 1 and len(sentences[-1]) < shortest_characters:
-        joined = f"{sentences[-2]} {sentences[-1]}"
-        if len(joined) <= longest_characters:
+    if len(sentences) > 1 and length(sentences[-1]) < shortest_characters:
+        joined = _join(sentences[-2], sentences[-1])
+        if length(joined) <= longest_characters:
             sentences[-2:] = [joined]
     return sentences
 
@@ -88,30 +98,48 @@ class IncrementalSegmenter:
 
     def _cut(self, text: str, final: bool) -> int | None:
         """Where the first sentence of ``text`` ends, or ``None`` while that depends on what follows."""
-        best = None
+        unfinished = None if final else _UNFINISHED_TAG.search(text)
+        text = text[: unfinished.start()] if unfinished else text
+        best, fits = None, fitting(text, self._longest)
+        tags = [match.span() for match in _TAG.finditer(text, 0, fits + _LONGEST_PHONES)]
         for match in _TERMINATOR.finditer(text):
-            if match.end() > self._longest:
+            if match.end() > fits:
                 break
             following = text[match.end() :].lstrip()[:1]
             if not following and not final:
                 return None
-            if not _ends_sentence(text, match, following):
+            if _inside(match.end(), tags) or not _ends_sentence(text, match, following):
                 continue
             best = match.end()
-            if best >= self._shortest:
+            if length(text[:best]) >= self._shortest:
                 return best
-        if len(text) > self._longest:
-            return best or self._cut_inside(text)
+        if len(text) > fits:
+            return best or _cut_inside(text, fits, tags)
         return len(text) if final else None
 
-    def _cut_inside(self, text: str) -> int:
-        window = text[: self._longest + 1]
-        ends = [match.end() for match in _CLAUSE.finditer(window)]
-        clauses = [end for end in ends if self._longest // _EARLIEST_CUT <= end <= self._longest]
-        if clauses:
-            return clauses[-1]
-        spaces = [m.start() for m in re.finditer(r"\s", window)]
-        return spaces[-1] if spaces else self._longest
+
+def _cut_inside(text: str, fits: int, tags: Sequence[tuple[int, int]]) -> int:
+    """Where to cut a sentence of which ``fits`` characters are not too long."""
+    window = text[: fits + 1]
+    ends = [match.end() for match in _CLAUSE.finditer(window)]
+    clauses = [end for end in ends if fits // _EARLIEST_CUT <= end <= fits and not _inside(end, tags)]
+    if clauses:
+        return clauses[-1]
+    breaks = [match.start() for match in _BREAK.finditer(window) if 0 < match.start() <= fits + 1]
+    breaks = [place for place in breaks if not _inside(place, tags) and len(window[:place].rstrip()) <= fits]
+    if breaks:
+        return breaks[-1]
+    around = next(((start, end) for start, end in tags if start < fits < end), (fits, fits))
+    return around[0] or around[1]
+
+
+def _inside(place: int, tags: Sequence[tuple[int, int]]) -> bool:
+    return any(start < place < end for start, end in tags)
+
+
+def _join(first: str, second: str) -> str:
+    """Two sentences as one, with the space that Chinese and Japanese do not have."""
+    return first + ("" if first[-1:] in _FULL_STOPS else " ") + second
 
 
 def _skip_space(text: str, start: int) -> int:
@@ -122,7 +150,7 @@ def _skip_space(text: str, start: int) -> int:
 
 def _ends_sentence(text: str, match: re.Match[str], following: str) -> bool:
     stop = match["stop"]
-    if stop is None or not following:
+    if stop is None or not following or stop[0] in _FULL_STOPS:
         return True
     if following.islower():
         return False
