@@ -19,9 +19,10 @@ from parlando.core.errors import (
     TextError,
     VoiceNotFoundError,
 )
-from parlando.core.types import Frame, Prompt, SamplingOptions, Voice
+from parlando.core.types import Frame, Notation, Prompt, SamplingOptions, Voice
 from parlando.engine.chunking import HopSchedule
 from parlando.speech import MAX_SEED, Pauses, SilenceMeter, Synthesizer, derived_seed, load, spoken_sentences
+from parlando.text.reading import Reading
 
 RATE, PER_FRAME, LOUD, QUIET = 1000, 100, 1, 0
 
@@ -98,6 +99,7 @@ class Model:
 
     name, family, sample_rate, frame_rate = "fake", "fake", RATE, RATE / PER_FRAME
     default_voice, sampling, needs_transcript = "ada", SamplingOptions(), True
+    notation = Notation()
 
     def __init__(self, plans=None):
         self.plans = {} if plans is None else plans
@@ -422,12 +424,12 @@ def test_load_of_nothing_there_says_so():
     [("hello", "hello."), ('say "hello"', "say hello."), ('"Go!"', "Go!"), ("one,", "one,"), ("(yes)", "yes.")],
 )
 def test_every_sentence_ends_with_a_mark(text, spoken):
-    assert [sentence for sentence, _ in spoken_sentences(text, "en")] == [spoken]
+    assert [sentence for sentence, _ in spoken_sentences(text, Reading("en"))] == [spoken]
 
 
 def test_a_sentence_cut_for_its_length_goes_on():
     text = "word " * 60
-    spoken = list(spoken_sentences(text, "en"))
+    spoken = list(spoken_sentences(text, Reading("en")))
     assert len(spoken) > 2
     assert {sentence[-1] for sentence, _ in spoken[:-1]} == {","}
     assert spoken[-1][0][-1] == "."

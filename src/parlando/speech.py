@@ -6,7 +6,6 @@ import re
 import secrets
 import sys
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -31,9 +30,12 @@ from parlando.engine.session import Session
 from parlando.models.locate import locate
 from parlando.models.registry import load_model
 from parlando.result import Chunk, Speech, join
-from parlando.text.normalize import check_speakable, normalize
+from parlando.text.markup import OpenTags
+from parlando.text.normalize import check_speakable
+from parlando.text.reading import Reading
 from parlando.text.segment import IncrementalSegmenter, segment
 from parlando.text.ssml import is_ssml, ssml_to_text
+from parlando.text.user_lexicon import UserLexicon
 
 GROWING = HopSchedule()
 WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
@@ -79,6 +81,7 @@ class Request:
     schedule: HopSchedule = GROWING
     pauses: Pauses = field(default_factory=Pauses)
     retries: Retries = field(default_factory=Retries)
+    reading: Reading = field(default_factory=Reading)
 
 
 def load(
@@ -148,13 +151,15 @@ class Synthesizer:
         """Speak a text, yielding audio as it becomes final; ``text`` may itself arrive in pieces.
 
         Options: ``seed``, ``temperature``, ``top_k``, ``top_p`` and the other `SamplingOptions`; ``schedule``,
-        ``pauses`` and ``retries``. Without a seed one is drawn; every `SentenceReport` names the one it used. Leaving
-        the loop cancels.
+        ``pauses`` and ``retries``; ``language`` (``en``, ``zh``, ``ja``, ``ko``, or ``auto`` to tell it from the text)
+        where it is not the voice's, and ``lexicon``, a `UserLexicon` of pronunciations. Without a seed one is drawn;
+        every `SentenceReport` names the one it used. Leaving the loop cancels.
 
         Raises:
             TextError: there is nothing to pronounce.
             VoiceNotFoundError: no voice of that name.
             ConfigError: an unknown option, or a value out of range.
+            MissingDependencyError: the text's language needs a library that is not installed.
             PromptTooLongError: voice and sentence do not fit the model's context.
             GenerationError: the model failed.
         """
@@ -166,18 +171,21 @@ class Synthesizer:
     def request(self, voice: str | Voice | None = None, **options: Any) -> Request:
         """Check and complete the options of `stream`."""
         own = {name: options.pop(name) for name in ("schedule", "pauses", "retries") if options.get(name) is not None}
+        language, lexicon = options.pop("language", None), options.pop("lexicon", None)
         options = {name: value for name, value in options.items() if name != "seed" or value is not None}
         sampling = from_mapping(SamplingOptions, {**vars(self.model.sampling), **options}, "options")
         seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
         if not 0 <= seed < SEED_LIMIT:
             raise ConfigError(f"options.seed: {seed} is out of range; use a whole number from 0 to {SEED_LIMIT - 1}")
-        return Request(self._voice(voice), sampling, seed, **own)
+        speaker = self._voice(voice)
+        reading = Reading(language or speaker.language, lexicon or UserLexicon(), self.model.notation)
+        return Request(speaker, sampling, seed, reading=reading, **own)
 
     def run(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
         """The whole way of a text: segment, normalise, prompt, generate, decode."""
         started, pause_seconds, index = time.perf_counter(), 0.0, 0
         error = TextError("nothing to pronounce; the text needs at least one letter or digit")
-        for spoken, ends_paragraph in spoken_sentences(text, request.voice.language):
+        for spoken, ends_paragraph in spoken_sentences(text, request.reading):
             try:
                 prompt = self.model.prompts.build(spoken, request.voice)
             except TextError as unspeakable:
@@ -373,20 +381,17 @@ def _check_text(text: object) -> None:
         raise TextError(f"text is {type(text).__name__}; give a str, or an iterable of str for text that still arrives")
 
 
-def spoken_sentences(text: str | Iterable[str], language: str) -> Iterator[tuple[str, bool]]:
+def spoken_sentences(text: str | Iterable[str], reading: Reading) -> Iterator[tuple[str, bool]]:
     """`sentences` as they are read out: written in words, cut again where that made them long, none without a sound."""
+    if isinstance(text, str):
+        reading.check(text)
+    tags = OpenTags(reading.notation)
     for sentence, ends_paragraph in sentences(text):
-        written = [part for part in segment(normalize(sentence, language)) if any(map(str.isalnum, part))]
-        for part, last in _last_marked(written):
-            yield _closed(part, "." if ends_paragraph and last else ","), ends_paragraph and last
-
-
-def _closed(sentence: str, mark: str) -> str:
-    """With a mark at its end: models learn where speech ends from marks, and may say nothing of a bare word.
-
-    What has none in the middle of a paragraph was cut for its length, and goes on.
-    """
-    return sentence if unicodedata.category(sentence[-1]).startswith("P") else sentence + mark
+        parts = [tags.balance(part) for part in segment(reading.say(sentence))]
+        for part, last in _last_marked([part for part in parts if reading.has_sound(part)]):
+            # What has no mark in the middle of a paragraph was cut for its length, and goes on.
+            yield reading.closed(part, "." if ends_paragraph and last else ","), ends_paragraph and last
+    tags.check_closed()
 
 
 def _last_marked(found: Sequence[str]) -> Iterator[tuple[str, bool]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from parlando.core.errors import AudioError, PromptTooLongError, TextError
-from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, Voice
+from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
 from parlando.models.registry import FAMILIES, load_model
@@ -52,6 +52,7 @@ def test_a_model_says_what_it_is(model):
     assert model.sample_rate == model.decoder.sample_rate
     assert isinstance(model.sampling, SamplingOptions)
     assert isinstance(model.needs_transcript, bool)
+    assert isinstance(model.notation, Notation)
 
 
 def test_prompts_are_plain_data_and_pure(model, prompt):

@@ -78,7 +78,7 @@ def test_words_in_an_all_capital_sentence_are_not_spelled() -> None:
 
 
 def test_an_unknown_language_is_named() -> None:
-    with pytest.raises(ConfigError, match="language 'enn'; there is: en. Did you mean 'en'"):
+    with pytest.raises(ConfigError, match="language 'enn'; there is: en, zh, ja, ko. Did you mean 'en'"):
         normalize("hello", "enn")
 
 

@@ -104,7 +104,7 @@ def make_requests(synthesizer: Synthesizer, voices: Mapping[str, str], options: 
     """A request for every speaker, all of one seed; voices and options are checked before anybody speaks."""
     from parlando.speech import WHOLE_SENTENCES
 
-    chosen = options.sampling()
+    chosen = {**options.sampling(), **options.reading()}
     requests: dict[str, Request] = {}
     for speaker, voice in voices.items():
         requests[speaker] = synthesizer.request(voice, schedule=WHOLE_SENTENCES, **chosen)

@@ -81,6 +81,13 @@ class SpeakOptions(ModelOptions):
 
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: wav, flac, mp3, opus, ogg.")] = None
     format: Annotated[str | None, typer.Option(help="Format, where the file's ending does not say it.")] = None
+    language: Annotated[
+        str | None, typer.Option(help="en, zh, ja, ko, or auto; default: the voice's. Mixed text is read in each.")
+    ] = None
+    lexicon: Annotated[
+        list[str] | None,
+        typer.Option(help="A file of lines like 行长=háng zhǎng or Parlando=p aa0 r l aa1 n d ow0, or one of them."),
+    ] = None
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same audio.")] = None
     temperature: Annotated[float | None, typer.Option(help="0 is greedy; higher is livelier.", min=0.0)] = None
     top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest codes; 0 switches it off.", min=0)] = None
@@ -97,3 +104,9 @@ class SpeakOptions(ModelOptions):
         if self.top_k is not None:
             chosen["top_k"] = self.top_k or None
         return chosen
+
+    def reading(self) -> dict[str, Any]:
+        """How the text is to be read out, as keyword arguments of `Synthesizer.say`."""
+        from parlando.text.user_lexicon import UserLexicon
+
+        return {"language": self.language, "lexicon": UserLexicon.collect(self.lexicon or ())}

@@ -49,7 +49,7 @@ def run(options: SayOptions) -> None:
     from parlando.speech import GROWING, WHOLE_SENTENCES
 
     schedule = GROWING if options.stream else WHOLE_SENTENCES
-    request = synthesizer.request(voice, schedule=schedule, **options.sampling())
+    request = synthesizer.request(voice, schedule=schedule, **options.sampling(), **options.reading())
     chunks = with_progress(synthesizer.run(text, request), len(text), options.quiet)
     if options.stream:
         chunks = sent_out(chunks, options.format or "wav")

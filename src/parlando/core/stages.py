@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from parlando.core.types import Frame, Prompt, SamplingOptions, Voice
+from parlando.core.types import Frame, Notation, Prompt, SamplingOptions, Voice
 
 
 class PromptBuilder(Protocol):
@@ -91,7 +91,8 @@ class WaveDecoder(Protocol):
 class Model(Protocol):
     """A loaded family: its stages, voices and defaults. Everything above this line sees only this.
 
-    ``needs_transcript``: whether a voice that follows a clip must come with the clip's words.
+    ``needs_transcript``: whether a voice that follows a clip must come with the clip's words. ``notation``: what it
+    understands in its text besides words.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Model(Protocol):
     voices: Mapping[str, Voice]
     default_voice: str
     needs_transcript: bool
+    notation: Notation
     sampling: SamplingOptions
 
     def new_sampler(self, prompt: Prompt, options: SamplingOptions) -> FrameSampler:

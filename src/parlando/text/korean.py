@@ -7,33 +7,41 @@ from __future__ import annotations
 
 import re
 
-from parlando.text.numerals import KOREAN
+from parlando.text.numerals import KOREAN, NUMBER
 from parlando.text.rules import apply, rule
 
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_SIGNED = rf"(?:(?<![A-Za-z\d.)])-)?{_NUMBER}"
+_SIGNED = rf"(?:(?<![A-Za-z\d.)])-)?{NUMBER}"
 _PARTICLE = re.compile("(?:에서?|[은는이가을를의도과와로]|으로|부터|까지|입니다|이다|예요|이에요)(?![가-힣])|에서 ")
 _NATIVE_ONES = ("", "하나", "둘", "셋", "넷", "다섯", "여섯", "일곱", "여덟", "아홉")
 _NATIVE_TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
 _BEFORE_COUNTER = {"하나": "한", "둘": "두", "셋": "세", "넷": "네", "스물": "스무"}
-_COUNTERS = (
-    "시간|시|살|명|마리|개월|개|권|잔|병|송이|그루|대|채|벌|켤레|자루|번째|번|가지|사람|분(?!의)|장|곡|통|줄|달|배|군데|그릇|조각|곳|쌍"
-)
-_SINO_COUNTERS = "개월|배|대"
+_THINGS = "살 명 마리 개 권 잔 병 송이 그루 채 벌 켤레 자루 번째 번 가지 사람 장 곡 통 줄 달 군데 그릇 조각 곳 쌍"
+_COUNTERS = "|".join(["시간", "시", "개월", "분(?!의)", *_THINGS.split(" ")])
+_SINO_COUNTERS = ("개월",)
 _UNITS = {
-    "km/h": "시속 킬로미터", "km^2": "제곱킬로미터", "m^2": "제곱미터", "m^3": "세제곱미터", "km": "킬로미터", "m": "미터",
-    "cm": "센티미터", "mm": "밀리미터", "kg": "킬로그램", "g": "그램", "mg": "밀리그램", "L": "리터", "l": "리터",
-    "ml": "밀리리터", "mL": "밀리리터", "GHz": "기가헤르츠", "MHz": "메가헤르츠", "kHz": "킬로헤르츠", "Hz": "헤르츠",
-    "TB": "테라바이트", "GB": "기가바이트", "MB": "메가바이트", "KB": "킬로바이트", "kW": "킬로와트", "W": "와트",
-    "kcal": "킬로칼로리", "%": "퍼센트", "m/s": "초속 미터",
+    "km/h": "시속 킬로미터", "km^2": "제곱킬로미터", "m^2": "제곱미터", "m^3": "세제곱미터", "km": "킬로미터",
+    "m": "미터", "cm": "센티미터", "mm": "밀리미터", "kg": "킬로그램", "g": "그램", "mg": "밀리그램", "L": "리터",
+    "l": "리터", "ml": "밀리리터", "mL": "밀리리터", "GHz": "기가헤르츠", "MHz": "메가헤르츠", "kHz": "킬로헤르츠",
+    "Hz": "헤르츠", "TB": "테라바이트", "GB": "기가바이트", "MB": "메가바이트", "KB": "킬로바이트",
+    "kW": "킬로와트", "W": "와트", "kcal": "킬로칼로리", "%": "퍼센트", "m/s": "초속 미터",
 }  # fmt: skip
 _DEGREES = {"°C": "도", "°F": "화씨 도", "°": "도", "도": "도"}
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
-_CURRENCIES = {"$": "달러", "US$": "달러", "€": "유로", "£": "파운드", "¥": "엔", "₩": "원", "USD": "달러", "EUR": "유로", "KRW": "원"}
+_CURRENCIES = {
+    "$": "달러",
+    "US$": "달러",
+    "€": "유로",
+    "£": "파운드",
+    "¥": "엔",
+    "₩": "원",
+    "USD": "달러",
+    "EUR": "유로",
+    "KRW": "원",
+}
 _CENTS = {"달러": "센트", "유로": "센트", "파운드": "펜스"}
 _SIGNS = {
-    "%": "퍼센트", "&": "앤드", "@": "골뱅이", "#": "샵", "+": "더하기", "=": "은", "×": "곱하기", "÷": "나누기", "°": "도",
-    "$": "달러", "€": "유로", "£": "파운드", "¥": "엔", "₩": "원",
+    "%": "퍼센트", "&": "앤드", "@": "골뱅이", "#": "샵", "+": "더하기", "=": "은", "×": "곱하기", "÷": "나누기",
+    "°": "도", "$": "달러", "€": "유로", "£": "파운드", "¥": "엔", "₩": "원",
 }  # fmt: skip
 _LARGEST_NATIVE, _FEWEST_CODE_DIGITS, _HOURS, _MONTHS = 99, 3, 12, 12
 
@@ -62,7 +70,7 @@ def _telephone(match: re.Match[str]) -> str:
 
 def _counted(match: re.Match[str]) -> str:
     number, counter = int(match["number"]), match["counter"]
-    sino = not 1 <= number <= _LARGEST_NATIVE or (counter == "시" and number > _HOURS) or counter in _SINO_COUNTERS.split("|")
+    sino = not 1 <= number <= _LARGEST_NATIVE or (counter == "시" and number > _HOURS) or counter in _SINO_COUNTERS
     return f"{KOREAN.cardinal(number) if sino else native(number)} {counter}"
 
 
@@ -137,7 +145,8 @@ _RULES = (
     rule(r"(?<![\d.])(\d{3}|(?<!\d)\d)0s\b", lambda m: KOREAN.number(m[1] + "0") + "년대", "s"),
     rule(r"(?<![\d/.-])(?P<year>\d{4})[-/.] ?(?P<month>\d{1,2})[-/.] ?(?P<day>\d{1,2})\b\.?(?!\d)", _date),
     rule(
-        rf"(?P<sign>(?:US)?\$|[€£¥₩]|(?<![A-Za-z])(?:USD|EUR|KRW) ?)(?P<number>{_NUMBER})(?P<scale>[백천]?[만억조])?", _money
+        rf"(?P<sign>(?:US)?\$|[€£¥₩]|(?<![A-Za-z])(?:USD|EUR|KRW) ?)(?P<number>{NUMBER})(?P<scale>[백천]?[만억조])?",
+        _money,
     ),
     rule(r"(?<![\d:])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\d:])", _clock, ":"),
     rule(r"(?<![\d:])(\d+):(\d+)(?![\d:])", r"\1 대 \2", ":"),
@@ -148,16 +157,17 @@ _RULES = (
     ),
     rule(rf"(?P<number>{_SIGNED}) ?(?P<unit>°C|°F|°|도(?!\w))", _degrees),
     rule(r"(?<![A-Za-z\d.)])-(?=\.?\d)", "마이너스 ", "-"),
-    rule(rf"(?P<number>{_NUMBER}) ?(?P<unit>{_UNIT})(?![A-Za-z\d^/])", _measure),
-    rule(r"(?<![\d/.])(\d{1,3})/(\d{1,3})(?![\d/.])", lambda m: f"{KOREAN.number(m[2])} 분의 {KOREAN.number(m[1])}", "/"),
+    rule(rf"(?P<number>{NUMBER}) ?(?P<unit>{_UNIT})(?![A-Za-z\d^/])", _measure),
+    rule(
+        r"(?<![\d/.])(\d{1,3})/(\d{1,3})(?![\d/.])", lambda m: f"{KOREAN.number(m[2])} 분의 {KOREAN.number(m[1])}", "/"
+    ),
     rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?!\.?\d)", lambda m: " 점 ".join(map(KOREAN.number, m[0].split("."))), "."),
     rule(r"(?:\bNo\. ?|#)(?=\d)", "넘버 "),
     rule(r"(?<=[A-Za-z])[- ]?(?P<digits>\d+(?:\.\d+)?)", _after_letters),
     rule(r"(?<!\d)(\d{1,2})월", _month_name, "월"),
     rule(r"(?P<hour>\d+)시 ?(?P<minute>\d+)분", _hour_and_minute),
     rule(r"(?<![\d.,제])(?P<number>\d{1,3}) ?(?P<counter>" + _COUNTERS + ")", _counted),
-    rule(rf"(?P<number>{_NUMBER})(?P<scale>[십백천]?[만억조]|[십백천])?", _bare),
+    rule(rf"(?P<number>{NUMBER})(?P<scale>[십백천]?[만억조]|[십백천])?", _bare),
     rule(r"\d+", lambda m: KOREAN.digits(m[0])),
 )
 """In order: what is no quantity, dates and times, money, ranges, units, codes, counted things, and the rest."""
-

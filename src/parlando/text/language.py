@@ -15,15 +15,18 @@ from parlando.text.scripts import HAN, HANGUL, KANA, WIDE
 _LATIN = r"A-Za-z\u00c0-\u024f"
 _RUN = re.compile(rf"(?P<cjk>[{HAN}{KANA}]+)|(?P<ko>[{HANGUL}]+)|(?P<other>[^{WIDE}]+)")
 _STATEMENT = re.compile(r"(?:[^.?!]|[.?!](?!\s))+[.?!]*\s*|[.?!]+\s*")
-_MEASURE = r"\d[\d.,]* (?:[kcdmµ]?m|k?g|mg|[mkd]?[lL]|[kMG]?Hz|[KMGT]B|km/h|m/s|[kM]?W|k?Wh|mAh|[ap]\.?m\.?|°[CF])(?!\w)"
+_MEASURE = (
+    r"\d[\d.,]* (?:[kcdmµ]?m|k?g|mg|[mkd]?[lL]|[kMG]?Hz|[KMGT]B|km/h|m/s|[kM]?W|k?Wh|mAh|[ap]\.?m\.?|°[CF])(?!\w)"
+)
 _CHUNK = re.compile(rf"{_MEASURE}\S*|\S+|\s+")
 _KANA, _WIDE = re.compile(f"[{KANA}]"), re.compile(f"[{WIDE}]")
 _LETTER, _DIGIT = re.compile(f"[{_LATIN}]"), re.compile(r"\d")
 _WORD = re.compile(rf"(?<!\w)[{_LATIN}][{_LATIN}']*(?!\w)")
-_FUNCTION_WORDS = frozenset(
-    """a an the is are was were be been am have has had do does did i you he she it we they of in on at to for with
-    from by as or and but not my your his her our their this that these those will would can could there what who how
-    when where if""".split()
+_FUNCTION_WORD = re.compile(
+    r"(?:a|an|the|is|are|was|were|be|been|am|have|has|had|do|does|did|i|you|he|she|it|we|they|of|in|on|at|to|for|with"
+    r"|from|by|as|or|and|but|not|my|your|his|her|our|their|this|that|these|those|will|would|can|could|there|what|who"
+    r"|how|when|where|if)",
+    re.IGNORECASE,
 )
 _WORDS_OF_A_SENTENCE = 3
 _KANA_SHARE = 4  # within Chinese, one kana in this many characters makes it Japanese
@@ -113,4 +116,4 @@ def _is_english(text: str, alone: bool) -> bool:
     words = _WORD.findall(text)
     if len(words) < _WORDS_OF_A_SENTENCE:
         return False
-    return alone or any(word.lower() in _FUNCTION_WORDS for word in words)
+    return alone or any(map(_FUNCTION_WORD.fullmatch, words))

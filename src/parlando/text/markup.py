@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from functools import cache
 
 from parlando.core.errors import TextError, nearest
@@ -24,6 +23,7 @@ VOCAL = Notation(
 PHONES_FORM = rf"\{{(?:{'|'.join(PHONES)})(?: (?:{'|'.join(PHONES)}))*\}}"
 """How phones stand in a text, as a pattern: ``{p aa0 r l aa1 n d ow0}``."""
 
+_EMPTY_PAIR = re.compile(r"<(\w+)>\s*</\1>")
 _SHOWN = 20
 
 
@@ -84,22 +84,36 @@ def _shown(text: str, start: int) -> str:
     return text[start : start + _SHOWN].split("\n")[0]
 
 
-def rewrap(sentences: Iterable[str], notation: Notation) -> Iterator[str]:
-    """Sentences with every tag closed in the sentence it is open in, and opened again in the next.
+class OpenTags:
+    """Closes every tag at the end of the sentence it is open in, and opens it again in the next, of one text."""
 
-    Raises:
-        TextError: at the end one is still open, or one closes nothing.
-    """
-    pattern, still_open = _manner_pattern(notation), list[str]()
-    for sentence in sentences:
-        opened = "".join(f"<{name}>" for name in still_open)
-        for match in pattern.finditer(sentence) if pattern else ():
+    def __init__(self, notation: Notation) -> None:
+        self._pattern, self._open = _manner_pattern(notation), list[str]()
+
+    def balance(self, sentence: str) -> str:
+        """The next sentence, with its tags in pairs.
+
+        Raises:
+            TextError: a tag closes nothing that is open.
+        """
+        if self._pattern is None:
+            return sentence
+        opened = "".join(f"<{name}>" for name in self._open)
+        for match in self._pattern.finditer(sentence):
             if not match["end"]:
-                still_open.append(match["name"])
-            elif still_open and still_open[-1] == match["name"]:
-                still_open.pop()
+                self._open.append(match["name"])
+            elif self._open and self._open[-1] == match["name"]:
+                self._open.pop()
             else:
-                raise TextError(_misplaced(sentence, match, [(name, 0) for name in still_open]))
-        yield opened + sentence + "".join(f"</{name}>" for name in reversed(still_open))
-    if still_open:
-        raise TextError(f"<{still_open[-1]}> is not closed before the text ends; add </{still_open[-1]}>")
+                raise TextError(_misplaced(sentence, match, [(name, 0) for name in self._open]))
+        balanced = opened + sentence + "".join(f"</{name}>" for name in reversed(self._open))
+        return _EMPTY_PAIR.sub("", balanced)
+
+    def check_closed(self) -> None:
+        """Refuse a text that has ended with a tag open.
+
+        Raises:
+            TextError: there is one.
+        """
+        if self._open:
+            raise TextError(f"<{self._open[-1]}> is not closed before the text ends; add </{self._open[-1]}>")

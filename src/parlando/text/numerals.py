@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+"""The pattern of a number without its sign, with or without separators."""
+
 _GROUP = 10_000
 
 
@@ -90,4 +93,6 @@ CHINESE = Numerals(
     point="点", minus="负", gap="零", pair="两", bare=False,
 )  # fmt: skip
 JAPANESE = Numerals("零一二三四五六七八九", ("十", "百", "千"), ("", "万", "億", "兆", "京"), "点", "マイナス")
-KOREAN = Numerals("영일이삼사오육칠팔구", ("십", "백", "천"), ("", "만", "억", "조", "경"), " 점 ", "마이너스 ", bare_myriad=True)
+KOREAN = Numerals(
+    "영일이삼사오육칠팔구", ("십", "백", "천"), ("", "만", "억", "조", "경"), " 점 ", "마이너스 ", bare_myriad=True
+)

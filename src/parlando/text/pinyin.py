@@ -31,8 +31,10 @@ _AFTER_SIBILANT, _AFTER_PALATAL = {"i": "er1"}, {"u": "y uw1", "un": "y uw1 n", 
 _SIBILANTS, _PALATALS = ("zh", "ch", "sh", "r", "z", "c", "s"), ("j", "q", "x", "y")
 _TONES = {"\u0304": "1", "\u0301": "2", "\u030c": "3", "\u0300": "4"}
 _NEUTRAL = "5"
-_SHAPE = re.compile(rf"(zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw]?)({'|'.join(sorted(FINALS, key=len, reverse=True))})(r?)([1-5])")
-_NEARLY_ALWAYS = 0.95
+_SHAPE = re.compile(
+    rf"(zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw]?)({'|'.join(sorted(FINALS, key=len, reverse=True))})(r?)([1-5])"
+)
+_MOSTLY, _NEARLY_ALWAYS = 0.5, 0.95
 _SYLLABLES = 1 << 12
 _COMMON_CHARACTERS = (0xB0A1, 0xD7F9)  # level 1 of GB 2312: the 3,755 characters in common use
 
@@ -65,8 +67,8 @@ def phones_of(syllables: Sequence[str]) -> Phones:
 def homophones(word: str, syllables: Sequence[str]) -> str:
     """Characters that are read exactly so, those of ``word`` kept that nearly always are.
 
-    Of the characters of a sound, those in common use come before others, those nearly always read so before those that
-    are so more rarely, and of these the one with most uses; uses are counted in pypinyin's phrase dictionary.
+    Of the characters of a sound, those that mostly are read so come before others, then those in common use, then
+    those nearly always read so, and of these the one with most uses; uses are counted in pypinyin's phrases.
 
     Raises:
         MissingDependencyError: pypinyin is not installed.
@@ -172,10 +174,10 @@ def _character(syllable: str) -> str:
     return min(found, key=lambda character: _rank(character, syllable))
 
 
-def _rank(character: str, syllable: str) -> tuple[bool, float, int, str]:
+def _rank(character: str, syllable: str) -> tuple[bool, bool, float, int, str]:
     """The lower the better to stand for a syllable."""
     share, uses = _share(character, syllable), _uses().get(character, Counter[str]())
-    return not _is_common(character), -min(share, _NEARLY_ALWAYS), -uses[syllable], character
+    return share < _MOSTLY, not _is_common(character), -min(share, _NEARLY_ALWAYS), -uses[syllable], character
 
 
 def _is_common(character: str) -> bool:

@@ -122,7 +122,9 @@ class UserLexicon:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         words = sorted((entry.word for entry in self.entries.values()), key=len, reverse=True)
-        return re.compile(rf"(?P<word>{'|'.join(map(_whole_word, words))})(?P<s>(?<=[A-Za-z])['\u2019]s\b)?", re.IGNORECASE)
+        return re.compile(
+            rf"(?P<word>{'|'.join(map(_whole_word, words))})(?P<s>(?<=[A-Za-z])['\u2019]s\b)?", re.IGNORECASE
+        )
 
 
 def parse_entry(entry: str, where: str = "lexicon") -> Pronunciation:
@@ -152,7 +154,9 @@ def _as_pinyin(word: str, said: str, where: str) -> Pronunciation:
     syllables = parse_pinyin(said, where)
     characters = len(_HAN.findall(word))
     if characters == len(word) != len(syllables):
-        raise ConfigError(f"{where}: '{word}' has {characters} characters and {len(syllables)} syllables; give one for each")
+        raise ConfigError(
+            f"{where}: '{word}' has {characters} characters and {len(syllables)} syllables; give one for each"
+        )
     return Pronunciation(word, syllables=syllables)
 
 

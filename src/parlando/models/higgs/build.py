@@ -18,7 +18,7 @@ from parlando.audio.resample import resample
 from parlando.core.config import from_mapping, read_json, to_mapping
 from parlando.core.errors import AudioError, CheckpointError, ConfigError, FileMissingError
 from parlando.core.stages import PromptBuilder, TokenLM, WaveDecoder
-from parlando.core.types import Prompt, SamplingOptions, Voice
+from parlando.core.types import Notation, Prompt, SamplingOptions, Voice
 from parlando.core.voicefile import write_voices
 from parlando.models.higgs.codec import CodecModule, build_codec, codec_config
 from parlando.models.higgs.codec_weights import load_codec, load_published_codec, save_codec
@@ -119,6 +119,7 @@ class HiggsModel:
         self.voices: Mapping[str, Voice] = dict(parts.voices)
         self.default_voice, self.sampling = config.default_voice, config.sampling
         self.needs_transcript = config.references_in == "turns"
+        self.notation = Notation(phones=self.speaks_utterances)
         self.sample_rate, self.samples_per_frame = self.codec.sample_rate, self.codec.samples_per_frame
         self.frame_rate = self.sample_rate / self.samples_per_frame
 

@@ -15,6 +15,7 @@ from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, MissingDependencyError
 from parlando.models.higgs.chatml import GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION
 from parlando.text.lexicon import PHONES, Lexicon
+from parlando.text.markup import PHONES_FORM
 
 Pronounce = Callable[[str], tuple[str, ...] | None]
 Spell = Callable[[str], bool]
@@ -185,6 +186,7 @@ class PhonemeTokenizer(_SpecialIds):
     """Words become phones by the lexicon, or letters where it has none; prompt strings become one token each.
 
     Between two words stands the boundary token, unless punctuation does; white space counts for nothing else.
+    A word may also stand as its phones (``{hh ax0 l ow1}``), as a user's lexicon writes it.
     Characters outside the vocabulary are dropped, and sound events (``<SE>[Laughter]</SE>``) are not spoken.
     """
 
@@ -202,7 +204,9 @@ class PhonemeTokenizer(_SpecialIds):
         self.vocab_size = len(self._surface)
         self._prompt_strings = re.compile(f"({_any_of(self._prompt_ids)})")
         self._description = re.compile(rf"\s*({_any_of(self._description_ids)})\s*(?=\n|<\||$)")
-        self._units = re.compile(rf"[^\W\d_]+(?:'[^\W\d_]+)*'?|'[^\W\d_]+|{_any_of(self._punctuation_ids)}")
+        self._units = re.compile(
+            rf"{PHONES_FORM}|[^\W\d_]+(?:'[^\W\d_]+)*'?|'[^\W\d_]+|{_any_of(self._punctuation_ids)}"
+        )
         self._word = lru_cache(_WORD_CACHE)(self._word_ids)
         super().__init__(self._prompt_ids.get, "text.specials")
 
@@ -262,6 +266,8 @@ class PhonemeTokenizer(_SpecialIds):
         return (self._phone_ids[LETTER_A],) if named else None
 
     def _word_ids(self, word: str, by_letters: bool) -> tuple[int, ...]:
+        if word.startswith("{"):
+            return tuple(self._phone_ids[phone] for phone in word[1:-1].split() if phone in self._phone_ids)
         phones = None if by_letters else self._phones(word)
         if phones is not None:
             return tuple(self._phone_ids[phone] for phone in phones)
