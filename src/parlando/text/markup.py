@@ -72,7 +72,7 @@ def _unclosed(text: str, name: str, start: int) -> str:
 
 def _misplaced(text: str, match: re.Match[str], open_tags: list[tuple[str, int]]) -> str:
     advice = f"close <{open_tags[-1][0]}> first" if open_tags else f"put <{match['name']}> before it, or remove it"
-    before = text[max(match.start() - _SHOWN, 0) : match.end()]
+    before = text[max(match.start() - _SHOWN, 0) : match.end()].split("\n")[-1]
     return f"line {_line(text, match.start())}: {match[0]} closes nothing that is open, at '{before}'; {advice}"
 
 

@@ -12,6 +12,7 @@ from parlando.core.types import Notation
 from parlando.text import chinese, east_asian, english, japanese, korean, punctuation
 from parlando.text.language import spans
 from parlando.text.markup import notation_pattern
+from parlando.text.scripts import HAN, KANA
 
 TAG = re.compile(
     r"\[SPEAKER\d+\]|<SE(?:_[se])?>\[[^\[\]<>\n]*\]</SE(?:_[se])?>|</?SE(?:_[se])?>|<\|[^|<>\s]{1,64}\|>", re.ASCII
@@ -41,6 +42,8 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
 
 _MOST_PASSES = 6
 _PLAIN_TEXT = Notation()
+_WIDE_LANGUAGES = ("zh", "ja")
+_WIDE = re.compile(f"[{HAN}{KANA}]")
 _MARK_AFTER_TAG = re.compile(rf"\s*[{re.escape(east_asian.MARKS + ',.?!;:')}]+\s*")
 
 
@@ -70,23 +73,25 @@ def normalize(text: str, language: str = "en", notation: Notation = _PLAIN_TEXT)
     """
     check_language(language)
     own = notation_pattern(notation)
-    parts = own.split(text) if own else [text]
-    said = _settle_between_tags(parts[0], language)
+    first, *others = own.split(text) if own else [text]
+    said = _settle_between_tags(first, language)
+    blank = first[-1:].isspace()
     # What a notation adds stands within sentences: marks and blanks beside it stay as they were.
-    for tag, part in zip(parts[1::2], parts[2::2], strict=True):
-        said = _joined(said, tag, part, language)
+    for tag, part in zip(others[::2], others[1::2], strict=True):
+        gap = " " if blank and said and not _WIDE.match(said[-1]) else ""
+        said = f"{said}{gap}{tag}{_after_tag(part, language)}"
+        blank = part[-1:].isspace()
     return said.strip()
 
 
-def _joined(said: str, tag: str, after: str, language: str) -> str:
-    mark = _MARK_AFTER_TAG.match(after)
-    rest = _settle_between_tags(after[mark.end() :] if mark else after, language)
+def _after_tag(text: str, language: str) -> str:
+    """What follows a tag, settled, with the mark or the blank that it begins with."""
+    mark = _MARK_AFTER_TAG.match(text)
+    rest = _settle_between_tags(text[mark.end() :] if mark else text, language)
     if mark:
-        letter = "字" if LANGUAGES[language].tidy is east_asian.tidy else "a"
-        between = LANGUAGES[language].tidy(letter + LANGUAGES[language].to_plain(mark[0]) + letter)[1:-1]
-    else:
-        between = " " if after[:1].isspace() else ""
-    return f"{said}{tag}{between}{rest}"
+        rules, beside = LANGUAGES[language], "字" if language in _WIDE_LANGUAGES else "a"
+        return rules.tidy(f"{beside}{rules.to_plain(mark[0])}{beside}")[1:-1] + rest
+    return " " + rest if text[:1].isspace() and rest and not _WIDE.match(rest) else rest
 
 
 def _settle_between_tags(text: str, language: str) -> str:

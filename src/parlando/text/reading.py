@@ -16,7 +16,8 @@ from parlando.text.user_lexicon import UserLexicon
 AUTOMATIC = "auto"
 """Instead of a language: each sentence in the one that most of it is in."""
 
-_ENDS_WIDE = re.compile(rf"[{HAN}{KANA}](?:</\w+>)*$")
+_CLOSING_TAGS = re.compile(r"(?:</\w+>)+$")
+_WIDE = re.compile(rf"[{HAN}{KANA}]")
 _WIDE_MARKS = {".": "。", ",": "，"}
 _PAIRED_TAG = re.compile(r"</?\w+>")
 
@@ -59,7 +60,7 @@ class Reading:
 
     def closed(self, sentence: str, mark: str) -> str:
         """With a mark at its end: models learn where speech ends from marks, and may say nothing of a bare word."""
-        last = sentence[-1]
+        last = _CLOSING_TAGS.sub("", sentence)[-1:] or sentence[-1]
         if unicodedata.category(last).startswith("P") and not (last == "}" and self.notation.phones):
             return sentence
-        return sentence + (_WIDE_MARKS[mark] if _ENDS_WIDE.search(sentence) else mark)
+        return sentence + (_WIDE_MARKS[mark] if _WIDE.match(last) else mark)
