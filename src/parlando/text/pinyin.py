@@ -130,6 +130,12 @@ def _module(name: str) -> ModuleType:
         raise MissingDependencyError("pypinyin", INSTALL) from error
 
 
+def forget() -> None:
+    """Look for pypinyin anew."""
+    for table in (_readings, _by_sound, _uses, _character):
+        table.cache_clear()
+
+
 @cache
 def _readings() -> Mapping[str, tuple[str, ...]]:
     """Every character's syllables, the usual one first."""

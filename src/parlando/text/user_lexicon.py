@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -58,7 +58,7 @@ class Pronunciation:
 class UserLexicon:
     """Pronunciations by word; where several fit, the longest word is taken. Latin words fit in any case, as a whole."""
 
-    entries: Mapping[str, Pronunciation] = MappingProxyType({})
+    entries: Mapping[str, Pronunciation] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, entries: Iterable[str], where: str = "lexicon") -> UserLexicon:
@@ -123,7 +123,7 @@ class UserLexicon:
     def _pattern(self) -> re.Pattern[str]:
         words = sorted((entry.word for entry in self.entries.values()), key=len, reverse=True)
         return re.compile(
-            rf"(?P<word>{'|'.join(map(_whole_word, words))})(?P<s>(?<=[A-Za-z])['\u2019]s\b)?", re.IGNORECASE
+            rf"(?P<word>{'|'.join(map(_whole_word, words))})(?P<s>(?<=[A-Za-z])['\u2019]s(?![A-Za-z]))?", re.IGNORECASE
         )
 
 
