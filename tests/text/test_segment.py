@@ -35,6 +35,9 @@ PIECES = (
 TEXTS = st.one_of(st.text(max_size=80), st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 
 
+TAG = re.compile(r"\[[\w -]*\]|<[/|]?[\w|]*>|\{[a-z0-9 ]*\}")
+
+
 def _letters(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
@@ -86,7 +89,7 @@ def test_lengths_that_exclude_each_other_are_refused() -> None:
 def test_no_text_is_lost_and_no_segment_is_too_long(text: str, longest: int) -> None:
     sentences = segment(text, longest_characters=longest, shortest_characters=4)
     assert _letters("".join(sentences)) == _letters(text)
-    assert all(0 < len(sentence) <= longest for sentence in sentences)
+    assert all(0 < len(sentence) <= longest or TAG.fullmatch(sentence) for sentence in sentences)
 
 
 @settings(max_examples=300, deadline=None)

@@ -90,6 +90,12 @@ def reading(language: str, text: str) -> str:
 _PIECE = re.compile(r"[^\s、;?!]*\d[^\s、;?!]*(?<![.,:])")
 
 
+def forget() -> None:
+    """Look for wetext anew."""
+    _read.cache_clear()
+    _normalizer.cache_clear()
+
+
 @lru_cache(_PIECES)
 def _read(language: str, piece: str) -> str:
     return str(_normalizer(language)(piece))

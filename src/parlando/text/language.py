@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from parlando.text.scripts import HAN, HANGUL, KANA, WIDE
+from parlando.text.scripts import HAN, HANGUL, KANA, WIDE, length
 
 _LATIN = r"A-Za-z\u00c0-\u024f"
 _RUN = re.compile(rf"(?P<cjk>[{HAN}{KANA}]+)|(?P<ko>[{HANGUL}]+)|(?P<other>[^{WIDE}]+)")
@@ -19,6 +19,7 @@ _MEASURE = (
     r"\d[\d.,]* (?:[kcdmµ]?m|k?g|mg|[mkd]?[lL]|[kMG]?Hz|[KMGT]B|km/h|m/s|[kM]?W|k?Wh|mAh|[ap]\.?m\.?|°[CF])(?!\w)"
 )
 _CHUNK = re.compile(rf"{_MEASURE}\S*|\S+|\s+")
+_WITH_DIGIT = re.compile(rf"{_MEASURE}|\S*\d\S*")
 _KANA, _WIDE = re.compile(f"[{KANA}]"), re.compile(f"[{WIDE}]")
 _LETTER, _DIGIT = re.compile(f"[{_LATIN}]"), re.compile(r"\d")
 _WORD = re.compile(rf"(?<!\w)[{_LATIN}][{_LATIN}']*(?!\w)")
@@ -30,7 +31,6 @@ _FUNCTION_WORD = re.compile(
 )
 _WORDS_OF_A_SENTENCE = 3
 _KANA_SHARE = 4  # within Chinese, one kana in this many characters makes it Japanese
-_LATIN_SHARE = 2  # letters of English in the time of one character
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,13 @@ def detect(text: str, default: str = "en") -> str:
     """The language that most of a text is in; ``default`` for one without letters."""
     count = Counter[str]()
     for span in spans(text, "zh"):
-        latin = len(_LETTER.findall(span.text)) // _LATIN_SHARE
-        count[span.language] += latin if span.language == "en" else len(_WIDE.findall(span.text))
+        letters = _LETTER if span.language == "en" else _WIDE
+        count[span.language] += length("".join(letters.findall(span.text)))
     if count["ja"]:
         count["ja"] += count.pop("zh", 0)
-    most = count.most_common(1)
-    return most[0][0] if most and most[0][1] else default
+    # Of two that are equal it is not English: names in Latin letters stand in every language.
+    most = max(count, key=lambda language: (count[language], language != "en"), default=default)
+    return most if count[most] else default
 
 
 def _merged(found: Iterable[Span]) -> list[Span]:
@@ -113,7 +114,7 @@ def _between(text: str, language: str, before: str | None, after: str | None) ->
 
 def _is_english(text: str, alone: bool) -> bool:
     """Whether the Latin words of a run are a sentence, rather than a name within another language."""
-    words = _WORD.findall(text)
+    words = _WORD.findall(_WITH_DIGIT.sub(" ", text))
     if len(words) < _WORDS_OF_A_SENTENCE:
         return False
     return alone or any(map(_FUNCTION_WORD.fullmatch, words))
