@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +37,7 @@ def test_spans(text: str, language: str, expected: str) -> None:
 def test_spans_joined_are_the_text_and_neighbours_differ(text: str, language: str) -> None:
     found = spans(text, language)
     assert "".join(span.text for span in found) == text
-    assert all(a.language != b.language for a, b in zip(found, found[1:], strict=False))
+    assert all(a.language != b.language for a, b in pairwise(found))
 
 
 def test_plain_english_is_one_span() -> None:

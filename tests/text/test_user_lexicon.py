@@ -65,7 +65,7 @@ def test_homophones_are_of_exactly_that_sound_and_keep_what_needs_no_change(word
 def test_the_character_for_a_syllable_is_one_that_others_read_so() -> None:
     from pypinyin import Style, lazy_pinyin
 
-    wanted = [s for s in ("hang2", "zhang3", "de5", "le5", "lü4", "er2", "zhong4", "yue4", "jue2", "xing2")]
+    wanted = ["hang2", "zhang3", "de5", "le5", "lü4", "er2", "zhong4", "yue4", "jue2", "xing2"]
     written = [homophones("", [syllable]) for syllable in wanted]
     read = [lazy_pinyin(c, style=Style.TONE3, neutral_tone_with_five=True)[0].replace("v", "ü") for c in written]
     assert read == wanted

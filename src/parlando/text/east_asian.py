@@ -19,14 +19,16 @@ INSTALL = "pip install 'parlando[languages]'"
 _PIECES = 1 << 12
 _WIDE = HAN + KANA
 _KEPT = {
-    ord("、"): "、", ord("\u301c"): "~", ord("\uff5e"): "~", ord("㎡"): "m^2", ord("㎥"): "m^3",
-    ord("\u2014"): ", ", ord("\u2013"): "-",
+    ord("、"): "、", ord("\u301c"): "~", ord("\uff5e"): "~", ord("\u2014"): ", ", ord("\u2013"): "-",
+    ord("㈱"): "株式会社", ord("㈲"): "有限会社",
+    **{ord("Ⅰ") + index: str(index + 1) for index in range(12)},
 }  # fmt: skip
 _PLAIN = (
     rule(r"(?<=\d)\uff1a(?=\d)", ":", "\uff1a"),
     rule(r"(?<=\d)\u2014(?=\d)", "-", "\u2014"),
 )
 _SPACES = (
+    rule(r"(?<=\bNo\.)\s+(?=\d)", "", "N"),
     rule(rf"(?<=[{_WIDE}\d])[ \t]+(?=[{_WIDE}])|(?<=[{_WIDE}])[ \t]+(?=\d)", "", " \t"),
     rule(rf"(?<=[{_WIDE}])\n(?=[{_WIDE}])", "", "\n"),
 )
@@ -62,6 +64,11 @@ def tidy(text: str) -> str:
     has_wide = bool(_IS_WIDE.search(text))
     text = _MARKS_IN_A_ROW.sub(lambda match: _mark(match, has_wide), text.strip())
     return re.sub(r"\s+", " ", _BESIDE_WIDE.sub("", text)).strip()
+
+
+def tidy_japanese(text: str) -> str:
+    """As `tidy`; the comma is the one of Japanese."""
+    return tidy(text).replace("，", "、")
 
 
 def _mark(match: re.Match[str], has_wide: bool) -> str:

@@ -34,7 +34,7 @@ _SIGNS = {
     "×": "かける", "÷": "わる", "°": "度", "$": "ドル", "€": "ユーロ", "£": "ポンド", "¥": "円", "〇": "ゼロ",
     ">": "大なり", "<": "小なり",
 }  # fmt: skip
-_FEWEST_CODE_DIGITS = 3
+_FEWEST_CODE_DIGITS, _MONTHS, _DAYS, _LARGEST_DENOMINATOR = 3, 12, 31, 12
 
 
 def verbalise(text: str) -> str:
@@ -76,6 +76,15 @@ def _date(match: re.Match[str]) -> str:
     return f"{year}年{month}月{day}日"
 
 
+def _month_and_day(match: re.Match[str]) -> str:
+    """``5/3(金)`` and ``12/25`` are days, ``1/3`` is a fraction."""
+    month, day = int(match["month"]), int(match["day"])
+    is_day = match["weekday"] or month >= day or day > _LARGEST_DENOMINATOR
+    if not (is_day and 1 <= month <= _MONTHS and 1 <= day <= _DAYS):
+        return match[0]
+    return f"{_number(str(month))}月{_number(str(day))}日{match['weekday'] or ''}"
+
+
 def _decade(match: re.Match[str]) -> str:
     return _number(match["decade"] + "0") + "年代"
 
@@ -92,19 +101,30 @@ def _after_letters(match: re.Match[str]) -> str:
 
 
 _BEFORE = (
+    rule(r"〒? ?(?<!\d)\d{3}-\d{4}(?![\d-])", _telephone, "-"),
     rule(r"(?<![A-Za-z\d.])(?:\+\d{1,3}[- ])?0?\d{1,4}-\d{2,4}-\d{3,4}(?!\d)", _telephone, "-"),
     rule(r"(?<![\d.])(?P<decade>\d{3}|(?<!\d)\d)0s\b", _decade, "s"),
     rule(r"(?<![\d/.-])(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\.?\d)", _date),
+    rule(
+        r"(?<![\d/.])(?P<month>\d{1,2})/(?P<day>\d{1,2})(?![\d/]|\.\d)(?P<weekday> ?\([月火水木金土日]\))?",
+        _month_and_day,
+        "/",
+    ),
+    rule(r"(?<!\d)0(?=時)", "零", "0"),
     rule(
         rf"(?P<sign>(?:US)?\$|[€£¥₩]|(?<![A-Za-z])(?:USD|EUR|JPY) ?)(?P<number>{NUMBER})(?P<scale>[百千]?[万億兆])?",
         _money,
     ),
     rule(
-        r"(?<![A-Za-z\d.:/-])(?P<first>\d+(?:\.\d+)?)(?P<unit>%|°C|°|)(?P<dash>[-~])(?P<second>\d+(?:\.\d+)?)(?![\d:/-]|\.\d)",
+        r"(?<![A-Za-z\d.:/-])(?P<first>\d+(?:\.\d+)?)(?P<unit>%|°C|°|)(?P<dash>[-~])(?P<second>\d+(?:\.\d+)?)"
+        r"(?![\d:/-]|\.\d)",
         _range,
         "-~",
     ),
+    rule(r"(?<![A-Za-z\d./:-])(\d{1,3})-(\d{1,3})(?![\d/-]|\.\d| ?[=+×÷*])", r"\1対\2", "-"),
     rule(r"(?<![\d:])(\d{1,2}):(\d)(?![\d:])", r"\1対\2", ":"),
+    rule(r"√ ?(?=\d)", "ルート", "√"),
+    rule(r"(?<=[\d)])\^(\d+)", lambda m: f"の{_number(m[1])}乗", "^"),
     rule(r"(?<![A-Za-z\d.)])-(?=\.?\d)", "マイナス", "-"),
     rule(rf"(?P<number>{NUMBER}) ?(?P<unit>{_UNIT})(?![A-Za-z\d^/])", _measure),
     rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?!\.?\d)", lambda m: "点".join(map(_number, m[0].split("."))), "."),
@@ -117,6 +137,8 @@ _BEFORE = (
 """In order: what is no quantity, money, ranges, quantities with a unit, codes, large numbers."""
 
 _AFTER = (
+    rule(r"(?<=[月火水木金土日])[-~](?=[月火水木金土日](?!\w))", "から", "-~"),
+    rule(r"(?<=[\u4e00-\u9fff])~(?=[\u4e00-\u9fff])", "から", "~"),
     rule(r"~+", "、", "~"),
     rule(r"(?<=\w)\^[2二](?!\w)", "の二乗", "^"),
     rule("[" + re.escape("".join(_SIGNS)) + "]", lambda m: _SIGNS[m[0]]),

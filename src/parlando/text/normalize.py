@@ -34,9 +34,9 @@ class Language:
 LANGUAGES: Mapping[str, Language] = MappingProxyType(
     {
         "en": Language(english.verbalise),
-        "zh": Language(chinese.verbalise, east_asian.to_plain, east_asian.tidy),
-        "ja": Language(japanese.verbalise, east_asian.to_plain, east_asian.tidy),
-        "ko": Language(korean.verbalise),
+        "zh": Language(chinese.verbalise, chinese.to_plain, east_asian.tidy),
+        "ja": Language(japanese.verbalise, east_asian.to_plain, east_asian.tidy_japanese),
+        "ko": Language(korean.verbalise, korean.to_plain),
     }
 )
 

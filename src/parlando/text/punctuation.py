@@ -22,9 +22,12 @@ _TRANSLATION = str.maketrans(
         "\u3002": ". ", "\u3001": ", ", "\uff0c": ", ", "\uff01": "! ", "\uff1f": "? ", "\uff1b": "; ", "\uff1a": ": ",
         "\u3010": "(", "\u3011": ")", "\u300a": '"', "\u300b": '"', "\u00a1": None, "\u00bf": None,
         "\u2022": ", ", "\u00b7": " ", "\u00b2": "^2", "\u00b3": "^3", "\u2116": " No. ", "\u2044": "/",
-        "\u00ba": "\u00b0", "\u2192": ", ",
+        "\u00ba": "\u00b0", "\u2192": ", ", "\u33a0": "cm^2", "\u33a1": "m^2", "\u33a2": "km^2", "\u33a5": "m^3",
     }
 )  # fmt: skip
+_SIGN, _NAMED = "[\u2460-\u249b\u2776-\u277f\u3220-\u3229]", "[\u56fe\u5716\u56f3\u8868\u5f0f\u4f8b\u9898]"
+# Enclosed numbers are those of a list, but for those that name a figure or a table.
+_ENCLOSED = re.compile(rf"(?<={_SIGN})(?<!{_NAMED}{_SIGN})[ .\uff0e]*(?=\w)|(?<=[^\W\d_])(?<!{_NAMED})(?={_SIGN})")
 _VULGAR = re.compile("(?<=\\d)(?=[\u00bc-\u00be\u2150-\u215e])")
 
 _MARKDOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -82,7 +85,7 @@ def to_plain(text: str, kept: Mapping[int, str] = MappingProxyType({})) -> str:
     for pattern, replacement in _MARKDOWN:
         text = pattern.sub(replacement, text)
     text = _PARAGRAPH.sub(lambda m: m[1] + (" " if m[1] in ".?!,;:" else ". "), text)
-    text = _VULGAR.sub(" ", text.translate(table))
+    text = _VULGAR.sub(" ", _ENCLOSED.sub(", ", text).translate(table))
     if text.isascii():
         return text
     text = unicodedata.normalize("NFKC", text).translate(table).replace("\u2044", "/")
