@@ -7,7 +7,11 @@ import re
 from parlando.text import english_dates, english_quantities, english_web, english_words
 from parlando.text.rules import apply, rule
 
+_EITHER = r"[Ss]he|[Hh]e|[Hh]im|[Hh](?:is|ers?)|[Yy]es|[Nn]o|[Tt]rue|[Ff]alse|[Ff]?e?[Mm]ale|(?:[Ww]o)?[Mm]en"
 _JOINTS = (
+    rule(r"\b([Ss])/he\b", r"\1he or he", "/"),
+    rule(r"\b([Ss]he/her|[Hh]e/him|[Tt]hey/them)\b", lambda m: m[0].replace("/", " "), "/"),
+    rule(rf"\b({_EITHER})/(?=(?:{_EITHER})\b)", r"\1 or ", "/"),
     rule(r"(?<=[a-z])\.(?=[A-Z][a-z])", ". ", "."),
     rule(r"(?<=[^\W_])\.(?=[^\W\d_])", " dot ", "."),
     rule(r"(?<=[a-z])_(?=[a-z])", " underscore ", "_"),

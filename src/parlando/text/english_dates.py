@@ -84,6 +84,15 @@ def _years(match: re.Match[str]) -> str:
     return f"{_year_words(match['year'])} to {numbers.cardinal(int(end)) if len(end) == 2 else _year_words(end)}"
 
 
+def _season(match: re.Match[str]) -> str:
+    """``2021/22``: a year and the next one."""
+    if (int(match[1]) + 1) % 100 != int(match[2]) % 100:
+        return match[0]
+    return (
+        f"{_year_words(match[1])} {_year_words(match[2]) if len(match[2]) > 2 else numbers.two_digits(int(match[2]))}"
+    )
+
+
 def _in_year(match: re.Match[str]) -> str:
     return match[0].removesuffix(match[1]) + _year_words(match[1])
 
@@ -122,6 +131,8 @@ def _hour_minute(hour: int, minute: int, twelve_hours: bool) -> str:
 _HALF = r"(?:\s?(?P<half>[aApP])(?:\.[mM]\.(?=\s+[^\WA-Z]|\s*[,;:?!)])|\.?[mM]\b))"
 
 RULES = (
+    rule(r"\b([ap])\.m\.\s?[-\u2013]\s?(?=\d)", r"\1m to ", "-\u2013", ignore_case=True),
+    rule(r"(?<![\d/.])((?:19|20)\d\d)/(\d\d|(?:19|20)\d\d)(?![\d/]|\.\d)", _season, "/"),
     rule(rf"\b({'|'.join(_DAYS)})\b\.?(?=,?\s+{_MONTH}|,?\s+\d)", lambda m: _DAYS[m[1]]),
     rule(r"(?<=\d[ap]m|:\d\d)\s?[-\u2013]\s?(?=\d{1,2}(?::\d\d|[ap]m))", " to ", "-\u2013", ignore_case=True),
     rule(r"(?<=\d)\s?[-\u2013]\s?(?=\d{1,2}(?::\d\d)?\s?[ap]\.?m\b)", " to ", "-\u2013", ignore_case=True),

@@ -63,6 +63,9 @@ _UNITS = {
     "tsp": ("teaspoon", "teaspoons"),
     "kcal": ("kilocalorie", "kilocalories"), "ha": ("hectare", "hectares"),
     "fps": ("frame per second", "frames per second"),
+    "kg/m": ("kilogram per meter", "kilograms per meter"), "g/m": ("gram per meter", "grams per meter"),
+    "g/cm": ("gram per centimeter", "grams per centimeter"), "mg/m": ("milligram per meter", "milligrams per meter"),
+    "\u03bcg/m": ("microgram per meter", "micrograms per meter"), "W/m": ("watt per meter", "watts per meter"),
 }  # fmt: skip
 _PERIODS = {"mo": ("month",), "wk": ("week",), "y": ("year",), "d": ("day",)}
 _POWERS = {"2": "square", "3": "cubic"}
@@ -99,8 +102,9 @@ def _money(match: re.Match[str]) -> str:
     sign = "minus " if group.get("sign") else ""
     scale = group.get("scale") or _MAGNITUDES.get(group.get("short") or "", "")
     if group.get("to"):
-        scale_words = f" {scale}" if scale else ""
-        return f"{sign}{numbers.number(amount)} to {numbers.number(group['to'])}{scale_words} {many}"
+        scale_words, first = f" {scale}" if scale else "", _MAGNITUDES.get(group.get("first") or "", scale)
+        first_words = f" {first}" if first != scale else ""
+        return f"{sign}{numbers.number(amount)}{first_words} to {numbers.number(group['to'])}{scale_words} {many}"
     if scale:
         return f"{sign}{numbers.number(amount)} {scale} {one if group.get('article') else many}"
     whole, _, fraction = amount.partition(".")
@@ -113,6 +117,15 @@ def _money(match: re.Match[str]) -> str:
     if int(fraction):
         parts.append(f"{numbers.cardinal(int(fraction))} {cent if fraction == '01' else cents}")
     return sign + " and ".join(parts)
+
+
+def _notes(match: re.Match[str]) -> str:
+    """``$20s`` are twenties, ``$100s`` hundreds."""
+    return numbers.plural(numbers.number(match["amount"]).removeprefix("one "))
+
+
+def _scientific(match: re.Match[str]) -> str:
+    return f"{numbers.number(match[1])} times ten to the power of {numbers.number(match[2].lstrip('+'))}"
 
 
 def _article_money(match: re.Match[str]) -> str:
@@ -183,9 +196,18 @@ def _feet(match: re.Match[str]) -> str:
     return f"{numbers.cardinal(int(match[1]))} foot{inches}"
 
 
+def _letter_k(match: re.Match[str]) -> str:
+    """``4K`` of pixels and ``10K`` of a race keep their letter."""
+    return f"{numbers.number(match[1])} K"
+
+
+_IN_PIXELS = "(?:videos?|screens?|TVs?|displays?|monitors?|cameras?|movies|films|projectors?|pixels)\\b"
 _COUNTED = frozenset(name for names in (*_CURRENCIES.values(), *_UNITS.values()) for name in names if " " not in name)
 _RANGE = r"(?:(?:%|\u00b0[CF]?)?\s?[-\u2013]\s?(?P<to>\d+(?:\.\d+)?))?"
-_MONEY_TAIL = rf"(?P<amount>{_NUMBER})(?:\s?[-\u2013]\s?(?:[$\u20ac\u00a3])?(?P<to>\d+(?:\.\d+)?))?{_SCALE}?(?![\d])"
+_MONEY_TAIL = (
+    rf"(?P<amount>{_NUMBER})(?:(?P<first>bn|[kKmMbB])?\s?[-\u2013]\s?(?:[$\u20ac\u00a3])?(?P<to>\d+(?:\.\d+)?))?"
+    rf"{_SCALE}?(?![\d])"
+)
 _MINUS = r"(?P<sign>(?<![\w.)%\u00b0])-)?"
 
 PHONES_AND_MONEY = (
@@ -205,6 +227,7 @@ PHONES_AND_MONEY = (
         _article_money,
         "$\u20ac\u00a3\u00a5",
     ),
+    rule(rf"{_CURRENCY}(?P<amount>\d{{1,3}}(?:,\d{{3}})*|\d+)s\b", _notes, "s"),
     rule(rf"{_MINUS}{_CURRENCY}{_MONEY_TAIL}", _money),
     rule(rf"(?<![\w.]){_MINUS}(?P<amount>{_NUMBER}){_SCALE}?\s?{_CODE}(?!\w)", _money),
     rule(r"(?<![\w.])(\d+)\s?\u00a2", lambda m: f"{numbers.number(m[1])} cent{'' if m[1] == '1' else 's'}", "\u00a2"),
@@ -243,6 +266,9 @@ MEASURES = (
 """Numbers with a unit, read after dates and before words in capitals are spelled."""
 
 RULES = (
+    rule(rf"(?<![\w.])({_NUMBER})[eE]([-+]?\d{{1,3}})(?!\w)", _scientific, "eE"),
+    rule(rf"(?<![\w.])([248]|16)K(?!\w)(?!\s(?!{_IN_PIXELS})(?:[a-z]+s\b|people))", _letter_k, "K"),
+    rule(r"(?<![\w.])(\d{1,2})K(?=\s(?:race|run|walk|route|road))", _letter_k, "K"),
     rule(r"(?<=[\w)])\^2\b", " squared", "^"),
     rule(r"(?<=[\w)])\^3\b", " cubed", "^"),
     rule(r"(?<=[\w)])\^(?=[\w-])", " to the power of ", "^"),

@@ -28,6 +28,12 @@ _TRANSLATION = str.maketrans(
 _SIGN, _NAMED = "[\u2460-\u249b\u2776-\u277f\u3220-\u3229]", "[\u56fe\u5716\u56f3\u8868\u5f0f\u4f8b\u9898]"
 # Enclosed numbers are those of a list, but for those that name a figure or a table.
 _ENCLOSED = re.compile(rf"(?<={_SIGN})(?<!{_NAMED}{_SIGN})[ .\uff0e]*(?=\w)|(?<=[^\W\d_])(?<!{_NAMED})(?={_SIGN})")
+_RAISED = re.compile("(?:(?<=[\\d)])|(?<=\\b[A-Za-z]))[\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
+_BEFORE_POWER = re.compile(r"(?<=\d) ?[\u00b7\u22c5] ?(?=\d+\^)")
+_THOUSANDS = re.compile(
+    r"(?<![\w.,-])(?:\d{1,3}(?:[\u00a0\u2009\u202f]\d{3})+|\d{1,2}(?: \d{3}){2,}"
+    r"|\d{3}(?: \d{3})+ 000)(?![\w-]|[.,]\d| \d)"
+)
 _VULGAR = re.compile("(?<=\\d)(?=[\u00bc-\u00be\u2150-\u215e])")
 
 _MARKDOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -85,6 +91,8 @@ def to_plain(text: str, kept: Mapping[int, str] = MappingProxyType({})) -> str:
     for pattern, replacement in _MARKDOWN:
         text = pattern.sub(replacement, text)
     text = _PARAGRAPH.sub(lambda m: m[1] + (" " if m[1] in ".?!,;:" else ". "), text)
+    text = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]).replace("\u2212", "-"), text)
+    text = _THOUSANDS.sub(lambda match: re.sub(r"\s", ",", match[0]), _BEFORE_POWER.sub("\u00d7", text))
     text = _VULGAR.sub(" ", _ENCLOSED.sub(", ", text).translate(table))
     if text.isascii():
         return text
