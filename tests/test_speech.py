@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -470,6 +471,26 @@ def test_a_sentence_that_cannot_be_read_does_not_cost_the_others():
     assert speech.duration_seconds == 4.0
     with pytest.raises(TextError, match="nothing to pronounce in"):
         Synthesizer(model).say("Это по-русски.")
+
+
+class Deaf(Prompts):
+    """Leaves out what is not in Latin letters."""
+
+    def build(self, sentence, voice):
+        unread = next((word for word in sentence.split() if not word.isascii()), "")
+        return replace(super().build(sentence, voice), unread=unread)
+
+
+def test_a_word_that_is_left_out_is_named_once_a_request(caplog):
+    model = Model()
+    model.prompts = Deaf()
+    synthesizer = Synthesizer(model)
+    synthesizer.say("I have been to Москва. And to 京都 as well.", seed=1, pauses=Pauses(0.0, 0.0))
+    assert [record.getMessage() for record in caplog.records] == [
+        "model fake cannot say 'Москва.' and leaves it out, in: I have been to Москва."
+    ]
+    synthesizer.say("Only English here.", seed=1)
+    assert len(caplog.records) == 1
 
 
 def test_the_cache_is_as_large_as_asked_for(tiny_folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import sys
@@ -37,6 +38,7 @@ from parlando.text.segment import IncrementalSegmenter, segment
 from parlando.text.ssml import is_ssml, ssml_to_text
 from parlando.text.user_lexicon import UserLexicon
 
+logger = logging.getLogger(__name__)
 GROWING = HopSchedule()
 WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
 MAX_SEED, SEED_LIMIT = 2**31, 2**63
@@ -153,7 +155,8 @@ class Synthesizer:
         Options: ``seed``, ``temperature``, ``top_k``, ``top_p`` and the other `SamplingOptions`; ``schedule``,
         ``pauses`` and ``retries``; ``language`` (``en``, ``zh``, ``ja``, ``ko``, or ``auto`` to tell it from the text)
         where it is not the voice's, and ``lexicon``, a `UserLexicon` of pronunciations. Without a seed one is drawn;
-        every `SentenceReport` names the one it used. Leaving the loop cancels.
+        every `SentenceReport` names the one it used. Leaving the loop cancels. The first word that the model cannot say
+        within a sentence is named in a warning.
 
         Raises:
             TextError: there is nothing to pronounce.
@@ -183,7 +186,7 @@ class Synthesizer:
 
     def run(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
         """The whole way of a text: segment, normalise, prompt, generate, decode."""
-        started, pause_seconds, index = time.perf_counter(), 0.0, 0
+        started, pause_seconds, index, unread = time.perf_counter(), 0.0, 0, ""
         error = TextError("nothing to pronounce; the text needs at least one letter or digit")
         for spoken, ends_paragraph in spoken_sentences(text, request.reading):
             try:
@@ -193,6 +196,9 @@ class Synthesizer:
                 error = unspeakable
                 yield self._skipped(spoken, index)
                 continue
+            if prompt.unread and not unread:
+                unread = prompt.unread
+                logger.warning("model %s cannot say '%s' and leaves it out, in: %s", self.model.name, unread, spoken)
             if pause_seconds > 0:
                 yield self.pause(pause_seconds, index)
             for chunk in self._speak(prompt, index, request):

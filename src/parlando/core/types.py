@@ -75,7 +75,8 @@ class Prompt:
     ``tokens`` has one text-vocabulary id per position, audio placeholders already expanded to one per frame;
     ``audio_mask`` (bool [position]) marks those, and ``codes`` (int64 [audio position, codebook], delayed) fills them
     in order.
-    ``expected_frames`` is the length prior for the audio to come, 0 where there is none.
+    ``expected_frames`` is the length prior for the audio to come, 0 where there is none. ``unread`` is the first word
+    of the sentence that the model has no way to say, so that it is left out, in part or as a whole.
     """
 
     tokens: tuple[int, ...]
@@ -83,6 +84,7 @@ class Prompt:
     codes: np.ndarray
     sentence: str = ""
     expected_frames: float = 0.0
+    unread: str = ""
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -204,3 +204,18 @@ def test_sound_events_are_not_read_aloud():
     plain = tokenizer.encode("well then")
     assert tokenizer.encode("well <SE>[Laughter]</SE> then") == plain
     assert tokenizer.encode("<SE_s>[Music]</SE_s> well then <SE_e>[Music]</SE_e>") == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Hello, caf\u00e9 na\u00efve it's {hh ax0 l ow1}!", ""),
+        ("I like \u4eac\u90fd and \u041c\u043e\u0441\u043a\u0432\u0430.", "\u4eac\u90fd"),
+        ("the \ud55c\uad6d", "\ud55c\uad6d"),
+        ("Stra\u00dfe", "Stra\u00dfe"),
+        ("<|eot_id|> [SPEAKER0] <SE>[Laughter]</SE> ... 5", ""),
+    ],
+)
+def test_the_first_word_that_is_left_out_is_named(tokenizer, bpe_file, text, word):
+    assert tokenizer.unread(text) == word
+    assert HubTokenizer(bpe_file).unread(text) == ""

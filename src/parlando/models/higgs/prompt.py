@@ -207,7 +207,8 @@ class HiggsPromptBuilder:
         expected = self.expected_frames(" ".join(texts))
         conversation = self._before_answer(voices, content)
         prompt = self.chat.render(conversation.messages, conversation.clips)
-        prompt = Prompt(prompt.tokens, prompt.audio_mask, prompt.codes, content, expected)
+        unread = self.tokenizer.unread(" ".join(texts))
+        prompt = Prompt(prompt.tokens, prompt.audio_mask, prompt.codes, content, expected, unread)
         self._check_length(prompt, math.ceil(expected) + self.config.num_codebooks + 1, content)
         return prompt
 

@@ -79,6 +79,10 @@ class TextTokenizer(Protocol):
         """How many spoken units (phones or letters) and punctuation marks a text has; a length prior needs them."""
         ...
 
+    def unread(self, text: str) -> str:
+        """The first word of a text that is left out, in part or as a whole; empty if there is none."""
+        ...
+
 
 class _SpecialIds:
     """The named ids, looked up once."""
@@ -134,6 +138,10 @@ class HubTokenizer(_SpecialIds):
         """Letters and digits (a wide character, such as a Chinese one, is a syllable), and punctuation marks."""
         spoken = [_WIDE_UNITS if unicodedata.east_asian_width(c) in "WF" else 1 for c in text if c.isalnum()]
         return sum(spoken), sum(unicodedata.category(character).startswith("P") for character in text)
+
+    def unread(self, text: str) -> str:
+        """Nothing: BPE has a way to write every character."""
+        return ""
 
 
 @dataclass(frozen=True)
@@ -223,6 +231,16 @@ class PhonemeTokenizer(_SpecialIds):
         ids = self.encode(text)
         first_phone = self._boundary + 1 + len(self.config.punctuation)
         return sum(index >= first_phone for index in ids), sum(self._boundary < index < first_phone for index in ids)
+
+    def unread(self, text: str) -> str:
+        """The first word with a letter that is in no way in the vocabulary."""
+        for piece in self._prompt_strings.split(text)[::2]:
+            for unit in self._units.findall(_plain(_EVENT.sub(" ", piece))):
+                word = unit.lower()
+                lost = any(letter.isalpha() and letter not in self._letter_ids for letter in word)
+                if lost and not word.startswith("{") and self._phones(word) is None:
+                    return unicodedata.normalize("NFC", unit)
+        return ""
 
     def knows(self, word: str) -> bool:
         """Whether a word is read by its phones rather than by letters."""
