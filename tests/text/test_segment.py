@@ -70,6 +70,28 @@ def test_long_sentences_are_cut_at_clause_marks_then_at_words() -> None:
     assert segment("a" * 25, longest_characters=10, shortest_characters=2) == ["a" * 10, "a" * 10, "a" * 5]
 
 
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        (
+            "今天天气真不错我们一起去公园玩吧" * 4,
+            "今天天气真不错我们一起去公园玩吧今天天气真不错我们一起去公园玩吧今天天气真不错",
+        ),
+        (
+            "とても長い文章でありまして句読点がまったくないのでどこで切ればよいのかわからないのですが"
+            "それでも切る必要があるときには助詞のあとで切るように",
+            "とても長い文章でありまして句読点がまったくないのでどこで切ればよいのかわからないのですがそれでも",
+        ),
+        (
+            "오늘은 날씨가 매우 좋아서 공원에 가려고 했지만 갑자기 비가 와서 집에 있었습니다 그리고 친구를 만났습니다",
+            "오늘은 날씨가 매우 좋아서 공원에 가려고 했지만 갑자기 비가 와서 집에 있었습니다",
+        ),
+    ],
+)
+def test_long_sentences_without_marks_are_cut_between_phrases(text: str, first: str) -> None:
+    assert segment(text)[0] == first
+
+
 def test_very_short_sentences_join_a_neighbour() -> None:
     assert segment("Yes. I will come with you. No.") == ["Yes. I will come with you. No."]
     assert segment("No. " + "x" * 118 + ".") == ["No.", "x" * 118 + "."]

@@ -15,9 +15,19 @@ _CLOSERS = r"[\"'\u201d\u2019\u300d\u300f\u3011\u300b\uff09)\]]*"
 _TERMINATOR = re.compile(rf"(?P<stop>[.?!\u2026]+{_CLOSERS}(?=\s|$)|[\u3002\uff01\uff1f]+{_CLOSERS})|\n[^\S\n]*\n")
 _CLAUSE = re.compile(rf"[,;:\u2013\u2014]+{_CLOSERS}(?=\s)|(?<=\s)[-\u2013\u2014](?=\s)|[\uff0c\u3001\uff1b\uff1a]+")
 _EARLIEST_CUT = 3  # a clause mark in the first third of what fits would leave a scrap
+_EARLIEST_PHRASE = 2
 _OPENERS = "\"'\u201c\u2018(["
 _FULL_STOPS = "\u3002\uff01\uff1f"
 _BREAK = re.compile(rf"(?<=\s)|(?<=[{HAN}{KANA}])(?=[{HAN}{KANA}\w])|(?<=\w)(?=[{HAN}{KANA}])")
+# Where phrases begin or end that no mark parts: particles, conjunctions and endings of verbs.
+_CONJUNCTIONS = (
+    "然后|但是|因为|所以|而且|并且|其中|以及|同时|如果|虽然|我们|他们|她们|你们|于是|不过|可是|因此|或者|还有|只要|只有"
+    "|即使|尽管|由于|从而|另外"
+)
+_PHRASE = re.compile(
+    rf"(?<=[{HAN}])(?={_CONJUNCTIONS})|(?<=[了吧吗呢啊呀的])(?=[{HAN}])(?<!了(?=[解不得]))(?<!的(?=[话确地]))"
+    rf"|(?<=[はがをにでともてへやのらすた])(?=[{HAN}\u30a1-\u30fa])|(?<=[다요고서만며면])\s"
+)
 _LONGEST_TAG, _LONGEST_PHONES = 32, 200
 _TAG_BODY = rf"\[[\w -]{{0,{_LONGEST_TAG}}}|<[/|]?[\w|]{{0,{_LONGEST_TAG}}}|\{{[a-z0-9 ]{{0,{_LONGEST_PHONES}}}"
 _TAG = re.compile(rf"(?:{_TAG_BODY})[\]>}}]")
@@ -30,7 +40,8 @@ def segment(
     """Sentences in order; whitespace apart, they hold every character of the text.
 
     Lengths are in letters, where a Chinese character counts as three (`parlando.text.scripts.length`). A sentence that
-    is too long is cut at a clause mark, else between words or Chinese characters; a very short one joins a neighbour.
+    is too long is cut at a clause mark, else between phrases (after a particle or before a conjunction of Chinese,
+    Japanese or Korean), else between words or Chinese characters; a very short one joins a neighbour.
     Nothing is cut inside a tag, so a tag longer than the limit makes a sentence of that length.
 
     Raises:
@@ -125,10 +136,11 @@ def _cut_inside(text: str, fits: int, tags: Sequence[tuple[int, int]]) -> int:
     clauses = [end for end in ends if fits // _EARLIEST_CUT <= end <= fits and not _inside(end, tags)]
     if clauses:
         return clauses[-1]
-    breaks = [match.start() for match in _BREAK.finditer(window) if 0 < match.start() <= fits + 1]
-    breaks = [place for place in breaks if not _inside(place, tags) and len(window[:place].rstrip()) <= fits]
-    if breaks:
-        return breaks[-1]
+    for pattern, earliest in ((_PHRASE, fits // _EARLIEST_PHRASE), (_BREAK, 0)):
+        breaks = [match.end() for match in pattern.finditer(window) if match.end() > earliest]
+        breaks = [place for place in breaks if not _inside(place, tags) and len(window[:place].rstrip()) <= fits]
+        if breaks:
+            return breaks[-1]
     around = next(((start, end) for start, end in tags if start < fits < end), (fits, fits))
     return around[0] or around[1]
 
