@@ -55,6 +55,8 @@ def test_what_is_no_pinyin_is_refused(text: str) -> None:
         ("重庆", "chóng qìng", "虫庆"),
         ("我们", "wo3 men5", "我们"),
         ("单", "shan4", "善"),
+        ("一点儿", "yì diǎnr", "意点儿"),
+        ("那儿", "nàr", "那儿"),
     ],
 )
 def test_homophones_are_of_exactly_that_sound_and_keep_what_needs_no_change(word: str, said: str, written: str) -> None:

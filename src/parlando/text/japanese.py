@@ -9,13 +9,13 @@ from parlando.text.numerals import JAPANESE, NUMBER
 from parlando.text.rules import apply, rule
 
 _UNITS = {
-    "°C": "度", "°F": "華氏度", "°": "度", "km/h": "キロメートル毎時", "m/s": "メートル毎秒",
+    "°C": "度", "°F": "華氏度", "°": "度", "km/h": "時速 キロメートル", "m/s": "秒速 メートル",
     "km^2": "平方キロメートル", "m^2": "平方メートル", "m^3": "立方メートル", "km": "キロメートル", "m": "メートル",
     "cm": "センチメートル", "mm": "ミリメートル", "kg": "キログラム", "g": "グラム", "mg": "ミリグラム",
     "L": "リットル", "l": "リットル", "ml": "ミリリットル", "mL": "ミリリットル", "GHz": "ギガヘルツ",
     "MHz": "メガヘルツ", "kHz": "キロヘルツ", "Hz": "ヘルツ", "TB": "テラバイト", "GB": "ギガバイト",
     "MB": "メガバイト", "KB": "キロバイト", "kW": "キロワット", "W": "ワット", "kcal": "キロカロリー",
-    "%": "パーセント", "mph": "マイル毎時",
+    "%": "パーセント", "mph": "時速 マイル",
 }  # fmt: skip
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _CURRENCIES = {
@@ -68,7 +68,8 @@ def _money(match: re.Match[str]) -> str:
 
 
 def _measure(match: re.Match[str]) -> str:
-    return _number(match["number"]) + _UNITS[match["unit"]]
+    *speed, unit = _UNITS[match["unit"]].split(" ")
+    return "".join([*speed, _number(match["number"]), unit])
 
 
 def _date(match: re.Match[str]) -> str:

@@ -34,6 +34,9 @@ _NEUTRAL = "5"
 _SHAPE = re.compile(
     rf"(zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw]?)({'|'.join(sorted(FINALS, key=len, reverse=True))})(r?)([1-5])"
 )
+ERHUA = "儿"
+"""The character for the r that a syllable ends in."""
+
 _MOSTLY, _NEARLY_ALWAYS = 0.5, 0.95
 _SYLLABLES = 1 << 12
 _COMMON_CHARACTERS = (0xB0A1, 0xD7F9)  # level 1 of GB 2312: the 3,755 characters in common use
@@ -74,11 +77,21 @@ def homophones(word: str, syllables: Sequence[str]) -> str:
         MissingDependencyError: pypinyin is not installed.
         ConfigError: no character has that sound.
     """
-    written = word if len(word) == len(syllables) else " " * len(syllables)
+    sounds = spread_erhua(syllables)
+    written = word if len(word) == len(sounds) else " " * len(sounds)
     return "".join(
-        own if _share(own, syllable) >= _NEARLY_ALWAYS else _character(syllable)
-        for own, syllable in zip(written, syllables, strict=True)
+        own if _share(own, sound) >= _NEARLY_ALWAYS else sound if sound == ERHUA else _character(sound)
+        for own, sound in zip(written, sounds, strict=True)
     )
+
+
+def spread_erhua(syllables: Sequence[str]) -> list[str]:
+    """One entry for each character: ``dianr3`` is ``dian3`` and `ERHUA`, which is how 点儿 is written."""
+    curled = [syllable[-2:-1] == "r" and syllable[:-1] != "er" for syllable in syllables]
+    pairs = zip(syllables, curled, strict=True)
+    return [
+        part for syllable, curls in pairs for part in ((syllable[:-2] + syllable[-1], ERHUA) if curls else (syllable,))
+    ]
 
 
 @lru_cache(_SYLLABLES)

@@ -18,7 +18,7 @@ from parlando.core.errors import ConfigError, FileMissingError
 from parlando.core.types import Notation
 from parlando.text.lexicon import Phones, parse_phones, with_s
 from parlando.text.markup import notation_pattern
-from parlando.text.pinyin import homophones, parse_pinyin, phones_of
+from parlando.text.pinyin import homophones, parse_pinyin, phones_of, spread_erhua
 from parlando.text.scripts import HAN, HANGUL, KANA
 
 _HAN, _SPELLED = re.compile(f"[{HAN}]"), re.compile(f"[{KANA}{HANGUL} ]+")
@@ -153,7 +153,7 @@ def parse_entry(entry: str, where: str = "lexicon") -> Pronunciation:
 def _as_pinyin(word: str, said: str, where: str) -> Pronunciation:
     syllables = parse_pinyin(said, where)
     characters = len(_HAN.findall(word))
-    if characters == len(word) != len(syllables):
+    if characters == len(word) and characters not in (len(syllables), len(spread_erhua(syllables))):
         raise ConfigError(
             f"{where}: '{word}' has {characters} characters and {len(syllables)} syllables; give one for each"
         )
