@@ -63,6 +63,8 @@ def test_five_thousand_digits_are_read(language: str, digits: str) -> None:
         ("<strong>勇气</strong>与<strong>3</strong>个", "<strong>勇气</strong>与<strong>三</strong>个"),
         ("[quick_breath]5%[noise]", "[quick_breath]百分之五[noise]"),
         ("[什么]5", "什么，五"),
+        ("用四川话说这句话<|endofprompt|>今天5个人。", "用四川话说这句话<|endofprompt|>今天五个人。"),
+        ("用四川话说。 <|endofprompt|> 5个", "用四川话说。 <|endofprompt|> 五个"),
     ],
 )
 def test_tags_of_the_notation_stay_and_others_do_not(written: str, said: str) -> None:

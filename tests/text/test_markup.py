@@ -7,6 +7,7 @@ import pytest
 from parlando.core.errors import TextError
 from parlando.core.types import Notation
 from parlando.text.markup import VOCAL, OpenTags, check_markup
+from parlando.text.reading import Reading
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,13 @@ def test_right_tags_pass(text: str) -> None:
 def test_without_a_notation_nothing_is_a_tag() -> None:
     check_markup("<strong> [laghter]", Notation())
     assert OpenTags(Notation()).balance("<strong>a") == "<strong>a"
+
+
+def test_sounds_have_a_sound_and_what_only_says_how_has_none() -> None:
+    reading = Reading("zh", notation=VOCAL)
+    assert [reading.has_sound(text) for text in ("[laughter]", "好", "<strong>。</strong>", "<|endofprompt|>")] == [
+        True, True, False, False,
+    ]  # fmt: skip
 
 
 def test_a_tag_over_two_sentences_is_closed_and_opened_again() -> None:

@@ -95,12 +95,18 @@ def _after_tag(text: str, language: str) -> str:
 
 
 def _settle_between_tags(text: str, language: str) -> str:
-    pieces, end = [], 0
+    """Special tokens keep what is beside them, blank or not; other tags stand apart."""
+    said, end, tight = "", 0, False
     for tag in TAG.finditer(text):
-        pieces += [_settle(text[end : tag.start()], language), tag.group()]
-        end = tag.end()
-    pieces.append(_settle(text[end:], language))
-    return " ".join(piece for piece in pieces if piece)
+        part = text[end : tag.start()]
+        said = _joined(said, _settle(part, language), tight and not part[:1].isspace())
+        tight, end = tag[0].startswith("<|"), tag.end()
+        said = _joined(said, tag[0], tight and not part[-1:].isspace())
+    return _joined(said, _settle(text[end:], language), tight and not text[end : end + 1].isspace())
+
+
+def _joined(before: str, after: str, tight: bool) -> str:
+    return before + ("" if tight or not before or not after else " ") + after
 
 
 def _settle(text: str, language: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from parlando.core.types import Notation
 from parlando.text.language import detect
 from parlando.text.markup import check_markup
-from parlando.text.normalize import check_language, normalize
+from parlando.text.normalize import TAG, check_language, normalize
 from parlando.text.scripts import HAN, KANA
 from parlando.text.user_lexicon import UserLexicon
 
@@ -55,7 +55,7 @@ class Reading:
 
     def has_sound(self, sentence: str) -> bool:
         """Whether there is anything in it but marks and tags that only say how."""
-        words = _PAIRED_TAG.sub("", sentence) if self.notation.manners else sentence
+        words = TAG.sub("", _PAIRED_TAG.sub("", sentence) if self.notation.manners else sentence)
         return any(map(str.isalnum, words))
 
     def closed(self, sentence: str, mark: str) -> str:
