@@ -135,6 +135,33 @@ def test_a_skipped_sentence_is_named(say):
     assert "skipped, nothing in it that this voice can say: Это по-русски" in err
 
 
+def test_a_word_that_is_left_out_is_named(say, caplog):
+    assert say("We went to Москва by train.", "-o", "out.wav")[0] == 0
+    assert "cannot say 'Москва' and leaves it out" in caplog.text
+
+
+def test_a_lexicon_changes_what_is_said_and_how_long_it_takes(say, tmp_path):
+    (tmp_path / "words.txt").write_text("Zyx=z ih1 k s\n", encoding="utf-8")
+    saids = [(), ("--lexicon", "Zyx=z ih1 k s"), ("--lexicon", "words.txt")]
+    plain, entry, file = (say("Zyx is here.", "-o", "out.flac", *options, "--seed", "1")[2] for options in saids)
+    assert (plain == entry, "Zyx" in entry) == (False, False)
+    assert entry.split(" in ")[0] == file.split(" in ")[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--language", "zz"), "no text normalisation for language 'zz'; there is: en, zh, ja, ko"),
+        (("--lexicon", "行长=xang7"), "lexicon:1: 'xang7' is no pinyin syllable"),
+        (("--lexicon", "none.txt"), "no lexicon at 'none.txt'"),
+    ],
+)
+def test_wrong_languages_and_lexicons_are_refused(say, options, message):
+    status, _, err = say(TEXT, "-o", "out.wav", *options)
+    assert (status, err.count("\n")) == (2, 1)
+    assert message in err
+
+
 def test_a_model_without_voices_says_so(cli, tiny_folder, tmp_path):
     (tmp_path / "config.json").write_bytes((tiny_folder / "config.json").read_bytes())
     status, out, err = cli("voices", "--model", tmp_path)

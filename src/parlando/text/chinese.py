@@ -202,7 +202,9 @@ def _whole_number(match: re.Match[str]) -> str:
     return CHINESE.number(match[0])
 
 
-_CODES = (rule(r"(?P<label>(?:QQ|ID|Tel\.?)(?:号码?|是|为|:|\s)*)(?P<code>\d{5,})(?!\d|[.,]\d)", _labelled, "QDT"),)
+_CODES = (
+    rule(r"(?P<label>(?:QQ|ID|Tel\.?)(?:号码?|是|为|:|\s)*)(?P<code>\d[\d-]{4,})(?!\d|[.,]\d)", _labelled, "QDT"),
+)
 
 _BEFORE = (
     rule(r"(?<![^\s,;:。])(\d{1,2})\.(?=[^\W\d_A-Za-z])", r"\1,", "."),
@@ -230,7 +232,7 @@ _BEFORE = (
         lambda m: CHINESE.cardinal(int(m[1])) + CHINESE.digits(m[2], "一"),
     ),
     rule(r"第 ?(\d+)(?!\d|[.,-]\d)", lambda m: "第" + _FORMAL.number(m[1]), "第"),
-    rule(r"(?<!\d)\d{3,4}(?=室|房间?|教室|病房|包厢)", lambda m: _code(m[0])),
+    rule(r"(?<!\d)\d{3,4}(?=室|会议室|房间?|教室|病房|包厢)", lambda m: _code(m[0])),
     rule(r"(?<=[图表式例题])(\d+)-(?=\d)", r"\1杠", "-"),
     rule(rf"({_NAMED})-(?=\d)", r"\1", "-"),
     rule(r"(?<![\d.])(?P<decade>\d{3}|(?<!\d)\d)0s\b", _decade, "s"),
@@ -267,7 +269,7 @@ _BEFORE = (
     rule(r"(?<=[A-Za-z])-?(?P<digits>\d+(?:\.\d+)?)", _after_letters),
     rule(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", _whole_number, ","),
     rule(r"(?<![\d.])\d{5,}(?:\.\d+)?", _long),
-    rule(r"(?<=[\d)]) ?([-+=×÷±≥≤≠≈><*]) ?(?=[-\d(])", lambda m: _OPERATORS.get(m[1], m[1])),
+    rule(r"(?<=[\dA-Za-z)]) ?([-+=×÷±≥≤≠≈><*]) ?(?=[-\d(])", lambda m: _OPERATORS.get(m[1], m[1])),
     rule(r"±(?=\d)", "正负", "±"),
     rule(r"(?<![A-Za-z\d.)])-(?=\.?\d)", "负", "-"),
     rule(r"(?<!\d)\.(?=\d)", "零点", "."),

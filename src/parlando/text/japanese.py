@@ -81,6 +81,8 @@ def _month_and_day(match: re.Match[str]) -> str:
     """``5/3(金)`` and ``12/25`` are days, ``1/3`` is a fraction."""
     month, day = int(match["month"]), int(match["day"])
     is_day = match["weekday"] or month >= day or day > _LARGEST_DENOMINATOR
+    if month > _MONTHS and month >= day:
+        return f"{_number(match['month'])}、{_number(match['day'])}"
     if not (is_day and 1 <= month <= _MONTHS and 1 <= day <= _DAYS):
         return match[0]
     return f"{_number(str(month))}月{_number(str(day))}日{match['weekday'] or ''}"
@@ -107,7 +109,7 @@ _BEFORE = (
     rule(r"(?<![\d.])(?P<decade>\d{3}|(?<!\d)\d)0s\b", _decade, "s"),
     rule(r"(?<![\d/.-])(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\.?\d)", _date),
     rule(
-        r"(?<![\d/.])(?P<month>\d{1,2})/(?P<day>\d{1,2})(?![\d/]|\.\d)(?P<weekday> ?\([月火水木金土日]\))?",
+        r"(?<![\d/.])(?P<month>\d{1,3})/(?P<day>\d{1,3})(?![\d/]|\.\d)(?P<weekday> ?\([月火水木金土日]\))?",
         _month_and_day,
         "/",
     ),
