@@ -24,6 +24,7 @@ from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
 from parlando.core.stages import Model, WaveDecoder, WaveStream
 from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, SentenceReport, Voice
+from parlando.engine.cancel import Cancellation
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
 from parlando.engine.guard import GuardLimits, RunawayGuard
@@ -41,6 +42,7 @@ from parlando.text.user_lexicon import UserLexicon
 logger = logging.getLogger(__name__)
 GROWING = HopSchedule()
 WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
+OWN_OPTIONS = ("schedule", "pauses", "retries", "cancellation")
 MAX_SEED, SEED_LIMIT = 2**31, 2**63
 PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
 
@@ -75,7 +77,7 @@ class Retries:
 
 @dataclass(frozen=True)
 class Request:
-    """Everything that is decided before the first sentence."""
+    """Everything that is decided before the first sentence; ``cancellation`` ends it from another thread."""
 
     voice: Voice
     sampling: SamplingOptions
@@ -84,6 +86,7 @@ class Request:
     pauses: Pauses = field(default_factory=Pauses)
     retries: Retries = field(default_factory=Retries)
     reading: Reading = field(default_factory=Reading)
+    cancellation: Cancellation = field(default_factory=Cancellation)
 
 
 def load(
@@ -153,10 +156,10 @@ class Synthesizer:
         """Speak a text, yielding audio as it becomes final; ``text`` may itself arrive in pieces.
 
         Options: ``seed``, ``temperature``, ``top_k``, ``top_p`` and the other `SamplingOptions`; ``schedule``,
-        ``pauses`` and ``retries``; ``language`` (``en``, ``zh``, ``ja``, ``ko``, or ``auto`` to tell it from the text)
-        where it is not the voice's, and ``lexicon``, a `UserLexicon` of pronunciations. Without a seed one is drawn;
-        every `SentenceReport` names the one it used. Leaving the loop cancels. The first word that the model cannot say
-        within a sentence is named in a warning.
+        ``pauses``, ``retries`` and ``cancellation``; ``language`` (``en``, ``zh``, ``ja``, ``ko``, or ``auto`` to tell
+        it from the text) where it is not the voice's, and ``lexicon``, a `UserLexicon` of pronunciations. Without a
+        seed one is drawn; every `SentenceReport` names the one it used. Leaving the loop cancels. The first word that
+        the model cannot say within a sentence is named in a warning.
 
         Raises:
             TextError: there is nothing to pronounce.
@@ -173,7 +176,7 @@ class Synthesizer:
 
     def request(self, voice: str | Voice | None = None, **options: Any) -> Request:
         """Check and complete the options of `stream`."""
-        own = {name: options.pop(name) for name in ("schedule", "pauses", "retries") if options.get(name) is not None}
+        own = {name: options.pop(name) for name in OWN_OPTIONS if options.get(name) is not None}
         language, lexicon = options.pop("language", None), options.pop("lexicon", None)
         options = {name: value for name, value in options.items() if name != "seed" or value is not None}
         sampling = from_mapping(SamplingOptions, {**vars(self.model.sampling), **options}, "options")
@@ -261,7 +264,8 @@ class Synthesizer:
             options = replace(request.sampling, seed=derived_seed(request.seed, index, attempt))
             sampler = self.model.new_sampler(prompt, options)
             take = Take(prompt, request, self.model.decoder)
-            with self.engine.submit(prompt, sampler, options.max_frames) as session:
+            session = self.engine.submit(prompt, sampler, options.max_frames)
+            with session, request.cancellation.covering(session):
                 for frames, samples in take.play(session, self.model.decoder.open(prompt)):
                     if take.failed and not heard and attempt < request.retries.attempts:
                         break
@@ -303,7 +307,9 @@ class Take:
         """How it went, once it is over."""
         if self.finish is None:
             return None
-        return SentenceReport(self._prompt.sentence, self.num_frames, attempt, self.finish, seed or 0)
+        return SentenceReport(
+            self._prompt.sentence, self.num_frames, attempt, self.finish, seed or 0, len(self._prompt)
+        )
 
     def _watched(self, session: Session) -> Iterator[Frame]:
         for frame in session:

@@ -100,13 +100,15 @@ class Timings:
 
 @dataclass(frozen=True)
 class SentenceReport:
-    """Frames made, attempts used, and why a sentence ended (``end``, ``length``, ``repetition``, ``silence``)."""
+    """Frames made, attempts used, why a sentence ended (``end``, ``length``, ``repetition``, ``silence``), and the
+    positions of its prompt."""
 
     text: str
     frames: int
     attempts: int
     finish: str
     seed: int
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True)
