@@ -5,14 +5,20 @@ ParlandoError
 │   ├── TextError               empty text, nothing to pronounce
 │   ├── AudioError              unreadable, silent, clipped, too short or too long audio
 │   ├── VoiceNotFoundError      no voice of that name
+│   ├── ModelNotFoundError      no model of that name
 │   ├── FileMissingError        a path that is not there
+│   ├── TooLargeError           more text, audio or bytes than a server accepts
 │   └── PromptTooLongError      more positions than the model's context
 ├── ConfigError                 an unknown key, a wrong type, a value out of range
 ├── CheckpointError             missing, unexpected or misshapen tensors, no model in a folder
 ├── MissingDependencyError      an optional package or program is not installed
 ├── GenerationError             the model produced no usable audio
 ├── TrainingError               a training that cannot go on
-├── EngineBusyError             the engine's queue is full
+├── AccessError                 a key that is missing or not known
+├── BusyError                   asking again later may work
+│   ├── EngineBusyError         the engine's queue is full
+│   ├── OverloadedError         a first sound would come too late
+│   └── RateLimitError          one caller asks too often, or for too much at once
 ├── EngineClosedError           a request to an engine that has shut down
 └── CancelledError              the request was cancelled by its owner
 """
@@ -65,11 +71,23 @@ class VoiceNotFoundError(InputError):
         super().__init__(f"no voice named '{name}'; there are: {listing}.{nearest(name, names)}")
 
 
+class ModelNotFoundError(InputError):
+    """No model of that name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        super().__init__(f"no model named '{name}'; there are: {', '.join(names)}.{nearest(name, names)}")
+
+
 class FileMissingError(InputError):
     """A path that is not there."""
 
     def __init__(self, path: object, what: str = "file") -> None:
         super().__init__(f"no {what} at '{path}'; check the path")
+
+
+class TooLargeError(InputError):
+    """More text, audio or bytes than a server accepts."""
 
 
 class PromptTooLongError(InputError):
@@ -99,8 +117,30 @@ class TrainingError(ParlandoError):
     """A training that cannot go on, such as one whose loss is no longer a number."""
 
 
-class EngineBusyError(ParlandoError):
-    """A request that the engine's queue has no room for; asking again later may work."""
+class AccessError(ParlandoError):
+    """A key that is missing or not known."""
+
+
+class BusyError(ParlandoError):
+    """Refused for now; asking again after ``retry_after_seconds`` may work."""
+
+    retry_after_seconds = 1.0
+
+    def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class EngineBusyError(BusyError):
+    """A request that the engine's queue has no room for."""
+
+
+class OverloadedError(BusyError):
+    """A request whose first sound would come too late."""
+
+
+class RateLimitError(BusyError):
+    """A caller that asks too often, or for too much at once."""
 
 
 class EngineClosedError(ParlandoError):

@@ -1,0 +1,82 @@
+"""The application: models, voices and limits put together, and the list of doors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from parlando.core.errors import ParlandoError
+from parlando.serve.config import ServeConfig
+from parlando.serve.doors import health, speech
+from parlando.serve.gate import Gate, call_of
+from parlando.serve.hosts import Host
+from parlando.serve.limits import KeyRing
+from parlando.serve.problems import answer, problem_of
+from parlando.serve.service import Service
+from parlando.serve.voices import VoiceShelf
+from parlando.speech import Synthesizer
+
+log = logging.getLogger("parlando.serve")
+DOORS: tuple[Callable[[Service], APIRouter], ...] = (speech.build_router, health.build_router)
+
+
+def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | None = None) -> FastAPI:
+    """An application that speaks with these models, the first one by default; it closes them when it shuts down.
+
+    Raises:
+        ConfigError: a configured name leads nowhere, or the file of keys is wrong.
+        FileMissingError: a file or folder that the configuration names is not there.
+    """
+    config = config or ServeConfig()
+    keys = KeyRing.read(Path(config.api_keys).expanduser()) if config.api_keys else KeyRing()
+    hosts = {name: Host(name, synthesizer) for name, synthesizer in synthesizers.items()}
+    shelf = VoiceShelf(config)
+    shelf.check_config(next(iter(hosts.values())))
+    service = Service(hosts, config, shelf)
+    app = FastAPI(
+        title="Parlando",
+        version=version("parlando"),
+        summary="Text in, speech out.",
+        lifespan=_lifespan(service),
+        openapi_url="/openapi.json",
+    )
+    app.state.service = service
+    for build_router in DOORS:
+        app.include_router(build_router(service))
+    for kind in (ParlandoError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _answer_error)
+    if config.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(config.cors_origins), allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(Gate, keys=keys, limits=config.limits, registry=service.registry)
+    return app
+
+
+def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warming = [asyncio.create_task(service.bridge.call(host.warm_up)) for host in service.hosts.values()]
+        try:
+            yield
+        finally:
+            for task in warming:
+                task.cancel()
+            await asyncio.to_thread(service.close)
+
+    return lifespan
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    call_of(request.scope).note(error)
+    return answer(problem_of(error), request.scope["path"])

@@ -1,0 +1,175 @@
+"""From the threads that speak to the event loop, through bounded buffers.
+
+A door calls ``stream = service.open(...)`` and answers with ``Streamed(stream, media_type, caller)``, or reads ``async for
+item in stream`` itself and ends with ``stream.cancel()``, which is always safe. Text that still arrives is a `TextFeed`.
+`Bridge.call` runs anything else that blocks. Nothing here knows what the items are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+from parlando.core.errors import EngineClosedError
+from parlando.engine.cancel import Cancellation
+
+T = TypeVar("T")
+CAPACITY_ITEMS = 16
+
+
+class Stream(Generic[T]):
+    """Items of a blocking iterator, read on the event loop; at most ``capacity`` wait, then the iterator waits.
+
+    ``stalled_seconds`` is how long it has waited for its reader in all.
+    """
+
+    def __init__(self, cancellation: Cancellation, capacity: int = CAPACITY_ITEMS) -> None:
+        self.cancellation = cancellation
+        self.stalled_seconds = 0.0
+        self.when_cancelled: Callable[[], None] = lambda: None
+        self._loop = asyncio.get_running_loop()
+        self._items: deque[T] = deque()
+        self._room = threading.Semaphore(capacity)
+        self._news = asyncio.Event()
+        self._over = False
+        self._error: BaseException | None = None
+
+    async def batch(self) -> list[T]:
+        """All items there are, waiting for the first; none means the end.
+
+        Raises:
+            ParlandoError: what the iterator raised, after the items that came before.
+        """
+        while not self._items and not self._over:
+            self._news.clear()
+            if not self._items and not self._over:
+                await self._news.wait()
+        taken = []
+        while self._items:
+            taken.append(self._items.popleft())
+            self._room.release()
+        if not taken and self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return taken
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """The items one by one; leaving the loop cancels."""
+        try:
+            while items := await self.batch():
+                for item in items:
+                    yield item
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End the work now, from any thread; nothing happens when it is over."""
+        if not self._over:
+            self.cancellation.cancel()
+            self.when_cancelled()
+            self._room.release()
+
+    def pump(self, source: Callable[[], Iterator[T]]) -> None:
+        """Run the iterator to its end in this thread."""
+        items: Iterator[T] | None = None
+        try:
+            items = source()
+            for item in items:
+                self._wait_for_room()
+                if self.cancellation.cancelled:
+                    break
+                self._items.append(item)
+                self._wake()
+        except BaseException as error:  # noqa: BLE001  the reader raises it
+            self._error = error
+        finally:
+            self._close(items)
+            self._over = True
+            self._wake()
+
+    def _wait_for_room(self) -> None:
+        if self._room.acquire(blocking=False):
+            return
+        stalled = time.perf_counter()
+        self._room.acquire()
+        self.stalled_seconds += time.perf_counter() - stalled
+
+    def _close(self, items: Iterator[T] | None) -> None:
+        try:
+            getattr(items, "close", lambda: None)()
+        except Exception as error:  # noqa: BLE001  the reader raises it
+            self._error = self._error or error
+
+    def _wake(self) -> None:
+        if self._news.is_set():
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._news.set)
+        except RuntimeError:
+            # The loop was closed while this thread was still at work: nobody reads any more.
+            self.cancellation.cancel()
+
+
+class Bridge:
+    """Threads for work that blocks: one per stream, and a few for the rest."""
+
+    def __init__(self, streams: int, helpers: int = 4) -> None:
+        self._speakers = ThreadPoolExecutor(streams, "parlando-stream")
+        self._helpers = ThreadPoolExecutor(helpers, "parlando-help")
+        self._open: set[Stream[Any]] = set()
+        self._closed = False
+
+    def open(self, stream: Stream[T], source: Callable[[], Iterator[T]], after: Callable[[], None]) -> Stream[T]:
+        """Begin to pump; ``after`` is called on the event loop when the thread is done, whatever happened.
+
+        Raises:
+            EngineClosedError: the server shuts down.
+        """
+        if self._closed:
+            raise EngineClosedError("the server is shutting down; ask again in a moment")
+        self._open.add(stream)
+        future = asyncio.get_running_loop().run_in_executor(self._speakers, stream.pump, source)
+
+        def done(_: Any) -> None:
+            self._open.discard(stream)
+            after()
+
+        future.add_done_callback(done)
+        return stream
+
+    async def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """What a blocking function returns, from a helper's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._helpers, function, *arguments)
+
+    def close(self) -> None:
+        """Cancel what runs and let the threads end."""
+        self._closed = True
+        for stream in tuple(self._open):
+            stream.cancel()
+        self._speakers.shutdown(wait=True)
+        self._helpers.shutdown(wait=True)
+
+
+class TextFeed(Iterable[str]):
+    """Text that still arrives: a door pushes pieces, the speaking thread iterates over them."""
+
+    def __init__(self) -> None:
+        self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def push(self, piece: str) -> None:
+        """Add a piece; never blocks."""
+        self._pieces.put(piece)
+
+    def close(self) -> None:
+        """No more text comes; cancelling the stream that reads it does this as well."""
+        self._pieces.put(None)
+
+    def __iter__(self) -> Iterator[str]:
+        while (piece := self._pieces.get()) is not None:
+            yield piece

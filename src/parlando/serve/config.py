@@ -1,0 +1,83 @@
+"""What a server may be told: plain data with defaults, read from a TOML file where there is one."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from parlando.core.config import from_mapping
+from parlando.core.errors import ConfigError, FileMissingError
+
+MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for, and when more is refused.
+
+    ``max_streams`` is how many requests may speak or wait at once, in all and per caller; a request whose first
+    sound is predicted later than ``max_first_audio_seconds`` is refused at once. A reader who takes nothing for
+    ``stall_seconds``, and a body that is not there after ``body_seconds``, end their request.
+    """
+
+    max_body_bytes: int = 25 * MEBIBYTE
+    max_input_characters: int = 16_384
+    max_audio_seconds: float = 1800.0
+    max_streams: int = 64
+    max_streams_per_caller: int = 64
+    requests_per_minute: int | None = None
+    max_first_audio_seconds: float = 10.0
+    stall_seconds: float = 30.0
+    body_seconds: float = 30.0
+    max_voices: int = 1000
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not value > 0:
+                raise ConfigError(f"limits.{name}: {value} must be above zero")
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """A whole server.
+
+    ``voices`` and ``models`` give local names to names that clients ask for; what is not named there of OpenAI's
+    voices takes one that fits. ``instructions`` hands a request's instructions to the model as the scene, for
+    models that were trained to follow one. Without ``api_keys``, a file of hashed keys, everybody may ask.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 50000
+    voices: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+    voice_folder: str = "~/.local/share/parlando/voices"
+    preset_folder: str | None = None
+    api_keys: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    instructions: bool = False
+    drain_seconds: float = 30.0
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        for name in ("voices", "models"):
+            table = getattr(self, name)
+            if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
+                raise ConfigError(f"serve.{name}: expected a table of names, got {table!r}")
+
+
+def read_config(path: Path) -> ServeConfig:
+    """Read a TOML file of `ServeConfig`'s settings.
+
+    Raises:
+        FileMissingError: there is no such file.
+        ConfigError: it is not TOML, or has an unknown key or a wrong value.
+    """
+    if not path.is_file():
+        raise FileMissingError(path, "server config")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    return from_mapping(ServeConfig, data, str(path))

@@ -1,0 +1,1 @@
+"""One module per protocol. None of them knows an engine or a family of models."""

@@ -1,0 +1,106 @@
+"""OpenAI's speech: ``POST /v1/audio/speech``, in every format as it is made, and ``GET /v1/models``."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from parlando.audio.formats import FORMATS
+from parlando.core.errors import ModelNotFoundError, ParlandoError
+from parlando.serve.documented import AUDIO_OR_EVENTS, ERRORS
+from parlando.serve.gate import call_of
+from parlando.serve.problems import openai_shape, problem_of
+from parlando.serve.schemas import SpeechRequest, SpeechUsage, decode_recording
+from parlando.serve.service import Service, Speaking, Utterance
+from parlando.serve.streamed import Streamed
+
+EVENT_STREAM = "text/event-stream"
+
+
+def build_router(service: Service) -> APIRouter:
+    """The door."""
+    router = APIRouter(tags=["OpenAI"])
+    stall_seconds = service.config.limits.stall_seconds
+    created = int(time.time())
+
+    @router.post("/v1/audio/speech", responses={**AUDIO_OR_EVENTS, **ERRORS}, response_class=Response)
+    async def speak(body: SpeechRequest, request: Request) -> Response:
+        """Speak a text; the answer begins with the first sound."""
+        speaking = service.open(utterance_of(body), body.response_format, call_of(request.scope).caller)
+        headers = {"x-seed": str(speaking.seed), "x-sample-rate": str(speaking.sample_rate)}
+        if body.stream_format == "sse":
+            return Streamed(speaking.stream, EVENT_STREAM, headers, lambda: events(speaking), stall_seconds)
+        media_type = FORMATS[body.response_format].media_type
+        if body.response_format == "pcm":
+            media_type = f"{media_type};rate={speaking.sample_rate}"
+        return Streamed(speaking.stream, media_type, headers, stall_seconds=stall_seconds)
+
+    def card(name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": created, "owned_by": "parlando"}
+
+    @router.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """Every name of a model that may be asked for."""
+        return {"object": "list", "data": [card(name) for name in service.models]}
+
+    @router.get("/v1/models/{name:path}", responses=ERRORS)
+    async def model(name: str) -> dict[str, Any]:
+        """One of them."""
+        if name not in service.models:
+            raise ModelNotFoundError(name, service.models)
+        return card(name)
+
+    return router
+
+
+def utterance_of(body: SpeechRequest) -> Utterance:
+    """What a body asks for.
+
+    Raises:
+        AudioError: its reference is not base64.
+    """
+    recording = decode_recording(body.ref_audio, body.ref_text, "ref_audio") if body.ref_audio is not None else None
+    return Utterance(
+        text=body.input,
+        voice=recording or body.voice,
+        model=body.model,
+        language=body.language,
+        instructions=body.instructions,
+        speed=body.speed,
+        sample_rate=body.sample_rate,
+        options=body.options(),
+    )
+
+
+async def events(speaking: Speaking) -> AsyncIterator[bytes]:
+    """OpenAI's events; one of type ``error`` ends a stream that fails on its way."""
+    begun = False
+    try:
+        while parts := await speaking.stream.batch():
+            yield event({"type": "speech.audio.delta", "audio": base64.b64encode(b"".join(parts)).decode("ascii")})
+            begun = True
+    except ParlandoError as error:
+        if not begun:
+            raise
+        yield event({"type": "error", **openai_shape(problem_of(error))})
+        return
+    yield event({"type": "speech.audio.done", "usage": usage(speaking).model_dump()})
+
+
+def usage(speaking: Speaking) -> SpeechUsage:
+    """What a request took, once it is over."""
+    tally = speaking.tally
+    total = tally.prompt_tokens + tally.output_tokens
+    return SpeechUsage(input_tokens=tally.prompt_tokens, output_tokens=tally.output_tokens, total_tokens=total)
+
+
+def event(data: dict[str, Any] | str) -> bytes:
+    """One server-sent event."""
+    text = data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))
+    return f"data: {text}\n\n".encode("ascii")

@@ -1,0 +1,172 @@
+"""What every request passes before its door: an id, a key, a budget, a bounded body; and one line of log behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from parlando.core.errors import AccessError, ParlandoError, RateLimitError
+from parlando.serve.config import Limits
+from parlando.serve.limits import Budgets, KeyRing
+from parlando.serve.metrics import Registry
+from parlando.serve.problems import answer, problem_of
+
+log = logging.getLogger("parlando.serve")
+REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
+GUARDED = "/v1/"
+TOO_LARGE, TOO_SLOW = 413, 408
+
+
+@dataclass
+class Call:
+    """One request on its way: who asks, under which id, and how it goes."""
+
+    request_id: str
+    caller: str
+    started_seconds: float
+    status: int = 0
+    first_byte_seconds: float | None = None
+    sent_bytes: int = 0
+    error: BaseException | None = None
+
+    def note(self, error: BaseException) -> None:
+        """Have an error in the log line."""
+        self.error = error
+
+
+def call_of(scope: Scope) -> Call:
+    """The call that a scope belongs to."""
+    call: Call = scope["parlando"]
+    return call
+
+
+class Gate:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp, keys: KeyRing, limits: Limits, registry: Registry) -> None:
+        self._app, self._keys, self._limits, self._registry = app, keys, limits, registry
+        self._budgets = Budgets(limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or one WebSocket."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        call = scope["parlando"] = self._call(scope, headers)
+        observed = _observed(call, send)
+        try:
+            if scope["path"].startswith(GUARDED):
+                call.caller = self._keys.caller(_key(headers), call.caller)
+                self._budgets.spend(call.caller)
+            await self._app(scope, self._bounded(headers, receive), observed)
+        except (AccessError, RateLimitError) as error:
+            call.note(error)
+            await _refuse(scope, receive, observed, error)
+        except Exception as error:
+            call.note(error)
+            raise
+        finally:
+            self._report(scope, call)
+
+    @staticmethod
+    def _call(scope: Scope, headers: dict[bytes, bytes]) -> Call:
+        given = headers.get(b"x-request-id", b"")
+        request_id = given.decode() if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        address = scope["client"][0] if scope.get("client") else "local"
+        return Call(request_id, address, time.perf_counter())
+
+    def _bounded(self, headers: dict[bytes, bytes], receive: Receive) -> Receive:
+        """The body, as long as it is no longer and no slower than allowed."""
+        limit, taken, complete = self._limits.max_body_bytes, 0, False
+        declared = headers.get(b"content-length", b"0")
+        deadline_seconds = asyncio.get_running_loop().time() + self._limits.body_seconds
+
+        async def bounded() -> Message:
+            nonlocal taken, complete
+            if complete:
+                return await receive()
+            if declared.isdigit() and int(declared[:20]) > limit:
+                raise _too_large(limit)
+            try:
+                async with asyncio.timeout_at(deadline_seconds):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(TOO_SLOW, "the body did not come in time; send it at once") from None
+            taken += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if taken > limit:
+                raise _too_large(limit)
+            return message
+
+        return bounded
+
+    def _report(self, scope: Scope, call: Call) -> None:
+        seconds = time.perf_counter() - call.started_seconds
+        route = getattr(scope.get("route"), "path", "other")
+        self._registry.count("parlando_requests_total", route=route, status=str(call.status))
+        if call.first_byte_seconds is not None:
+            self._registry.observe("parlando_first_byte_seconds", call.first_byte_seconds, route=route)
+        level = logging.INFO
+        line: dict[str, Any] = {
+            "event": "request",
+            "request_id": call.request_id,
+            "caller": call.caller,
+            "method": scope.get("method", "WEBSOCKET"),
+            "path": scope["path"],
+            "status": call.status,
+            "seconds": round(seconds, 4),
+            "first_byte_seconds": round(call.first_byte_seconds or 0.0, 4),
+            "bytes": call.sent_bytes,
+        }
+        if call.error is not None:
+            line["error"] = f"{type(call.error).__name__}: {call.error}"
+            level = logging.WARNING if isinstance(call.error, ParlandoError) else logging.ERROR
+        if log.isEnabledFor(level):
+            log.log(level, json.dumps(line))
+
+
+def _key(headers: dict[bytes, bytes]) -> str | None:
+    """The key of ``Authorization: Bearer``, or of ElevenLabs' ``xi-api-key``."""
+    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return headers.get(b"xi-api-key", b"").decode("latin-1") or None
+
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(TOO_LARGE, f"the body is larger than {limit} bytes; send less")
+
+
+def _observed(call: Call, send: Send) -> Send:
+    """Send on, with the id in the headers, and take note of what is sent."""
+
+    async def observed(message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            call.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", call.request_id.encode())]
+        elif kind == "http.response.body":
+            if call.first_byte_seconds is None:
+                call.first_byte_seconds = time.perf_counter() - call.started_seconds
+            call.sent_bytes += len(message.get("body", b""))
+        await send(message)
+
+    return observed
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: ParlandoError) -> None:
+    if scope["type"] == "http":
+        await answer(problem_of(error), scope["path"])(scope, receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.close", "code": 1008, "reason": str(error)[:120]})

@@ -1,0 +1,105 @@
+"""Errors as answers: ONE table from the tree of errors to a status, and the shapes that protocols give to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from parlando.core import errors
+
+STATUSES: dict[type[Exception], tuple[int, str]] = {
+    errors.TextError: (400, "invalid_text"),
+    errors.AudioError: (400, "invalid_audio"),
+    errors.VoiceNotFoundError: (404, "voice_not_found"),
+    errors.ModelNotFoundError: (404, "model_not_found"),
+    errors.FileMissingError: (404, "not_found"),
+    errors.TooLargeError: (413, "too_large"),
+    errors.PromptTooLongError: (400, "prompt_too_long"),
+    errors.InputError: (400, "invalid_input"),
+    errors.ConfigError: (400, "invalid_value"),
+    errors.AccessError: (401, "invalid_api_key"),
+    errors.RateLimitError: (429, "rate_limit_exceeded"),
+    errors.BusyError: (503, "overloaded"),
+    errors.EngineClosedError: (503, "restarting"),
+    errors.CancelledError: (503, "cancelled"),
+    errors.MissingDependencyError: (501, "not_installed"),
+    errors.GenerationError: (500, "generation_failed"),
+    TimeoutError: (408, "timeout"),
+}
+KINDS = {401: "authentication_error", 429: "rate_limit_error", 404: "not_found_error"}
+SERVER_ERROR = 500
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong, before a protocol gives it a shape; ``param`` names the field of the request."""
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+    retry_after_seconds: float | None = None
+
+    @property
+    def kind(self) -> str:
+        """OpenAI's class of errors."""
+        return KINDS.get(self.status, "server_error" if self.status >= SERVER_ERROR else "invalid_request_error")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Retry-After, where waiting helps; how to identify, where a key is missing."""
+        named = {"www-authenticate": "Bearer"} if self.status == 401 else {}
+        if self.retry_after_seconds is not None:
+            named["retry-after"] = str(max(1, math.ceil(self.retry_after_seconds)))
+        return named
+
+
+def problem_of(error: BaseException) -> Problem:
+    """The problem that an error is; what is not in the table is a 500 whose details stay in the log."""
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException):
+        return Problem(error.status_code, "http_error", str(error.detail))
+    for kind in type(error).__mro__:
+        if kind in STATUSES:
+            status, code = STATUSES[kind]
+            wait_seconds = getattr(error, "retry_after_seconds", 1.0 if status == 503 else None)
+            return Problem(status, code, str(error), retry_after_seconds=wait_seconds)
+    return Problem(500, "internal_error", "something failed in the server; its log says what, under this request's id")
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    """The first thing that is wrong with a body, without what was sent."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    param = ".".join(place) or None
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        param, message = None, f"the body is not JSON: {first.get('ctx', {}).get('error', message)}"
+    return Problem(400, "invalid_value", f"{param}: {message}" if param else message, param)
+
+
+Shape = Callable[[Problem], dict[str, Any]]
+
+
+def openai_shape(problem: Problem) -> dict[str, Any]:
+    """The body of OpenAI's errors."""
+    return {
+        "error": {"message": problem.message, "type": problem.kind, "param": problem.param, "code": problem.code},
+    }
+
+
+# Path prefixes and their shapes; the longest that fits is taken.
+SHAPES: dict[str, Shape] = {"/": openai_shape}
+
+
+def answer(problem: Problem, path: str) -> JSONResponse:
+    """A problem as the response that clients of this path expect."""
+    prefix = max((prefix for prefix in SHAPES if path.startswith(prefix)), key=len, default="/")
+    return JSONResponse(SHAPES[prefix](problem), problem.status, headers=problem.headers)

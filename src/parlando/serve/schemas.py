@@ -1,0 +1,167 @@
+"""The bodies of requests and answers, field by field; a field that is not known is an error, not a surprise."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from parlando.core.errors import AudioError
+from parlando.serve.voices import Recording
+
+AudioName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+ChatAudioName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "pcm16"]
+
+
+class Strict(BaseModel):
+    """A body without unknown fields, and without numbers that are none."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class VoiceId(Strict):
+    """A voice as an object."""
+
+    id: str = Field(max_length=128)
+
+
+def _voice_name(value: Any) -> Any:
+    return value.get("id", value) if isinstance(value, dict) and set(value) == {"id"} else value
+
+
+VoiceName = Annotated[str, BeforeValidator(_voice_name, json_schema_input_type=str | VoiceId), Field(max_length=128)]
+
+
+class Sampling(Strict):
+    """How frames are drawn; what is left out is the model's own choice."""
+
+    seed: Annotated[int | None, Field(ge=0, le=2**63 - 1)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=10)] = None
+    top_k: Annotated[int | None, Field(ge=0, le=2**31, description="0 switches it off.")] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+
+    def options(self) -> dict[str, Any]:
+        """The choices that were made, as options of `Synthesizer.stream`."""
+        given = {"seed": self.seed, "temperature": self.temperature, "top_p": self.top_p}
+        chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return chosen if self.top_k is None else {**chosen, "top_k": self.top_k or None}
+
+
+class SpeechRequest(Sampling):
+    """A body of ``POST /v1/audio/speech``; the lower half is ours."""
+
+    input: str
+    model: str | None = Field(default=None, max_length=256)
+    voice: VoiceName | None = None
+    instructions: str | None = Field(default=None, max_length=4096)
+    response_format: AudioName = "mp3"
+    speed: float = Field(default=1.0, ge=0.25, le=4.0)
+    stream_format: Literal["audio", "sse"] = "audio"
+    stream: bool | None = Field(default=None, description="Accepted and of no effect: every answer is a stream.")
+    language: str | None = Field(default=None, max_length=16)
+    sample_rate: Annotated[int | None, Field(ge=8000, le=48000, description="Hertz.")] = None
+    ref_audio: str | None = Field(default=None, description="A recording to follow: base64, or a data: URL.")
+    ref_text: str | None = Field(default=None, max_length=4096, description="What is said in it.")
+
+
+class SpeechUsage(BaseModel):
+    """What a request took: positions of prompts, frames made."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class TextPart(Strict):
+    """Words in a message."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ClipData(Strict):
+    """A recording in a message."""
+
+    data: str
+    format: str | None = Field(default=None, max_length=16)
+
+
+class ClipPart(Strict):
+    """A recording in a message."""
+
+    type: Literal["input_audio"]
+    input_audio: ClipData
+
+
+class ClipUrl(Strict):
+    """A recording as a data: URL."""
+
+    url: str
+
+
+class ClipUrlPart(Strict):
+    """A recording as a data: URL; no other address is fetched."""
+
+    type: Literal["audio_url"]
+    audio_url: ClipUrl
+
+
+Part = Annotated[TextPart | ClipPart | ClipUrlPart, Field(discriminator="type")]
+
+
+class ChatMessage(BaseModel):
+    """One message. Fields that other models use are passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[Part] | None = None
+
+
+class ChatAudio(Strict):
+    """How a chat wants its audio."""
+
+    voice: VoiceName | None = None
+    format: ChatAudioName | None = None
+
+
+class StreamOptions(BaseModel):
+    """What a streamed chat wants besides."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(Sampling):
+    """A body of ``POST /v1/chat/completions``; what only a writing model could use is passed over."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=256)
+    model: str | None = Field(default=None, max_length=256)
+    modalities: list[Literal["text", "audio"]] = ["text", "audio"]
+    audio: ChatAudio = Field(default_factory=ChatAudio)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    n: Literal[1] = 1
+
+
+def decode_recording(data: str, text: str | None, where: str) -> Recording:
+    """A recording from base64 or a data: URL.
+
+    Raises:
+        AudioError: it is neither.
+    """
+    encoded = data
+    if data[:5].lower() == "data:":
+        head, comma, encoded = data.partition(",")
+        if not comma or not head.endswith(";base64"):
+            raise AudioError(f"{where}: a data: URL must be of the form data:audio/wav;base64,…")
+    elif "://" in data[:16]:
+        raise AudioError(f"{where}: addresses are not fetched; send the recording itself, in base64")
+    try:
+        audio = base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise AudioError(f"{where}: it is not base64 ({error}); encode the bytes of an audio file") from error
+    if not audio:
+        raise AudioError(f"{where}: it is empty; send the bytes of an audio file")
+    return Recording(audio, text)

@@ -1,0 +1,93 @@
+"""Runs the application on uvicorn until it is told to stop, and lets what is being spoken end first."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import sys
+import time
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from parlando.core.errors import ConfigError
+from parlando.serve.config import ServeConfig
+
+log = logging.getLogger("parlando.serve")
+# Threads that speak hold the interpreter for this long at most while the event loop waits for it.
+SWITCH_SECONDS = 0.0005
+BACKLOG = 1024
+
+
+class Server(uvicorn.Server):
+    """Refuses new work from the first signal on; a second signal ends at once."""
+
+    app: FastAPI
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain."""
+        self.config.app.state.service.draining = True  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)
+
+
+class LineFormatter(logging.Formatter):
+    """One JSON object per line; messages that are objects already are merged into it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        message = record.getMessage()
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {"time": f"{moment}.{int(record.msecs):03d}Z", "level": record.levelname.lower()}
+        fields = json.loads(message) if message.startswith('{"event"') else {"event": "message", "message": message}
+        if record.exc_info:
+            fields["trace"] = self.formatException(record.exc_info)
+        return json.dumps({**line, **fields})
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one.
+
+    Raises:
+        ConfigError: the address is taken or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, port))
+    except OSError as error:
+        opened.close()
+        raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); choose another --port") from error
+    opened.listen(BACKLOG)
+    return opened
+
+
+def make_server(app: FastAPI, config: ServeConfig) -> Server:
+    """A server that is told to stop by a signal or by ``should_exit``."""
+    settings = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(config.drain_seconds)),
+        timeout_keep_alive=30,
+        backlog=BACKLOG,
+        ws_max_size=config.limits.max_body_bytes,
+    )
+    return Server(settings)
+
+
+def configure_logging() -> None:
+    """Send every log of the process to standard error, as lines of JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def serve(app: FastAPI, config: ServeConfig, opened: socket.socket) -> None:
+    """Serve until a signal."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    make_server(app, config).run(sockets=[opened])

@@ -1,0 +1,270 @@
+"""What every door speaks through: `Utterance` in, a `Stream` of chunks or encoded bytes out, counted and admitted.
+
+Everything that can be checked cheaply is checked in `Service.open`, on the event loop, before a thread is taken.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from parlando.audio.clip import check_sample_rate
+from parlando.audio.containers import STREAM_FORMATS, open_encoder
+from parlando.audio.formats import find_format
+from parlando.audio.resample import StreamResampler
+from parlando.audio.tempo import StreamTempo
+from parlando.core.errors import (
+    CancelledError,
+    ConfigError,
+    EngineClosedError,
+    GenerationError,
+    ModelNotFoundError,
+    TooLargeError,
+)
+from parlando.core.types import Voice
+from parlando.engine.cancel import Cancellation
+from parlando.result import Chunk
+from parlando.serve.bridge import Bridge, Stream, TextFeed
+from parlando.serve.config import ServeConfig
+from parlando.serve.hosts import Host
+from parlando.serve.limits import Admission, Budgets
+from parlando.serve.metrics import Registry, Tally
+from parlando.serve.names import model_names
+from parlando.serve.voices import Recording, VoiceShelf
+from parlando.speech import Request, derived_seed
+from parlando.text.normalize import check_speakable
+
+LOWEST_RATE, HIGHEST_RATE = 8000, 48000
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What a door wants spoken.
+
+    ``voice`` is a name, a `Voice`, or a `Recording` to follow; ``sample_rate`` (hertz) is the model's own by default;
+    ``options`` are those of `Synthesizer.stream`, such as seed and temperature.
+    """
+
+    text: str | TextFeed
+    voice: str | Voice | Recording | None = None
+    model: str | None = None
+    language: str | None = None
+    instructions: str | None = None
+    speed: float = 1.0
+    sample_rate: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Speaking:
+    """A stream that runs: ``stream`` to read, ``tally`` to read after its end, and what was decided."""
+
+    stream: Stream[Any]
+    tally: Tally
+    model: str
+    seed: int
+    sample_rate: int
+
+
+class Service:
+    """One server's models, voices and limits; lives on one event loop."""
+
+    def __init__(self, hosts: Mapping[str, Host], config: ServeConfig, shelf: VoiceShelf) -> None:
+        self.hosts, self.config, self.shelf = hosts, config, shelf
+        self.models = model_names(config.models, hosts)
+        self.registry = Registry()
+        self.bridge = Bridge(config.limits.max_streams)
+        self.budgets = Budgets(config.limits)
+        self.admissions = {name: Admission(host.rows, config.limits) for name, host in hosts.items()}
+        self.draining = False
+        self._register_gauges()
+
+    def host(self, model: str | None) -> Host:
+        """The model of that name, or the default one.
+
+        Raises:
+            ModelNotFoundError: there is none.
+        """
+        name = next(iter(self.hosts)) if model is None else self.models.get(model)
+        if name is None:
+            raise ModelNotFoundError(model or "", self.models)
+        return self.hosts[name]
+
+    def open(
+        self, utterances: Utterance | Sequence[Utterance], format: str | None = None, caller: str = "local"
+    ) -> Speaking:
+        """Begin to speak, one utterance after the other; items are bytes of ``format``, or without one `Chunk`s.
+
+        Model, speed, rate, seed and options are the first one's; texts and voices each one's own.
+
+        Raises:
+            ParlandoError: anything `problems.STATUSES` knows.
+        """
+        several = [utterances] if isinstance(utterances, Utterance) else list(utterances)
+        first = several[0]
+        host = self.host(first.model)
+        self._check(several, format)
+        cancellation = Cancellation()
+        base = host.synthesizer.request(
+            host.synthesizer.model.default_voice, cancellation=cancellation, **first.options
+        )
+        for each in several:
+            if isinstance(each.voice, str):
+                self.shelf.resolve(host, each.voice)
+        rate = first.sample_rate or host.synthesizer.sample_rate
+        stream: Stream[Any] = Stream(cancellation)
+        stream.when_cancelled = lambda: _close_feeds(several)
+        # Time that a slow reader takes is not the model's.
+        tally = Tally(lambda: time.perf_counter() - stream.stalled_seconds)
+        source = Source(self, host, several, base, tally)
+        leave = self._admit(host, caller, tally)
+        try:
+            self.bridge.open(stream, lambda: source.items(format, rate), leave)
+        except BaseException:
+            leave()
+            raise
+        return Speaking(stream, tally, host.name, base.seed, rate)
+
+    def close(self) -> None:
+        """Cancel what runs and shut the models down."""
+        self.draining = True
+        self.bridge.close()
+        for host in self.hosts.values():
+            host.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model has spoken and nobody is shutting down."""
+        return not self.draining and all(host.ready for host in self.hosts.values())
+
+    def _check(self, utterances: Sequence[Utterance], format: str | None) -> None:
+        if self.draining:
+            raise EngineClosedError("the server is shutting down; ask again in a moment")
+        if format is not None:
+            find_format(format, STREAM_FORMATS)
+        rate = utterances[0].sample_rate
+        if rate is not None and not LOWEST_RATE <= check_sample_rate(rate) <= HIGHEST_RATE:
+            raise ConfigError(f"sample_rate: {rate} is out of range; use {LOWEST_RATE} to {HIGHEST_RATE}")
+        characters = sum(len(each.text) for each in utterances if isinstance(each.text, str))
+        most = self.config.limits.max_input_characters
+        if characters > most:
+            raise TooLargeError(
+                f"a text of {characters} characters is longer than the {most} allowed; send it in parts"
+            )
+
+    def _admit(self, host: Host, caller: str, tally: Tally) -> Callable[[], None]:
+        """Let a stream in; what to call when it is over."""
+        admission = self.admissions[host.name]
+        self.budgets.enter(caller)
+        try:
+            at_once = admission.enter()
+        except BaseException:
+            self.budgets.leave(caller)
+            self.registry.count("parlando_refused_total", model=host.name)
+            raise
+
+        def leave() -> None:
+            self.budgets.leave(caller)
+            admission.leave(tally.first_audio_seconds if at_once else None, tally.whole_seconds)
+            tally.publish(self.registry, host.name)
+
+        return leave
+
+    def _register_gauges(self) -> None:
+        def gauge(name: str, read: Callable[[str], float]) -> None:
+            self.registry.gauge(name, lambda: {(("model", model),): read(model) for model in self.hosts})
+
+        gauge("parlando_streams_running", lambda model: self.admissions[model].streams)
+        gauge("parlando_predicted_first_audio_seconds", lambda model: self.admissions[model].predicted_seconds())
+        gauge("parlando_slots", lambda model: self.hosts[model].rows)
+        gauge("parlando_slots_free", lambda model: self.hosts[model].synthesizer.engine.free_rows)
+        gauge("parlando_queue", lambda model: self.hosts[model].synthesizer.engine.metrics().waiting)
+        gauge("parlando_worker_restarts", lambda model: self.hosts[model].restarts)
+        gauge("parlando_ready", lambda model: self.hosts[model].ready)
+
+
+class Source:
+    """The blocking half of a request: runs in a thread of the bridge."""
+
+    def __init__(
+        self, service: Service, host: Host, utterances: Sequence[Utterance], base: Request, tally: Tally
+    ) -> None:
+        self.tally = tally
+        self._service, self._host, self._utterances, self._base = service, host, utterances, base
+
+    def items(self, format: str | None, rate: int) -> Iterator[Any]:
+        """Chunks at the wanted rate and speed, or what an encoder makes of them."""
+        try:
+            chunks = self._shaped(rate)
+            yield from chunks if format is None else _encoded(chunks, format, rate)
+        except (CancelledError, GeneratorExit):
+            self.tally.finish = "aborted"
+            raise
+        except Exception as error:
+            self.tally.finish = "error"
+            self._service.registry.count("parlando_errors_total", model=self._host.name, kind=type(error).__name__)
+            raise
+        finally:
+            if self._base.cancellation.cancelled:
+                self.tally.finish = "aborted"
+
+    def _spoken(self) -> Iterator[Chunk]:
+        for index, utterance in enumerate(self._utterances):
+            if isinstance(utterance.text, str):
+                check_speakable(utterance.text)
+            request = replace(self._base, voice=self._voice(utterance))
+            if index:
+                request = replace(request, seed=derived_seed(request.seed, index, 1))
+            for chunk in self._host.run(utterance.text, request):
+                self._count(chunk)
+                yield chunk
+
+    def _shaped(self, rate: int) -> Iterator[Chunk]:
+        own_rate, speed = self._host.synthesizer.sample_rate, self._utterances[0].speed
+        tempo, resampler = StreamTempo(own_rate, speed), StreamResampler(own_rate, rate)
+        for chunk in self._spoken():
+            samples = resampler.feed(tempo.feed(chunk.samples))
+            self.tally.sound(len(samples) / rate)
+            yield replace(chunk, samples=samples, sample_rate=rate)
+        rest = resampler.feed(tempo.close())
+        for samples in (rest, resampler.close()):
+            self.tally.sound(len(samples) / rate)
+            if len(samples):
+                yield Chunk(samples, rate)
+        if not self.tally.audio_seconds:
+            raise GenerationError("the model made no audio for this text; try another seed or a higher temperature")
+
+    def _voice(self, utterance: Utterance) -> Voice:
+        voice = self._service.shelf.voice(self._host, utterance.voice)
+        if utterance.language is not None:
+            voice = replace(voice, language=utterance.language)
+        if utterance.instructions and self._service.config.instructions:
+            voice = replace(voice, scene=utterance.instructions)
+        return voice
+
+    def _count(self, chunk: Chunk) -> None:
+        self.tally.output_tokens += len(chunk.frames)
+        if chunk.report is not None:
+            self.tally.prompt_tokens += chunk.report.prompt_tokens
+        if self.tally.audio_seconds > self._service.config.limits.max_audio_seconds:
+            raise TooLargeError(
+                f"more than {self._service.config.limits.max_audio_seconds:g} s of audio; send the text in parts"
+            )
+
+
+def _encoded(chunks: Iterator[Chunk], format: str, rate: int) -> Iterator[bytes]:
+    """The bytes of a file, as they become final."""
+    encoder = open_encoder(format, rate)
+    for chunk in chunks:
+        if len(chunk.samples) and (data := encoder.feed(chunk.samples)):
+            yield data
+    if data := encoder.close():
+        yield data
+
+
+def _close_feeds(utterances: Sequence[Utterance]) -> None:
+    for utterance in utterances:
+        if isinstance(utterance.text, TextFeed):
+            utterance.text.close()
