@@ -21,6 +21,7 @@ COMMANDS = {
     "data": "parlando.cli.data",
     "eval": "parlando.cli.eval",
     "bench": "parlando.cli.bench",
+    "serve": "parlando.cli.serve",
 }
 USER_ERROR = 2
 

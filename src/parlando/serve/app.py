@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from parlando.core.errors import ParlandoError
 from parlando.serve.config import ServeConfig
-from parlando.serve.doors import health, speech
+from parlando.serve.doors import chat, health, speech, voices
 from parlando.serve.gate import Gate, call_of
 from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
@@ -27,7 +27,12 @@ from parlando.serve.voices import VoiceShelf
 from parlando.speech import Synthesizer
 
 log = logging.getLogger("parlando.serve")
-DOORS: tuple[Callable[[Service], APIRouter], ...] = (speech.build_router, health.build_router)
+DOORS: tuple[Callable[[Service], APIRouter], ...] = (
+    speech.build_router,
+    chat.build_router,
+    voices.build_router,
+    health.build_router,
+)
 
 
 def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | None = None) -> FastAPI:

@@ -1,8 +1,8 @@
 """From the threads that speak to the event loop, through bounded buffers.
 
-A door calls ``stream = service.open(...)`` and answers with ``Streamed(stream, media_type, caller)``, or reads ``async for
-item in stream`` itself and ends with ``stream.cancel()``, which is always safe. Text that still arrives is a `TextFeed`.
-`Bridge.call` runs anything else that blocks. Nothing here knows what the items are.
+A door takes ``speaking = service.open(...)`` and answers ``Streamed(speaking.stream, media_type)``, or reads
+``async for item in speaking.stream`` itself; ``stream.cancel()`` ends it from anywhere and is always safe.
+Text that still arrives is a `TextFeed`, and `Bridge.call` runs whatever else blocks.
 """
 
 from __future__ import annotations

@@ -46,3 +46,12 @@ AUDIO_OR_EVENTS: dict[int | str, dict[str, Any]] = {
         },
     }
 }
+CHAT_OR_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A whole answer, or events that carry it.",
+        "content": {
+            "application/json": {"schema": {"type": "object"}},
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+    }
+}

@@ -23,7 +23,7 @@ from parlando.serve.problems import answer, problem_of
 log = logging.getLogger("parlando.serve")
 REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
 GUARDED = "/v1/"
-TOO_LARGE, TOO_SLOW = 413, 408
+TOO_LARGE, TOO_SLOW, FAILED = 413, 408, 500
 
 
 @dataclass
@@ -130,7 +130,7 @@ class Gate:
         }
         if call.error is not None:
             line["error"] = f"{type(call.error).__name__}: {call.error}"
-            level = logging.WARNING if isinstance(call.error, ParlandoError) else logging.ERROR
+            level = logging.ERROR if problem_of(call.error).status == FAILED else logging.WARNING
         if log.isEnabledFor(level):
             log.log(level, json.dumps(line))
 

@@ -83,8 +83,8 @@ def configure_logging() -> None:
     """Send every log of the process to standard error, as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    log.setLevel(logging.INFO)
 
 
 def serve(app: FastAPI, config: ServeConfig, opened: socket.socket) -> None:

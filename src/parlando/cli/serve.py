@@ -1,0 +1,91 @@
+"""`parlando serve`: the server, from one command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from parlando.cli.options import ModelOptions, command
+from parlando.core.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from parlando.serve.config import ServeConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(ModelOptions):
+    """Options of `parlando serve`."""
+
+    host: Annotated[str | None, typer.Option(help="Address; 0.0.0.0 lets others in. Default: 127.0.0.1")] = None
+    port: Annotated[int | None, typer.Option(help="Default: 50000; 0 takes a free one.", min=0, max=65535)] = None
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings; see docs/serving.md")] = None
+    voice_folder: Annotated[Path | None, typer.Option(help="Where uploaded voices are kept.")] = None
+    presets: Annotated[Path | None, typer.Option(help="Folder of NAME.wav with NAME.txt, or voice files.")] = None
+    api_keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; without it everybody may ask.")] = None
+    new_key: Annotated[str | None, typer.Option(help="Add a key of this name to --api-keys, print it, and end.")] = None
+    max_streams: Annotated[int | None, typer.Option(help="Most requests that speak or wait at once.", min=1)] = None
+    cors: Annotated[list[str] | None, typer.Option(help="Let web pages of this origin ask; may be repeated.")] = None
+
+
+@command(ServeOptions)
+def run(options: ServeOptions) -> None:
+    """Serve OpenAI's speech and chat routes, and voices, over HTTP.
+
+    Example: parlando serve --port 50000
+    """
+    if options.new_key is not None:
+        _make_key(options.api_keys or Path("api-keys.txt"), options.new_key)
+        return
+    try:
+        from parlando.serve.app import build_app
+        from parlando.serve.server import configure_logging, listen, log, serve
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("parlando"):
+            raise
+        raise MissingDependencyError(str(error.name), "pip install 'parlando[serve]'") from error
+    config = settings(options)
+    opened = listen(config.host, config.port)
+    synthesizer = options.load()
+    app = build_app({synthesizer.model.name: synthesizer}, config)
+    configure_logging()
+    host, port = opened.getsockname()[:2]
+    log.info(json.dumps(greeting(host, port, synthesizer.model.name, keyed=config.api_keys is not None)))
+    serve(app, config, opened)
+
+
+def settings(options: ServeOptions) -> ServeConfig:
+    """The file's settings, with those of the command line instead where they are given."""
+    from parlando.serve.config import ServeConfig, read_config
+
+    config = ServeConfig() if options.config is None else read_config(options.config)
+    given: dict[str, Any] = {
+        "host": options.host,
+        "port": options.port,
+        "voice_folder": options.voice_folder and str(options.voice_folder),
+        "preset_folder": options.presets and str(options.presets),
+        "api_keys": options.api_keys and str(options.api_keys),
+        "cors_origins": tuple(options.cors) if options.cors else None,
+        "limits": options.max_streams and replace(config.limits, max_streams=options.max_streams),
+    }
+    return replace(config, **{name: value for name, value in given.items() if value is not None})
+
+
+def greeting(host: str, port: int, model: str, *, keyed: bool) -> dict[str, str]:
+    """The line at the start: where the server listens, and a request that works."""
+    reached = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    base = f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+    key = "-H 'Authorization: Bearer KEY' " if keyed else ""
+    body = '{"input": "Hello there."}'
+    curl = f"curl -s {base}/v1/audio/speech {key}-H 'Content-Type: application/json' -d '{body}' -o hello.mp3"
+    return {"event": "listening", "url": base, "model": model, "try": curl}
+
+
+def _make_key(path: Path, name: str) -> None:
+    from parlando.serve.limits import new_key
+
+    typer.echo(new_key(path, name))
+    typer.echo(f"kept as a hash in '{path}'; this is the only time the key is shown", err=True)

@@ -1,0 +1,121 @@
+"""OpenAI's chat with audio output: ``POST /v1/chat/completions`` speaks the last message."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from parlando.core.errors import ParlandoError
+from parlando.serve.conversation import utterances_of
+from parlando.serve.documented import CHAT_OR_EVENTS, ERRORS
+from parlando.serve.doors.speech import EVENT_STREAM, event
+from parlando.serve.gate import call_of
+from parlando.serve.problems import openai_shape, problem_of
+from parlando.serve.schemas import ChatRequest
+from parlando.serve.service import Service, Speaking, Utterance
+from parlando.serve.streamed import Streamed, collect
+
+KEPT_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer on its way: its ids, what is said in it, and the stream."""
+
+    id: str
+    created: int
+    model: str
+    transcript: str
+    speaking: Speaking
+
+    def usage(self) -> dict[str, int]:
+        """In the chat's own words."""
+        tally = self.speaking.tally
+        total = tally.prompt_tokens + tally.output_tokens
+        return {
+            "prompt_tokens": tally.prompt_tokens,
+            "completion_tokens": tally.output_tokens,
+            "total_tokens": total,
+        }
+
+    def chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        """One event of a streamed answer."""
+        return self._event([{"index": 0, "delta": delta, "finish_reason": finish}])
+
+    def usage_chunk(self) -> bytes:
+        """The event that only says what it took."""
+        return self._event([], usage=self.usage())
+
+    def _event(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
+        head = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model}
+        return event({**head, "choices": choices, **more})
+
+    def whole(self, audio: bytes) -> dict[str, Any]:
+        """An answer in one piece."""
+        data = base64.b64encode(audio).decode("ascii")
+        expires = self.created + KEPT_SECONDS
+        clip = {"id": f"audio_{self.id}", "data": data, "transcript": self.transcript, "expires_at": expires}
+        message = {"role": "assistant", "content": self.transcript, "audio": clip}
+        return {
+            "id": self.id,
+            "object": "chat.completion",
+            "created": self.created,
+            "model": self.model,
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": self.usage(),
+        }
+
+
+def build_router(service: Service) -> APIRouter:
+    """The door."""
+    router = APIRouter(tags=["OpenAI"])
+
+    @router.post("/v1/chat/completions", responses={**CHAT_OR_EVENTS, **ERRORS}, response_model=None)
+    async def chat(body: ChatRequest, request: Request) -> Response | dict[str, Any]:
+        """Speak the last user message; streamed audio is 16-bit PCM unless another format is asked for."""
+        utterances = utterances_of(body, list(service.host(body.model).synthesizer.voices))
+        reply = begun(service, body, utterances, call_of(request.scope).caller)
+        if not body.stream:
+            return reply.whole(await collect(request, reply.speaking.stream))
+        with_usage = body.stream_options is not None and body.stream_options.include_usage
+        stall_seconds = service.config.limits.stall_seconds
+        return Streamed(
+            reply.speaking.stream, EVENT_STREAM, None, lambda: events(reply, with_usage), stall_seconds=stall_seconds
+        )
+
+    return router
+
+
+def begun(service: Service, body: ChatRequest, utterances: list[Utterance], caller: str) -> Reply:
+    """The answer, as its first sound is being made."""
+    format = (body.audio.format or ("pcm16" if body.stream else "wav")).removesuffix("16")
+    speaking = service.open(utterances, format, caller)
+    transcript = " ".join(str(utterance.text).strip() for utterance in utterances)
+    return Reply(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), speaking.model, transcript, speaking)
+
+
+async def events(reply: Reply, with_usage: bool) -> AsyncIterator[bytes]:
+    """OpenAI's chunks, with audio as base64; an ``error`` ends a stream that fails on its way."""
+    delta: dict[str, Any] = {"role": "assistant", "content": ""}
+    heard = False
+    try:
+        while parts := await reply.speaking.stream.batch():
+            audio = {"id": f"audio_{reply.id}", "data": base64.b64encode(b"".join(parts)).decode("ascii")}
+            yield reply.chunk({**delta, "audio": audio if heard else {**audio, "transcript": reply.transcript}})
+            delta, heard = {}, True
+    except ParlandoError as error:
+        if not heard:
+            raise
+        yield event(openai_shape(problem_of(error)))
+        return
+    yield reply.chunk({}, "stop")
+    if with_usage:
+        yield reply.usage_chunk()
+    yield event("[DONE]")

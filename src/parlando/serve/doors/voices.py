@@ -1,0 +1,76 @@
+"""Voices: ``GET``, ``POST`` and ``DELETE /v1/audio/voices``. Uploads name who consented."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, UploadFile
+
+from parlando.core.errors import InputError, VoiceNotFoundError
+from parlando.serve.documented import ERRORS
+from parlando.serve.service import Service
+from parlando.serve.voices import Listed, Recording
+from parlando.serve.voicestore import VoiceCard
+
+PATH = "/v1/audio/voices"
+
+
+def build_router(service: Service) -> APIRouter:
+    """The door."""
+    router = APIRouter(tags=["voices"])
+
+    @router.get(PATH)
+    async def voices() -> dict[str, Any]:
+        """All voices: the model's, presets, uploaded ones, and names that stand for one of them."""
+        return {"object": "list", "voices": [shown(each) for each in service.shelf.listed(service.host(None))]}
+
+    @router.post(PATH, status_code=201, responses=ERRORS)
+    async def upload(
+        audio_sample: Annotated[UploadFile, File(description="5 to 15 s of one speaker: wav, flac, mp3, ogg, m4a …")],
+        name: Annotated[str, Form(max_length=64)],
+        text: Annotated[str, Form(max_length=4096, description="The words that are said in it.")],
+        consent: Annotated[str, Form(max_length=512, description="Who allowed this voice to be used.")],
+        language: Annotated[str, Form(max_length=16)] = "en",
+        description: Annotated[str | None, Form(max_length=512)] = None,
+    ) -> dict[str, Any]:
+        """Keep a voice. The same name again makes a new version of it."""
+        recording = Recording(await audio_sample.read(), text)
+        card = VoiceCard(name, 0, text, consent, recording.sha256, 0.0, time.time(), language, description)
+        kept = await service.bridge.call(service.shelf.add, service.host(None), recording, card)
+        return shown(Listed(kept.name, "uploaded", kept.language, kept.description, kept))
+
+    @router.get(PATH + "/{name}", responses=ERRORS)
+    async def voice(name: str) -> dict[str, Any]:
+        """One of them."""
+        found = {each.name: each for each in service.shelf.listed(service.host(None))}
+        if name not in found:
+            raise VoiceNotFoundError(name[:80], found)
+        return shown(found[name])
+
+    @router.delete(PATH + "/{name}", responses=ERRORS)
+    async def delete(name: str) -> dict[str, Any]:
+        """Forget an uploaded voice with all its versions and files."""
+        origins = {each.name: each.origin for each in service.shelf.listed(service.host(None))}
+        if origins.get(name, "uploaded") != "uploaded":
+            raise InputError(f"'{name}' was not uploaded, so it cannot be deleted here")
+        await service.bridge.call(service.shelf.store.remove, name)
+        return {"object": "audio.voice.deleted", "id": name, "name": name, "deleted": True}
+
+    return router
+
+
+def shown(voice: Listed) -> dict[str, Any]:
+    """A voice as clients see it."""
+    basics = {
+        "id": voice.name,
+        "object": "audio.voice",
+        "name": voice.name,
+        "origin": voice.origin,
+        "language": voice.language,
+        "description": voice.description,
+    }
+    if voice.stands_for is not None:
+        basics["stands_for"] = voice.stands_for
+    return basics if voice.card is None else {**asdict(voice.card), **basics}

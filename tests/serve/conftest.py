@@ -1,0 +1,227 @@
+"""A model of plain Python, a server on a real loopback socket around any model, and a raw socket to be rude with."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import httpx
+import numpy as np
+import pytest
+
+from parlando.core.types import Frame, Prompt, SamplingOptions, Voice
+from parlando.serve.app import build_app
+from parlando.serve.config import Limits, ServeConfig
+from parlando.serve.server import listen, make_server
+from parlando.speech import Synthesizer
+
+RATE, PER_FRAME, FRAMES = 24000, 960, 25
+
+
+class Cache:
+    def __init__(self, rows):
+        self.lengths = [0] * rows
+
+    def free(self, row):
+        self.lengths[row] = 0
+
+    def length(self, row):
+        return self.lengths[row]
+
+
+class StubLM:
+    """``step_seconds`` is how long a step takes; what is in ``failures`` is raised by the next ones."""
+
+    context_length = 100_000
+
+    def __init__(self):
+        self.step_seconds = 0.0
+        self.failures = []
+
+    def new_cache(self, rows, length):
+        self.cache = Cache(rows)
+        return self.cache
+
+    def prefill(self, prompt, cache, row):
+        cache.lengths[row] = len(prompt)
+        return row
+
+    def step(self, frames, cache):
+        if self.step_seconds:
+            time.sleep(self.step_seconds)
+        if self.failures:
+            raise self.failures.pop()
+        return range(len(frames))
+
+
+class StubSampler:
+    ended = False
+
+    def __init__(self, frames):
+        self.left = frames
+        self.count = 0
+
+    def next(self, logits):
+        self.left, self.count = self.left - 1, self.count + 1
+        self.ended = self.left <= 0
+        return Frame(token=self.count)
+
+
+class StubDecoder:
+    sample_rate, samples_per_frame = RATE, PER_FRAME
+
+    def __init__(self):
+        tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE)
+        self.tone = np.concatenate([tone] * 2).astype(np.float32)
+
+    def open(self, prompt):
+        if "unvoiced" in prompt.sentence:
+            return SimpleNamespace(push=lambda frames, final: np.zeros(0, np.float32))
+        return SimpleNamespace(push=lambda frames, final: self.tone[: len(frames) * PER_FRAME])
+
+
+class StubModel:
+    """Says one second of a tone for every sentence; ``long`` ones last a minute."""
+
+    name, family, sample_rate, frame_rate, needs_transcript = "stub", "stub", RATE, 25.0, True
+    default_voice = "ada"
+
+    def __init__(self):
+        self.lm, self.decoder, self.prompts = StubLM(), StubDecoder(), self
+        self.sampling = SamplingOptions()
+        descriptions = {"ada": "a mature woman", "bob": "an American man"}
+        self.voices = {name: Voice(name, text) for name, text in descriptions.items()}
+        self.asked = []
+        self.encodings = 0
+
+    def build(self, sentence, voice):
+        self.asked.append((sentence, voice))
+        return Prompt((1, 2, 3), np.zeros(3, bool), np.zeros((0, 1), np.int64), sentence)
+
+    def new_sampler(self, prompt, options):
+        return StubSampler(60 * FRAMES if "long" in prompt.sentence else FRAMES)
+
+    def encode(self, samples, sample_rate):
+        self.encodings += 1
+        return np.arange(8, dtype=np.int64)[None]
+
+
+class Running:
+    """A server, how to reach it, and what is inside."""
+
+    def __init__(self, synthesizer, config):
+        self.app = build_app({synthesizer.model.name: synthesizer}, config)
+        self.service = self.app.state.service
+        self.model = synthesizer.model
+        self.opened = listen("127.0.0.1", 0)
+        self.port = self.opened.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.server = make_server(self.app, config)
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.opened]}, daemon=True)
+        self.thread.start()
+        self.http = httpx.Client(base_url=self.url, timeout=30)
+
+    def wait_until(self, check, seconds=10.0):
+        deadline = time.perf_counter() + seconds
+        while not check():
+            assert time.perf_counter() < deadline, "it did not happen in time"
+            time.sleep(0.005)
+
+    def wait_until_ready(self):
+        self.wait_until(lambda: self.server.started)
+        self.wait_until(lambda: self.http.get("/ready").status_code == 200)
+        return self
+
+    def openai(self, key="none"):
+        import openai
+
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0)
+
+    def say(self, text="Hello.", **more):
+        return self.http.post("/v1/audio/speech", json={"input": text, "response_format": "pcm", **more})
+
+    @property
+    def host(self):
+        return self.service.host(None)
+
+    def idle(self):
+        """Nothing runs: no stream, no row, no thread in a stream."""
+        engine = self.host.synthesizer.engine
+        return self.service.admissions[self.host.name].streams == 0 and engine.free_rows == self.host.rows
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def send(self, body, path="/v1/audio/speech", headers=""):
+        """A request by hand; returns the open socket."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(data)}\r\n{headers}\r\n"
+        )
+        connection = self.connect()
+        connection.sendall(head.encode() + data)
+        return connection
+
+    def stop(self):
+        self.http.close()
+        self.server.should_exit = True
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+        self.opened.close()
+
+
+def read_all(connection):
+    """Everything until the other side closes."""
+    received = b""
+    while data := connection.recv(65536):
+        received += data
+    return received
+
+
+@pytest.fixture(scope="session")
+def raw():
+    return SimpleNamespace(read_all=read_all)
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory):
+    """Start servers as `serving(limits={...}, **config)`; they are stopped at the end."""
+
+    @contextmanager
+    def started(synthesizer=None, limits=None, **config):
+        given = {"voice_folder": str(tmp_path_factory.mktemp("voices")), "drain_seconds": 2.0, **config}
+        settings = ServeConfig(**given, limits=Limits(**(limits or {})))
+        running = Running(synthesizer or Synthesizer(StubModel()), settings)
+        try:
+            yield running.wait_until_ready()
+        finally:
+            running.stop()
+
+    return started
+
+
+@pytest.fixture
+def stub(serving):
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def patient(serving):
+    """One server for many requests that change nothing."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def spoken(serving):
+    """A server with the packaged model."""
+    import parlando
+
+    with serving(parlando.load()) as running:
+        yield running

@@ -1,0 +1,210 @@
+"""Readiness, keys, budgets, refusals, metrics and drain."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+
+import pytest
+
+from parlando.core.errors import AccessError, ConfigError, FileMissingError, OverloadedError, RateLimitError
+from parlando.serve.config import Limits, ServeConfig, read_config
+from parlando.serve.limits import Admission, Budgets, KeyRing, new_key
+from parlando.serve.metrics import Registry, Tally
+
+
+def test_ready_only_after_a_real_synthesis(serving):
+    with serving() as running:
+        assert running.model.asked[0][0] == "Ready."
+        running.host.ready = False
+        assert running.http.get("/ready").status_code == 503
+        assert running.http.get("/health").json() == {"status": "ok"}
+
+
+def test_a_model_that_cannot_speak_is_never_ready(serving, caplog):
+    with serving() as running:
+        running.host.ready = False
+        running.model.lm.failures = [RuntimeError("no weights")] * 3
+        with caplog.at_level(logging.ERROR, "parlando.serve"):
+            running.host.warm_up()
+        assert running.http.get("/ready").status_code == 503
+        assert "could not speak" in caplog.text
+
+
+def test_keys_are_kept_as_hashes_and_let_in_who_has_one(serving, tmp_path):
+    keys = tmp_path / "keys.txt"
+    key = new_key(keys, "ann")
+    assert key not in keys.read_text()
+    assert keys.read_text() == f"ann:{hashlib.sha256(key.encode()).hexdigest()}\n"
+    assert keys.stat().st_mode & 0o077 == 0
+    with serving(api_keys=str(keys)) as running:
+        for headers in ({}, {"authorization": "Bearer nope"}, {"authorization": key}, {"xi-api-key": "é".encode()}):
+            response = running.http.get("/v1/models", headers=headers)
+            assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+            assert response.headers["www-authenticate"] == "Bearer"
+        assert running.http.get("/v1/models", headers={"xi-api-key": key}).status_code == 200
+        assert running.openai(key).audio.speech.create(model="tts-1", voice="ada", input="Hi.").content
+        assert running.http.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize("text", ["ann", "ann:123", "a b:" + "0" * 64, "", "# none"])
+def test_a_wrong_file_of_keys_is_refused(tmp_path, text):
+    (tmp_path / "keys").write_text(text)
+    with pytest.raises(ConfigError, match="--new-key"):
+        KeyRing.read(tmp_path / "keys")
+
+
+def test_a_missing_file_of_keys_and_a_wrong_name_are_refused(tmp_path):
+    with pytest.raises(FileMissingError, match="file of API keys"):
+        KeyRing.read(tmp_path / "keys")
+    with pytest.raises(ConfigError, match="cannot name a key"):
+        new_key(tmp_path / "keys", "a:b")
+    with pytest.raises(AccessError, match="missing"):
+        KeyRing({"a": "0" * 64}).caller(None, "1.2.3.4")
+
+
+def test_a_budget_refills_by_the_minute():
+    now = [0.0]
+    budgets = Budgets(Limits(requests_per_minute=2), lambda: now[0])
+    budgets.spend("ann")
+    budgets.spend("ann")
+    budgets.spend("bob")
+    with pytest.raises(RateLimitError, match="wait 30.0 s") as refused:
+        budgets.spend("ann")
+    assert refused.value.retry_after_seconds == 30.0
+    now[0] = 30.0
+    budgets.spend("ann")
+
+
+def test_over_the_budget_is_a_429_that_says_when_to_come_again(serving):
+    with serving(limits={"requests_per_minute": 1}) as running:
+        assert running.say().status_code == 200
+        response = running.say()
+        assert (response.status_code, response.json()["error"]["type"]) == (429, "rate_limit_error")
+        assert 1 <= int(response.headers["retry-after"]) <= 60
+
+
+def test_admission_predicts_from_how_the_last_ones_fared():
+    admission = Admission(rows=2, limits=Limits(max_streams=4, max_first_audio_seconds=5.0))
+    admission.first_audio_seconds, admission.whole_seconds = 0.5, 6.0
+    assert [admission.enter(), admission.enter()] == [True, True]
+    assert admission.predicted_seconds() == 0.5 + 3.0
+    assert admission.enter() is False
+    with pytest.raises(OverloadedError, match=r"6.5 s away; ask again in 2 s") as refused:
+        admission.enter()
+    assert refused.value.retry_after_seconds == 1.5
+    admission.leave(1.5, 12.0)
+    assert (admission.first_audio_seconds, admission.whole_seconds) == pytest.approx((0.7, 7.2))
+
+
+def test_a_full_server_refuses_early_and_recovers(serving):
+    with serving(limits={"max_streams": 1}) as running:
+        running.model.lm.step_seconds = 0.02
+        with running.http.stream("POST", "/v1/audio/speech", json={"input": "A long one."}):
+            started = time.perf_counter()
+            response = running.say()
+            assert time.perf_counter() - started < 1.0
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "overloaded")
+            assert int(response.headers["retry-after"]) >= 1
+        running.model.lm.step_seconds = 0.0
+        running.wait_until(running.idle)
+        assert running.say().status_code == 200
+        assert 'parlando_refused_total{model="stub"} 1' in running.http.get("/metrics").text
+
+
+def test_one_caller_cannot_take_everything(serving):
+    with serving(limits={"max_streams_per_caller": 1}) as running:
+        running.model.lm.step_seconds = 0.02
+        with running.http.stream("POST", "/v1/audio/speech", json={"input": "A long one."}):
+            assert running.say().status_code == 429
+        running.wait_until(running.idle)
+
+
+def test_metrics_are_prometheus_text(stub):
+    stub.say()
+    stub.wait_until(stub.idle)
+    response = stub.http.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    for line in (
+        'parlando_requests_total{route="/v1/audio/speech",status="200"} 1',
+        'parlando_first_audio_seconds_count{model="stub"} 1',
+        'parlando_audio_seconds_total{model="stub"} 1',
+        'parlando_streams_total{model="stub",finish="end"} 1',
+        'parlando_slots_free{model="stub"} 8',
+        'parlando_ready{model="stub"} 1',
+    ):
+        assert line in response.text.splitlines(), response.text
+
+
+def test_labels_are_escaped():
+    registry = Registry()
+    registry.count("x_total", name='a"b\\c\nd')
+    assert registry.render() == '# TYPE x_total counter\nx_total{name="a\\"b\\\\c\\nd"} 1\n'
+
+
+def test_an_underrun_is_what_a_player_had_to_wait():
+    now = [0.0]
+    tally = Tally(lambda: now[0])
+    for moment, seconds in ((1.0, 0.5), (1.2, 0.5), (2.5, 1.0)):
+        now[0] = moment
+        tally.sound(seconds)
+    assert tally.first_audio_seconds == 1.0
+    assert tally.underrun_seconds == pytest.approx(0.5)
+    assert tally.audio_seconds == 2.0
+
+
+def test_draining_lets_speech_end_and_takes_no_more(serving):
+    with serving(drain_seconds=10.0) as running:
+        running.model.lm.step_seconds = 0.02
+        got = {}
+        speaking = threading.Thread(target=lambda: got.update(response=running.say("Hello there.")))
+        speaking.start()
+        running.wait_until(lambda: not running.idle())
+        other = running.connect()
+        running.service.draining = True
+        assert running.http.get("/ready").status_code == 503
+        refused = running.say()
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        running.server.should_exit = True
+        speaking.join(10)
+        assert len(got["response"].content) == 2 * 24000
+        other.close()
+
+
+def test_pages_of_other_origins_may_ask_only_where_that_is_wanted(serving, patient):
+    origin = {"origin": "https://example.org"}
+    assert "access-control-allow-origin" not in patient.http.get("/v1/models", headers=origin).headers
+    with serving(cors_origins=("https://example.org",)) as running:
+        headers = running.http.get("/v1/models", headers=origin).headers
+        assert headers["access-control-allow-origin"] == "https://example.org"
+
+
+def test_a_config_file_is_strict(tmp_path):
+    path = tmp_path / "serve.toml"
+    path.write_text('port = 8080\n[voices]\nnova = "slt"\n[limits]\nmax_streams = 4\n')
+    config = read_config(path)
+    assert (config.port, config.voices, config.limits.max_streams) == (8080, {"nova": "slt"}, 4)
+    for text, message in (
+        ("prot = 1", "Did you mean 'port'"),
+        ("[limits]\nmax_streams = 0", "above zero"),
+        ("=", "not TOML"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            read_config(path)
+    with pytest.raises(FileMissingError):
+        read_config(tmp_path / "none.toml")
+
+
+def test_configured_names_must_lead_somewhere(serving):
+    with (
+        pytest.raises(ConfigError, match=r"serve.voices.nova: there is no 'adda'. Did you mean 'ada'"),
+        serving(voices={"nova": "adda"}),
+    ):
+        pass
+    with pytest.raises(ConfigError, match="serve.models.x"), serving(models={"x": "nowhere"}):
+        pass
+    with pytest.raises(ConfigError, match="table of names"):
+        ServeConfig(voices={"nova": 1})
