@@ -178,8 +178,9 @@ class Running:
 def read_all(connection):
     """Everything until the other side closes."""
     received = b""
-    while data := connection.recv(65536):
-        received += data
+    with connection:
+        while data := connection.recv(65536):
+            received += data
     return received
 
 

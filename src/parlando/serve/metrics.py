@@ -44,12 +44,12 @@ class Registry:
         self._histograms: dict[str, dict[Labels, _Histogram]] = defaultdict(lambda: defaultdict(_Histogram))
         self._gauges: dict[str, Callable[[], Mapping[Labels, float]]] = {}
 
-    def count(self, name: str, amount: float = 1.0, **labels: str) -> None:
+    def count(self, name: str, amount: float = 1.0, /, **labels: str) -> None:
         """Add to a counter, whose name ends in ``_total``."""
         with self._lock:
             self._counters[name][tuple(labels.items())] += amount
 
-    def observe(self, name: str, value: float, **labels: str) -> None:
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Add a value, in seconds or a ratio, to a histogram."""
         with self._lock:
             histogram = self._histograms[name][tuple(labels.items())]

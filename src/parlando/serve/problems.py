@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from parlando.core import errors
 
@@ -99,7 +100,9 @@ def openai_shape(problem: Problem) -> dict[str, Any]:
 SHAPES: dict[str, Shape] = {"/": openai_shape}
 
 
-def answer(problem: Problem, path: str) -> JSONResponse:
+def answer(problem: Problem, path: str) -> Response:
     """A problem as the response that clients of this path expect."""
     prefix = max((prefix for prefix in SHAPES if path.startswith(prefix)), key=len, default="/")
-    return JSONResponse(SHAPES[prefix](problem), problem.status, headers=problem.headers)
+    # In ASCII, for a message may quote characters that UTF-8 has no bytes for.
+    body = json.dumps(SHAPES[prefix](problem))
+    return Response(body, problem.status, problem.headers, "application/json")

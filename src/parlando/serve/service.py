@@ -21,6 +21,7 @@ from parlando.core.errors import (
     EngineClosedError,
     GenerationError,
     ModelNotFoundError,
+    TextError,
     TooLargeError,
 )
 from parlando.core.types import Voice
@@ -147,7 +148,10 @@ class Service:
         rate = utterances[0].sample_rate
         if rate is not None and not LOWEST_RATE <= check_sample_rate(rate) <= HIGHEST_RATE:
             raise ConfigError(f"sample_rate: {rate} is out of range; use {LOWEST_RATE} to {HIGHEST_RATE}")
-        characters = sum(len(each.text) for each in utterances if isinstance(each.text, str))
+        texts = [each.text for each in utterances if isinstance(each.text, str)]
+        for text in texts:
+            _check_characters(text)
+        characters = sum(map(len, texts))
         most = self.config.limits.max_input_characters
         if characters > most:
             raise TooLargeError(
@@ -262,6 +266,14 @@ def _encoded(chunks: Iterator[Chunk], format: str, rate: int) -> Iterator[bytes]
             yield data
     if data := encoder.close():
         yield data
+
+
+def _check_characters(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        place = f"character {error.start} of the text"
+        raise TextError(f"{place} is half of a surrogate pair; send whole characters") from error
 
 
 def _close_feeds(utterances: Sequence[Utterance]) -> None:

@@ -1,0 +1,115 @@
+"""Chat completions with audio, whole and streamed, with recordings in the messages, by the official client."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import openai
+import pytest
+
+from parlando.audio.files import encode_audio, read_audio
+
+
+def clip(seed=0):
+    noise = np.random.default_rng(seed).normal(0, 0.1, 48000)
+    return base64.b64encode(encode_audio(noise.astype(np.float32), 24000)).decode()
+
+
+def said_by(content, text="Please speak."):
+    return [{"role": "user", "content": text}, {"role": "assistant", "content": content}]
+
+
+def heard(seed=0):
+    return [{"type": "input_audio", "input_audio": {"data": clip(seed), "format": "wav"}}]
+
+
+ASK = {"role": "user", "content": "Hello."}
+
+
+def test_a_whole_answer_carries_a_wav_and_the_words(stub):
+    answer = stub.openai().chat.completions.create(
+        model="gpt-audio", messages=[ASK], modalities=["text", "audio"], audio={"voice": "onyx", "format": "wav"}
+    )
+    audio = answer.choices[0].message.audio
+    assert read_audio(base64.b64decode(audio.data)).duration_seconds == pytest.approx(1.0)
+    assert (audio.transcript, answer.choices[0].message.content) == ("Hello.", "Hello.")
+    assert (answer.choices[0].finish_reason, answer.usage.completion_tokens) == ("stop", 25)
+    assert stub.model.asked[-1][1].name == "bob"
+
+
+def test_a_streamed_answer_is_16_bit_pcm_as_it_is_made(stub):
+    stream = stub.openai().chat.completions.create(
+        model="stub",
+        messages=[ASK],
+        modalities=["text", "audio"],
+        stream=True,
+        stream_options={"include_usage": True},
+        stop=["<|eot_id|>", "<|end_of_text|>", "<|audio_eos|>"],
+        max_completion_tokens=1000,
+        extra_body={"top_k": 50},
+    )
+    *chunks, last = stream
+    deltas = [chunk.choices[0].delta for chunk in chunks]
+    data = b"".join(base64.b64decode(delta.audio.data) for delta in deltas if getattr(delta, "audio", None))
+    assert len(data) == 2 * 24000
+    assert (deltas[0].role, deltas[0].audio.transcript) == ("assistant", "Hello.")
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    assert (last.choices, last.usage.total_tokens) == ([], 28)
+
+
+def test_a_recording_of_the_assistant_is_followed_with_the_words_before_it(stub):
+    messages = [{"role": "system", "content": "Generate audio."}, *said_by(heard(), "Its very words."), ASK]
+    stub.openai().chat.completions.create(model="stub", messages=messages)
+    voice = stub.model.asked[-1][1]
+    assert [reference.text for reference in voice.references] == ["Its very words."]
+    assert voice.scene is None, "instructions are for models that follow them"
+
+
+def test_a_data_url_beside_its_words_is_followed_too(stub):
+    part = {"type": "audio_url", "audio_url": {"url": f"data:audio/wav;base64,{clip()}"}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "Beside."}, part]}, ASK]
+    stub.openai().chat.completions.create(model="stub", messages=messages)
+    assert stub.model.asked[-1][1].references[0].text == "Beside."
+
+
+def test_speakers_take_their_recordings_and_the_others_a_voice_each(stub):
+    script = {"role": "user", "content": "[SPEAKER0] A. [SPEAKER1] B. [SPEAKER2] C."}
+    messages = [*said_by(heard(), "[SPEAKER1] One speaks."), script]
+    create = stub.openai().chat.completions.create
+    answer = create(model="stub", messages=messages, audio={"voice": "bob", "format": "wav"})
+    zero, one, two = (voice for _, voice in stub.model.asked[-3:])
+    assert (zero.name, two.name) == ("bob", "ada")
+    assert one.references[0].text == "One speaks."
+    assert answer.usage.completion_tokens == 75
+
+
+def test_instructions_become_the_scene_where_the_model_follows_them(serving):
+    with serving(instructions=True) as running:
+        messages = [{"role": "system", "content": "A quiet room."}, ASK]
+        running.openai().chat.completions.create(model="stub", messages=messages)
+        assert running.model.asked[-1][1].scene == "A quiet room."
+        running.say(instructions="Whisper.")
+        assert running.model.asked[-1][1].scene == "Whisper."
+
+
+@pytest.mark.parametrize(
+    ("messages", "code"),
+    [
+        ([], "invalid_value"),
+        ([{"role": "user", "content": ""}], "invalid_input"),
+        ([{"role": "assistant", "content": "Hello."}], "invalid_input"),
+        ([{"role": "user"}], "invalid_input"),
+        ([{"role": "nobody", "content": "Hello."}], "invalid_value"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}], "invalid_value"),
+        ([*said_by([{"type": "input_audio", "input_audio": {"data": "@@"}}]), ASK], "invalid_audio"),
+        ([*said_by([{"type": "audio_url", "audio_url": {"url": "file:///etc/passwd"}}]), ASK], "invalid_audio"),
+        ([*said_by([{"type": "input_audio", "input_audio": {"data": "aGVsbG8="}}]), ASK], "invalid_audio"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_messages_that_say_nothing_are_refused(patient, messages, code):
+    with pytest.raises(openai.BadRequestError) as refused:
+        patient.openai().chat.completions.create(model="stub", messages=messages)
+    assert refused.value.code == code
+    patient.wait_until(patient.idle)
