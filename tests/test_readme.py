@@ -33,7 +33,8 @@ def commands(document: str) -> list[str]:
     return [found for line in lines for found in re.findall(r"(?:^|[|/] ?)(parlando .*)", line)]
 
 
-PYTHON_BLOCKS = [(d, i) for d in DOCUMENTS for i in range(len(blocks(d, "python")))]
+# Clients need a server: tests/serve runs those.
+PYTHON_BLOCKS = [(d, i) for d in DOCUMENTS for i, block in enumerate(blocks(d, "python")) if "base_url" not in block]
 COMMANDS = [(d, line) for d in DOCUMENTS for line in commands(d)]
 
 

@@ -7,6 +7,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ def from_mapping(kind: type[T], data: Mapping[str, Any], where: str = "config") 
     Raises:
         ConfigError: a key is unknown or missing, or a value has the wrong type; the message says which and where.
     """
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in data:
         if key not in fields:
@@ -33,6 +34,12 @@ def from_mapping(kind: type[T], data: Mapping[str, Any], where: str = "config") 
             raise ConfigError(f"{where}: '{name}' is missing; add it")
     values = {key: _convert(hints[key], value, f"{where}.{key}") for key, value in data.items()}
     return kind(**values)
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """The types of a dataclass' fields; kept, for evaluating them takes longer than all the rest."""
+    return typing.get_type_hints(kind)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

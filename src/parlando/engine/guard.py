@@ -58,7 +58,7 @@ class RunawayGuard:
         for index, earlier in enumerate(self._recent):
             self._agreeing[index] = self._agreeing[index] + 1 if earlier == key else 0
         self._recent.appendleft(key)
-        return any(self._is_loop(index + 1, run) for index, run in enumerate(self._agreeing))
+        return any(run and self._is_loop(index + 1, run) for index, run in enumerate(self._agreeing))
 
     def _is_loop(self, period: int, agreeing: int) -> bool:
         return agreeing + period >= max(period * self._limits.loop_rounds, self._limits.loop_frames)

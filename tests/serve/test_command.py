@@ -1,0 +1,96 @@
+"""`parlando serve` as people start it; the README's curl and the README's `openai` client against it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from parlando.audio.files import read_audio
+from parlando.cli.app import build_app
+from parlando.cli.serve import ServeOptions, greeting, settings
+from parlando.core.errors import ConfigError
+from parlando.serve.server import listen
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """The command's own process, and its line of greeting."""
+    folder = tmp_path_factory.mktemp("home") / "voices"
+    line = [sys.executable, "-m", "parlando", "serve", "--port", "0", "--voice-folder", str(folder)]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+        yield process, json.loads(process.stderr.readline())
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        assert process.wait(30) in (0, -signal.SIGTERM), rest
+        assert "Traceback" not in rest
+
+
+@pytest.mark.slow
+def test_the_greeting_names_a_request_that_works(started, tmp_path):
+    _, hello = started
+    assert (hello["event"], hello["model"]) == ("listening", "higgs-mini")
+    subprocess.run(shlex.split(hello["try"]), cwd=tmp_path, check=True, timeout=60)
+    assert read_audio(tmp_path / "hello.mp3").duration_seconds > 0.3
+
+
+@pytest.mark.slow
+def test_the_readmes_curl_and_client_work(started, tmp_path, monkeypatch):
+    _, hello = started
+    section = README[README.index("## One server") :]
+    (shell, *_), (python, *_) = (
+        re.findall(rf"^```{kind}\n(.*?)^```", section, re.M | re.S) for kind in ("bash", "python")
+    )
+    (curl,) = [line for line in shell.splitlines() if line.startswith("curl")]
+    subprocess.run(
+        shlex.split(curl.replace("http://127.0.0.1:50000", hello["url"])), cwd=tmp_path, check=True, timeout=60
+    )
+    monkeypatch.chdir(tmp_path)
+    exec(compile(python.replace("http://127.0.0.1:50000", hello["url"]), "README", "exec"), {"__name__": "__main__"})
+    made = sorted(path.name for path in tmp_path.iterdir())
+    assert len(made) == 2
+    assert all(read_audio(tmp_path / name).duration_seconds > 0.3 for name in made)
+
+
+def test_options_go_before_the_file(tmp_path):
+    file = tmp_path / "serve.toml"
+    file.write_text('port = 1\nhost = "::1"\n[limits]\nmax_streams = 3\nmax_voices = 7\n')
+    config = settings(ServeOptions(config=file, port=0, max_streams=5, cors=["https://a.example"]))
+    assert (config.port, config.host, config.cors_origins) == (0, "::1", ("https://a.example",))
+    assert (config.limits.max_streams, config.limits.max_voices) == (5, 7)
+
+
+def test_the_greeting_can_be_pasted():
+    assert "http://127.0.0.1:8/" in greeting("0.0.0.0", 8, "m", keyed=False)["try"]
+    assert "http://[::1]:8/" in greeting("::1", 8, "m", keyed=False)["try"]
+    assert "Bearer KEY" in greeting("::1", 8, "m", keyed=True)["try"]
+
+
+def test_a_new_key_is_shown_once(tmp_path):
+    keys = tmp_path / "keys"
+    result = CliRunner().invoke(build_app(), ["serve", "--api-keys", str(keys), "--new-key", "ann"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("pk-")
+    assert keys.read_text().startswith("ann:")
+
+
+def test_help_is_quick_and_says_what_it_does():
+    program = "import sys, parlando.cli.app as a\ntry: a.main(['serve', '--help'])\nexcept SystemExit: pass\n"
+    program += "assert not {'torch', 'fastapi', 'uvicorn'} & set(sys.modules), sorted(sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "0.0.0.0 lets others in" in result.stdout
+
+
+def test_a_port_that_is_taken_is_one_line():
+    with listen("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match="choose another --port"):
+        listen("127.0.0.1", taken.getsockname()[1])
