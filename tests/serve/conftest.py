@@ -117,7 +117,7 @@ class Running:
         self.app = build_app({synthesizer.model.name: synthesizer}, config)
         self.service = self.app.state.service
         self.model = synthesizer.model
-        self.opened = listen("127.0.0.1", 0)
+        self.opened = listen("127.0.0.1", 0, config.limits.stall_seconds)
         self.port = self.opened.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.server = make_server(self.app, config)
@@ -207,7 +207,8 @@ def serving(tmp_path_factory):
 
 
 @pytest.fixture
-def stub(serving):
+def fresh(serving):
+    """A server that nobody has asked anything."""
     with serving() as running:
         yield running
 
@@ -217,6 +218,14 @@ def patient(serving):
     """One server for many requests that change nothing."""
     with serving() as running:
         yield running
+
+
+@pytest.fixture
+def stub(patient):
+    """The same one, for tests that slow its model down or break it; it is idle and well before each."""
+    yield patient
+    patient.model.lm.step_seconds, patient.model.lm.failures = 0.0, []
+    patient.wait_until(patient.idle)
 
 
 @pytest.fixture(scope="module")

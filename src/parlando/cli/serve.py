@@ -48,7 +48,7 @@ def run(options: ServeOptions) -> None:
             raise
         raise MissingDependencyError(str(error.name), "pip install 'parlando[serve]'") from error
     config = settings(options)
-    opened = listen(config.host, config.port)
+    opened = listen(config.host, config.port, config.limits.stall_seconds)
     synthesizer = options.load()
     app = build_app({synthesizer.model.name: synthesizer}, config)
     configure_logging()

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ def from_mapping(kind: type[T], data: Mapping[str, Any], where: str = "config") 
     Raises:
         ConfigError: a key is unknown or missing, or a value has the wrong type; the message says which and where.
     """
-    hints = _hints(kind)
+    hints = _hints(typing.cast("Hashable", kind))
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in data:
         if key not in fields:
@@ -37,7 +37,7 @@ def from_mapping(kind: type[T], data: Mapping[str, Any], where: str = "config") 
 
 
 @cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
+def _hints(kind: Hashable) -> dict[str, Any]:
     """The types of a dataclass' fields; kept, for evaluating them takes longer than all the rest."""
     return typing.get_type_hints(kind)
 

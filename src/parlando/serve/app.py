@@ -60,17 +60,19 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
         app.include_router(build_router(service))
     for kind in (ParlandoError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
+    app.add_middleware(Gate, keys=keys, limits=config.limits, registry=service.registry)
     if config.cors_origins:
+        # Outermost: a browser asks for leave without a key.
         app.add_middleware(
             CORSMiddleware, allow_origins=list(config.cors_origins), allow_methods=["*"], allow_headers=["*"]
         )
-    app.add_middleware(Gate, keys=keys, limits=config.limits, registry=service.registry)
     return app
 
 
 def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.loop = asyncio.get_running_loop()
         warming = [asyncio.create_task(service.bridge.call(host.warm_up)) for host in service.hosts.values()]
         try:
             yield

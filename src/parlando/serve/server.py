@@ -46,8 +46,8 @@ class LineFormatter(logging.Formatter):
         return json.dumps({**line, **fields})
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one.
+def listen(host: str, port: int, stall_seconds: float = 30.0) -> socket.socket:
+    """A bound socket; port 0 takes a free one. A peer that takes nothing for ``stall_seconds`` is cut off.
 
     Raises:
         ConfigError: the address is taken or not this machine's.
@@ -60,6 +60,9 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         opened.close()
         raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); choose another --port") from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Closing a connection waits for what is still to be sent, for ever if nobody takes it. Linux inherits this.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(stall_seconds * 1000))
     opened.listen(BACKLOG)
     return opened
 

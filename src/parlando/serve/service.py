@@ -5,6 +5,7 @@ Everything that can be checked cheaply is checked in `Service.open`, on the even
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -70,7 +71,7 @@ class Speaking:
 
 
 class Service:
-    """One server's models, voices and limits; lives on one event loop."""
+    """One server's models, voices and limits. It lives on ``loop``, known while the application runs."""
 
     def __init__(self, hosts: Mapping[str, Host], config: ServeConfig, shelf: VoiceShelf) -> None:
         self.hosts, self.config, self.shelf = hosts, config, shelf
@@ -80,6 +81,7 @@ class Service:
         self.budgets = Budgets(config.limits)
         self.admissions = {name: Admission(host.rows, config.limits) for name, host in hosts.items()}
         self.draining = False
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._register_gauges()
 
     def host(self, model: str | None) -> Host:

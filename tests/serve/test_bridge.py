@@ -1,0 +1,166 @@
+"""The bridge alone: order, bounds, errors, cancellation, and text that still arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from parlando.core.errors import CancelledError, EngineClosedError, TextError
+from parlando.engine.cancel import Cancellation
+from parlando.serve.bridge import Bridge, Stream, TextFeed
+from parlando.serve.service import Utterance
+
+
+def with_bridge(test, streams=2):
+    """Run a coroutine function with a bridge that is closed behind it."""
+
+    async def run():
+        bridge = Bridge(streams, helpers=1)
+        try:
+            await asyncio.wait_for(test(bridge), 10)
+        finally:
+            bridge.close()
+
+    asyncio.run(run())
+
+
+def opened(bridge, source, capacity=4, after=lambda: None):
+    return bridge.open(Stream(Cancellation(), capacity), source, after)
+
+
+async def collect(stream, into):
+    async for item in stream:
+        into.append(item)
+
+
+def test_items_come_in_order_and_the_end_is_told_once():
+    over = []
+
+    async def test(bridge):
+        stream = opened(bridge, lambda: iter(range(100)), after=lambda: over.append(True))
+        assert [item async for item in stream] == list(range(100))
+        assert await stream.batch() == []
+        await asyncio.sleep(0.05)
+
+    with_bridge(test)
+    assert over == [True]
+
+
+def test_a_slow_reader_stops_the_iterator_and_nobody_else():
+    made = []
+
+    def source():
+        for index in range(1000):
+            made.append(index)
+            yield index
+
+    async def test(bridge):
+        slow = opened(bridge, source)
+        await asyncio.sleep(0.1)
+        assert len(made) <= 4 + 1
+        assert [item async for item in opened(bridge, lambda: iter("abc"))] == ["a", "b", "c"]
+        assert (await slow.batch())[:4] == [0, 1, 2, 3]
+        await asyncio.sleep(0.05)
+        assert slow.stalled_seconds > 0.05
+        slow.cancel()
+
+    with_bridge(test)
+    assert len(made) < 20
+
+
+def test_an_error_comes_after_the_items_before_it():
+    def source():
+        yield 1
+        raise TextError("no more")
+
+    async def test(bridge):
+        stream = opened(bridge, source)
+        got = []
+        with pytest.raises(TextError, match="no more"):
+            await collect(stream, got)
+        assert got == [1]
+
+    with_bridge(test)
+
+
+def test_cancelling_closes_the_iterator_and_leaves_no_thread_behind():
+    closed = threading.Event()
+
+    def source():
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.set()
+
+    async def test(bridge):
+        stream = opened(bridge, source)
+        await stream.batch()
+        stream.cancel()
+        stream.cancel()
+        assert await asyncio.to_thread(closed.wait, 5)
+
+    with_bridge(test, streams=1)
+
+
+def test_a_closed_bridge_takes_no_more_and_ends_what_runs():
+    async def test(bridge):
+        stream = opened(bridge, lambda: iter(lambda: 0, 1))
+        await stream.batch()
+        await asyncio.to_thread(bridge.close)
+        with pytest.raises(EngineClosedError, match="shutting down"):
+            opened(bridge, lambda: iter(()))
+
+    with_bridge(test)
+
+
+def test_blocking_calls_do_not_hold_the_loop():
+    async def test(bridge):
+        slow = asyncio.create_task(bridge.call(time.sleep, 0.2))
+        started = time.perf_counter()
+        await asyncio.sleep(0)
+        assert time.perf_counter() - started < 0.1
+        await slow
+
+    with_bridge(test)
+
+
+def test_text_that_still_arrives_is_spoken_as_it_comes(fresh):
+    """What a door for text streams does: push while it reads."""
+
+    async def converse():
+        feed = TextFeed()
+        speaking = fresh.service.open(Utterance(feed, "bob"))
+        feed.push("One sentence. And the ")
+        first = await speaking.stream.batch()
+        assert first[0].text == "One sentence."
+        feed.push("second.")
+        feed.close()
+        rest = [chunk async for chunk in speaking.stream]
+        assert {chunk.text for chunk in rest if chunk.text} <= {"One sentence.", "And the second."}
+        assert speaking.tally.audio_seconds == pytest.approx(2.1)
+
+    run_in(fresh, converse())
+
+
+def test_cancelling_ends_a_stream_that_waits_for_text(fresh):
+    async def interrupt():
+        feed = TextFeed()
+        speaking = fresh.service.open(Utterance(feed))
+        feed.push("One sentence. And ")
+        await speaking.stream.batch()
+        speaking.stream.cancel()
+        with suppress(CancelledError):
+            await collect(speaking.stream, [])
+
+    run_in(fresh, interrupt())
+    fresh.wait_until(fresh.idle)
+
+
+def run_in(running, coroutine):
+    """On the server's own loop."""
+    asyncio.run_coroutine_threadsafe(coroutine, running.service.loop).result(10)
