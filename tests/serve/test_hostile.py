@@ -204,7 +204,9 @@ def test_unknown_pages_are_404_in_openais_shape(patient, path):
 
 
 def test_a_wrong_method_and_a_wrong_media_are_4xx(patient):
-    assert patient.http.get("/v1/audio/speech").status_code == 405
+    refused = patient.http.get("/v1/audio/speech")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    assert refused.json()["error"]["code"] == "method_not_allowed"
     response = patient.http.post("/v1/audio/speech", content=b"input=Hi", headers={"content-type": "text/plain"})
     assert response.status_code == 400
 

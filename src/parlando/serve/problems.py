@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -33,6 +33,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.GenerationError: (500, "generation_failed"),
     TimeoutError: (408, "timeout"),
 }
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: "too_large"}
 KINDS = {401: "authentication_error", 429: "rate_limit_error", 404: "not_found_error"}
 SERVER_ERROR = 500
 
@@ -46,6 +47,7 @@ class Problem:
     message: str
     param: str | None = None
     retry_after_seconds: float | None = None
+    more_headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -55,7 +57,7 @@ class Problem:
     @property
     def headers(self) -> dict[str, str]:
         """Retry-After, where waiting helps; how to identify, where a key is missing."""
-        named = {"www-authenticate": "Bearer"} if self.status == 401 else {}
+        named = {**self.more_headers, **({"www-authenticate": "Bearer"} if self.status == 401 else {})}
         if self.retry_after_seconds is not None:
             named["retry-after"] = str(max(1, math.ceil(self.retry_after_seconds)))
         return named
@@ -66,7 +68,8 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, HTTPException):
-        return Problem(error.status_code, "http_error", str(error.detail))
+        code = HTTP_CODES.get(error.status_code, "http_error")
+        return Problem(error.status_code, code, str(error.detail), more_headers=error.headers or {})
     for kind in type(error).__mro__:
         if kind in STATUSES:
             status, code = STATUSES[kind]
