@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from parlando.core.types import Frame, Prompt, SamplingOptions, Voice
+from parlando.core.types import Frame, Notation, Prompt, SamplingOptions, Voice
 from parlando.serve.app import build_app
 from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.server import listen, make_server
@@ -88,7 +88,7 @@ class StubModel:
     """Says one second of a tone for every sentence; ``long`` ones last a minute."""
 
     name, family, sample_rate, frame_rate, needs_transcript = "stub", "stub", RATE, 25.0, True
-    default_voice = "ada"
+    default_voice, notation = "ada", Notation()
 
     def __init__(self):
         self.lm, self.decoder, self.prompts = StubLM(), StubDecoder(), self

@@ -111,7 +111,7 @@ class Service:
         self._check(several, format)
         cancellation = Cancellation()
         base = host.synthesizer.request(
-            host.synthesizer.model.default_voice, cancellation=cancellation, **first.options
+            host.synthesizer.model.default_voice, cancellation=cancellation, language=first.language, **first.options
         )
         for each in several:
             if isinstance(each.voice, str):
@@ -220,7 +220,9 @@ class Source:
         for index, utterance in enumerate(self._utterances):
             if isinstance(utterance.text, str):
                 check_speakable(utterance.text)
-            request = replace(self._base, voice=self._voice(utterance))
+            voice = self._voice(utterance)
+            reading = replace(self._base.reading, language=utterance.language or voice.language)
+            request = replace(self._base, voice=voice, reading=reading)
             if index:
                 request = replace(request, seed=derived_seed(request.seed, index, 1))
             for chunk in self._host.run(utterance.text, request):
@@ -244,8 +246,6 @@ class Source:
 
     def _voice(self, utterance: Utterance) -> Voice:
         voice = self._service.shelf.voice(self._host, utterance.voice)
-        if utterance.language is not None:
-            voice = replace(voice, language=utterance.language)
         if utterance.instructions and self._service.config.instructions:
             voice = replace(voice, scene=utterance.instructions)
         return voice
