@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import secrets
 import sys
@@ -28,7 +29,10 @@ from parlando.engine.cancel import Cancellation
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
 from parlando.engine.guard import GuardLimits, RunawayGuard
+from parlando.engine.playback import Playback
+from parlando.engine.scheduler import Policy
 from parlando.engine.session import Session
+from parlando.engine.turnstile import Turnstile
 from parlando.models.locate import locate
 from parlando.models.registry import load_model
 from parlando.result import Chunk, Speech, join
@@ -42,7 +46,7 @@ from parlando.text.user_lexicon import UserLexicon
 logger = logging.getLogger(__name__)
 GROWING = HopSchedule()
 WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
-OWN_OPTIONS = ("schedule", "pauses", "retries", "cancellation")
+OWN_OPTIONS = ("schedule", "pauses", "retries", "cancellation", "playback")
 MAX_SEED, SEED_LIMIT = 2**31, 2**63
 PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
 
@@ -77,7 +81,10 @@ class Retries:
 
 @dataclass(frozen=True)
 class Request:
-    """Everything that is decided before the first sentence; ``cancellation`` ends it from another thread."""
+    """Everything that is decided before the first sentence; ``cancellation`` ends it from another thread.
+
+    With a ``playback``, somebody listens while it is made, and it takes its turns so that they do not run out.
+    """
 
     voice: Voice
     sampling: SamplingOptions
@@ -87,6 +94,7 @@ class Request:
     retries: Retries = field(default_factory=Retries)
     reading: Reading = field(default_factory=Reading)
     cancellation: Cancellation = field(default_factory=Cancellation)
+    playback: Playback | None = None
 
 
 def load(
@@ -116,7 +124,8 @@ class Synthesizer:
     def __init__(self, model: Model, rows: int = 8, context: int | None = None) -> None:
         self.model = model
         self._rows = rows
-        self.engine = Engine(model.lm, rows, context)
+        self.engine = Engine(model.lm, rows, context, Policy(frame_seconds=1 / model.frame_rate))
+        self._decoding = Turnstile(os.cpu_count() or 1)
 
     @property
     def voices(self) -> Mapping[str, Voice]:
@@ -203,8 +212,8 @@ class Synthesizer:
                 unread = prompt.unread
                 logger.warning("model %s cannot say '%s' and leaves it out, in: %s", self.model.name, unread, spoken)
             if pause_seconds > 0:
-                yield self.pause(pause_seconds, index)
-            for chunk in self._speak(prompt, index, request):
+                yield from _played(iter((self.pause(pause_seconds, index),)), request.playback)
+            for chunk in _played(self._speak(prompt, index, request), request.playback):
                 yield replace(chunk, elapsed_seconds=time.perf_counter() - started)
             pause_seconds = request.pauses.after(ends_paragraph)
             index += 1
@@ -263,8 +272,10 @@ class Synthesizer:
         for attempt in range(1, request.retries.attempts + 1):
             options = replace(request.sampling, seed=derived_seed(request.seed, index, attempt))
             sampler = self.model.new_sampler(prompt, options)
-            take = Take(prompt, request, self.model.decoder)
-            session = self.engine.submit(prompt, sampler, options.max_frames)
+            if request.playback is not None:
+                request.playback.begin_sentence()
+            take = Take(prompt, request, self.model.decoder, self._decoding)
+            session = self.engine.submit(prompt, sampler, options.max_frames, request.playback)
             with session, request.cancellation.covering(session):
                 for frames, samples in take.play(session, self.model.decoder.open(prompt)):
                     if take.failed and not heard and attempt < request.retries.attempts:
@@ -279,11 +290,12 @@ class Synthesizer:
 class Take:
     """One attempt at a sentence: hands its samples through, watches them and the frames, and knows how it ended."""
 
-    def __init__(self, prompt: Prompt, request: Request, decoder: WaveDecoder) -> None:
+    def __init__(self, prompt: Prompt, request: Request, decoder: WaveDecoder, turnstile: Turnstile) -> None:
         self.finish: str | None = None
         self.num_frames = 0
         self._prompt, self._request, self._sample_rate = prompt, request, decoder.sample_rate
         self._samples_per_frame, self._made_samples = decoder.samples_per_frame, 0
+        self._turnstile = turnstile
         self._guard = RunawayGuard(prompt.expected_frames, request.retries.guard)
         self._verdict: str | None = None
         self._silence = SilenceMeter()
@@ -296,8 +308,10 @@ class Take:
 
     def play(self, session: Session, stream: WaveStream) -> Iterator[tuple[tuple[Frame, ...], np.ndarray]]:
         """Frames and samples (float32 [n], n may be 0) chunk by chunk; with the last ones ``finish`` is set."""
-        for frames, final in chunked(self._watched(session), self._request.schedule):
-            samples = stream.push(frames, final)
+        frame_seconds = self._samples_per_frame / self._sample_rate
+        playback = self._request.playback
+        for frames, final in chunked(self._watched(session), self._request.schedule, playback, frame_seconds):
+            samples = self._decoded(stream, frames, final)
             self.finish = self._judge(samples, session.finish if final else None)
             yield frames, samples if self.finish in (None, "end") else self._without_tail(samples)
             if self.finish is not None:
@@ -310,6 +324,15 @@ class Take:
         return SentenceReport(
             self._prompt.sentence, self.num_frames, attempt, self.finish, seed or 0, len(self._prompt)
         )
+
+    def _decoded(self, stream: WaveStream, frames: tuple[Frame, ...], final: bool) -> np.ndarray:
+        playback = self._request.playback
+        with self._turnstile.turn(playback):
+            started = time.perf_counter()
+            samples = stream.push(frames, final)
+            if playback is not None:
+                playback.decoded(len(frames), time.perf_counter() - started)
+        return samples
 
     def _watched(self, session: Session) -> Iterator[Frame]:
         for frame in session:
@@ -355,6 +378,18 @@ class SilenceMeter:
         self.longest_samples = max(self.longest_samples, int(np.diff(edges).max()) - 1)
         self._running_samples = int(edges[-1] - edges[-2]) - 1
         return self.longest_samples
+
+
+def _played(chunks: Iterator[Chunk], playback: Playback | None) -> Iterator[Chunk]:
+    """The chunks, each handed to the listener as it goes by."""
+    if playback is None:
+        yield from chunks
+        return
+    playback.resume()
+    for chunk in chunks:
+        playback.hand_out(chunk.duration_seconds)
+        yield chunk
+        playback.resume()
 
 
 def derived_seed(seed: int, sentence: int, attempt: int) -> int:

@@ -36,7 +36,7 @@ def test_nobody_left_after_the_prefill_means_no_step(fake):
     lm = fake.LM()
     short = seat(fake, 0, frames=0)
     turn = Runner(lm, rows=1, length=20).run(Plan((short,), (short,)))
-    assert turn == Turn(prefills=1, batch=0, frames=0, seconds=turn.seconds)
+    assert turn == Turn(prefills=1, batch=0, frames=0, seconds=turn.seconds, prefill_seconds=turn.prefill_seconds)
     assert lm.calls == [("prefill", 0)]
     assert short.session.finish == "end"
 

@@ -19,6 +19,7 @@ class Request:
     def __init__(self, name=""):
         self.name = name
         self.over = False
+        self.playback, self.frame_count, self.finish = None, 0, "end"
 
     def __repr__(self):
         return self.name

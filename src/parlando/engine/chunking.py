@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from parlando.core.errors import ConfigError
 from parlando.core.types import Frame
+from parlando.engine.playback import Playback
+
+SPARE_FRAMES = 3
+MOST_FIRST_FRAMES = 12
+PACE_MEMORY = 0.3
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,29 @@ class HopSchedule:
 
 
 class Chunker:
-    """Collects frames until the schedule's next chunk is full."""
+    """Collects frames until the schedule's next chunk is full.
 
-    def __init__(self, schedule: HopSchedule) -> None:
+    Where somebody listens, a chunk goes out early rather than let them run out, and the first one grows with the time
+    that a frame takes by now: what is ahead must outlast the wait for the next.
+    """
+
+    def __init__(self, schedule: HopSchedule, playback: Playback | None = None, frame_seconds: float = 0.0) -> None:
         self._sizes = iter(schedule)
         self._due = next(self._sizes)
+        self._least = self._due
         self._frames: list[Frame] = []
+        self._playback, self._frame_seconds = playback, frame_seconds
+        self._pace = Pace()
 
     def push(self, frame: Frame) -> tuple[Frame, ...]:
         """Add a frame; the chunk when this one fills it, else nothing."""
         self._frames.append(frame)
-        if len(self._frames) < self._due:
+        if self._playback is not None and self._frame_seconds:
+            self._pace.tick()
+            full = self._is_time(self._playback)
+        else:
+            full = len(self._frames) >= self._due
+        if not full:
             return ()
         self._due = next(self._sizes)
         return self.flush()
@@ -56,10 +74,37 @@ class Chunker:
         frames, self._frames = tuple(self._frames), []
         return frames
 
+    def _is_time(self, playback: Playback) -> bool:
+        held = len(self._frames)
+        if not playback.begun:
+            slowness = math.ceil(SPARE_FRAMES * self._pace.seconds / self._frame_seconds)
+            return held >= max(self._due, min(slowness, MOST_FIRST_FRAMES))
+        if held >= self._due:
+            return True
+        reserve_seconds = playback.decode_seconds(held) + SPARE_FRAMES * self._pace.seconds
+        return held >= self._least and playback.lead_seconds < reserve_seconds
 
-def chunked(frames: Iterable[Frame], schedule: HopSchedule) -> Iterator[tuple[tuple[Frame, ...], bool]]:
+
+class Pace:
+    """Seconds from one frame to the next, as a running mean."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.seconds = 0.0
+        self._clock, self._last_seconds = clock, -1.0
+
+    def tick(self) -> None:
+        """A frame has come."""
+        now, last = self._clock(), self._last_seconds
+        self._last_seconds = now
+        if last >= 0:
+            self.seconds += (now - last - self.seconds) * (PACE_MEMORY if self.seconds else 1.0)
+
+
+def chunked(
+    frames: Iterable[Frame], schedule: HopSchedule, playback: Playback | None = None, frame_seconds: float = 0.0
+) -> Iterator[tuple[tuple[Frame, ...], bool]]:
     """Chunks as they fill, each with whether it is the last; no chunk is held back, so the last one may be empty."""
-    chunker = Chunker(schedule)
+    chunker = Chunker(schedule, playback, frame_seconds)
     for frame in frames:
         if chunk := chunker.push(frame):
             yield chunk, False

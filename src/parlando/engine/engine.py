@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -12,9 +13,12 @@ from parlando.core.stages import FrameSampler, TokenLM
 from parlando.core.types import Prompt
 from parlando.engine.fairlock import FairLock
 from parlando.engine.metrics import Meter, Metrics
+from parlando.engine.playback import Playback
 from parlando.engine.runner import Runner
 from parlando.engine.scheduler import Policy, Scheduler
 from parlando.engine.session import Session
+
+POLL_SECONDS = 0.005
 
 
 class Engine:
@@ -44,8 +48,16 @@ class Engine:
         self._arrived = threading.Event()
         self._closed = False
 
-    def submit(self, prompt: Prompt, sampler: FrameSampler, max_frames: int | None = None) -> Session:
+    def submit(
+        self,
+        prompt: Prompt,
+        sampler: FrameSampler,
+        max_frames: int | None = None,
+        playback: Playback | None = None,
+    ) -> Session:
         """Queue a request; it ends with ``length`` after ``max_frames``, or when its cache row is full.
+
+        Somebody listens at ``playback``: the sooner they run out of sound, the sooner it is this request's turn.
 
         Raises:
             PromptTooLongError: the prompt leaves no room in a cache row.
@@ -55,7 +67,7 @@ class Engine:
         limit = self._frame_limit(prompt, max_frames)
         with self._exclusive():
             self._ensure_open()
-            session = Session(next(self._numbers), prompt, sampler, limit, self._advance)
+            session = Session(next(self._numbers), prompt, sampler, limit, self._advance, playback)
             self._scheduler.add(session)
         self._arrived.set()
         return session
@@ -91,6 +103,11 @@ class Engine:
             return self._meter.snapshot(len(self._scheduler.sessions) - waiting, waiting)
 
     @property
+    def streams(self) -> int:
+        """How many listeners can be fed at once, as far as is known: at most the rows."""
+        return self._scheduler.streams
+
+    @property
     def free_rows(self) -> int:
         """Cache rows that nobody holds now."""
         with self._exclusive():
@@ -114,7 +131,12 @@ class Engine:
 
     def _turn(self) -> bool:
         plan = self._scheduler.plan()
-        self._meter.turn(self._runner.run(plan))
+        turn = self._runner.run(plan)
+        self._meter.turn(turn)
+        if turn.batch:
+            self._scheduler.costs.learn_step(turn.batch, turn.seconds - turn.prefill_seconds)
+        if turn.prefills:
+            self._scheduler.costs.learn_prefill(turn.prefill_seconds / turn.prefills)
         return bool(plan)
 
     def _release(self) -> None:
@@ -130,15 +152,17 @@ class Engine:
             session.wait()
             return
         with self._exclusive():
-            if not session.ready:
-                self._turn()
+            worked = session.ready or self._turn()
+        if not worked:
+            time.sleep(POLL_SECONDS)
 
     def _work(self) -> None:
         try:
             while not self._closed:
                 self._arrived.clear()
                 if not self.step():
-                    self._arrived.wait()
+                    # Who waits although nobody runs waits for a row that is kept, which may be given up silently.
+                    self._arrived.wait(POLL_SECONDS if self._scheduler.waiting else None)
         finally:
             self._end_all()
 

@@ -15,12 +15,16 @@ from parlando.engine.session import Session
 
 @dataclass(frozen=True)
 class Turn:
-    """What a turn did: prompts prefilled, rows in its step (0 for no step), frames made, and how long it took."""
+    """What a turn did: prompts prefilled, rows in its step (0 for no step), frames made, and how long it took.
+
+    ``prefill_seconds`` are those of ``seconds`` that went before the step.
+    """
 
     prefills: int
     batch: int
     frames: int
     seconds: float
+    prefill_seconds: float = 0.0
 
 
 class Isolation:
@@ -55,13 +59,16 @@ class Runner:
         """
         start, made = time.perf_counter(), frames_made(plan)
         live: list[Seat] = []
+        prefilled = start
         with Isolation(*(seat.session for seat in plan.steps)):
             for seat in plan.prefills:
                 self._prefill(seat)
+            prefilled = time.perf_counter()
             live = [seat for seat in plan.steps if not seat.session.over]
             if live:
                 self._step(live)
-        return Turn(len(plan.prefills), len(live), frames_made(plan) - made, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return Turn(len(plan.prefills), len(live), frames_made(plan) - made, seconds, prefilled - start)
 
     def free(self, row: int) -> None:
         """Forget what a row holds."""

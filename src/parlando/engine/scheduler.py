@@ -1,22 +1,44 @@
-"""Who runs next: pure decisions over sessions and rows, without a model, a tensor or a thread."""
+"""Who runs next: pure decisions over sessions and rows, without a model, a tensor or a thread.
+
+Sessions without a listener are served first come, first served, and whoever has a row steps every turn. With listeners,
+who has heard nothing yet comes first, then who runs out first, then the rest; newcomers wait for a row while the
+machine makes just enough sound for those who listen already; and a listener's row is kept for the next sentence.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from parlando.core.errors import ConfigError, EngineBusyError
+from parlando.engine.playback import Playback
 from parlando.engine.session import Session
 from parlando.engine.slots import Slots
+from parlando.engine.urgency import StepCosts, Supply, lead_seconds
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How many prompts may be prefilled between two steps (each delays the running streams), and how many may wait."""
+    """What may happen in a turn, and when somebody is pressed for time.
+
+    ``prefills_per_turn`` prompts may be prefilled between two steps (each delays the running streams), and
+    ``max_waiting`` sessions may wait. ``frame_seconds`` is how long a frame sounds; when a step of all rows takes
+    longer, those with more than ``comfortable_seconds`` of sound ahead sit out, at most ``most_rests`` steps in a row.
+    Newcomers wait unless the machine makes ``margin`` times the sound that all would play. A listener's row is kept
+    for ``keep_seconds`` for the next sentence.
+    """
 
     prefills_per_turn: int = 1
     max_waiting: int = 64
+    frame_seconds: float | None = None
+    comfortable_seconds: float = 1.0
+    most_rests: int = 20
+    margin: float = 1.1
+    keep_seconds: float = 1.0
 
     def __post_init__(self) -> None:
         if self.prefills_per_turn < 1 or self.max_waiting < 0:
@@ -41,19 +63,36 @@ class Plan:
         return bool(self.steps)
 
 
-class Scheduler:
-    """First come, first served: waiting sessions take free rows, a few per turn; whoever has a row steps every turn."""
+class _Kept(NamedTuple):
+    """A row without a session, whose listener is expected to say more."""
 
-    def __init__(self, rows: int, policy: Policy) -> None:
-        self._policy = policy
+    row: int
+    until_seconds: float
+
+
+class Scheduler:
+    """Gives waiting sessions rows, and names the work of each turn."""
+
+    def __init__(self, rows: int, policy: Policy, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.costs = StepCosts()
+        self._policy, self._clock = policy, clock
+        self._frame_seconds = policy.frame_seconds or 0.0
+        self._supply = Supply(policy.margin)
         self._slots = Slots(rows)
         self._waiting: deque[Session] = deque()
         self._running: dict[int, Session] = {}
+        self._kept: dict[Playback, _Kept] = {}
+        self._rests: Counter[int] = Counter()
 
     @property
     def free_rows(self) -> int:
         """Rows that nobody holds."""
         return self._slots.free
+
+    @property
+    def streams(self) -> int:
+        """How many listeners can be fed at once, as far as is known: all rows, or fewer, but one at least."""
+        return max(1, int(min(self._slots.count, self._supply.streams)))
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -66,12 +105,13 @@ class Scheduler:
         return len(self._waiting)
 
     def add(self, session: Session) -> None:
-        """Put a session at the end of the queue.
+        """Put a session at the end of the queue; whoever is in the middle of speaking is never refused.
 
         Raises:
             EngineBusyError: all rows are taken and as many wait as the policy allows.
         """
-        if len(self._waiting) >= self._policy.max_waiting + self._slots.free:
+        in_the_middle = session.playback is not None and session.playback.begun
+        if len(self._waiting) >= self._policy.max_waiting + self._slots.free and not in_the_middle:
             raise EngineBusyError(
                 f"the engine is full: {len(self._running)} requests run and {len(self._waiting)} wait; "
                 "try again later, or allow more rows or a longer queue"
@@ -80,17 +120,32 @@ class Scheduler:
 
     def plan(self) -> Plan:
         """Admit who fits, and name the work of the next turn; an empty plan is false."""
-        admitted = min(len(self._waiting), self._slots.free, self._policy.prefills_per_turn)
-        prefills = tuple(Seat(self._slots.take(), self._waiting.popleft()) for _ in range(admitted))
-        self._running.update(prefills)
-        return Plan(prefills, self._seats())
+        self._supply.learn(self._hungry())
+        prefills: list[Seat] = []
+        for session in self._in_order() if self._waiting else ():
+            if len(prefills) == self._policy.prefills_per_turn:
+                break
+            row = self._row_for(session)
+            if row is not None:
+                self._waiting.remove(session)
+                self._running[row] = session
+                prefills.append(Seat(row, session))
+        return Plan(tuple(prefills), self._stepping())
 
     def release(self) -> tuple[Seat, ...]:
         """Take the rows back from every session that is over, and say which they were."""
         seats = tuple(seat for seat in self._seats() if seat.session.over)
-        for row, _ in seats:
-            del self._running[row]
-            self._slots.give(row)
+        for row, session in seats:
+            del self._running[row], self._rests[row]
+            playback = session.playback
+            if playback is None or session.finish != "end":
+                self._slots.give(row)
+            else:
+                self._kept[playback] = _Kept(row, self._clock() + self._policy.keep_seconds)
+        for playback, kept in tuple(self._kept.items()):
+            if playback.closed or kept.until_seconds <= self._clock():
+                del self._kept[playback]
+                self._slots.give(kept.row)
         return seats
 
     def drop(self) -> tuple[Session, ...]:
@@ -102,3 +157,57 @@ class Scheduler:
 
     def _seats(self) -> tuple[Seat, ...]:
         return tuple(Seat(row, self._running[row]) for row in sorted(self._running))
+
+    def _lead(self, session: Session) -> float:
+        return lead_seconds(session, self._frame_seconds)
+
+    def _pressed(self, session: Session) -> bool:
+        return self._lead(session) < self._policy.comfortable_seconds
+
+    def _in_order(self) -> list[Session]:
+        """Who waits: those about to be cut short, as they run out; then the others, as they came."""
+
+        def place(session: Session) -> float:
+            lead = self._lead(session)
+            return lead if -math.inf < lead < self._policy.comfortable_seconds else math.inf
+
+        return sorted(self._waiting, key=place)
+
+    def _row_for(self, session: Session) -> int | None:
+        """The row that was kept for it, or a free one unless somebody would be cut short."""
+        playback = session.playback
+        if playback is not None and playback in self._kept:
+            return self._kept.pop(playback).row
+        newcomer = playback is not None and not playback.begun
+        if not self._slots.free or (newcomer and not self._has_sound_to_spare()):
+            return None
+        return self._slots.take()
+
+    def _has_sound_to_spare(self) -> bool:
+        """Whether one more listener can be fed, and nobody runs out while the newcomer is prefilled."""
+        leads = [self._lead(session) for session in self._running.values() if session.playback is not None]
+        pressed = sum(lead < self._policy.comfortable_seconds for lead in leads)
+        nearest = min((lead for lead in leads if lead > 0), default=math.inf)
+        return not pressed or (pressed < self._supply.streams and nearest >= self.costs.prefill_seconds)
+
+    def _hungry(self) -> list[Playback]:
+        sessions = self._running.values()
+        return [each.playback for each in sessions if each.playback is not None and self._pressed(each)]
+
+    def _stepping(self) -> tuple[Seat, ...]:
+        """Everybody, or those pressed for time and as many more as a step in real time has room for."""
+        seats = self._seats()
+        if not self._frame_seconds or len(seats) < 2:
+            return seats
+        room = self.costs.largest_batch(len(seats), self._frame_seconds)
+        if room == len(seats):
+            return seats
+        leads = {row: self._lead(session) for row, session in seats}
+        pressed = [row for row, lead in leads.items() if lead < self._policy.comfortable_seconds]
+        tired = [row for row in leads if self._rests[row] >= self._policy.most_rests]
+        if not pressed:
+            return seats
+        by_need = sorted(leads, key=leads.__getitem__)
+        chosen = {*by_need[:room], *pressed, *tired}
+        self._rests = Counter({row: self._rests[row] + 1 for row in leads if row not in chosen})
+        return tuple(seat for seat in seats if seat.row in chosen)

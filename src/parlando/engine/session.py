@@ -13,6 +13,7 @@ from typing import Literal
 from parlando.core.errors import CancelledError, EngineClosedError, GenerationError, ParlandoError
 from parlando.core.stages import FrameSampler
 from parlando.core.types import Frame, Prompt
+from parlando.engine.playback import Playback
 
 Finish = Literal["end", "length", "cancelled", "failed", "closed"]
 
@@ -45,12 +46,19 @@ class Session:
     """
 
     def __init__(
-        self, number: int, prompt: Prompt, sampler: FrameSampler, max_frames: int, pump: Callable[[Session], None]
+        self,
+        number: int,
+        prompt: Prompt,
+        sampler: FrameSampler,
+        max_frames: int,
+        pump: Callable[[Session], None],
+        playback: Playback | None = None,
     ) -> None:
         self.number = number
         self.prompt = prompt
         self.sampler = sampler
         self.max_frames = max_frames
+        self.playback = playback
         self.frame_count = 0
         self.last_frame: Frame | None = None
         self.state = State.WAITING

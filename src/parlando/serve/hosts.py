@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from parlando.core.errors import EngineClosedError
 from parlando.engine.chunking import HopSchedule
+from parlando.engine.playback import Playback
 from parlando.result import Chunk
 from parlando.serve.bridge import TextFeed
 from parlando.speech import Request, Synthesizer
@@ -32,11 +33,14 @@ class Host:
 
     def warm_up(self) -> None:
         """Speak, and be ready if there was sound; a failure is logged and leaves the server unready."""
+        playback = Playback()
         try:
-            request = self.synthesizer.request(schedule=HopSchedule(), seed=0)
+            request = self.synthesizer.request(schedule=HopSchedule(), seed=0, playback=playback)
             self.ready = any(len(chunk.samples) for chunk in list(self.run(WARM_UP_TEXT, request)))
         except Exception:
             log.exception("the model '%s' could not speak; it is not ready", self.name)
+        finally:
+            playback.close()
 
     def run(self, text: str | TextFeed, request: Request) -> Iterator[Chunk]:
         """`Synthesizer.run`; when the worker turns out to be dead, this request fails and the next finds a new one.

@@ -27,6 +27,7 @@ from parlando.core.errors import (
 )
 from parlando.core.types import Voice
 from parlando.engine.cancel import Cancellation
+from parlando.engine.playback import Playback
 from parlando.result import Chunk
 from parlando.serve.bridge import Bridge, Stream, TextFeed
 from parlando.serve.config import ServeConfig
@@ -111,7 +112,11 @@ class Service:
         self._check(several, format)
         cancellation = Cancellation()
         base = host.synthesizer.request(
-            host.synthesizer.model.default_voice, cancellation=cancellation, language=first.language, **first.options
+            host.synthesizer.model.default_voice,
+            cancellation=cancellation,
+            language=first.language,
+            playback=Playback(first.speed),
+            **first.options,
         )
         for each in several:
             if isinstance(each.voice, str):
@@ -213,6 +218,8 @@ class Source:
             self._service.registry.count("parlando_errors_total", model=self._host.name, kind=type(error).__name__)
             raise
         finally:
+            if self._base.playback is not None:
+                self._base.playback.close()
             if self._base.cancellation.cancelled:
                 self.tally.finish = "aborted"
 

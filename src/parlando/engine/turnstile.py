@@ -1,0 +1,58 @@
+"""Lets the most urgent of many threads through, a few at a time: the order in which chunks are decoded."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+from parlando.engine.playback import Playback
+
+PATIENCE_SECONDS = 1.0
+
+
+class Turnstile:
+    """At most ``width`` threads are inside. The next one is who has heard nothing yet, then who runs out first.
+
+    Who has no listener waits as though one would run out after a second.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._free = width
+        self._lock = threading.Lock()
+        self._numbers = count()
+        self._waiting: list[tuple[float, int, threading.Lock]] = []
+
+    @contextmanager
+    def turn(self, playback: Playback | None = None) -> Iterator[None]:
+        """Wait to be let through, and be inside for the block."""
+        self._enter(time.perf_counter() + PATIENCE_SECONDS if playback is None else playback.deadline_seconds)
+        try:
+            yield
+        finally:
+            self._leave()
+
+    @property
+    def waiting(self) -> int:
+        """Threads outside."""
+        return len(self._waiting)
+
+    def _enter(self, deadline_seconds: float) -> None:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            ticket = threading.Lock()
+            ticket.acquire()
+            heapq.heappush(self._waiting, (deadline_seconds, next(self._numbers), ticket))
+        ticket.acquire()
+
+    def _leave(self) -> None:
+        with self._lock:
+            if self._waiting:
+                heapq.heappop(self._waiting)[-1].release()
+            else:
+                self._free += 1
