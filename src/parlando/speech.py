@@ -124,8 +124,9 @@ class Synthesizer:
     def __init__(self, model: Model, rows: int = 8, context: int | None = None) -> None:
         self.model = model
         self._rows = rows
-        self.engine = Engine(model.lm, rows, context, Policy(frame_seconds=1 / model.frame_rate))
-        self._decoding = Turnstile(os.cpu_count() or 1)
+        decoders = os.cpu_count() or 1
+        self.engine = Engine(model.lm, rows, context, Policy(frame_seconds=1 / model.frame_rate, decoders=decoders))
+        self._decoding = Turnstile(decoders)
 
     @property
     def voices(self) -> Mapping[str, Voice]:
@@ -382,14 +383,10 @@ class SilenceMeter:
 
 def _played(chunks: Iterator[Chunk], playback: Playback | None) -> Iterator[Chunk]:
     """The chunks, each handed to the listener as it goes by."""
-    if playback is None:
-        yield from chunks
-        return
-    playback.resume()
     for chunk in chunks:
-        playback.hand_out(chunk.duration_seconds)
+        if playback is not None:
+            playback.hand_out(chunk.duration_seconds)
         yield chunk
-        playback.resume()
 
 
 def derived_seed(seed: int, sentence: int, attempt: int) -> int:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from parlando.core.errors import ConfigError
 from parlando.core.types import Frame
 from parlando.engine.chunking import Chunker, HopSchedule, chunked
+from parlando.engine.playback import Playback
 
 
 def frames(count):
@@ -61,3 +62,32 @@ def test_no_chunk_waits_for_the_frame_after_it():
     assert next(chunks) == (tuple(frames(3)), False)
     assert len(seen) == 3
     assert list(chunks)[-1] == ((), True)
+
+
+def chunk_sizes(step_seconds, frames=100):
+    """Sizes of the chunks that a listener gets from a model that takes so long for a frame of 40 ms."""
+    seconds = [0.0]
+    playback = Playback(clock=lambda: seconds[0])
+    chunker, sizes, waited_seconds = Chunker(HopSchedule(), playback, 0.04), [], 0.0
+    for index in range(frames):
+        seconds[0] += step_seconds
+        if chunk := chunker.push(Frame(index)):
+            waited_seconds += max(0.0, -playback.lead_seconds) if playback.begun else 0.0
+            playback.hand_out(0.04 * len(chunk))
+            sizes.append(len(chunk))
+    return sizes, waited_seconds
+
+
+def test_an_idle_machine_starts_with_the_first_hop_and_doubles():
+    assert chunk_sizes(0.005)[0][:5] == [2, 4, 8, 16, 25]
+
+
+@given(st.floats(0.001, 0.036))
+def test_a_listener_never_waits_while_frames_come_in_real_time(step_seconds):
+    sizes, waited_seconds = chunk_sizes(step_seconds)
+    assert waited_seconds == 0.0
+    assert sizes[0] <= 5
+
+
+def test_a_model_far_too_slow_begins_with_more_and_not_without_end():
+    assert chunk_sizes(0.2)[0][0] == 12

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from parlando.engine.runner import Isolation, Runner, Turn, last_frames
+from parlando.engine.runner import Isolation, Runner, last_frames
 from parlando.engine.scheduler import Plan, Seat
 from parlando.engine.session import Session
+from parlando.engine.urgency import Turn
 
 
 def seat(fake, row, **sampler):

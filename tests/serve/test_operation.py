@@ -99,6 +99,18 @@ def test_admission_predicts_from_how_the_last_ones_fared():
     assert (admission.first_audio_seconds, admission.whole_seconds) == pytest.approx((0.7, 7.2))
 
 
+def test_admission_counts_on_what_the_machine_can_feed_and_not_on_rows():
+    places = [4]
+    limits = Limits(max_streams=9, max_first_audio_seconds=5.0)
+    admission = Admission(rows=4, limits=limits, places=lambda: places[0])
+    admission.whole_seconds = 6.0
+    assert [admission.enter(), admission.enter()] == [True, True]
+    places[0] = 1
+    assert admission.predicted_seconds() == 12.0
+    with pytest.raises(OverloadedError, match=r"12.0 s away"):
+        admission.enter()
+
+
 def test_a_full_server_refuses_early_and_recovers(serving):
     with serving(limits={"max_streams": 1}) as running:
         running.model.lm.step_seconds = 0.02

@@ -11,7 +11,7 @@ from parlando.core.errors import ConfigError
 from parlando.core.types import Frame
 from parlando.engine.playback import Playback
 
-SPARE_FRAMES = 3
+SPARE_FRAMES, LAST_FRAMES = 4.0, 2.0
 MOST_FIRST_FRAMES = 12
 PACE_MEMORY = 0.3
 
@@ -54,7 +54,7 @@ class Chunker:
         self._least = self._due
         self._frames: list[Frame] = []
         self._playback, self._frame_seconds = playback, frame_seconds
-        self._pace = Pace()
+        self._pace = Pace(time.perf_counter if playback is None else playback.clock)
 
     def push(self, frame: Frame) -> tuple[Frame, ...]:
         """Add a frame; the chunk when this one fills it, else nothing."""
@@ -81,14 +81,14 @@ class Chunker:
             return held >= max(self._due, min(slowness, MOST_FIRST_FRAMES))
         if held >= self._due:
             return True
-        reserve_seconds = playback.decode_seconds(held) + SPARE_FRAMES * self._pace.seconds
-        return held >= self._least and playback.lead_seconds < reserve_seconds
+        spare = SPARE_FRAMES if held >= self._least else LAST_FRAMES
+        return playback.lead_seconds < playback.decode_seconds(held) + spare * self._pace.seconds
 
 
 class Pace:
     """Seconds from one frame to the next, as a running mean."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.seconds = 0.0
         self._clock, self._last_seconds = clock, -1.0
 

@@ -133,10 +133,7 @@ class Engine:
         plan = self._scheduler.plan()
         turn = self._runner.run(plan)
         self._meter.turn(turn)
-        if turn.batch:
-            self._scheduler.costs.learn_step(turn.batch, turn.seconds - turn.prefill_seconds)
-        if turn.prefills:
-            self._scheduler.costs.learn_prefill(turn.prefill_seconds / turn.prefills)
+        self._scheduler.costs.learn(turn)
         return bool(plan)
 
     def _release(self) -> None:

@@ -7,8 +7,8 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from parlando.engine.runner import Turn
 from parlando.engine.session import Session
+from parlando.engine.urgency import Turn
 
 RECENT_SESSIONS = 512
 

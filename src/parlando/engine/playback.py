@@ -10,7 +10,7 @@ from collections.abc import Callable
 class Playback:
     """One request's listener, who plays at ``speed`` from the first sound on; its sentences share it, in turn.
 
-    Whoever hands the sound out calls `begin_sentence`, `resume`, `hand_out`, `decoded` and `close`, from one thread at
+    Whoever hands the sound out calls `begin_sentence`, `hand_out`, `decoded` and `close`, from one thread at
     a time; all the rest may be read from any.
     """
 
@@ -18,45 +18,30 @@ class Playback:
         self.begun = False
         self.closed = False
         self.decoded_frames = 0
-        self._speed, self._clock = speed, clock
+        self.clock = clock
+        self._speed = speed
         self._until_seconds = 0.0
-        self._resumed_seconds: float | None = None
-        self._made_seconds = self._worked_seconds = 0.0
         self._decode_seconds_per_frame = 0.0
 
     @property
     def lead_seconds(self) -> float:
         """Sound that the listener has not played yet; below zero is how long they have been waiting."""
-        return self._until_seconds - self._clock()
+        return self._until_seconds - self.clock()
 
     @property
     def deadline_seconds(self) -> float:
         """The clock's reading when the listener runs out; minus infinity for who has heard nothing yet."""
         return self._until_seconds if self.begun else -math.inf
 
-    @property
-    def rate(self) -> float | None:
-        """Seconds of sound for each second of work after the first chunk; ``None`` while there was but one."""
-        return self._made_seconds / self._worked_seconds if self._worked_seconds > 0 else None
-
     def begin_sentence(self) -> None:
         """A new session speaks from here on."""
         self.decoded_frames = 0
 
-    def resume(self) -> None:
-        """Work on the next chunk begins; what the reader takes until then is not the model's time."""
-        self._resumed_seconds = self._clock()
-
     def hand_out(self, seconds: float) -> None:
-        """Give the listener sound, which ends the work since `resume`."""
-        now, resumed, self._resumed_seconds = self._clock(), self._resumed_seconds, None
-        played_seconds = seconds / self._speed
-        if self.begun and resumed is not None:
-            self._worked_seconds += now - resumed
-            self._made_seconds += played_seconds
+        """Give the listener sound."""
         if seconds > 0:
+            self._until_seconds = max(self._until_seconds, self.clock()) + seconds / self._speed
             self.begun = True
-            self._until_seconds = max(self._until_seconds, now) + played_seconds
 
     def decoded(self, frames: int, seconds: float) -> None:
         """Frames became sound, which took so long."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -11,20 +10,7 @@ from parlando.core.stages import TokenLM
 from parlando.core.types import Frame
 from parlando.engine.scheduler import Plan, Seat
 from parlando.engine.session import Session
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What a turn did: prompts prefilled, rows in its step (0 for no step), frames made, and how long it took.
-
-    ``prefill_seconds`` are those of ``seconds`` that went before the step.
-    """
-
-    prefills: int
-    batch: int
-    frames: int
-    seconds: float
-    prefill_seconds: float = 0.0
+from parlando.engine.urgency import Turn
 
 
 class Isolation:

@@ -18,7 +18,7 @@ from parlando.core.errors import ConfigError, EngineBusyError
 from parlando.engine.playback import Playback
 from parlando.engine.session import Session
 from parlando.engine.slots import Slots
-from parlando.engine.urgency import StepCosts, Supply, lead_seconds
+from parlando.engine.urgency import Costs, decoding_rate, lead_seconds
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ class Policy:
     ``prefills_per_turn`` prompts may be prefilled between two steps (each delays the running streams), and
     ``max_waiting`` sessions may wait. ``frame_seconds`` is how long a frame sounds; when a step of all rows takes
     longer, those with more than ``comfortable_seconds`` of sound ahead sit out, at most ``most_rests`` steps in a row.
-    Newcomers wait unless the machine makes ``margin`` times the sound that all would play. A listener's row is kept
-    for ``keep_seconds`` for the next sentence.
+    Newcomers wait unless the model, and ``decoders`` threads that decode, make ``margin`` times the sound that all
+    would play within the next ``horizon_seconds``; and where it is tight, until everybody is ``settled_seconds``
+    ahead. A listener's row is kept for ``keep_seconds`` for the next sentence.
     """
 
     prefills_per_turn: int = 1
@@ -38,6 +39,9 @@ class Policy:
     comfortable_seconds: float = 1.0
     most_rests: int = 20
     margin: float = 1.1
+    horizon_seconds: float = 4.0
+    settled_seconds: float = 0.25
+    decoders: int = 1
     keep_seconds: float = 1.0
 
     def __post_init__(self) -> None:
@@ -74,10 +78,10 @@ class Scheduler:
     """Gives waiting sessions rows, and names the work of each turn."""
 
     def __init__(self, rows: int, policy: Policy, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.costs = StepCosts()
         self._policy, self._clock = policy, clock
         self._frame_seconds = policy.frame_seconds or 0.0
-        self._supply = Supply(policy.margin)
+        self.costs = Costs(self._frame_seconds)
+        self._sound_rate = math.inf
         self._slots = Slots(rows)
         self._waiting: deque[Session] = deque()
         self._running: dict[int, Session] = {}
@@ -91,8 +95,12 @@ class Scheduler:
 
     @property
     def streams(self) -> int:
-        """How many listeners can be fed at once, as far as is known: all rows, or fewer, but one at least."""
-        return max(1, int(min(self._slots.count, self._supply.streams)))
+        """How many listeners can be fed at once, as far as is known: all rows, or fewer, but one at least.
+
+        A machine that cannot feed one is not held back, for nothing that it does would be in time.
+        """
+        fed = self._sound_rate / self._policy.margin
+        return self._slots.count if fed < 1 else int(min(self._slots.count, fed))
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -120,9 +128,8 @@ class Scheduler:
 
     def plan(self) -> Plan:
         """Admit who fits, and name the work of the next turn; an empty plan is false."""
-        self._supply.learn(self._hungry())
         prefills: list[Seat] = []
-        for session in self._in_order() if self._waiting else ():
+        for session in self._in_order():
             if len(prefills) == self._policy.prefills_per_turn:
                 break
             row = self._row_for(session)
@@ -130,7 +137,7 @@ class Scheduler:
                 self._waiting.remove(session)
                 self._running[row] = session
                 prefills.append(Seat(row, session))
-        return Plan(tuple(prefills), self._stepping())
+        return Plan(tuple(prefills), self._stepping({row for row, _ in prefills}))
 
     def release(self) -> tuple[Seat, ...]:
         """Take the rows back from every session that is over, and say which they were."""
@@ -161,11 +168,12 @@ class Scheduler:
     def _lead(self, session: Session) -> float:
         return lead_seconds(session, self._frame_seconds)
 
-    def _pressed(self, session: Session) -> bool:
-        return self._lead(session) < self._policy.comfortable_seconds
-
     def _in_order(self) -> list[Session]:
         """Who waits: those about to be cut short, as they run out; then the others, as they came."""
+
+        if not self._waiting:
+            return []
+        self._measure()
 
         def place(session: Session) -> float:
             lead = self._lead(session)
@@ -176,25 +184,43 @@ class Scheduler:
     def _row_for(self, session: Session) -> int | None:
         """The row that was kept for it, or a free one unless somebody would be cut short."""
         playback = session.playback
-        if playback is not None and playback in self._kept:
-            return self._kept.pop(playback).row
-        newcomer = playback is not None and not playback.begun
-        if not self._slots.free or (newcomer and not self._has_sound_to_spare()):
-            return None
-        return self._slots.take()
+        if playback is not None:
+            leads = [self._lead(each) for each in self._running.values() if each.playback is not None]
+            if not playback.begun and not self._has_sound_to_spare(leads):
+                return None
+            if self._lead(session) >= self._policy.comfortable_seconds and self._would_interrupt(leads):
+                return None
+            if playback in self._kept:
+                return self._kept.pop(playback).row
+        return self._slots.take() if self._slots.free else None
 
-    def _has_sound_to_spare(self) -> bool:
-        """Whether one more listener can be fed, and nobody runs out while the newcomer is prefilled."""
-        leads = [self._lead(session) for session in self._running.values() if session.playback is not None]
-        pressed = sum(lead < self._policy.comfortable_seconds for lead in leads)
-        nearest = min((lead for lead in leads if lead > 0), default=math.inf)
-        return not pressed or (pressed < self._supply.streams and nearest >= self.costs.prefill_seconds)
+    def _would_interrupt(self, leads: list[float]) -> bool:
+        """Whether somebody runs out while one more is prefilled."""
+        return any(0 < lead < self.costs.prefill_seconds + (self._frame_seconds or 0.0) for lead in leads)
 
-    def _hungry(self) -> list[Playback]:
-        sessions = self._running.values()
-        return [each.playback for each in sessions if each.playback is not None and self._pressed(each)]
+    def _has_sound_to_spare(self, leads: list[float]) -> bool:
+        """Whether one more listener can be fed.
 
-    def _stepping(self) -> tuple[Seat, ...]:
+        More streams at once make more sound, never less, so that enough of it for one more is proof.
+        """
+        wanted = 1 + sum(self._share(lead) for lead in leads)
+        fed = self._sound_rate / self._policy.margin
+        if wanted == 1 or fed < 1:
+            return True
+        # Where it will be tight, those who have just begun get some way ahead first.
+        tight = fed < 2 * wanted and any(-math.inf < lead < self._policy.settled_seconds for lead in leads)
+        return fed >= wanted and not tight and not self._would_interrupt(leads)
+
+    def _share(self, lead: float) -> float:
+        """How much of a second of sound each second must bring, so that a listener gets through the horizon."""
+        return min(1.0, max(0.0, 1 - lead / self._policy.horizon_seconds))
+
+    def _measure(self) -> None:
+        listeners = [session.playback for session in self._running.values() if session.playback is not None]
+        decoding = decoding_rate(listeners, self._frame_seconds, self._policy.decoders)
+        self._sound_rate = min(self.costs.sound_rate, decoding) if self._frame_seconds else math.inf
+
+    def _stepping(self, prefilled: set[int]) -> tuple[Seat, ...]:
         """Everybody, or those pressed for time and as many more as a step in real time has room for."""
         seats = self._seats()
         if not self._frame_seconds or len(seats) < 2:
@@ -208,6 +234,6 @@ class Scheduler:
         if not pressed:
             return seats
         by_need = sorted(leads, key=leads.__getitem__)
-        chosen = {*by_need[:room], *pressed, *tired}
+        chosen = {*by_need[:room], *pressed, *tired, *prefilled}
         self._rests = Counter({row: self._rests[row] + 1 for row in leads if row not in chosen})
         return tuple(seat for seat in seats if seat.row in chosen)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from parlando.core.errors import ConfigError
 from parlando.engine.playback import Playback
 from parlando.engine.session import Session
 
-MEMORY = 0.2  # the weight of the newest step in running means
+MEMORY, LONG_MEMORY = 0.2, 0.05  # the weight of the newest step in running means
 
 
 def lead_seconds(session: Session, frame_seconds: float) -> float:
@@ -25,21 +25,44 @@ def lead_seconds(session: Session, frame_seconds: float) -> float:
     return playback.lead_seconds + (session.frame_count - playback.decoded_frames) * frame_seconds
 
 
-class StepCosts:
-    """Seconds that steps and prefills take, learned as they go."""
+@dataclass(frozen=True)
+class Turn:
+    """What a turn did: prompts prefilled, rows in its step (0 for no step), frames made, and how long it took.
 
-    def __init__(self) -> None:
+    ``prefill_seconds`` are those of ``seconds`` that went before the step.
+    """
+
+    prefills: int
+    batch: int
+    frames: int
+    seconds: float
+    prefill_seconds: float = 0.0
+
+
+class Costs:
+    """What steps and prefills take, and so how much sound is made, learned as the engine goes."""
+
+    def __init__(self, frame_seconds: float) -> None:
         self.prefill_seconds = 0.0
+        self._frame_seconds = frame_seconds
         self._step_seconds: dict[int, float] = {}
+        self._frames = self._seconds = 0.0
 
-    def learn_step(self, batch: int, seconds: float) -> None:
-        """Take note of a step of so many rows."""
-        known = self._step_seconds.get(batch, seconds)
-        self._step_seconds[batch] = known + MEMORY * (seconds - known)
+    def learn(self, turn: Turn) -> None:
+        """Take note of a turn."""
+        if turn.prefills:
+            self.prefill_seconds += MEMORY * (turn.prefill_seconds / turn.prefills - self.prefill_seconds)
+        if turn.batch:
+            seconds = turn.seconds - turn.prefill_seconds
+            known = self._step_seconds.get(turn.batch, seconds)
+            self._step_seconds[turn.batch] = known + MEMORY * (seconds - known)
+            self._frames += LONG_MEMORY * (turn.batch - self._frames)
+            self._seconds += LONG_MEMORY * (turn.seconds - self._seconds)
 
-    def learn_prefill(self, seconds: float) -> None:
-        """Take note of a prefill."""
-        self.prefill_seconds += MEMORY * (seconds - self.prefill_seconds)
+    @property
+    def sound_rate(self) -> float:
+        """Seconds of sound that the model makes in a second, by its last steps; infinity before the first."""
+        return self._frames * self._frame_seconds / self._seconds if self._seconds else math.inf
 
     def largest_batch(self, rows: int, budget_seconds: float) -> int:
         """The most rows, up to ``rows``, whose step is not known to take longer than the budget."""
@@ -47,27 +70,7 @@ class StepCosts:
         return next(within, 0)
 
 
-class Supply:
-    """Seconds of sound the machine makes in a second, from how its listeners fare.
-
-    More streams at once make more of it, never less, so that ``k`` of them showing enough for ``k + 1`` is proof.
-    A machine that cannot feed one listener is not held back: nothing it does would be in time.
-    """
-
-    def __init__(self, margin: float) -> None:
-        if not margin >= 1:
-            raise ConfigError(f"a margin of {margin} promises more than there is; use 1 or more")
-        self.rate = math.inf
-        self._margin = margin
-
-    def learn(self, hungry: Iterable[Playback]) -> None:
-        """Look at all listeners whose sound is still being made; those with one chunk so far tell nothing yet."""
-        rates = [playback.rate for playback in hungry]
-        known = [rate for rate in rates if rate is not None]
-        if known and len(known) == len(rates):
-            self.rate = sum(known)
-
-    @property
-    def streams(self) -> float:
-        """How many listeners it feeds; infinity while that is not known, or if it cannot feed one."""
-        return math.inf if self.rate < self._margin else self.rate / self._margin
+def decoding_rate(playbacks: Iterable[Playback], frame_seconds: float, decoders: int) -> float:
+    """Seconds of sound that so many threads decode in a second, by what these listeners' last chunks took."""
+    taken = [seconds for playback in playbacks if (seconds := playback.decode_seconds(1)) > 0]
+    return decoders * frame_seconds * len(taken) / sum(taken) if taken else math.inf

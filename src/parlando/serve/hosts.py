@@ -31,6 +31,10 @@ class Host:
         self._closed = False
         synthesizer.engine.start()
 
+    def places(self) -> int:
+        """How many streams it can feed at once, as far as is known."""
+        return self.synthesizer.engine.streams
+
     def warm_up(self) -> None:
         """Speak, and be ready if there was sound; a failure is logged and leaves the server unready."""
         playback = Playback()

@@ -143,7 +143,8 @@ class Budgets:
 class Admission:
     """Lets a stream in when its first sound will come soon enough, judged by how the last ones fared.
 
-    ``rows`` streams are spoken at once, the others wait for one of them to end.
+    ``rows`` streams are spoken at once, or as many as ``places`` says the machine can feed by now; the others wait for
+    one of them to end.
     """
 
     rows: int
@@ -151,11 +152,13 @@ class Admission:
     streams: int = 0
     first_audio_seconds: float = field(default=0.0)
     whole_seconds: float = field(default=0.0)
+    places: Callable[[], int] | None = None
 
     def predicted_seconds(self) -> float:
         """Seconds until a stream that came now would have its first sound."""
-        ahead = max(0, self.streams + 1 - self.rows)
-        return self.first_audio_seconds + ahead / self.rows * self.whole_seconds
+        rows = self._rows()
+        ahead = max(0, self.streams + 1 - rows)
+        return self.first_audio_seconds + ahead / rows * self.whole_seconds
 
     def enter(self) -> bool:
         """Let a stream in; whether it can begin at once.
@@ -165,15 +168,18 @@ class Admission:
         """
         predicted_seconds, most_seconds = self.predicted_seconds(), self.limits.max_first_audio_seconds
         full = self.streams >= self.limits.max_streams
-        if not full and (predicted_seconds <= most_seconds or self.streams < self.rows):
+        if not full and (predicted_seconds <= most_seconds or self.streams < self._rows()):
             self.streams += 1
-            return self.streams <= self.rows
+            return self.streams <= self._rows()
         wait_seconds = max(1.0, predicted_seconds if full else predicted_seconds - most_seconds)
         raise OverloadedError(
             f"{self.streams} requests run or wait and the first sound of one more is {predicted_seconds:.1f} s away; "
             f"ask again in {wait_seconds:.0f} s",
             wait_seconds,
         )
+
+    def _rows(self) -> int:
+        return self.rows if self.places is None else min(self.rows, self.places())
 
     def leave(self, first_audio_seconds: float | None, whole_seconds: float) -> None:
         """Take note of how long a stream that began at once needed, ``None`` for any other."""

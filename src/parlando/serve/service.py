@@ -80,7 +80,9 @@ class Service:
         self.registry = Registry()
         self.bridge = Bridge(config.limits.max_streams)
         self.budgets = Budgets(config.limits)
-        self.admissions = {name: Admission(host.rows, config.limits) for name, host in hosts.items()}
+        self.admissions = {
+            name: Admission(host.rows, config.limits, places=host.places) for name, host in hosts.items()
+        }
         self.draining = False
         self.loop: asyncio.AbstractEventLoop | None = None
         self._register_gauges()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from parlando.serve.bridge import Stream
 from parlando.serve.gate import call_of
 from parlando.serve.problems import answer, problem_of
 
+log = logging.getLogger("parlando.serve")
+FAILED = 500
 Body = AsyncIterator[bytes]
 
 
@@ -51,8 +54,10 @@ class Streamed(Response):
         call, body = call_of(scope), self._body()
         try:
             first = await anext(body, b"")
-        except (ParlandoError, TimeoutError) as error:
+        except Exception as error:
             call.note(error)
+            if problem_of(error).status == FAILED:
+                log.error("a stream failed before its first byte", exc_info=error)
             await answer(problem_of(error), scope["path"])(scope, receive, send)
             return
         start: Message = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}

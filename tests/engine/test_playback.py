@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parlando.engine.playback import Playback
+
+
+class Clock:
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+def test_who_has_heard_nothing_yet_is_due_at_once():
+    clock = Clock()
+    playback = Playback(clock=clock)
+    assert (playback.begun, playback.deadline_seconds) == (False, -math.inf)
+    playback.hand_out(0.0)
+    assert not playback.begun, "a chunk without samples begins nothing"
+    clock.seconds = 3.0
+    playback.hand_out(0.5)
+    assert (playback.begun, playback.deadline_seconds, playback.lead_seconds) == (True, 3.5, 0.5)
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.floats(0.01, 2)), min_size=1, max_size=20), st.sampled_from([0.5, 1, 2]))
+def test_the_lead_is_what_a_player_has_left(steps, speed):
+    """A player that is stepped by the millisecond would be too slow; between chunks it plays or waits."""
+    clock = Clock()
+    playback, left = Playback(speed, clock), 0.0
+    for index, (waited, sound) in enumerate(steps):
+        clock.seconds += waited
+        left = max(0.0, left - waited) if index else 0.0
+        playback.hand_out(sound)
+        left += sound / speed
+        assert playback.lead_seconds == pytest.approx(left)
+    clock.seconds += left + 1
+    assert playback.lead_seconds == pytest.approx(-1)
+
+
+def test_the_next_decoding_takes_as_long_as_the_last():
+    playback = Playback()
+    assert playback.decode_seconds(10) == 0.0
+    playback.decoded(4, 0.2)
+    playback.decoded(0, 1.0)
+    assert playback.decode_seconds(10) == pytest.approx(0.5)
+    assert playback.decoded_frames == 4
+    playback.begin_sentence()
+    assert playback.decoded_frames == 0

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parlando.engine.playback import Playback
+from parlando.engine.turnstile import Turnstile
+
+
+def begun(until_seconds):
+    playback = Playback(clock=lambda: 0.0)
+    playback.hand_out(until_seconds)
+    return playback
+
+
+def until_waiting(turnstile, count):
+    deadline = time.perf_counter() + 5
+    while turnstile.waiting != count:
+        assert time.perf_counter() < deadline
+        time.sleep(0.0005)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.one_of(st.just(0), st.integers(1, 10**6)), max_size=8))
+def test_the_next_is_who_has_heard_nothing_and_then_who_runs_out_first(leads):
+    turnstile, order, threads = Turnstile(1), [], []
+
+    def pass_through(lead):
+        with turnstile.turn(begun(lead) if lead else Playback()):
+            order.append(lead)
+
+    with turnstile.turn():
+        for count, lead in enumerate(leads, start=1):
+            threads.append(threading.Thread(target=pass_through, args=(lead,)))
+            threads[-1].start()
+            until_waiting(turnstile, count)
+    for thread in threads:
+        thread.join(5)
+    assert order == sorted(leads)
+
+
+def test_no_more_than_its_width_are_inside_and_an_error_lets_the_next_one_in():
+    turnstile, inside, most, lock = Turnstile(2), [0], [0], threading.Lock()
+
+    def work():
+        with suppress(ValueError), turnstile.turn():
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            time.sleep(0.002)
+            with lock:
+                inside[0] -= 1
+            raise ValueError
+
+    threads = [threading.Thread(target=work) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert (most[0], turnstile.waiting) == (2, 0)
+    with turnstile.turn(), turnstile.turn(Playback()):
+        pass
+
+
+def test_who_has_no_listener_is_not_forgotten():
+    turnstile, order = Turnstile(1), []
+
+    def pass_through(name, playback):
+        with turnstile.turn(playback):
+            order.append(name)
+
+    waiting = [("unheard", None), ("comfortable", begun(time.perf_counter() + 60))]
+    threads = [threading.Thread(target=pass_through, args=each) for each in waiting]
+    with turnstile.turn():
+        for count, thread in enumerate(threads, start=1):
+            thread.start()
+            until_waiting(turnstile, count)
+    for thread in threads:
+        thread.join(5)
+    assert order == ["unheard", "comfortable"]
