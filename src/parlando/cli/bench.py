@@ -1,4 +1,4 @@
-"""`parlando bench`: how fast a model is here, next to a peer in the same run."""
+"""`parlando bench`: how fast a model is here, next to a peer in the same run; and `parlando bench serve`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from parlando.cli.options import ModelOptions, command
+from parlando.cli import bench_serve
+from parlando.cli.options import ModelOptions, command, group_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +40,6 @@ def run(options: BenchOptions) -> None:
     typer.echo(bench_markdown(report))
     if options.out is not None:
         save_json(report, options.out)
+
+
+app = group_of(run, {"serve": bench_serve.run})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -42,6 +42,25 @@ def command(kind: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None
         return entry
 
     return wrap
+
+
+def group_of(alone: Callable[..., None], commands: Mapping[str, Callable[..., None]]) -> typer.Typer:
+    """A command that does one thing by itself, and others by their names."""
+
+    def entry(context: typer.Context, **values: Any) -> None:
+        if context.invoked_subcommand is None:
+            alone(**values)
+
+    first = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = inspect.signature(alone).parameters
+    entry.__signature__ = inspect.Signature([first, *parameters.values()])  # type: ignore[attr-defined]
+    entry.__annotations__ = {"context": typer.Context, **alone.__annotations__}
+    entry.__doc__ = alone.__doc__
+    app = typer.Typer(rich_markup_mode=None)
+    app.callback(invoke_without_command=True)(entry)
+    for name, function in commands.items():
+        app.command(name)(function)
+    return app
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,11 @@ from typing import Any
 
 
 def save_json(report: Any, path: Path) -> None:
-    """Write a report dataclass as JSON; the file appears whole or not at all."""
+    """Write a report dataclass, or a list of them, as JSON; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(asdict(report), indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    data = [asdict(each) for each in report] if isinstance(report, list) else asdict(report)
+    partial.write_text(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
     partial.replace(path)
 
 
