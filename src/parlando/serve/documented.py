@@ -36,13 +36,16 @@ _CASES = {
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "model": ErrorAnswer} for status, text in _CASES.items()
 }
+_EVENTS = {
+    "itemSchema": {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}},
+}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 AUDIO_OR_EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Audio as it is made, or events that carry it.",
         "content": {
             **dict.fromkeys(("audio/mpeg", "audio/ogg", "audio/aac", "audio/flac", "audio/wav", "audio/pcm"), _BINARY),
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": _EVENTS,
         },
     }
 }
@@ -51,7 +54,7 @@ CHAT_OR_EVENTS: dict[int | str, dict[str, Any]] = {
         "description": "A whole answer, or events that carry it.",
         "content": {
             "application/json": {"schema": {"type": "object"}},
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": _EVENTS,
         },
     }
 }

@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from parlando.core.errors import AudioError
 from parlando.serve.voices import Recording
+from parlando.text.normalize import LANGUAGES
+from parlando.text.reading import AUTOMATIC
 
 AudioName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 ChatAudioName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "pcm16"]
@@ -33,6 +35,9 @@ def _voice_name(value: Any) -> Any:
 
 VoiceName = Annotated[str, BeforeValidator(_voice_name, json_schema_input_type=str | VoiceId), Field(max_length=128)]
 
+# Refused by whoever reads the text, in words of its own; told here.
+LanguageName = Annotated[str, Field(max_length=16, json_schema_extra={"enum": [*LANGUAGES, AUTOMATIC]})]
+
 
 class Sampling(Strict):
     """How frames are drawn; what is left out is the model's own choice."""
@@ -52,7 +57,7 @@ class Sampling(Strict):
 class SpeechRequest(Sampling):
     """A body of ``POST /v1/audio/speech``; the lower half is ours."""
 
-    input: str
+    input: str = Field(min_length=1, examples=["Hello there."])
     model: str | None = Field(default=None, max_length=256)
     voice: VoiceName | None = None
     instructions: str | None = Field(default=None, max_length=4096)
@@ -60,7 +65,7 @@ class SpeechRequest(Sampling):
     speed: float = Field(default=1.0, ge=0.25, le=4.0)
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool | None = Field(default=None, description="Accepted and of no effect: every answer is a stream.")
-    language: str | None = Field(default=None, max_length=16)
+    language: LanguageName | None = None
     sample_rate: Annotated[int | None, Field(ge=8000, le=48000, description="Hertz.")] = None
     ref_audio: str | None = Field(default=None, description="A recording to follow: base64, or a data: URL.")
     ref_text: str | None = Field(default=None, max_length=4096, description="What is said in it.")
@@ -136,7 +141,12 @@ class ChatRequest(Sampling):
     """A body of ``POST /v1/chat/completions``; what only a writing model could use is passed over."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
-    messages: list[ChatMessage] = Field(min_length=1, max_length=256)
+    messages: list[ChatMessage] = Field(
+        min_length=1,
+        max_length=256,
+        description="The last one is a user's, with the words to speak.",
+        examples=[[{"role": "user", "content": "Hello there."}]],
+    )
     model: str | None = Field(default=None, max_length=256)
     modalities: list[Literal["text", "audio"]] = ["text", "audio"]
     audio: ChatAudio = Field(default_factory=ChatAudio)

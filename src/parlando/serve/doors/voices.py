@@ -12,7 +12,7 @@ from parlando.core.errors import InputError, VoiceNotFoundError
 from parlando.serve.documented import ERRORS
 from parlando.serve.service import Service
 from parlando.serve.voices import Listed, Recording
-from parlando.serve.voicestore import VoiceCard
+from parlando.serve.voicestore import NAME, VoiceCard
 
 PATH = "/v1/audio/voices"
 
@@ -29,9 +29,9 @@ def build_router(service: Service) -> APIRouter:
     @router.post(PATH, status_code=201, responses=ERRORS)
     async def upload(
         audio_sample: Annotated[UploadFile, File(description="5 to 15 s of one speaker: wav, flac, mp3, ogg, m4a …")],
-        name: Annotated[str, Form(max_length=64)],
-        text: Annotated[str, Form(max_length=4096, description="The words that are said in it.")],
-        consent: Annotated[str, Form(max_length=512, description="Who allowed this voice to be used.")],
+        name: Annotated[str, Form(min_length=1, max_length=64, json_schema_extra={"pattern": f"^{NAME.pattern}$"})],
+        text: Annotated[str, Form(min_length=1, max_length=4096, description="The words that are said in it.")],
+        consent: Annotated[str, Form(min_length=1, max_length=512, description="Who allowed this voice to be used.")],
         language: Annotated[str, Form(max_length=16)] = "en",
         description: Annotated[str | None, Form(max_length=512)] = None,
     ) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""The server against its own OpenAPI: what fits is answered, nothing is a 5xx, and every answer is documented."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+schemathesis = pytest.importorskip("schemathesis")
+checks = pytest.importorskip("schemathesis.specs.openapi.checks")
+
+UNHURRIED = settings(
+    max_examples=20,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+# What no schema can say: that a text has a letter, that bytes are audio, that the last message is a user's.
+MEANT = {"invalid_text", "invalid_audio", "invalid_input"}
+
+
+@pytest.fixture(scope="module")
+def described(serving):
+    """A server, and what its OpenAPI says can be done."""
+    with serving() as running:
+        schema = schemathesis.openapi.from_url(f"{running.url}/openapi.json")
+        yield running, [operation.ok() for operation in schema.get_all_operations()]
+
+
+def examine(operation, running, seen):
+    """Ask for this operation again and again, with whatever its description allows."""
+
+    @UNHURRIED
+    @given(case=operation.as_strategy())
+    def check(case):
+        response = case.call(base_url=running.url)
+        seen[operation.label, response.status_code] += 1
+        case.validate_response(response, excluded_checks=[checks.positive_data_acceptance])
+        if response.status_code == 400:
+            assert response.json()["error"]["code"] in MEANT, f"a request that fits was refused: {response.text}"
+
+    check()
+
+
+def test_nothing_that_fits_the_description_is_a_5xx_or_undocumented(described):
+    running, operations = described
+    seen = Counter()
+    for operation in operations:
+        examine(operation, running, seen)
+    assert {label for label, _ in seen} == {operation.label for operation in operations}
+    assert not [key for key in seen if key[1] >= 500]
+    running.wait_until(running.idle)
+    assert running.say().status_code == 200
