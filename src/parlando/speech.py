@@ -123,7 +123,7 @@ class Synthesizer:
 
     def __init__(self, model: Model, rows: int = 8, context: int | None = None) -> None:
         self.model = model
-        self._rows = rows
+        self.rows = rows
         decoders = os.cpu_count() or 1
         self.engine = Engine(model.lm, rows, context, Policy(frame_seconds=1 / model.frame_rate, decoders=decoders))
         self._decoding = Turnstile(decoders)
@@ -159,7 +159,7 @@ class Synthesizer:
             raise TextError("texts is one str; give a list of texts, or use say()")
         if not texts:
             return []
-        with ThreadPoolExecutor(min(len(texts), self._rows), "parlando-say") as pool:
+        with ThreadPoolExecutor(min(len(texts), self.rows), "parlando-say") as pool:
             return list(pool.map(lambda text: self.say(text, voice, **options), texts))
 
     def stream(self, text: str | Iterable[str], voice: str | Voice | None = None, **options: Any) -> Iterator[Chunk]:

@@ -114,7 +114,9 @@ class Running:
     """A server, how to reach it, and what is inside."""
 
     def __init__(self, synthesizer, config):
-        self.app = build_app({synthesizer.model.name: synthesizer}, config)
+        synthesizers = synthesizer if isinstance(synthesizer, list) else [synthesizer]
+        synthesizer = synthesizers[0]
+        self.app = build_app({each.model.name: each for each in synthesizers}, config)
         self.service = self.app.state.service
         self.model = synthesizer.model
         self.opened = listen("127.0.0.1", 0, config.limits.stall_seconds)
@@ -235,3 +237,16 @@ def spoken(serving):
 
     with serving(parlando.load()) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def several_stubs():
+    """Synthesizers of stub models with these names."""
+
+    def made(*names, rows=8):
+        synthesizers = [Synthesizer(StubModel(), rows) for _ in names]
+        for name, synthesizer in zip(names, synthesizers, strict=True):
+            synthesizer.model.name = name
+        return synthesizers
+
+    return made

@@ -9,13 +9,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
 from parlando.audio.files import read_audio
 from parlando.cli.app import build_app
-from parlando.cli.serve import ServeOptions, greeting, settings
+from parlando.cli.serve import ServeOptions, greeting, load_all, settings
 from parlando.core.errors import ConfigError
 from parlando.serve.server import listen
 
@@ -59,6 +61,41 @@ def test_the_readmes_curl_and_client_work(started, tmp_path, monkeypatch):
     made = sorted(path.name for path in tmp_path.iterdir())
     assert len(made) == 2
     assert all(read_audio(tmp_path / name).duration_seconds > 0.3 for name in made)
+
+
+@pytest.mark.slow
+def test_a_sigterm_while_it_speaks_lets_it_end(tmp_path):
+    """A real process and a real signal: the whole answer comes, nobody else is let in, and the process leaves."""
+    line = [sys.executable, "-m", "parlando", "serve", "--port", "0", "--voice-folder", str(tmp_path), "--rows", "2"]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+        url = json.loads(process.stderr.readline())["url"]
+        body = {"input": "This is long enough to be told to stop. And so it is.", "response_format": "wav", "seed": 1}
+        with httpx.stream("POST", f"{url}/v1/audio/speech", json=body, timeout=60) as answer:
+            pieces = answer.iter_bytes()
+            received = next(pieces)
+            process.send_signal(signal.SIGTERM)
+            received += b"".join(pieces)
+        (tmp_path / "whole.wav").write_bytes(received)
+        assert read_audio(tmp_path / "whole.wav").duration_seconds > 1.5
+        assert process.wait(30) in (0, -signal.SIGTERM)
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/health")
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_several_models_are_served_by_their_names(monkeypatch):
+    loaded = []
+
+    def load(self, rows):
+        loaded.append((self.model, self.device, rows))
+        return SimpleNamespace(model=SimpleNamespace(name=f"the {self.model}"))
+
+    monkeypatch.setattr("parlando.cli.serve.ModelOptions.load", load)
+    assert list(load_all(ServeOptions(model=["a", "b"], device="cpu", rows=3))) == ["the a", "the b"]
+    assert loaded == [("a", "cpu", 3), ("b", "cpu", 3)]
+    assert list(load_all(ServeOptions())) == ["the None"]
+    with pytest.raises(ConfigError, match="two models are named 'the a'"):
+        load_all(ServeOptions(model=["a", "a"]))
 
 
 def test_options_go_before_the_file(tmp_path):

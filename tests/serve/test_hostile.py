@@ -218,3 +218,18 @@ def test_a_hostile_request_id_is_not_echoed(patient, given):
 
 def test_a_decent_request_id_is(patient):
     assert patient.http.get("/health", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nX-Slow: "], ids=["nothing", "half"]
+)
+def test_a_head_that_does_not_come_is_a_408(serving, raw, begun):
+    with serving(limits={"head_seconds": 0.3}) as running:
+        running.say()
+        connection = running.connect()
+        connection.sendall(begun)
+        started = time.perf_counter()
+        assert status_of(raw.read_all(connection)) == 408
+        assert 0.2 < time.perf_counter() - started < 3.0
+        running.model.lm.step_seconds = 0.03
+        assert len(running.say().content) == 48000, "whoever is being answered has all the time"

@@ -185,6 +185,24 @@ def test_draining_lets_speech_end_and_takes_no_more(serving):
         other.close()
 
 
+def test_one_server_has_several_models(serving, several_stubs):
+    with serving(several_stubs("one", "two")) as running:
+        listed = {card["id"] for card in running.http.get("/v1/models").json()["data"]}
+        assert {"one", "two"} <= listed
+        models = [host.synthesizer.model for host in running.service.hosts.values()]
+        before = [len(model.asked) for model in models]
+        assert [running.say(model=name).status_code for name in ("two", "one", "two")] == [200] * 3
+        assert running.say().status_code == 200, "the first one is the default"
+        assert [len(model.asked) - count for model, count in zip(models, before, strict=True)] == [2, 2]
+        assert running.http.get("/ready").json()["models"] == {"one": True, "two": True}
+
+
+def test_rows_are_the_synthesizers_own(serving, several_stubs):
+    with serving(several_stubs("one", rows=3)) as running:
+        assert running.host.rows == 3
+        assert 'parlando_slots{model="one"} 3' in running.http.get("/metrics").text
+
+
 def test_pages_of_other_origins_may_ask_only_where_that_is_wanted(serving, patient, tmp_path):
     origin = {"origin": "https://example.org"}
     assert "access-control-allow-origin" not in patient.http.get("/v1/models", headers=origin).headers

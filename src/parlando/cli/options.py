@@ -74,12 +74,12 @@ class ModelOptions:
         int | None, typer.Option(help="Processor threads; default: one for a small model, else all.", min=1)
     ] = None
 
-    def load(self) -> Synthesizer:
-        """The model, ready to speak."""
+    def load(self, rows: int = 8) -> Synthesizer:
+        """The model, ready to speak; up to ``rows`` requests share a batch."""
         from parlando.speech import load
 
         self.set_threads()
-        return load(self.model, self.device, self.dtype)
+        return load(self.model, self.device, self.dtype, rows)
 
     def set_threads(self) -> None:
         """As many as asked for; the steps of a small model are too short to be shared out."""

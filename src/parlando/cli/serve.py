@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from parlando.cli.options import ModelOptions, command
-from parlando.core.errors import MissingDependencyError
+from parlando.core.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
     from parlando.serve.config import ServeConfig
+    from parlando.speech import Synthesizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions(ModelOptions):
     """Options of `parlando serve`."""
 
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Packaged name, folder or hub id; may be repeated, the first is the default."),
+    ] = None  # type: ignore[assignment]
+    rows: Annotated[int, typer.Option(help="Requests of a model that share a batch.", min=1)] = 8
     host: Annotated[str | None, typer.Option(help="Address; 0.0.0.0 lets others in. Default: 127.0.0.1")] = None
     port: Annotated[int | None, typer.Option(help="Default: 50000; 0 takes a free one.", min=0, max=65535)] = None
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; see docs/serving.md")] = None
@@ -28,6 +35,7 @@ class ServeOptions(ModelOptions):
     api_keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; without it everybody may ask.")] = None
     new_key: Annotated[str | None, typer.Option(help="Add a key of this name to --api-keys, print it, and end.")] = None
     max_streams: Annotated[int | None, typer.Option(help="Most requests that speak or wait at once.", min=1)] = None
+    telemetry: Annotated[str | None, typer.Option(help="OpenTelemetry collector, as http://127.0.0.1:4318.")] = None
     cors: Annotated[list[str] | None, typer.Option(help="Let web pages of this origin ask; may be repeated.")] = None
 
 
@@ -49,12 +57,30 @@ def run(options: ServeOptions) -> None:
         raise MissingDependencyError(str(error.name), "pip install 'parlando[serve]'") from error
     config = settings(options)
     opened = listen(config.host, config.port, config.limits.stall_seconds)
-    synthesizer = options.load()
-    app = build_app({synthesizer.model.name: synthesizer}, config)
+    synthesizers = load_all(options)
+    app = build_app(synthesizers, config)
     configure_logging()
     host, port = opened.getsockname()[:2]
-    log.info(json.dumps(greeting(host, port, synthesizer.model.name, keyed=config.api_keys is not None)))
+    log.info(json.dumps(greeting(host, port, ", ".join(synthesizers), keyed=config.api_keys is not None)))
     serve(app, config, opened)
+
+
+def load_all(options: ServeOptions) -> dict[str, Synthesizer]:
+    """Every model that was asked for, by its name.
+
+    Raises:
+        ConfigError: two of them have the same name.
+    """
+    synthesizers: dict[str, Synthesizer] = {}
+    names: Sequence[str | None] = options.model or [None]
+    for model in names:
+        given = {field.name: getattr(options, field.name) for field in fields(ModelOptions)}
+        synthesizer = ModelOptions(**{**given, "model": model}).load(options.rows)
+        name = synthesizer.model.name
+        if name in synthesizers:
+            raise ConfigError(f"two models are named '{name}'; give each once")
+        synthesizers[name] = synthesizer
+    return synthesizers
 
 
 def settings(options: ServeOptions) -> ServeConfig:
@@ -68,6 +94,7 @@ def settings(options: ServeOptions) -> ServeConfig:
         "voice_folder": options.voice_folder and str(options.voice_folder),
         "preset_folder": options.presets and str(options.presets),
         "api_keys": options.api_keys and str(options.api_keys),
+        "telemetry": options.telemetry,
         "cors_origins": tuple(options.cors) if options.cors else None,
         "limits": options.max_streams and replace(config.limits, max_streams=options.max_streams),
     }

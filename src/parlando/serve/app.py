@@ -23,6 +23,7 @@ from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
 from parlando.serve.problems import answer, problem_of
 from parlando.serve.service import Service
+from parlando.serve.tracing import otlp_trace
 from parlando.serve.voices import VoiceShelf
 from parlando.speech import Synthesizer
 
@@ -60,7 +61,8 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
         app.include_router(build_router(service))
     for kind in (ParlandoError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
-    app.add_middleware(Gate, keys=keys, limits=config.limits, registry=service.registry)
+    trace, service.when_closed = otlp_trace(config.telemetry) if config.telemetry else (None, service.when_closed)
+    app.add_middleware(Gate, keys=keys, limits=config.limits, registry=service.registry, trace=trace)
     if config.cors_origins:
         # Outermost: a browser asks for leave without a key.
         app.add_middleware(

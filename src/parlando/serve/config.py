@@ -19,7 +19,8 @@ class Limits:
 
     ``max_streams`` is how many requests may speak or wait at once, in all and per caller; a request whose first
     sound is predicted later than ``max_first_audio_seconds`` is refused at once. A reader who takes nothing for
-    ``stall_seconds``, and a body that is not there after ``body_seconds``, end their request.
+    ``stall_seconds``, a head that is not there after ``head_seconds``, and a body that is not after ``body_seconds``,
+    end their request.
     """
 
     max_body_bytes: int = 25 * MEBIBYTE
@@ -30,6 +31,7 @@ class Limits:
     requests_per_minute: int | None = None
     max_first_audio_seconds: float = 10.0
     stall_seconds: float = 30.0
+    head_seconds: float = 10.0
     body_seconds: float = 30.0
     max_voices: int = 1000
 
@@ -45,7 +47,8 @@ class ServeConfig:
 
     ``voices`` and ``models`` give local names to names that clients ask for; what is not named there of OpenAI's
     voices takes one that fits. ``instructions`` hands a request's instructions to the model as the scene, for
-    models that were trained to follow one. Without ``api_keys``, a file of hashed keys, everybody may ask.
+    models that were trained to follow one. ``telemetry`` is an OpenTelemetry collector that gets a span for each
+    request, such as ``http://127.0.0.1:4318``. Without ``api_keys``, a file of hashed keys, everybody may ask.
     """
 
     host: str = "127.0.0.1"
@@ -58,6 +61,7 @@ class ServeConfig:
     cors_origins: tuple[str, ...] = ()
     instructions: bool = False
     drain_seconds: float = 30.0
+    telemetry: str | None = None
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from parlando.serve.config import Limits
 from parlando.serve.limits import Budgets, KeyRing
 from parlando.serve.metrics import Registry
 from parlando.serve.problems import answer, problem_of
+from parlando.serve.tracing import Trace
 
 log = logging.getLogger("parlando.serve")
 REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
@@ -52,8 +53,10 @@ def call_of(scope: Scope) -> Call:
 class Gate:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, limits: Limits, registry: Registry) -> None:
-        self._app, self._keys, self._limits, self._registry = app, keys, limits, registry
+    def __init__(
+        self, app: ASGIApp, keys: KeyRing, limits: Limits, registry: Registry, trace: Trace | None = None
+    ) -> None:
+        self._app, self._keys, self._limits, self._registry, self._trace = app, keys, limits, registry, trace
         self._budgets = Budgets(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +119,8 @@ class Gate:
         self._registry.count("parlando_requests_total", route=route, status=str(call.status))
         if call.first_byte_seconds is not None:
             self._registry.observe("parlando_first_byte_seconds", call.first_byte_seconds, route=route)
+        if self._trace is not None:
+            self._trace(scope, call)
         level = logging.INFO
         line: dict[str, Any] = {
             "event": "request",

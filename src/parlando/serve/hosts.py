@@ -20,9 +20,9 @@ WARM_UP_TEXT = "Ready."
 class Host:
     """One model of the server. Its engine steps in a thread of its own."""
 
-    def __init__(self, name: str, synthesizer: Synthesizer, rows: int = 8) -> None:
+    def __init__(self, name: str, synthesizer: Synthesizer) -> None:
         self.name = name
-        self.rows = rows
+        self.rows = synthesizer.rows
         self.ready = False
         self.restarts = 0
         self.synthesizer = synthesizer

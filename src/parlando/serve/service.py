@@ -85,6 +85,7 @@ class Service:
         }
         self.draining = False
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.when_closed: Callable[[], None] = lambda: None
         self._register_gauges()
 
     def host(self, model: str | None) -> Host:
@@ -143,6 +144,7 @@ class Service:
         self.bridge.close()
         for host in self.hosts.values():
             host.close()
+        self.when_closed()
 
     @property
     def ready(self) -> bool:

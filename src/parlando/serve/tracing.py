@@ -1,0 +1,74 @@
+"""Spans for OpenTelemetry, one a request, where that is installed and wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from parlando.core.errors import ConfigError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from parlando.serve.gate import Call
+
+Trace = Callable[[Mapping[str, Any], "Call"], None]
+NANOSECONDS = 1_000_000_000
+SERVER_ERROR = 500
+
+
+def otlp_trace(endpoint: str) -> tuple[Trace, Callable[[], None]]:
+    """What sends a span for each request to a collector, over HTTP, from a thread of its own; and what ends it.
+
+    Raises:
+        MissingDependencyError: the packages are not installed.
+        ConfigError: the endpoint is no address.
+    """
+    if not endpoint.startswith(("http://", "https://")):
+        raise ConfigError(f"telemetry: '{endpoint}' is no address; give a collector's, such as http://127.0.0.1:4318")
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError("opentelemetry", "pip install 'parlando[telemetry]'") from error
+    provider = TracerProvider(resource=Resource.create({"service.name": "parlando"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
+    return trace_with(provider), provider.shutdown
+
+
+def trace_with(provider: Any) -> Trace:
+    """A span for each request, in the trace that its ``traceparent`` names."""
+    from opentelemetry.trace import SpanKind, Status, StatusCode
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    tracer, propagator = provider.get_tracer("parlando.serve"), TraceContextTextMapPropagator()
+
+    def trace(scope: Mapping[str, Any], call: Call) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        ended = time.time_ns()
+        begun = ended - round((time.perf_counter() - call.started_seconds) * NANOSECONDS)
+        route = getattr(scope.get("route"), "path", "other")
+        method = scope.get("method", "WEBSOCKET")
+        span = tracer.start_span(
+            f"{method} {route}",
+            context=propagator.extract(headers),
+            kind=SpanKind.SERVER,
+            start_time=begun,
+            attributes={
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": call.status,
+                "http.response.body.size": call.sent_bytes,
+                "parlando.request_id": call.request_id,
+            },
+        )
+        if call.first_byte_seconds is not None:
+            span.add_event("first byte", timestamp=begun + round(call.first_byte_seconds * NANOSECONDS))
+        if call.error is not None:
+            span.set_attribute("error.type", type(call.error).__name__)
+        if call.status >= SERVER_ERROR or call.status == 0:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(ended)
+
+    return trace
