@@ -311,7 +311,12 @@ class Take:
         """Frames and samples (float32 [n], n may be 0) chunk by chunk; with the last ones ``finish`` is set."""
         frame_seconds = self._samples_per_frame / self._sample_rate
         playback = self._request.playback
-        for frames, final in chunked(self._watched(session), self._request.schedule, playback, frame_seconds):
+
+        def expect(frames: int) -> None:
+            session.wanted_frames = frames
+
+        watched = self._watched(session)
+        for frames, final in chunked(watched, self._request.schedule, playback, frame_seconds, expect):
             samples = self._decoded(stream, frames, final)
             self.finish = self._judge(samples, session.finish if final else None)
             yield frames, samples if self.finish in (None, "end") else self._without_tail(samples)

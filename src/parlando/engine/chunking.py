@@ -14,6 +14,7 @@ from parlando.engine.playback import Playback
 SPARE_FRAMES, LAST_FRAMES = 4.0, 2.0
 MOST_FIRST_FRAMES = 12
 PACE_MEMORY = 0.3
+MOST_AT_ONCE = 25
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,14 @@ class Chunker:
         self._due = next(self._sizes)
         self._least = self._due
         self._frames: list[Frame] = []
+        self._awaited = 1
         self._playback, self._frame_seconds = playback, frame_seconds
         self._pace = Pace(time.perf_counter if playback is None else playback.clock)
 
     def push(self, frame: Frame) -> tuple[Frame, ...]:
         """Add a frame; the chunk when this one fills it, else nothing."""
         self._frames.append(frame)
+        self._awaited -= 1
         if self._playback is not None and self._frame_seconds:
             self._pace.tick()
             full = self._is_time(self._playback)
@@ -68,6 +71,26 @@ class Chunker:
             return ()
         self._due = next(self._sizes)
         return self.flush()
+
+    @property
+    def is_through(self) -> bool:
+        """Whether all frames that were awaited have come."""
+        return self._awaited <= 0
+
+    def await_frames(self) -> int:
+        """How many frames may come before there is anything to decide; as many are awaited from now on."""
+        self._awaited = self._pace.awaited = self._missing_frames()
+        return self._awaited
+
+    def _missing_frames(self) -> int:
+        missing = min(max(1, self._due - len(self._frames)), MOST_AT_ONCE)
+        if self._playback is None or not self._frame_seconds:
+            return missing
+        if not self._playback.begun or not self._pace.seconds:
+            return 1
+        held_seconds = self._playback.decode_seconds(len(self._frames) + missing)
+        spare_seconds = self._playback.lead_seconds - held_seconds - SPARE_FRAMES * self._pace.seconds
+        return max(1, min(missing, int(spare_seconds / self._pace.seconds)))
 
     def flush(self) -> tuple[Frame, ...]:
         """What is left, however little."""
@@ -86,26 +109,40 @@ class Chunker:
 
 
 class Pace:
-    """Seconds from one frame to the next, as a running mean."""
+    """Seconds from one frame to the next, as a running mean. Frames may come several at once."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.seconds = 0.0
-        self._clock, self._last_seconds = clock, -1.0
+        self.awaited = 1
+        self._clock, self._last_seconds, self._came = clock, -1.0, 0
 
     def tick(self) -> None:
         """A frame has come."""
-        now, last = self._clock(), self._last_seconds
-        self._last_seconds = now
+        self._came += 1
+        if self._came < self.awaited:
+            return
+        now, last, came = self._clock(), self._last_seconds, self._came
+        self._last_seconds, self._came = now, 0
         if last >= 0:
-            self.seconds += (now - last - self.seconds) * (PACE_MEMORY if self.seconds else 1.0)
+            self.seconds += ((now - last) / came - self.seconds) * (PACE_MEMORY if self.seconds else 1.0)
 
 
 def chunked(
-    frames: Iterable[Frame], schedule: HopSchedule, playback: Playback | None = None, frame_seconds: float = 0.0
+    frames: Iterable[Frame],
+    schedule: HopSchedule,
+    playback: Playback | None = None,
+    frame_seconds: float = 0.0,
+    expect: Callable[[int], None] = lambda _: None,
 ) -> Iterator[tuple[tuple[Frame, ...], bool]]:
-    """Chunks as they fill, each with whether it is the last; no chunk is held back, so the last one may be empty."""
+    """Chunks as they fill, each with whether it is the last; no chunk is held back, so the last one may be empty.
+
+    ``expect`` is told how many frames are wanted next, at once.
+    """
     chunker = Chunker(schedule, playback, frame_seconds)
+    expect(chunker.await_frames())
     for frame in frames:
         if chunk := chunker.push(frame):
             yield chunk, False
+        if chunker.is_through:
+            expect(chunker.await_frames())
     yield chunker.flush(), True

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
 
 from parlando.core.errors import ConfigError, EngineClosedError, PromptTooLongError
@@ -19,6 +18,27 @@ from parlando.engine.scheduler import Policy, Scheduler
 from parlando.engine.session import Session
 
 POLL_SECONDS = 0.005
+
+
+class _Entrance:
+    """One thread at a time; sessions that are over leave their rows before and after anything is done."""
+
+    def __init__(self, lock: FairLock, tidy: Callable[[], None]) -> None:
+        self._lock, self._tidy = lock, tidy
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+        try:
+            self._tidy()
+        except BaseException:
+            self._lock.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._tidy()
+        finally:
+            self._lock.__exit__()
 
 
 class Engine:
@@ -47,6 +67,7 @@ class Engine:
         self._worker: threading.Thread | None = None
         self._arrived = threading.Event()
         self._closed = False
+        self._entrance = _Entrance(self._lock, self._release)
 
     def submit(
         self,
@@ -65,7 +86,7 @@ class Engine:
             EngineClosedError: the engine has shut down.
         """
         limit = self._frame_limit(prompt, max_frames)
-        with self._exclusive():
+        with self._entrance:
             self._ensure_open()
             session = Session(next(self._numbers), prompt, sampler, limit, self._advance, playback)
             self._scheduler.add(session)
@@ -74,7 +95,7 @@ class Engine:
 
     def step(self) -> bool:
         """Take one turn: prefill newcomers, then one frame for everybody; false when there is nothing to do."""
-        with self._exclusive():
+        with self._entrance:
             return self._turn()
 
     def start(self) -> Engine:
@@ -83,7 +104,7 @@ class Engine:
         Raises:
             EngineClosedError: the engine has shut down.
         """
-        with self._exclusive():
+        with self._entrance:
             self._ensure_open()
             if self._worker is None:
                 self._worker = threading.Thread(target=self._work, name="parlando-engine", daemon=True)
@@ -98,7 +119,7 @@ class Engine:
 
     def metrics(self) -> Metrics:
         """A snapshot of what was done and what is going on."""
-        with self._exclusive():
+        with self._entrance:
             waiting = self._scheduler.waiting
             return self._meter.snapshot(len(self._scheduler.sessions) - waiting, waiting)
 
@@ -110,7 +131,7 @@ class Engine:
     @property
     def free_rows(self) -> int:
         """Cache rows that nobody holds now."""
-        with self._exclusive():
+        with self._entrance:
             return self._scheduler.free_rows
 
     def __enter__(self) -> Engine:
@@ -118,16 +139,6 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """One thread at a time; sessions that are over leave their rows before and after anything is done."""
-        with self._lock:
-            self._release()
-            try:
-                yield
-            finally:
-                self._release()
 
     def _turn(self) -> bool:
         plan = self._scheduler.plan()
@@ -148,7 +159,7 @@ class Engine:
         if self._worker is not None:
             session.wait()
             return
-        with self._exclusive():
+        with self._entrance:
             worked = session.ready or self._turn()
         if not worked:
             time.sleep(POLL_SECONDS)
@@ -164,7 +175,7 @@ class Engine:
             self._end_all()
 
     def _end_all(self) -> None:
-        with self._exclusive():
+        with self._entrance:
             self._closed = True
             for session in self._scheduler.sessions:
                 session.close()

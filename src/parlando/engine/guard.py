@@ -43,7 +43,7 @@ class RunawayGuard:
         self._most_frames = allowed if expected_frames > 0 else float("inf")
         self._seen_frames = 0
         self._recent: deque[tuple[int, ...]] = deque(maxlen=self._limits.longest_loop_frames)
-        self._agreeing = [0] * self._limits.longest_loop_frames
+        self._runs: dict[int, int] = {}
 
     def check(self, frame: Frame) -> Verdict | None:
         """Take the next frame; what is wrong with the request by now, if anything."""
@@ -55,10 +55,13 @@ class RunawayGuard:
 
     def _repeats(self, key: tuple[int, ...]) -> bool:
         """Count, per period, how many frames in a row equal the one a period before; is one of them a loop by now?"""
-        for index, earlier in enumerate(self._recent):
-            self._agreeing[index] = self._agreeing[index] + 1 if earlier == key else 0
+        runs: dict[int, int] = {}
+        if key in self._recent:
+            periods = (index for index, earlier in enumerate(self._recent, start=1) if earlier == key)
+            runs = {period: self._runs.get(period, 0) + 1 for period in periods}
+        self._runs = runs
         self._recent.appendleft(key)
-        return any(run and self._is_loop(index + 1, run) for index, run in enumerate(self._agreeing))
+        return any(self._is_loop(period, run) for period, run in runs.items())
 
     def _is_loop(self, period: int, agreeing: int) -> bool:
         return agreeing + period >= max(period * self._limits.loop_rounds, self._limits.loop_frames)

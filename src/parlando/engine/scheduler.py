@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 from parlando.core.errors import ConfigError, EngineBusyError
@@ -65,6 +66,9 @@ class Plan:
 
     def __bool__(self) -> bool:
         return bool(self.steps)
+
+
+_row = itemgetter(0)
 
 
 class _Kept(NamedTuple):
@@ -128,6 +132,8 @@ class Scheduler:
 
     def plan(self) -> Plan:
         """Admit who fits, and name the work of the next turn; an empty plan is false."""
+        if not self._waiting:
+            return Plan((), self._stepping(set()))
         prefills: list[Seat] = []
         for session in self._in_order():
             if len(prefills) == self._policy.prefills_per_turn:
@@ -141,7 +147,10 @@ class Scheduler:
 
     def release(self) -> tuple[Seat, ...]:
         """Take the rows back from every session that is over, and say which they were."""
-        seats = tuple(seat for seat in self._seats() if seat.session.over)
+        over = [(row, session) for row, session in self._running.items() if session.over]
+        if not over and not self._kept:
+            return ()
+        seats = tuple(map(Seat._make, sorted(over, key=_row)))
         for row, session in seats:
             del self._running[row], self._rests[row]
             playback = session.playback
@@ -157,13 +166,15 @@ class Scheduler:
 
     def drop(self) -> tuple[Session, ...]:
         """Take out of the queue, and return, every session that was over before it got a row."""
+        if not self._waiting:
+            return ()
         dropped = tuple(session for session in self._waiting if session.over)
         for session in dropped:
             self._waiting.remove(session)
         return dropped
 
     def _seats(self) -> tuple[Seat, ...]:
-        return tuple(Seat(row, self._running[row]) for row in sorted(self._running))
+        return tuple(map(Seat._make, sorted(self._running.items(), key=_row)))
 
     def _lead(self, session: Session) -> float:
         return lead_seconds(session, self._frame_seconds)
@@ -171,8 +182,6 @@ class Scheduler:
     def _in_order(self) -> list[Session]:
         """Who waits: those about to be cut short, as they run out; then the others, as they came."""
 
-        if not self._waiting:
-            return []
         self._measure()
 
         def place(session: Session) -> float:

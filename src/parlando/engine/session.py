@@ -41,7 +41,8 @@ class SessionTimings:
 class Session:
     """Iterate it, in one thread, for its frames; leaving the loop or the ``with`` block early cancels it.
 
-    Every other method may be called from any thread. A consumer with nothing to read calls ``pump(session)``, which
+    Every other method may be called from any thread. A consumer that has use only for several frames at once says so in
+    ``wanted_frames`` and sleeps until they are there. A consumer with nothing to read calls ``pump(session)``, which
     makes progress or waits until there is some.
     """
 
@@ -59,6 +60,7 @@ class Session:
         self.sampler = sampler
         self.max_frames = max_frames
         self.playback = playback
+        self.wanted_frames = 1
         self.frame_count = 0
         self.last_frame: Frame | None = None
         self.state = State.WAITING
@@ -76,8 +78,8 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether a consumer can go on: a frame waits, or the session is over."""
-        return bool(self._frames) or self.over
+        """Whether it is worth waking the consumer: as many frames wait as it wants, or the session is over."""
+        return len(self._frames) >= self.wanted_frames or self.over
 
     @property
     def timings(self) -> SessionTimings:
@@ -145,7 +147,8 @@ class Session:
             self.last_frame, self.frame_count = frame, self.frame_count + 1
             if self.frame_count >= self.max_frames:
                 self._conclude(State.ENDED, "length")
-            self._changed.notify_all()
+            if self.ready:
+                self._changed.notify_all()
 
     def fail(self, cause: BaseException) -> None:
         """End it with an error of its own; the consumer sees a GenerationError with this cause."""
@@ -161,7 +164,7 @@ class Session:
         self._conclude(State.FAILED, "closed", EngineClosedError(reason))
 
     def _take(self) -> Frame | None:
-        while not self.ready:
+        while not self._frames and not self.ready:
             self._pump(self)
         with self._changed:
             if self._frames:
