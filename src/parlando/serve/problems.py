@@ -14,6 +14,13 @@ from starlette.responses import Response
 
 from parlando.core import errors
 
+INTERNAL = "something failed in the server; its log says what, under this request's id"
+
+
+class InternalError(errors.ParlandoError):
+    """Something failed that nobody foresaw: what it was is its cause, and in the log."""
+
+
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.TextError: (400, "invalid_text"),
     errors.AudioError: (400, "invalid_audio"),
@@ -31,6 +38,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.CancelledError: (503, "cancelled"),
     errors.MissingDependencyError: (501, "not_installed"),
     errors.GenerationError: (500, "generation_failed"),
+    InternalError: (500, "internal_error"),
     TimeoutError: (408, "timeout"),
 }
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: "too_large"}
@@ -75,7 +83,7 @@ def problem_of(error: BaseException) -> Problem:
             status, code = STATUSES[kind]
             wait_seconds = getattr(error, "retry_after_seconds", 1.0 if status == 503 else None)
             return Problem(status, code, str(error), retry_after_seconds=wait_seconds)
-    return Problem(500, "internal_error", "something failed in the server; its log says what, under this request's id")
+    return Problem(500, "internal_error", INTERNAL)
 
 
 def _invalid(error: RequestValidationError) -> Problem:

@@ -57,7 +57,7 @@ class Sampling(Strict):
 class SpeechRequest(Sampling):
     """A body of ``POST /v1/audio/speech``; the lower half is ours."""
 
-    input: str = Field(min_length=1, examples=["Hello there."])
+    input: str = Field(json_schema_extra={"minLength": 1}, examples=["Hello there."])  # an empty one is a TextError
     model: str | None = Field(default=None, max_length=256)
     voice: VoiceName | None = None
     instructions: str | None = Field(default=None, max_length=4096)

@@ -6,6 +6,7 @@ Everything that can be checked cheaply is checked in `Service.open`, on the even
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from parlando.core.errors import (
     EngineClosedError,
     GenerationError,
     ModelNotFoundError,
+    ParlandoError,
     TextError,
     TooLargeError,
 )
@@ -35,10 +37,12 @@ from parlando.serve.hosts import Host
 from parlando.serve.limits import Admission, Budgets
 from parlando.serve.metrics import Registry, Tally
 from parlando.serve.names import model_names
+from parlando.serve.problems import INTERNAL, InternalError
 from parlando.serve.voices import Recording, VoiceShelf
 from parlando.speech import Request, derived_seed
 from parlando.text.normalize import check_speakable
 
+log = logging.getLogger("parlando.serve")
 LOWEST_RATE, HIGHEST_RATE = 8000, 48000
 
 
@@ -220,7 +224,10 @@ class Source:
         except Exception as error:
             self.tally.finish = "error"
             self._service.registry.count("parlando_errors_total", model=self._host.name, kind=type(error).__name__)
-            raise
+            if isinstance(error, ParlandoError):
+                raise
+            log.exception("a stream of model '%s' failed", self._host.name)
+            raise InternalError(INTERNAL) from error
         finally:
             if self._base.playback is not None:
                 self._base.playback.close()
