@@ -274,7 +274,7 @@ class Synthesizer:
             options = replace(request.sampling, seed=derived_seed(request.seed, index, attempt))
             sampler = self.model.new_sampler(prompt, options)
             if request.playback is not None:
-                request.playback.begin_sentence()
+                request.playback.begin_sentence(self._decoding.seconds_per_frame)
             take = Take(prompt, request, self.model.decoder, self._decoding)
             session = self.engine.submit(prompt, sampler, options.max_frames, request.playback)
             with session, request.cancellation.covering(session):
@@ -333,11 +333,14 @@ class Take:
 
     def _decoded(self, stream: WaveStream, frames: tuple[Frame, ...], final: bool) -> np.ndarray:
         playback = self._request.playback
+        asked = time.perf_counter()
         with self._turnstile.turn(playback):
             started = time.perf_counter()
             samples = stream.push(frames, final)
-            if playback is not None:
-                playback.decoded(len(frames), time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+        self._turnstile.learn(len(frames), seconds)
+        if playback is not None:
+            playback.decoded(len(frames), seconds, started - asked)
         return samples
 
     def _watched(self, session: Session) -> Iterator[Frame]:

@@ -14,6 +14,7 @@ from parlando.engine.playback import Playback
 SPARE_FRAMES, LAST_FRAMES = 4.0, 2.0
 MOST_FIRST_FRAMES = 12
 PACE_MEMORY = 0.3
+JITTER_SECONDS, SLOWER = 0.03, 3.0
 MOST_AT_ONCE = 25
 
 
@@ -89,8 +90,10 @@ class Chunker:
         if not self._playback.begun or not self._pace.seconds:
             return 1
         held_seconds = self._playback.decode_seconds(len(self._frames) + missing)
-        spare_seconds = self._playback.lead_seconds - held_seconds - SPARE_FRAMES * self._pace.seconds
-        return max(1, min(missing, int(spare_seconds / self._pace.seconds)))
+        needed_seconds = held_seconds + SPARE_FRAMES * self._pace.seconds + JITTER_SECONDS
+        spare_seconds = self._playback.lead_seconds - needed_seconds
+        # It may become slower while nobody looks.
+        return max(1, min(missing, int(spare_seconds / (SLOWER * self._pace.seconds))))
 
     def flush(self) -> tuple[Frame, ...]:
         """What is left, however little."""
@@ -100,12 +103,20 @@ class Chunker:
     def _is_time(self, playback: Playback) -> bool:
         held = len(self._frames)
         if not playback.begun:
-            slowness = math.ceil(SPARE_FRAMES * self._pace.seconds / self._frame_seconds)
-            return held >= max(self._due, min(slowness, MOST_FIRST_FRAMES))
+            return held >= max(self._due, self._first_frames(playback))
         if held >= self._due:
             return True
         spare = SPARE_FRAMES if held >= self._least else LAST_FRAMES
-        return playback.lead_seconds < playback.decode_seconds(held) + spare * self._pace.seconds
+        needed_seconds = playback.decode_seconds(held) + spare * self._pace.seconds + JITTER_SECONDS
+        return playback.lead_seconds < needed_seconds
+
+    def _first_frames(self, playback: Playback) -> int:
+        """As many as sound for longer than it takes to make and decode the next."""
+        needed_seconds = SPARE_FRAMES * self._pace.seconds + JITTER_SECONDS
+        gained_seconds = self._frame_seconds - playback.decode_seconds_per_frame
+        if gained_seconds * MOST_FIRST_FRAMES <= needed_seconds:
+            return MOST_FIRST_FRAMES
+        return math.ceil(needed_seconds / gained_seconds)
 
 
 class Pace:

@@ -18,10 +18,11 @@ class Playback:
         self.begun = False
         self.closed = False
         self.decoded_frames = 0
+        self.decode_seconds_per_frame = 0.0
         self.clock = clock
         self._speed = speed
         self._until_seconds = 0.0
-        self._decode_seconds_per_frame = 0.0
+        self._waited_seconds = 0.0
 
     @property
     def lead_seconds(self) -> float:
@@ -33,9 +34,10 @@ class Playback:
         """The clock's reading when the listener runs out; minus infinity for who has heard nothing yet."""
         return self._until_seconds if self.begun else -math.inf
 
-    def begin_sentence(self) -> None:
-        """A new session speaks from here on."""
+    def begin_sentence(self, decode_seconds_per_frame: float = 0.0) -> None:
+        """A new session speaks from here on; until it has been seen, decoding takes as long as it did elsewhere."""
         self.decoded_frames = 0
+        self.decode_seconds_per_frame = self.decode_seconds_per_frame or decode_seconds_per_frame
 
     def hand_out(self, seconds: float) -> None:
         """Give the listener sound."""
@@ -43,15 +45,15 @@ class Playback:
             self._until_seconds = max(self._until_seconds, self.clock()) + seconds / self._speed
             self.begun = True
 
-    def decoded(self, frames: int, seconds: float) -> None:
-        """Frames became sound, which took so long."""
+    def decoded(self, frames: int, seconds: float, waited_seconds: float = 0.0) -> None:
+        """Frames became sound, which took so long after so long a wait."""
         self.decoded_frames += frames
         if frames:
-            self._decode_seconds_per_frame = seconds / frames
+            self.decode_seconds_per_frame, self._waited_seconds = seconds / frames, waited_seconds
 
     def decode_seconds(self, frames: int) -> float:
-        """How long the decoding of so many frames will take, as the last did."""
-        return frames * self._decode_seconds_per_frame
+        """How long it will be until so many frames are decoded, by how the last fared."""
+        return frames * self.decode_seconds_per_frame + self._waited_seconds
 
     def close(self) -> None:
         """Nothing further will be said to this listener."""

@@ -12,6 +12,7 @@ from itertools import count
 from parlando.engine.playback import Playback
 
 PATIENCE_SECONDS = 1.0
+MEMORY = 0.2  # the weight of the newest chunk in the running mean
 
 
 class Turnstile:
@@ -21,6 +22,7 @@ class Turnstile:
     """
 
     def __init__(self, width: int) -> None:
+        self.seconds_per_frame = 0.0
         self._free = width
         self._lock = threading.Lock()
         self._numbers = count()
@@ -34,6 +36,12 @@ class Turnstile:
             yield
         finally:
             self._leave()
+
+    def learn(self, frames: int, seconds: float) -> None:
+        """Take note of how long so many frames took inside."""
+        if frames:
+            known = self.seconds_per_frame or seconds / frames
+            self.seconds_per_frame = known + MEMORY * (seconds / frames - known)
 
     @property
     def waiting(self) -> int:

@@ -72,5 +72,5 @@ class Costs:
 
 def decoding_rate(playbacks: Iterable[Playback], frame_seconds: float, decoders: int) -> float:
     """Seconds of sound that so many threads decode in a second, by what these listeners' last chunks took."""
-    taken = [seconds for playback in playbacks if (seconds := playback.decode_seconds(1)) > 0]
+    taken = [seconds for playback in playbacks if (seconds := playback.decode_seconds_per_frame) > 0]
     return decoders * frame_seconds * len(taken) / sum(taken) if taken else math.inf
