@@ -132,12 +132,15 @@ class Scheduler:
 
     def plan(self) -> Plan:
         """Admit who fits, and name the work of the next turn; an empty plan is false."""
-        if not self._waiting:
+        if not (self._waiting and (self._slots.free or self._kept)):
             return Plan((), self._stepping(set()))
+        self._measure()
         prefills: list[Seat] = []
         for session in self._in_order():
             if len(prefills) == self._policy.prefills_per_turn:
                 break
+            if not (self._slots.free or session.playback in self._kept):
+                continue
             row = self._row_for(session)
             if row is not None:
                 self._waiting.remove(session)
@@ -181,8 +184,6 @@ class Scheduler:
 
     def _in_order(self) -> list[Session]:
         """Who waits: those about to be cut short, as they run out; then the others, as they came."""
-
-        self._measure()
 
         def place(session: Session) -> float:
             lead = self._lead(session)
