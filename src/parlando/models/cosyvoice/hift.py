@@ -1,7 +1,7 @@
 """HiFT: mel frames to samples by a source-filter network with a spectrum head (HiFTNet: Li, Han and Mesgarani, 2023).
 
 It is HiFi-GAN (Kong et al., 2020) excited by `HarmonicSource` and ended by an inverse STFT (iSTFTNet: Kaneko et al.,
-2022). Pieces of mel give exactly the samples of the whole; a state of 2 MB goes from one to the next.
+2022). Pieces of mel give exactly the samples of the whole; a state of 1.7 MB goes from one to the next.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class HiFTConfig:
 
 @dataclass(frozen=True)
 class HiFTState:
-    """What a batch of streams keeps between pieces: 2.0 MB per row at the published size, however long it has run."""
+    """What a batch of streams keeps between pieces: 1.7 MB per row at the published size, however long it has run."""
 
     noise: Noise
     num_frames: int = 0
@@ -182,10 +182,10 @@ class HiFT(nn.Module):
             samples = mel.new_zeros(mel.shape[0], 0, dtype=torch.float32)
         else:
             pitch = self.f0_predictor(mel, carry)
-            samples = self._generate(mel, self.m_source(pitch, state.noise, carry), carry)
+            samples = self.filter(mel, self.m_source(pitch, state.noise, carry), carry)
         return samples, HiFTState(state.noise, num_frames, carry.kept, ended=final)
 
-    def _generate(
+    def filter(
         self, mel: Float[Tensor, "batch bin frame"], source: Float[Tensor, "batch sample"], carry: Carry
     ) -> Float[Tensor, "batch later"]:
         """Filter the source by the mel."""
