@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from functools import cache
@@ -162,10 +163,10 @@ def test_streaming_equals_the_whole_for_schedule(flow, in_two_steps, schedule):
     assert furthest(torch.cat(pieces, dim=2)[0], in_two_steps) < 1e-5
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
-    prompt_tokens=st.integers(0, 24),
-    tokens=st.integers(0, 60),
+    prompt_tokens=st.integers(0, 12),
+    tokens=st.integers(0, 40),
     sizes=st.lists(st.integers(0, 13), max_size=12),
     seed=st.integers(0, 9),
 )
@@ -230,43 +231,44 @@ def forget(memory: object) -> None:
     tensor.zero_()
 
 
+@torch.inference_mode()
 def test_everything_in_the_state_is_needed(narrow):
-    request = random_request(narrow, 5, 15)
+    prompt, tokens = random_request(narrow, 5, 15)
+    state = narrow.open(prompt, steps=1)
+    narrow.push(state, tokens[:8])
 
-    @torch.inference_mode()
-    def second_chunk(forgotten: int | None) -> torch.Tensor:
-        state = narrow.open(request[0])
-        narrow.push(state, request[1][:8])
+    def next_chunk(forgotten: int | None) -> torch.Tensor:
+        copied = copy.deepcopy(state)
         if forgotten is not None:
-            forget(memories(state)[forgotten])
-        return narrow.push(state, request[1][8:13])
+            forget(memories(copied)[forgotten])
+        return narrow.push(copied, tokens[8:13])
 
-    count = len(memories(narrow.open(request[0])))
-    # The encoder has 2 convolutions and 6 layers; each step 4 stages of 2 convolutions and 1 layer, and 3 more.
-    assert count == 2 + 6 + 2 * (4 * 3 + 3)
-    expected = second_chunk(None)
+    # The encoder has 2 convolutions and 6 layers; a step has 4 stages of 2 convolutions and 1 layer, and 3 more.
+    count = len(memories(state))
+    assert count == 2 + 6 + 4 * 3 + 3
+    expected = next_chunk(None)
     assert expected.shape[2] == 10
-    assert [n for n in range(count) if furthest(second_chunk(n), expected) < 1e-4] == []
+    assert [n for n in range(count) if furthest(next_chunk(n), expected) < 1e-4] == []
 
 
 def test_a_bounded_state_does_not_grow(narrow):
-    _, tokens = random_request(narrow, 0, 200)
-    state, sizes = narrow.open(random_request(narrow, 0, 0)[0]), []
-    for start in range(0, 200, 5):
+    _, tokens = random_request(narrow, 0, 75)
+    state, sizes = narrow.open(random_request(narrow, 0, 0)[0], steps=1), []
+    for start in range(0, 75, 5):
         narrow.push(state, tokens[start : start + 5])
         pairs = [m.pairs if isinstance(m, ConformerMemory) else m for m in memories(state)]
         sizes.append(sum(m._pairs.numel() for m in pairs if isinstance(m, KeyValueMemory) and m._pairs is not None))
-    assert sizes[-1] == sizes[10] > 0
+    assert sizes[-1] == sizes[8] > 0
 
 
 def test_interleaved_streams_do_not_mix_and_leave_the_weights_alone(narrow):
     before = {key: tensor.clone() for key, tensor in narrow.state_dict().items()}
     attributes = {name: sorted(vars(module)) for name, module in narrow.named_modules()}
-    requests = [random_request(narrow, 5 * n, 30 + n, seed=n) for n in range(3)]
+    requests = [random_request(narrow, 5 * n, 14 + n, seed=n) for n in range(3)]
     states, heard = [narrow.open(prompt) for prompt, _ in requests], [[], [], []]
-    for start in range(0, 40, 4):
+    for start in range(0, 20, 4):
         for (_, tokens), state, pieces in zip(requests, states, heard, strict=True):
-            pieces.append(narrow.push(state, tokens[start : start + 4], final=start == 36))
+            pieces.append(narrow.push(state, tokens[start : start + 4], final=start == 16))
     for request, pieces in zip(requests, heard, strict=True):
         assert furthest(torch.cat(pieces, dim=2)[0], narrow.synthesise([request])[0]) < 1e-5
     assert all(torch.equal(tensor, before[key]) for key, tensor in narrow.state_dict().items())
@@ -274,8 +276,8 @@ def test_interleaved_streams_do_not_mix_and_leave_the_weights_alone(narrow):
 
 
 def test_noise_goes_on_past_the_end_of_its_block(narrow):
-    request = random_request(narrow, 0, 80)
-    assert furthest(stream(narrow, request, [7] * 11), narrow.synthesise([request])[0]) < 1e-5
+    request = random_request(narrow, 0, 40)
+    assert furthest(stream(narrow, request, [17, 17]), narrow.synthesise([request])[0]) < 1e-5
     assert not torch.equal(positional_noise(64, 32, 80, 64), positional_noise(0, 32, 80, 64))
 
 
@@ -292,15 +294,16 @@ def test_steps_and_guidance_are_settings(flow):
 
 
 def test_half_precision_streams_as_well(narrow):
-    rounded = tiny_flow(encoder=narrow.config.encoder, solver_steps=2).bfloat16()
+    rounded = tiny_flow(encoder=narrow.config.encoder, solver_steps=2, noise_block_frames=64).bfloat16()
     request = random_request(narrow, 5, 20)
     mel = stream(rounded, request, [6, 6])
     assert mel.dtype == torch.float32
-    assert furthest(mel, narrow.synthesise([request])[0]) < 0.5
+    assert furthest(mel, narrow.synthesise([request])[0]) < 0.2
 
 
 def test_nothing_in_gives_nothing_and_a_closed_stream_holds_nothing(flow):
     prompt, _ = random_request(flow, 0, 0)
+    assert flow.synthesise([]) == []
     assert flow.synthesise([(prompt, [])])[0].shape == (80, 0)
     state = flow.open(prompt)
     assert flow.push(state, [], final=True).shape == (1, 80, 0)

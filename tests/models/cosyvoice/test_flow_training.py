@@ -51,8 +51,8 @@ def draw_for(examples: FlowExamples, seed: int = 0, odds: FlowOdds | None = None
 
 def test_a_draw_follows_the_odds():
     examples = examples_of([100] * 400)
-    draws = [draw_for(examples, seed) for seed in range(40)]
-    assert 8 < sum(draw.chunked for draw in draws) < 32
+    draws = [draw_for(examples, seed) for seed in range(20)]
+    assert 3 < sum(draw.chunked for draw in draws) < 17
     prompts = torch.cat([draw.prompt_frames for draw in draws]).float()
     assert (prompts == 0).float().mean().item() == pytest.approx(0.5 + 0.5 / 61, abs=0.02)
     assert prompts.max().item() == 60  # 30 % of 200 frames
@@ -67,7 +67,7 @@ def test_a_draw_is_repeatable_and_prompts_fit_their_own_length():
     assert torch.equal(first.noise, again.noise)
     assert not torch.equal(first.noise, other.noise)
     odds = FlowOdds(no_prompt=0.0)
-    prompts = torch.stack([draw_for(examples, seed, odds).prompt_frames for seed in range(200)])
+    prompts = torch.stack([draw_for(examples, seed, odds).prompt_frames for seed in range(60)])
     assert prompts.amax(dim=0).tolist() == [6, 24]
 
 
@@ -115,12 +115,12 @@ def test_every_weight_learns_and_a_few_steps_bring_the_loss_down():
     )
     flow_loss(flow, examples, draw).backward()
     assert [name for name, weight in flow.named_parameters() if weight.grad is None or not weight.grad.any()] == []
-    optimiser = torch.optim.Adam(flow.parameters(), 3e-3)
+    optimiser = torch.optim.Adam(flow.parameters(), 1e-2)
     losses = []
-    for _ in range(30):
+    for _ in range(12):
         optimiser.zero_grad()
         loss = flow_loss(flow, examples, draw)
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]

@@ -202,10 +202,10 @@ class Flow(nn.Module):
         """
         ratio = self.config.encoder.frames_per_token
         tokens = [self._whole(prompt, target) for prompt, target in requests]
-        lengths = torch.tensor([len(row) for row in tokens], device=self._weight.device)
-        padded = pad_sequence(tokens, batch_first=True)
-        if not padded.shape[1]:
+        if not any(len(row) for row in tokens):
             return [self._no_frames()[0] for _ in requests]
+        padded = pad_sequence(tokens, batch_first=True)
+        lengths = torch.tensor([len(row) for row in tokens], device=self._weight.device)
         grid = self.config.grid if attention == "chunked" else None
         span = Span(0, padded.shape[1], grid, lengths if len(lengths.unique()) > 1 else None)
         conditions = Conditions(
