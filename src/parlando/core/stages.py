@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from parlando.core.types import Frame, Notation, Prompt, SamplingOptions, Voice
+from parlando.core.types import Awaited, Frame, Notation, Prompt, SamplingOptions, Voice
 
 
 class PromptBuilder(Protocol):
@@ -64,8 +64,8 @@ class FrameSampler(Protocol):
 
     ended: bool
 
-    def next(self, logits: Any) -> Frame | None:
-        """The next frame, or ``None`` when the request has ended."""
+    def next(self, logits: Any) -> Frame | Awaited | None:
+        """The next frame, what it waits for, or ``None`` when the request has ended."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,17 @@ class Frame:
 
     token: int
     codes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What a sampler answers instead of a frame when that depends on something that has yet to arrive, such as text.
+
+    Its request sits out until whoever consumes it has called ``fetch``, in its own thread and outside all locks: that
+    may block, and what it raises is the consumer's. Then the sampler is asked again, with the same logits.
+    """
+
+    fetch: Callable[[], None]
 
 
 @dataclass(frozen=True)

@@ -127,10 +127,12 @@ class Engine:
     def _advance(self, session: Session) -> None:
         """For a consumer with nothing to read: wait for the worker, or take a turn."""
         if self._worker is not None:
+            # The worker may have found nothing to do while this session waited for its consumer.
+            self._arrived.set()
             session.wait()
             return
         with self._exclusive():
-            if not session.ready:
+            if not (session.ready or session.waiting):
                 self._turn()
 
     def _work(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from parlando.core.stages import TokenLM
 from parlando.core.types import Frame
@@ -58,7 +57,7 @@ class Runner:
         with Isolation(*(seat.session for seat in plan.steps)):
             for seat in plan.prefills:
                 self._prefill(seat)
-            live = [seat for seat in plan.steps if not seat.session.over]
+            live = [seat for seat in plan.steps if not (seat.session.over or seat.session.waiting)]
             if live:
                 self._step(live)
         return Turn(len(plan.prefills), len(live), frames_made(plan) - made, time.perf_counter() - start)
@@ -73,19 +72,13 @@ class Runner:
         with Isolation(session):
             logits = self._lm.prefill(session.prompt, self._cache, seat.row)
             session.prefilled()
-            _take(session, logits)
+            session.decide(logits)
 
     def _step(self, live: list[Seat]) -> None:
         logits = self._lm.step(last_frames(live), self._cache)
         for row, session in live:
             with Isolation(session):
-                _take(session, logits[row])
-
-
-def _take(session: Session, logits: Any) -> None:
-    session.accept(session.sampler.next(logits))
-    if session.sampler.ended:
-        session.accept(None)
+                session.decide(logits[row])
 
 
 def frames_made(plan: Plan) -> int:

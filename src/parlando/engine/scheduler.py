@@ -42,7 +42,10 @@ class Plan:
 
 
 class Scheduler:
-    """First come, first served: waiting sessions take free rows, a few per turn; whoever has a row steps every turn."""
+    """First come, first served: queued sessions take free rows, a few per turn; whoever has a row steps every turn.
+
+    A session that waits for outside input keeps its row and sits out.
+    """
 
     def __init__(self, rows: int, policy: Policy) -> None:
         self._policy = policy
@@ -83,7 +86,7 @@ class Scheduler:
         admitted = min(len(self._waiting), self._slots.free, self._policy.prefills_per_turn)
         prefills = tuple(Seat(self._slots.take(), self._waiting.popleft()) for _ in range(admitted))
         self._running.update(prefills)
-        return Plan(prefills, self._seats())
+        return Plan(prefills, tuple(seat for seat in self._seats() if not seat.session.waiting))
 
     def release(self) -> tuple[Seat, ...]:
         """Take the rows back from every session that is over, and say which they were."""
