@@ -101,7 +101,11 @@ def golden_prompt(text=TEXT, speech=SPEECH) -> SpeechPrompt:
     values = [CONFIG.sos_id, *PROMPT_TEXT, *text, CONFIG.task_id]
     tokens = (*values, *[CONFIG.speech_id] * len(speech))
     return SpeechPrompt(
-        tokens, np.array(tokens) == CONFIG.speech_id, np.array([speech], dtype=np.int64).T, text_tokens=len(text), voice=None
+        tokens,
+        np.array(tokens) == CONFIG.speech_id,
+        np.array([speech], dtype=np.int64).T,
+        text_tokens=len(text),
+        voice=None,
     )
 
 
