@@ -56,7 +56,7 @@ def test_others_go_on_while_one_waits_and_its_row_is_idle(fake):
         patient = submit(engine, fake, 1, Patient(fake.Sampler(1), {2}))
         other = submit(engine, fake, 2, fake.Sampler(2))
         assert list(other) == alone(fake, 2)
-        assert patient.waiting
+        assert patient.awaiting
         assert patient.frame_count == 2
         assert engine.step() is False, "who waits gives the engine nothing to do"
         assert lm.cache.length(0) == 5 + 2
@@ -109,9 +109,9 @@ def test_one_that_waits_can_be_cancelled_and_leaves_its_row(fake):
         session = submit(engine, fake, 1, Patient(fake.Sampler(1), {1}))
         while engine.step():
             pass
-        assert session.waiting
+        assert session.awaiting
         session.cancel()
-        assert not session.waiting
+        assert not session.awaiting
         assert engine.free_rows == 1
         with pytest.raises(CancelledError):
             list(session)

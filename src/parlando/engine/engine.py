@@ -132,7 +132,7 @@ class Engine:
             session.wait()
             return
         with self._exclusive():
-            if not (session.ready or session.waiting):
+            if not (session.ready or session.awaiting):
                 self._turn()
 
     def _work(self) -> None:

@@ -57,7 +57,7 @@ class Runner:
         with Isolation(*(seat.session for seat in plan.steps)):
             for seat in plan.prefills:
                 self._prefill(seat)
-            live = [seat for seat in plan.steps if not (seat.session.over or seat.session.waiting)]
+            live = [seat for seat in plan.steps if not (seat.session.over or seat.session.awaiting)]
             if live:
                 self._step(live)
         return Turn(len(plan.prefills), len(live), frames_made(plan) - made, time.perf_counter() - start)

@@ -86,7 +86,7 @@ class Scheduler:
         admitted = min(len(self._waiting), self._slots.free, self._policy.prefills_per_turn)
         prefills = tuple(Seat(self._slots.take(), self._waiting.popleft()) for _ in range(admitted))
         self._running.update(prefills)
-        return Plan(prefills, tuple(seat for seat in self._seats() if not seat.session.waiting))
+        return Plan(prefills, tuple(seat for seat in self._seats() if not seat.session.awaiting))
 
     def release(self) -> tuple[Seat, ...]:
         """Take the rows back from every session that is over, and say which they were."""

@@ -41,7 +41,7 @@ class Session:
     """Iterate it, in one thread, for its frames; leaving the loop or the ``with`` block early cancels it.
 
     Every other method may be called from any thread. A consumer with nothing to read calls ``pump(session)``, which
-    makes progress or waits until there is some; one whose session is `waiting` for outside input fetches it instead.
+    makes progress or waits until there is some; one whose session is `awaiting` for outside input fetches it instead.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Session:
         return bool(self._frames) or self.over
 
     @property
-    def waiting(self) -> bool:
+    def awaiting(self) -> bool:
         """Whether its sampler waits for something that the consumer has to fetch; its row sits out until then."""
         return self._awaited is not None and not self.over
 
@@ -116,9 +116,9 @@ class Session:
                 self._frames.clear()
 
     def wait(self) -> None:
-        """Block until `ready` or `waiting`."""
+        """Block until `ready` or `awaiting`."""
         with self._changed:
-            self._changed.wait_for(lambda: self.ready or self.waiting)
+            self._changed.wait_for(lambda: self.ready or self.awaiting)
 
     def begin(self) -> None:
         """The engine's word that the prefill starts."""
