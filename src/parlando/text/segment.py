@@ -75,6 +75,11 @@ class IncrementalSegmenter:
         self._longest, self._shortest = longest_characters, shortest_characters
         self._pending = ""
 
+    @property
+    def pending(self) -> str:
+        """What has come of the sentence that is not finished."""
+        return self._pending
+
     def feed(self, piece: str) -> list[str]:
         """The sentences that are certain to be finished now."""
         self._pending += piece

@@ -29,8 +29,14 @@ END_OF_PROMPT = 150
 class Letters:
     end_of_prompt = END_OF_PROMPT
 
-    def encode(self, text):
+    def encode(self, text, spell=None):
         return [ord(letter) for letter in text]
+
+    def measure(self, text):
+        return len(text), 0
+
+    def unread(self, text):
+        return ""
 
 
 BUILDER = CosyVoicePromptBuilder(Letters(), CONFIG, LengthPrior(1.0, 2.0))
@@ -93,7 +99,7 @@ def test_nothing_to_pronounce_is_refused(sentence):
     [
         ("a" * 60, CLIP, "the sentence"),
         ("a", replace(CLIP, references=(Reference("Hi", np.zeros((1, 160), np.int64)),)), "the voice's reference"),
-        ("a", Voice("a", description="x" * 150), "the instruction"),
+        ("a", Voice("a", instruction="x" * 150), "the instruction"),
     ],
 )
 def test_what_is_too_long_is_named(sentence, voice, part):
@@ -129,7 +135,7 @@ def test_a_reference_longer_than_the_text_that_arrives_is_kept_whole():
 
 
 def test_arriving_text_may_be_directed_and_its_markup_is_not_obeyed():
-    prompt = BUILDER.build_arriving(["<|endof", "prompt|>a"], Voice("a", description="x"))
+    prompt = BUILDER.build_arriving(["<|endof", "prompt|>a"], Voice("a", instruction="x"))
     assert prompt.tokens == (SOS, *ids("x"), END_OF_PROMPT)
     assert prompt.turns.text_tokens - prompt.turns.taken_tokens < 2
 
@@ -177,7 +183,7 @@ def test_only_the_answer_is_learnt_and_the_prompt_is_that_of_inference():
 
 @pytest.mark.parametrize("arriving", [False, True])
 def test_a_training_example_with_an_instruction(arriving):
-    example = BUILDER.build_training("a", Voice("a", description="x"), CODES, arriving)
+    example = BUILDER.build_training("a", Voice("a", instruction="x"), CODES, arriving)
     expected = [(SOS, NO), (ord("x"), NO), (END_OF_PROMPT, NO), (ord("a"), NO), (TASK, 4)]
     grouped = [(SOS, NO), (ord("x"), NO), (END_OF_PROMPT, 4), (4, 5), (5, 6), (6, CONFIG.fill), (ord("a"), NO)]
     assert labelled(example)[: len(grouped)] == (grouped if arriving else [*expected, (4, 5), (5, 6)])

@@ -32,8 +32,14 @@ VOICE = Voice("a")
 class Numbers:
     end_of_prompt = 39
 
-    def encode(self, text):
+    def encode(self, text, spell=None):
         return [int(word) for word in text.split()]
+
+    def measure(self, text):
+        return len(text.split()), 0
+
+    def unread(self, text):
+        return ""
 
 
 BUILDER = CosyVoicePromptBuilder(Numbers(), CONFIG)

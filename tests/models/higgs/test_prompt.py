@@ -16,8 +16,9 @@ from parlando.models.higgs.chatml import (
     Message,
 )
 from parlando.models.higgs.delay import IGNORED_LABEL, build_delay
-from parlando.models.higgs.prompt import ChatPrompt, HiggsPromptBuilder, LengthPrior, PromptConfig
+from parlando.models.higgs.prompt import ChatPrompt, HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
+from parlando.text.length import LengthPrior
 
 CODEBOOKS, SIZE = 4, 16
 CONFIG = PromptConfig(num_codebooks=CODEBOOKS, codebook_size=SIZE, context_length=500)

@@ -20,6 +20,7 @@ Encode = Callable[[str], list[int]]
 _TAG = re.compile(r"\[[^\[\]\n]{1,24}\]|<[^<>\n]{1,24}>")
 _OPEN_TAG = re.compile(r"(?:\[[^\[\]\n]{0,24}|<[^<>\n]{0,24})\Z")
 _WIDE_COLUMNS = 3
+_APOSTROPHES = "'\u2019"
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,10 @@ class ArrivingText:
 
 
 def _is_border(before: str, after: str) -> bool:
-    """Whether a word or number ends between two characters; byte-pair tokenizers never merge across that."""
+    """Whether a word or number ends between two characters; byte-pair tokenizers never merge across that.
+
+    An apostrophe may go on with its word (don't), which only what follows it tells.
+    """
     kind = _kind(before)
     return kind in ("letter", "digit") and _kind(after) not in (kind, "mark")
 
@@ -144,6 +148,8 @@ def _kind(character: str) -> str:
         return "letter"
     if character.isnumeric():
         return "digit"
+    if character in _APOSTROPHES:
+        return "mark"
     return "mark" if unicodedata.category(character).startswith("M") else "other"
 
 

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -18,31 +17,13 @@ from parlando.core.errors import InputError, PromptTooLongError, TextError
 from parlando.core.types import Prompt, Voice
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.interleave import ArrivingText, Interleaver, TextLimits
+from parlando.models.cosyvoice.tokenizer import TextTokenizer
+from parlando.text.length import LengthPrior
+from parlando.text.phonemes import Spell
 
+PUBLISHED_LENGTH = LengthPrior(frames_per_unit=8.0)
 IGNORED_LABEL = -100
 _MARKUP = re.compile(r"<\|[^|<>]*\|>")
-
-
-class TextTokenizer(Protocol):
-    """What prompts need of a tokenizer; ``end_of_prompt`` is the id that closes an instruction."""
-
-    end_of_prompt: int
-
-    def encode(self, text: str) -> list[int]:
-        """Ids of a text, special strings (such as ``[laughter]``) recognised and none added."""
-        ...
-
-
-@dataclass(frozen=True)
-class LengthPrior:
-    """How many frames a text takes: so many per token, plus a base."""
-
-    base_frames: float = 0.0
-    frames_per_token: float = 8.0
-
-    def frames(self, tokens: int) -> float:
-        """Expected frames of a text."""
-        return self.base_frames + self.frames_per_token * tokens
 
 
 @dataclass(frozen=True)
@@ -80,10 +61,10 @@ class Lead:
 class CosyVoicePromptBuilder:
     """Sentences and voices to prompts (implements `core.stages.PromptBuilder`).
 
-    The voice decides the mode. With a ``description`` it is an instruction ("speak slowly", a dialect), read first and
-    closed with the end-of-prompt token, so that it is never spoken; no clip is followed then. Otherwise references with
-    a transcript are continued (zero-shot). A reference without one (cross-lingual) and none at all (a preset speaker)
-    give the language model nothing: the decoder alone takes the sound from the voice.
+    The voice decides the mode. Its ``instruction`` ("speak slowly", a dialect) is read first and closed with the
+    end-of-prompt token, so that it is never spoken; no clip is followed then. Without one, references with a
+    transcript are continued (zero-shot). A reference without a transcript (cross-lingual) and none at all (a preset
+    speaker) give the language model nothing: the decoder alone takes the sound from the voice.
     """
 
     def __init__(
@@ -94,7 +75,7 @@ class CosyVoicePromptBuilder:
         limits: TextLimits | None = None,
     ) -> None:
         self.tokenizer, self.config = tokenizer, config
-        self.length, self.limits = length or LengthPrior(), limits or TextLimits()
+        self.length, self.limits = length or PUBLISHED_LENGTH, limits or TextLimits()
 
     def build(self, sentence: str, voice: Voice) -> SpeechPrompt:
         """The prompt after which the model speaks one sentence.
@@ -106,10 +87,13 @@ class CosyVoicePromptBuilder:
         """
         sentence = without_markup(sentence).strip()
         lead, tokens = self.lead(voice), self._encode(sentence)
-        expected = self.length.frames(len(tokens))
+        expected = self.length.frames(*self.tokenizer.measure(sentence))
         self._check_length(lead, len(tokens), math.ceil(expected))
         prompt = self._prompt(*self._sequence(lead.tokens + tokens, lead.codes))
-        return replace(prompt, sentence=sentence, expected_frames=expected, text_tokens=len(tokens), voice=voice)
+        unread = self.tokenizer.unread(sentence)
+        return replace(
+            prompt, sentence=sentence, expected_frames=expected, unread=unread, text_tokens=len(tokens), voice=voice
+        )
 
     def build_arriving(self, pieces: Iterable[str], voice: Voice) -> SpeechPrompt:
         """The prompt of a text that arrives in pieces, as many of which are taken as it needs; the sampler asks for the
@@ -128,10 +112,13 @@ class CosyVoicePromptBuilder:
         prompt = self._prompt([self.config.sos_id, *values], [False, *is_code])
         return replace(prompt, text_tokens=len(text.tokens), voice=voice, turns=turns)
 
-    def build_training(self, sentence: str, voice: Voice, codes: np.ndarray, arriving: bool = False) -> TrainingExample:
+    def build_training(
+        self, sentence: str, voice: Voice, codes: np.ndarray, arriving: bool = False, spell: Spell | None = None
+    ) -> TrainingExample:
         """The prompt of `build` with its answer (``codes``, int64 [1, frame]) and what to learn of it.
 
-        ``arriving`` lays it out as `build_arriving` does, unless there is too little speech to go between the text.
+        ``arriving`` lays it out as `build_arriving` does, unless there is too little speech to go between the text;
+        ``spell`` names words to be read by letters, the same ones whenever it is asked.
 
         Raises:
             TextError: there is nothing to pronounce.
@@ -139,11 +126,11 @@ class CosyVoicePromptBuilder:
             InputError: codes do not fit this model.
         """
         sentence = without_markup(sentence).strip()
-        lead, tokens, answer = self.lead(voice), self._encode(sentence), self._checked(codes)
+        lead, tokens, answer = self.lead(voice), self._encode(sentence, spell), self._checked(codes)
         self._check_length(lead, len(tokens), len(answer))
         values, is_code = self._sequence(lead.tokens + tokens, lead.codes + answer)
         if arriving:
-            whole = ArrivingText([sentence], self.tokenizer.encode, self.limits)
+            whole = ArrivingText([sentence], lambda part: self.tokenizer.encode(part, spell), self.limits)
             while not whole.ended:
                 whole.pull()
             turns = self._turns(whole, lead.tokens)
@@ -160,18 +147,21 @@ class CosyVoicePromptBuilder:
         Raises:
             InputError: a reference's codes do not fit this model.
         """
-        if voice.description:
-            instruction = without_markup(voice.description).strip()
+        if voice.instruction:
+            instruction = without_markup(voice.instruction).strip()
             return Lead((*self.tokenizer.encode(instruction), self.tokenizer.end_of_prompt))
         told = [reference for reference in voice.references if reference.text.strip()]
         text = " ".join(without_markup(reference.text).strip() for reference in told)
         codes = [code for reference in told for code in self._checked(reference.codes)]
         return Lead(tuple(self.tokenizer.encode(text)) if text else (), tuple(codes))
 
-    def _encode(self, sentence: str) -> tuple[int, ...]:
+    def _encode(self, sentence: str, spell: Spell | None = None) -> tuple[int, ...]:
         if not any(map(str.isalnum, sentence)):
             raise TextError(f"nothing to pronounce in {sentence!r}; write at least one letter")
-        return tuple(self.tokenizer.encode(sentence))
+        tokens = tuple(self.tokenizer.encode(sentence, spell))
+        if not self.tokenizer.measure(sentence)[0]:
+            raise TextError(f"this model can read nothing of {sentence!r}; write it in a script that it knows")
+        return tokens
 
     def _checked(self, codes: np.ndarray) -> tuple[int, ...]:
         size = self.config.codebook_size
@@ -227,12 +217,12 @@ def with_instruction(voice: Voice, instruction: str) -> Voice:
 
     The published code lets the transcript of a saved speaker take the place of the instruction; here it never does.
     """
-    return replace(voice, description=instruction)
+    return replace(voice, instruction=instruction)
 
 
 def without_transcript(voice: Voice) -> Voice:
     """The voice for a text in another language: its sound is kept, what was said in its clips is not continued."""
-    return replace(voice, description=None, references=tuple(replace(clip, text="") for clip in voice.references))
+    return replace(voice, instruction=None, references=tuple(replace(clip, text="") for clip in voice.references))
 
 
 def without_markup(text: str) -> str:
