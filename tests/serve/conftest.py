@@ -88,7 +88,7 @@ class StubModel:
     """Says one second of a tone for every sentence; ``long`` ones last a minute."""
 
     name, family, sample_rate, frame_rate, needs_transcript = "stub", "stub", RATE, 25.0, True
-    default_voice, notation = "ada", Notation()
+    default_voice, notation, takes_instructions, arriving, converter = "ada", Notation(), False, None, None
 
     def __init__(self):
         self.lm, self.decoder, self.prompts = StubLM(), StubDecoder(), self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,21 +50,29 @@ class SamplingOptions:
 
 @dataclass(frozen=True)
 class Reference:
-    """A clip of a voice and its transcript; ``codes`` is int64 [codebook, frame], not delayed."""
+    """A clip of a voice and its transcript; ``codes`` is int64 [codebook, frame], not delayed.
+
+    ``features`` are what else a model hears in it, by name (a mel, a speaker embedding), where codes are not enough.
+    """
 
     text: str
     codes: np.ndarray
+    features: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Voice:
-    """Who speaks: a described voice the model knows by name, or one that follows its reference clips."""
+    """Who speaks: a described voice the model knows by name, or one that follows its reference clips.
+
+    ``instruction`` says in natural language how, to models that take one ("speak slowly", a dialect, a mood).
+    """
 
     name: str
     description: str | None = None
     references: tuple[Reference, ...] = ()
     language: str = "en"
     scene: str | None = None
+    instruction: str | None = None
 
 
 @dataclass(frozen=True)
