@@ -55,3 +55,12 @@ def tiny_folder(tiny_model, tmp_path_factory) -> Path:
     from parlando.models.higgs.build import save_model
 
     return save_model(tiny_model, tmp_path_factory.mktemp("tiny"), "# Tiny\n\nRandom weights.\n\nLicence: CC0-1.0\n")
+
+
+@pytest.fixture(scope="session")
+def tiny_cosyvoice_folder(tmp_path_factory) -> Path:
+    """A CosyVoice model of random weights in a folder; copy it before changing anything."""
+    from cosyvoice_tiny import tiny_cosyvoice
+    from parlando.models.cosyvoice.build import save_model
+
+    return save_model(tiny_cosyvoice(), tmp_path_factory.mktemp("cosy"), "# Tiny\n\nRandom.\n\nLicence: CC0-1.0\n")

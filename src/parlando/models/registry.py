@@ -14,14 +14,18 @@ from parlando.core.stages import Model
 
 @dataclass(frozen=True)
 class Family:
-    """``loader`` is ``module:function``; ``model_types`` are what published configs call the family."""
+    """``loader`` is ``module:function``; a published folder has one of the ``files``, or a config that names itself one
+    of the ``model_types``.
+    """
 
     loader: str
     model_types: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 FAMILIES = {
     "higgs": Family("parlando.models.higgs.build:load_model", ("higgs_audio", "higgs_audio_v2")),
+    "cosyvoice": Family("parlando.models.cosyvoice.build:load_model", files=("cosyvoice2.yaml",)),
 }
 
 
@@ -35,6 +39,9 @@ def family_of(folder: Path) -> str:
     """
     if not folder.is_dir():
         raise FileMissingError(folder, "model folder")
+    for name, family in FAMILIES.items():
+        if any((folder / file).is_file() for file in family.files):
+            return name
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(f"'{folder}' holds no config.json, so it is not a model; name the folder that has one")
