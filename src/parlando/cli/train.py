@@ -43,6 +43,14 @@ class CodecOptions(TrainOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class VocoderOptions(TrainOptions):
+    """Options of `parlando train vocoder`."""
+
+    corpus: Annotated[Path, typer.Option(help="Packed corpus, its pitch measured (parlando data pitch).")]
+    start_from: Annotated[Path | None, typer.Option("--from", help="Folder of a trained vocoder to start from.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RevoicerOptions(TrainOptions):
     """Options of `parlando train revoicer`."""
 
@@ -72,6 +80,23 @@ def train_codec(options: CodecOptions) -> None:
     if options.start_from is not None:
         recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
     _run(make_codec_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+
+
+@app.command("vocoder")
+@command(VocoderOptions)
+def train_vocoder(options: VocoderOptions) -> None:
+    """Train the vocoder of the CosyVoice family: mel frames to samples.
+
+    Example: parlando train vocoder recipes/cosyvoice-mini/vocoder.toml --corpus corpus/packed -o runs/vocoder
+    """
+    rank = _prepare(options)
+    from parlando.train.cosyvoice_recipes import VocoderRecipe, make_vocoder_task
+    from parlando.train.recipes import read_recipe
+
+    recipe: VocoderRecipe = read_recipe(VocoderRecipe, options.recipe)
+    if options.start_from is not None:
+        recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
+    _run(make_vocoder_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
 
 
 @app.command("revoicer")

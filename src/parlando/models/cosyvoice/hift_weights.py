@@ -5,17 +5,21 @@ Loading is strict; the names are the published ones.
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from parlando.core.config import from_mapping
+from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import ConfigError
 from parlando.models.cosyvoice.hift import HiFT, HiFTConfig
-from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly, read_tensors
+from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly, read_tensors, save_tensors
 
+WEIGHTS_FILE, CONFIG_FILE = "hift.safetensors", "hift.json"
 _PREFIX = "generator."
 _GAIN, _DIRECTION = ".parametrizations.weight.original0", ".parametrizations.weight.original1"
 _OLD_NAMES = {".weight_g": _GAIN, ".weight_v": _DIRECTION}
@@ -73,6 +77,25 @@ def load_hift(path: Path, config: HiFTConfig | None = None) -> HiFT:
     check_finite(tensors, str(path))
     load_strictly(hift, tensors, str(path))
     return hift.prepare()
+
+
+def load_hift_folder(folder: Path) -> HiFT:
+    """The vocoder that `save_hift` wrote, ready for inference.
+
+    Raises:
+        FileMissingError: the folder holds none.
+        ConfigError: a setting is unknown or does not fit the others.
+        CheckpointError: the tensors are not those of the config, or not finite.
+    """
+    file = folder / CONFIG_FILE
+    return load_hift(folder / WEIGHTS_FILE, from_mapping(HiFTConfig, read_json(file), str(file)))
+
+
+def save_hift(hift: HiFT, folder: Path) -> None:
+    """Write `WEIGHTS_FILE` (float32, weight norm folded) and `CONFIG_FILE`; the vocoder itself stays as it is."""
+    plain = copy.deepcopy(hift).prepare()
+    save_tensors({key: tensor.float() for key, tensor in plain.state_dict().items()}, folder / WEIGHTS_FILE)
+    (folder / CONFIG_FILE).write_text(json.dumps(asdict(hift.config), indent=2), encoding="utf-8")
 
 
 def published_layout(tensors: Mapping[str, Tensor], fresh: HiFT) -> dict[str, Tensor]:
