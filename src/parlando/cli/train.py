@@ -59,6 +59,13 @@ class RevoicerOptions(TrainOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FlowOptions(RevoicerOptions):
+    """Options of `parlando train flow`."""
+
+    start_from: Annotated[Path | None, typer.Option("--from", help="Folder of a trained flow to start from.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LMOptions(TrainOptions):
     """Options of `parlando train lm`."""
 
@@ -97,6 +104,24 @@ def train_vocoder(options: VocoderOptions) -> None:
     if options.start_from is not None:
         recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
     _run(make_vocoder_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+
+
+@app.command("flow")
+@command(FlowOptions)
+def train_flow(options: FlowOptions) -> None:
+    """Train the flow of the CosyVoice family: codes and a speaker to mel frames.
+
+    Example: parlando train flow recipes/cosyvoice-mini/flow.toml --corpus corpus/packed --codes corpus/codes
+    -o runs/flow
+    """
+    rank = _prepare(options)
+    from parlando.train.cosyvoice_recipes import FlowRecipe, make_flow_task
+    from parlando.train.recipes import read_recipe
+
+    recipe: FlowRecipe = read_recipe(FlowRecipe, options.recipe)
+    if options.start_from is not None:
+        recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
+    _run(make_flow_task(recipe, options.corpus, options.codes, options.device, rank), recipe, options, rank)
 
 
 @app.command("revoicer")
