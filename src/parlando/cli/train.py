@@ -73,6 +73,13 @@ class LMOptions(TrainOptions):
     codec: Annotated[Path, typer.Option(help="Folder of the codec that encoded it.")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class CorpusOptions(TrainOptions):
+    """Options of a training on a packed corpus alone."""
+
+    corpus: Annotated[Path, typer.Option(help="Packed corpus.")]
+
+
 @app.command("codec")
 @command(CodecOptions)
 def train_codec(options: CodecOptions) -> None:
@@ -151,6 +158,37 @@ def train_lm(options: LMOptions) -> None:
 
     recipe: LMRecipe = read_recipe(LMRecipe, options.recipe)
     _run(make_lm_task(recipe, options.codes, options.codec, options.device, rank), recipe, options, rank)
+
+
+@app.command("speech-tokenizer")
+@command(CorpusOptions)
+def train_speech_tokenizer(options: CorpusOptions) -> None:
+    """Train the CosyVoice family's speech tokenizer: a phone recogniser cut off by a quantiser.
+
+    Example: parlando train speech-tokenizer recipes/cosyvoice-mini/speech_tokenizer.toml --corpus corpus/packed
+    -o runs/tokenizer
+    """
+    rank = _prepare(options)
+    from parlando.train.cosyvoice_recipes import SpeechTokenizerRecipe, make_speech_tokenizer_task
+    from parlando.train.recipes import read_recipe
+
+    recipe: SpeechTokenizerRecipe = read_recipe(SpeechTokenizerRecipe, options.recipe)
+    _run(make_speech_tokenizer_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+
+
+@app.command("speaker")
+@command(CorpusOptions)
+def train_speaker(options: CorpusOptions) -> None:
+    """Train the CosyVoice family's speaker encoder to tell voices apart, each at several speeds.
+
+    Example: parlando train speaker recipes/cosyvoice-mini/speaker.toml --corpus corpus/packed -o runs/speaker
+    """
+    rank = _prepare(options)
+    from parlando.train.cosyvoice_recipes import SpeakerRecipe, make_speaker_task
+    from parlando.train.recipes import read_recipe
+
+    recipe: SpeakerRecipe = read_recipe(SpeakerRecipe, options.recipe)
+    _run(make_speaker_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
 
 
 @app.command("assemble")
