@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from parlando.train.losses import SpectralLoss
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
 
 _PITCH_UNIT_HERTZ = 100.0
+_OTHER_STEPS = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,14 @@ class VocoderTrainConfig:
     Mels are made of whole crops and ``margin_frames`` (of mel) cut off at both ends, where they would show the crop's
     border. Crops are up to ``quietest`` times as loud as the corpus. The corpus's pitch excites the vocoder at first,
     its own prediction after ``predicted_after`` of the budget; discriminators join in after ``adversarial_after``.
+    The pitch predictor, which costs little, learns from ``pitch_crops`` more a step.
     """
 
     hift: HiFTConfig = field(default_factory=HiFTConfig)
     crops: CropConfig = field(default_factory=CropConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     margin_frames: int = 2
+    pitch_crops: int = 24
     quietest: float = 0.3
     predicted_after: float = 0.2
     adversarial_after: float = 0.5
@@ -52,8 +55,8 @@ class VocoderTrainConfig:
     start_from: str | None = None
 
     def __post_init__(self) -> None:
-        if self.margin_frames < 0:
-            raise ConfigError(f"margin_frames: cannot be negative, got {self.margin_frames}")
+        if min(self.margin_frames, self.pitch_crops) < 0:
+            raise ConfigError("margin_frames and pitch_crops cannot be negative")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class VocoderTask:
     def __init__(self, corpus: PackedCorpus, config: VocoderTrainConfig, device: str = "cpu", rank: int = 0) -> None:
         self.config, self.device, self.rank = config, torch.device(device), rank
         self.sampler = PitchedCropSampler(corpus, config.crops)
+        self.pitch_sampler = PitchedCropSampler(corpus, replace(config.crops, batch=config.pitch_crops))
         mel = flow_mel_config()
         packed, points = corpus.config, self.sampler.pitch.points
         self.points_per_mel = points * mel.hop_samples // packed.frame_samples
@@ -115,6 +119,9 @@ class VocoderTask:
         """One step: spectra and pitch, then discriminators too."""
         config, batch = self.config, self._batch(self.sampler.batch(step, self.rank), varied=True)
         made, losses = self._reconstruct(self.hift.train(), batch, predicted=progress >= config.predicted_after)
+        if config.pitch_crops:
+            more = self._batch(self.pitch_sampler.batch(step + _OTHER_STEPS, self.rank), varied=True)
+            losses["pitch"] = (losses["pitch"] + self._pitch_loss(self.hift.f0_predictor(more.mel, Carry()), more)) / 2
         loss = losses["spectral"] + config.pitch_weight * losses["pitch"]
         if progress >= config.adversarial_after:
             losses["judge"] = self._judge_step(batch.wave, made.detach(), progress)
@@ -145,8 +152,11 @@ class VocoderTask:
         found = hift.f0_predictor(batch.mel, carry)
         source = hift.m_source(found.detach() if predicted else batch.hertz, self._noise, carry)
         made = hift.filter(batch.mel, source, carry)
-        pitch = (found - batch.hertz).abs().mean() / _PITCH_UNIT_HERTZ
-        return made, {"spectral": self.spectral(made, batch.wave), "pitch": pitch}
+        return made, {"spectral": self.spectral(made, batch.wave), "pitch": self._pitch_loss(found, batch)}
+
+    @staticmethod
+    def _pitch_loss(found: Float[Tensor, "batch frame"], batch: VocoderBatch) -> Float[Tensor, ""]:
+        return (found - batch.hertz).abs().mean() / _PITCH_UNIT_HERTZ
 
     def _noise(self, first_frame: int, num_frames: int) -> Float[Tensor, "1 sample wave"]:
         """One draw for all rows; which, the step's seed says."""
