@@ -13,14 +13,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from parlando.audio.fbank import MirroredMel
-from parlando.core.errors import ConfigError, FileMissingError
+from parlando.core.errors import ConfigError
 from parlando.data.shards import PackedCorpus
 from parlando.models.cosyvoice.features import flow_mel_config
 from parlando.models.cosyvoice.flow import FlowPrompt
 from parlando.models.cosyvoice.flow_training import FlowExamples
-from parlando.train.tokens import Spoken, TokenCorpus
-
-SPEAKERS = "speakers.f32"
+from parlando.train.tokens import Spoken, TokenCorpus, heard_at_speed
 
 
 @dataclass(frozen=True)
@@ -44,17 +42,13 @@ class FlowSampler:
     """Draws batches from an encoded corpus and the packed one that it was encoded from.
 
     Raises:
-        FileMissingError: the codes came without speaker embeddings.
-        ConfigError: there is nothing to train on.
+        ConfigError: the codes came without speaker embeddings, or there is nothing to train on.
     """
 
     def __init__(self, corpus: PackedCorpus, tokens: TokenCorpus, config: FlowMixConfig) -> None:
-        if not (tokens.folder / SPEAKERS).is_file():
-            raise FileMissingError(tokens.folder / SPEAKERS, "speaker embeddings")
         self.corpus, self.tokens, self.config = corpus, tokens, config
         self.entries = {entry.id: entry for entry in corpus.entries}
-        embeddings = np.memmap(tokens.folder / SPEAKERS, dtype=np.float32, mode="r")
-        self.embeddings = embeddings.reshape(len(tokens.utterances), -1)
+        self.embeddings = tokens.speakers
         self.number = {id(spoken): number for number, spoken in enumerate(tokens.utterances)}
         self.mel = MirroredMel(flow_mel_config())
         self.voices: Mapping[str, list[Spoken]] = defaultdict(list)
@@ -92,7 +86,7 @@ class FlowSampler:
         return self._examples([[spoken[i]] for i in picks], generator)
 
     def continuations(self, count: int) -> list[tuple[FlowPrompt, list[int], Float[Tensor, "frame bin"]]]:
-        """Held-out utterances as inference meets them: another utterance of the voice as prompt, tokens, and the mel."""
+        """Held-out utterances as inference meets them: another of the voice as the prompt, the tokens, and the mel."""
         generator = np.random.default_rng(47)
         targets = self.validation or self.train[:1]
         picks = [targets[i] for i in generator.permutation(len(targets))[:count]]
@@ -137,10 +131,8 @@ class FlowSampler:
 
     def _mel(self, spoken: Spoken) -> Float[Tensor, "frame bin"]:
         """The mel of an utterance as it was encoded."""
+        wave, _ = heard_at_speed(self.corpus, self.entries[spoken.id], spoken.speed)
         samples = spoken.frames * self.corpus.config.frame_samples
-        wave = self.corpus.samples(self.entries[spoken.id])
-        if spoken.speed != 1.0:
-            wave = np.interp(np.arange(samples) * spoken.speed, np.arange(len(wave)), wave).astype(np.float32)
         return self.mel(torch.from_numpy(wave[:samples])[None])[0].T
 
     def _speaker(self, spoken: Spoken, generator: np.random.Generator) -> Float[Tensor, " dim"]:

@@ -117,7 +117,8 @@ def _versions(corpus: PackedCorpus, warp_share: float) -> Iterator[tuple[Entry, 
             yield entry, float(generator.choice(SPEEDS))
 
 
-def _at_speed(corpus: PackedCorpus, entry: Entry, speed: float) -> tuple[np.ndarray, np.ndarray]:
+def heard_at_speed(corpus: PackedCorpus, entry: Entry, speed: float) -> tuple[np.ndarray, np.ndarray]:
+    """Samples and phone labels of an utterance as it was encoded at a speed."""
     wave, labels = corpus.samples(entry), corpus.labels(entry)
     if speed == 1.0:
         return wave, labels
@@ -146,7 +147,7 @@ class _Worker:
     def encode(cls, version: tuple[Entry, float]) -> tuple[np.ndarray, np.ndarray]:
         """Codes (int16 [frame, codebook]) and each frame's first label (uint8 [frame])."""
         worker = cls.current
-        wave, labels = _at_speed(worker.corpus, *version)
+        wave, labels = heard_at_speed(worker.corpus, *version)
         encoder = cast("Encoder", worker.network)
         codes = encoder.encode(torch.from_numpy(wave)[None].to(worker.device))[0].T
         return codes.cpu().numpy().astype(np.int16), labels[: len(codes), 0]
@@ -155,7 +156,7 @@ class _Worker:
     def embed(cls, version: tuple[Entry, float]) -> np.ndarray:
         """The embedding (float32 [dim])."""
         worker = cls.current
-        wave, _ = _at_speed(worker.corpus, *version)
+        wave, _ = heard_at_speed(worker.corpus, *version)
         embedding = cast("Embedder", worker.network).embed(torch.from_numpy(wave).to(worker.device))
         return embedding.float().cpu().numpy()
 

@@ -1,4 +1,4 @@
-"""The mel spectrogram that the flow makes and the vocoder hears: magnitudes of 80 bands up to 8 kHz, 50 frames a second."""
+"""The mel spectrogram that the flow makes and the vocoder hears: 80 bands up to 8 kHz, 50 frames a second."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ Loading is strict; the names are the published ones.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -93,7 +92,9 @@ def load_hift_folder(folder: Path) -> HiFT:
 
 def save_hift(hift: HiFT, folder: Path) -> None:
     """Write `WEIGHTS_FILE` (float32, weight norm folded) and `CONFIG_FILE`; the vocoder itself stays as it is."""
-    plain = copy.deepcopy(hift).prepare()
+    plain = HiFT(hift.config)
+    plain.load_state_dict(hift.state_dict())
+    plain.prepare()
     save_tensors({key: tensor.float() for key, tensor in plain.state_dict().items()}, folder / WEIGHTS_FILE)
     (folder / CONFIG_FILE).write_text(json.dumps(asdict(hift.config), indent=2), encoding="utf-8")
 
