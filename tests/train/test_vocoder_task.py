@@ -127,4 +127,4 @@ def test_an_export_sounds_as_the_training_does_and_starts_another(measured, tmp_
 )
 def test_what_does_not_fit_is_refused(measured, hift, named):
     with pytest.raises(ConfigError, match=named):
-        VocoderTask(measured, VocoderTrainConfig(hift=hift, margin_frames=0 if named == "16000" else -1))
+        VocoderTask(measured, VocoderTrainConfig(hift=hift, crops=CROPS, margin_frames=0 if named == "16000" else -1))
