@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 _SPARE = 1.5
 
@@ -165,6 +166,10 @@ class CausalConv1d(nn.Conv1d):
     def forward(  # type: ignore[override]
         self, x: Float[Tensor, "batch position inputs"], history: ConvHistory
     ) -> Float[Tensor, "batch position outputs"]:
-        """Continue after the history's positions."""
+        """Continue after the history's positions.
+
+        As one matrix product over windows: with channels last, a convolution would turn its input round and back.
+        """
         extended = history.extend(x, self.kernel_size[0] - 1)
-        return super().forward(extended.transpose(1, 2)).transpose(1, 2)
+        windows = extended.unfold(1, self.kernel_size[0], 1).flatten(2)
+        return functional.linear(windows, self.weight.flatten(1), self.bias)
