@@ -13,10 +13,18 @@ from safetensors.torch import load_file
 from parlando.audio.fbank import WhisperMel
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError
+from parlando.data.pitch import measure_pitch
 from parlando.data.sampler import CropConfig
+from parlando.data.shards import PackedCorpus
 from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.train.optim import OptimConfig
-from parlando.train.speech_tokenizer_task import SpeechTokenizerTask, SpeechTokenizerTrainConfig, perplexity
+from parlando.train.roughen import RoughConfig
+from parlando.train.speech_tokenizer_task import (
+    SpeechTokenizerTask,
+    SpeechTokenizerTrainConfig,
+    melody_loss,
+    perplexity,
+)
 
 SMALL = SpeechTokenizerConfig(hidden_size=16, num_heads=2, num_layers=1, memory_kernel=5)
 
@@ -109,3 +117,46 @@ def test_a_crop_has_four_mel_frames_a_token(packed):
     mel = task._mel(torch.randn(2, 5 * 960))
     assert isinstance(task.tokenizer.log_mel, WhisperMel)
     assert mel.shape == (2, 128, 20)
+
+
+@pytest.fixture
+def pitched(packed, tmp_path, in_this_process):
+    """The corpus with its pitch measured, in a folder of its own."""
+    for name in ("samples.i16", "labels.u8", "index.jsonl", "pack.json"):
+        (tmp_path / name).write_bytes((packed.folder / name).read_bytes())
+    measure_pitch(PackedCorpus(tmp_path))
+    return PackedCorpus(tmp_path)
+
+
+def test_melody_follows_the_phones_and_is_learnt(pitched, monkeypatch):
+    task = small_task(
+        pitched, melody_weight=4.0, rough=RoughConfig(share=1.0), optim=OptimConfig(rate=1e-2, warmup=0.0)
+    )
+    crops = task.sampler.batch(0)
+    assert crops.labels.shape == (2, 5, 2 + 2 * 4)
+    assert set(crops.labels[..., 6:].ravel()) <= {0.0, 1.0}
+    monkeypatch.setattr(task.sampler, "batch", lambda *which: crops)
+    steps = [task.train_step(step, step / 30) for step in range(30)]
+    assert steps[0]["loss"] == pytest.approx(steps[0]["phone"] + 4 * steps[0]["melody"], rel=1e-5)
+    assert steps[-1]["melody"] < 0.5 * steps[0]["melody"]
+    assert "melody" in task.evaluate()
+
+
+def test_a_melody_without_measured_pitch_says_what_to_run(packed):
+    with pytest.raises(ConfigError, match="parlando data pitch"):
+        small_task(packed, melody_weight=1.0)
+
+
+def test_only_voiced_tokens_have_a_melody():
+    contour = torch.tensor([[[1.0, 3.0, 1.0, 1.0], [5.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]])
+    assert float(melody_loss(torch.tensor([[2.0, 4.5, 9.0]]), contour)) == pytest.approx((0.0 + 0.125) / 2)
+    assert float(melody_loss(torch.zeros(1, 1), torch.zeros(1, 1, 4))) == 0.0
+
+
+def test_digits_start_spread_over_their_levels(packed):
+    task = small_task(packed)
+    crops = task.sampler.batch(0)
+    mel = task._mel(torch.from_numpy(crops.waves))
+    digits = task.tokenizer(mel, torch.full((len(mel),), mel.shape[2]))[0].detach()
+    assert digits.mean(dim=(0, 1)).abs().max() < 0.7
+    assert (digits.std(dim=(0, 1)) > 0.4).all()
