@@ -90,3 +90,8 @@ def test_equal_error_rates():
     apart = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
     assert equal_error_rate(apart, voices) == pytest.approx(0.0)
     assert equal_error_rate(apart[[0, 2, 1, 3]], voices) == pytest.approx(0.5)
+
+
+def test_the_margin_grows_in_the_later_part():
+    margins = [SpeakerTrainConfig(margin=0.2, margin_after=0.5).margin_at(progress) for progress in (0, 0.5, 0.75, 1)]
+    assert margins == pytest.approx([0, 0, 0.1, 0.2])

@@ -32,8 +32,8 @@ class SpeakerTrainConfig:
 
     Playing a voice faster or slower makes another: ``speeds`` are trained on, ``unseen_speeds`` only tested. A crop's
     tempo is changed once more by up to ``tempo_spread``, so that a voice is known by its sound and not by its haste.
-    ``margin`` (radians, reached after ``margin_after`` of the budget) and ``scale`` are those of additive angular
-    margin (Deng et al., 2019).
+    ``margin`` (radians, growing from nothing at ``margin_after`` of the budget) and ``scale`` are those of additive
+    angular margin (Deng et al., 2019).
     """
 
     encoder: CampPlusConfig = field(default_factory=CampPlusConfig)
@@ -46,10 +46,14 @@ class SpeakerTrainConfig:
     unseen_speeds: tuple[float, ...] = (0.8, 1.25)
     tempo_spread: float = 0.12
     margin: float = 0.2
-    margin_after: float = 0.3
+    margin_after: float = 0.5
     scale: float = 24.0
     held_out_per_voice: int = 4
     start_from: str | None = None
+
+    def margin_at(self, progress: float) -> float:
+        """The margin at a share of the budget."""
+        return self.margin * max(0.0, progress - self.margin_after) / (1 - self.margin_after)
 
 
 class Voices(NamedTuple):
@@ -166,7 +170,7 @@ class SpeakerTask:
         self.trained.train()
         voices = torch.from_numpy(crops.voices).to(self.device)
         embeddings = self.encoder(self._fbank(torch.from_numpy(crops.waves).to(self.device)))
-        loss = self.head(embeddings, voices, self.config.margin * min(1.0, progress / self.config.margin_after))
+        loss = self.head(embeddings, voices, self.config.margin_at(progress))
         loss.backward()
         norm = apply_gradients(self.optimizer, self.trained.parameters(), self.config.optim, progress)
         right = (self.head.cosines(embeddings.detach()).argmax(1) == voices).float().mean()
