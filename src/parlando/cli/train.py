@@ -70,7 +70,8 @@ class LMOptions(TrainOptions):
     """Options of `parlando train lm`."""
 
     codes: Annotated[Path, typer.Option(help="Encoded corpus.")]
-    codec: Annotated[Path, typer.Option(help="Folder of the codec that encoded it.")]
+    codec: Annotated[Path | None, typer.Option(help="Folder of the codec that encoded it (Higgs).")] = None
+    corpus: Annotated[Path | None, typer.Option(help="Packed corpus with its pitch (CosyVoice).")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,15 +150,15 @@ def train_revoicer(options: RevoicerOptions) -> None:
 @app.command("lm")
 @command(LMOptions)
 def train_lm(options: LMOptions) -> None:
-    """Train the language model on an encoded corpus; under torchrun, on all its processes.
+    """Train the language model of either family on an encoded corpus; under torchrun, on all its processes.
 
     Example: parlando train lm recipes/higgs-mini/lm.toml --codes corpus/codes --codec runs/codec -o runs/lm
     """
     rank = _prepare(options)
-    from parlando.train.recipes import LMRecipe, make_lm_task, read_recipe
+    from parlando.train.lm_recipes import LMSources, make_task, read_lm_recipe
 
-    recipe: LMRecipe = read_recipe(LMRecipe, options.recipe)
-    _run(make_lm_task(recipe, options.codes, options.codec, options.device, rank), recipe, options, rank)
+    recipe, sources = read_lm_recipe(options.recipe), LMSources(options.codes, options.codec, options.corpus)
+    _run(make_task(recipe, sources, options.device, rank), recipe, options, rank)
 
 
 @app.command("speech-tokenizer")

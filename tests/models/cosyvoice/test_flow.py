@@ -293,6 +293,16 @@ def test_steps_and_guidance_are_settings(flow):
     assert furthest(plain.synthesise([request])[0], ten) > 1e-3
 
 
+def test_a_temperature_of_0_leaves_nothing_to_chance(monkeypatch):
+    request = golden_request()
+    cold, warm = tiny_flow(temperature=0.0), tiny_flow()
+    before = cold.synthesise([request])[0], warm.synthesise([request])[0]
+    monkeypatch.setattr("parlando.models.cosyvoice.flow.positional_noise", lambda *a: -positional_noise(*a))
+    after = cold.synthesise([request])[0], warm.synthesise([request])[0]
+    assert torch.equal(before[0], after[0])
+    assert not torch.equal(before[1], after[1])
+
+
 def test_half_precision_streams_as_well(narrow):
     rounded = tiny_flow(encoder=narrow.config.encoder, solver_steps=2, noise_block_frames=64).bfloat16()
     request = random_request(narrow, 5, 20)

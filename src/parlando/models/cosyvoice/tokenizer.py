@@ -1,4 +1,4 @@
-"""Text to ids: a published checkpoint's own BPE, or phonemes with a letter fallback.
+"""Text to ids: a published checkpoint's byte pairs (`HubTokenizer`), or phonemes and letters (`PhonemeTokenizer`).
 
 Both know the same special strings: the end of an instruction, and tags for sounds (``[laughter]``) and manners of
 speaking (``<strong>…</strong>``).
