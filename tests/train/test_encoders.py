@@ -7,13 +7,12 @@ import torch
 from parlando.audio.resample import sinc_resample
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
 from parlando.models.cosyvoice.campplus import CampPlus, CampPlusConfig
-from parlando.models.cosyvoice.front_weights import (
+from parlando.models.cosyvoice.part_weights import (
     SPEAKER_FILE,
-    TOKENIZER_FILE,
+    SPEECH_TOKENIZER_FILE,
     load_speaker,
     load_speech_tokenizer,
-    save_speaker,
-    save_speech_tokenizer,
+    save_trained,
 )
 from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.nn.checkpoint import read_tensors, save_tensors
@@ -33,11 +32,11 @@ SPEAKER = CampPlusConfig(
 def run(tmp_path, in_this_process):
     """A folder with both networks, as a training would export them."""
     torch.manual_seed(0)
-    save_speech_tokenizer(SpeechTokenizer(TOKENIZER), tmp_path)
+    save_trained(SpeechTokenizer(TOKENIZER), TOKENIZER, tmp_path / SPEECH_TOKENIZER_FILE)
     speaker = CampPlus(SPEAKER)
     for _ in range(30):
         speaker(torch.randn(4, 30, SPEAKER.fbank.num_bands))
-    save_speaker(speaker, tmp_path)
+    save_trained(speaker, speaker.config, tmp_path / SPEAKER_FILE)
     yield tmp_path
     torch.set_flush_denormal(False)
 
@@ -76,14 +75,16 @@ def test_without_embeddings_the_corpus_says_how_to_get_them(run, packed):
 
 
 def test_what_is_saved_is_loaded_as_it_was(run):
-    for load, file in ((load_speech_tokenizer, TOKENIZER_FILE), (load_speaker, SPEAKER_FILE)):
+    for load, file in ((load_speech_tokenizer, SPEECH_TOKENIZER_FILE), (load_speaker, SPEAKER_FILE)):
         tensors, state = read_tensors(run / file), load(run).state_dict()
         assert all(torch.equal(state[name], tensor) for name, tensor in tensors.items())
         assert {name for name, tensor in state.items() if tensor.is_floating_point()} == tensors.keys()
         assert not load(run).training
 
 
-@pytest.mark.parametrize(("load", "file"), [(load_speech_tokenizer, TOKENIZER_FILE), (load_speaker, SPEAKER_FILE)])
+@pytest.mark.parametrize(
+    ("load", "file"), [(load_speech_tokenizer, SPEECH_TOKENIZER_FILE), (load_speaker, SPEAKER_FILE)]
+)
 def test_loading_is_strict(run, load, file):
     tensors = read_tensors(run / file)
     name = next(iter(tensors))

@@ -14,7 +14,7 @@ from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError
 from parlando.models.cosyvoice.features import flow_mel_config
 from parlando.models.cosyvoice.flow import FlowConfig
-from parlando.models.cosyvoice.flow_weights import load_flow_folder
+from parlando.models.cosyvoice.part_weights import load_flow
 from parlando.train.flow_examples import FlowMixConfig, FlowSampler
 from parlando.train.flow_task import FlowTask, FlowTrainConfig
 from parlando.train.optim import OptimConfig
@@ -126,7 +126,7 @@ def test_an_export_loads_as_it_was_and_starts_another(packed, tokens, tmp_path):
     task = small_task(packed, tokens)
     task.train_step(0, 0.5)
     task.export(tmp_path)
-    loaded = load_flow_folder(tmp_path)
+    loaded = load_flow(tmp_path)
     started = small_task(packed, tokens, start_from=str(tmp_path)).flow
     assert loaded.config == task.config.flow
     for name, tensor in task.flow.state_dict().items():

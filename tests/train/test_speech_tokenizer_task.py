@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from copy import deepcopy
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError
 from parlando.data.pitch import measure_pitch
 from parlando.data.sampler import CropConfig
-from parlando.data.shards import PackedCorpus
+from parlando.data.shards import PITCH, PackedCorpus
 from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.train.optim import OptimConfig
 from parlando.train.roughen import RoughConfig
@@ -142,9 +143,11 @@ def test_melody_follows_the_phones_and_is_learnt(pitched, monkeypatch):
     assert "melody" in task.evaluate()
 
 
-def test_a_melody_without_measured_pitch_says_what_to_run(packed):
+def test_a_melody_without_measured_pitch_says_what_to_run(packed, tmp_path):
+    unmeasured = shutil.copytree(packed.folder, tmp_path / "unmeasured")
+    (unmeasured / PITCH).unlink(missing_ok=True)
     with pytest.raises(ConfigError, match="parlando data pitch"):
-        small_task(packed, melody_weight=1.0)
+        small_task(PackedCorpus(unmeasured), melody_weight=1.0)
 
 
 def test_only_voiced_tokens_have_a_melody():

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from parlando.data.shards import PackedCorpus
-from parlando.models.cosyvoice.front_weights import TOKENIZER_FILE, load_speaker, load_speech_tokenizer
+from parlando.models.cosyvoice.part_weights import SPEECH_TOKENIZER_FILE, load_speaker, load_speech_tokenizer
 from parlando.train.encoders import LONGEST_SECONDS, Encoder, SpeakerEmbedder, TokenizerEncoder
 from parlando.train.flow_examples import FlowSampler
 from parlando.train.flow_task import FlowTask, FlowTrainConfig
@@ -53,7 +53,7 @@ def load_encoder(folder: Path, sample_rate: int) -> Encoder:
         FileMissingError: the folder holds neither.
         CheckpointError: the tensors do not fit the config.
     """
-    if (folder / TOKENIZER_FILE).is_file():
+    if (folder / SPEECH_TOKENIZER_FILE).is_file():
         return TokenizerEncoder(load_speech_tokenizer(folder), sample_rate)
     return load_trained_codec(folder)
 

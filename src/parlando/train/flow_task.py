@@ -12,7 +12,7 @@ import torch
 from parlando.core.errors import ConfigError
 from parlando.models.cosyvoice.flow import Flow, FlowConfig
 from parlando.models.cosyvoice.flow_training import FlowExamples, FlowOdds, draw_flow, flow_losses
-from parlando.models.cosyvoice.flow_weights import WEIGHTS_FILE, save_flow
+from parlando.models.cosyvoice.part_weights import FLOW_FILE, save_trained
 from parlando.nn.checkpoint import load_strictly, read_tensors
 from parlando.train import parallel
 from parlando.train.flow_examples import FlowMixConfig, FlowSampler
@@ -52,7 +52,7 @@ class FlowTask:
         self._check()
         self.flow = Flow(self.config.flow)
         if config.start_from:
-            file = Path(config.start_from) / WEIGHTS_FILE
+            file = Path(config.start_from) / FLOW_FILE
             load_strictly(self.flow, read_tensors(file), str(file))
         else:
             self._start_at_mean()
@@ -136,4 +136,4 @@ class FlowTask:
 
     def export(self, folder: Path) -> None:
         """``flow.safetensors`` (float32) and ``flow.json``."""
-        save_flow(self.flow, folder)
+        save_trained(self.flow, self.flow.config, folder / FLOW_FILE)

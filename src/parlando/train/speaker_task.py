@@ -19,7 +19,7 @@ from parlando.audio.resample import sinc_resample
 from parlando.core.errors import ConfigError
 from parlando.data.shards import Entry, PackedCorpus
 from parlando.models.cosyvoice.campplus import CampPlus, CampPlusConfig
-from parlando.models.cosyvoice.front_weights import SPEAKER_FILE, save_speaker
+from parlando.models.cosyvoice.part_weights import SPEAKER_FILE, save_trained
 from parlando.nn.checkpoint import load_strictly, read_tensors
 from parlando.train import parallel
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
@@ -219,7 +219,7 @@ class SpeakerTask:
 
     def export(self, folder: Path) -> None:
         """``speaker.safetensors`` (float32) and ``speaker.json``; the directions of the voices are left behind."""
-        save_speaker(self.encoder, folder)
+        save_trained(self.encoder, self.encoder.config, folder / SPEAKER_FILE)
 
 
 def equal_error_rate(embeddings: Float[Tensor, "clip dim"], voices: Int[Tensor, " clip"]) -> float:

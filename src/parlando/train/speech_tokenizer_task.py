@@ -18,7 +18,7 @@ from parlando.core.errors import ConfigError
 from parlando.data.pitch import CorpusPitch, pitch_contour
 from parlando.data.sampler import CropConfig, Crops, CropSampler, at_speed
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
-from parlando.models.cosyvoice.front_weights import TOKENIZER_FILE, save_speech_tokenizer
+from parlando.models.cosyvoice.part_weights import SPEECH_TOKENIZER_FILE, save_trained
 from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, TokenizerBlock
 from parlando.nn.rope import RopeTable
 from parlando.train import parallel
@@ -113,7 +113,7 @@ class SpeechTokenizerTask:
         self.labels_per_frame = packed.labels_per_frame
         self.tokenizer = SpeechTokenizer(wanted)
         if config.start_from:
-            load_weights(self.tokenizer, Path(config.start_from) / TOKENIZER_FILE)
+            load_weights(self.tokenizer, Path(config.start_from) / SPEECH_TOKENIZER_FILE)
         else:
             self._spread_digits()
         self.recogniser = PhoneRecogniser(wanted, config.recogniser_layers, packed.labels_per_frame)
@@ -202,7 +202,7 @@ class SpeechTokenizerTask:
 
     def export(self, folder: Path) -> None:
         """``speech_tokenizer.safetensors`` (float32) and ``speech_tokenizer.json``; the recogniser is left behind."""
-        save_speech_tokenizer(self.tokenizer, folder)
+        save_trained(self.tokenizer, self.tokenizer.config, folder / SPEECH_TOKENIZER_FILE)
 
 
 def melody_loss(height: Float[Tensor, "batch token"], contour: Float[Tensor, "batch token value"]) -> Float[Tensor, ""]:

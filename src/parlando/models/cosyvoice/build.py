@@ -26,6 +26,7 @@ from parlando.models.cosyvoice.config import CosyVoiceConfig, lm_config_from_pub
 from parlando.models.cosyvoice.decoder import CosyVoiceDecoder, CosyVoiceWaveStream
 from parlando.models.cosyvoice.flow import Flow, FlowConfig
 from parlando.models.cosyvoice.hift import HiFT, HiFTConfig
+from parlando.models.cosyvoice.hift_weights import WEIGHTS_FILE as HIFT_FILE
 from parlando.models.cosyvoice.hift_weights import config_from_published, load_hift
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
@@ -33,10 +34,12 @@ from parlando.models.cosyvoice.lm_weights import PUBLISHED_LM_FILE, load_lm, loa
 from parlando.models.cosyvoice.onnx_weights import read_campplus, read_speech_tokenizer
 from parlando.models.cosyvoice.part_weights import (
     FLOW_FILE,
-    HIFT_FILE,
     SPEAKER_FILE,
     SPEECH_TOKENIZER_FILE,
+    load_flow,
     load_part,
+    load_speaker,
+    load_speech_tokenizer,
     save_part,
 )
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder, SpeechPrompt
@@ -179,16 +182,14 @@ def load_model(folder: Path, device: str | None = None, dtype: str | None = None
         return load_published(folder, device, dtype)
     placement = Placement.choose(device, dtype)
     config = parse_cosyvoice_config(read_json(folder / CONFIG_FILE), str(folder / CONFIG_FILE))
-    flow = from_mapping(FlowConfig, config.flow, "flow")
     tokenizer = from_mapping(SpeechTokenizerConfig, config.speech_tokenizer, "speech_tokenizer")
-    speaker = from_mapping(CampPlusConfig, config.speaker, "speaker")
     parts = Parts(
         config=config,
         lm=load_lm(folder, config.lm),
-        flow=load_part(lambda: Flow(flow), folder / FLOW_FILE),
+        flow=load_flow(folder, from_mapping(FlowConfig, config.flow, "flow")),
         hift=load_hift(folder / HIFT_FILE, from_mapping(HiFTConfig, config.hift, "hift")),
-        speech_tokenizer=load_part(lambda: SpeechTokenizer(tokenizer), folder / SPEECH_TOKENIZER_FILE),
-        speaker=load_part(lambda: CampPlus(speaker), folder / SPEAKER_FILE),
+        speech_tokenizer=load_speech_tokenizer(folder, tokenizer),
+        speaker=load_speaker(folder, from_mapping(CampPlusConfig, config.speaker, "speaker")),
         tokenizer=build_tokenizer(config.text, folder),
         voices=load_voices(folder, config.lm.codebook_size, config.default_voice),
     )
@@ -236,7 +237,7 @@ def load_published(
     parts = Parts(
         config=config,
         lm=load_published_lm(folder / PUBLISHED_LM_FILE, lm),
-        flow=load_part(lambda: Flow(flow), folder / PUBLISHED_FLOW_FILE),
+        flow=load_part(Flow, flow, folder / PUBLISHED_FLOW_FILE),
         hift=load_hift(folder / PUBLISHED_HIFT_FILE, hift),
         speech_tokenizer=read_speech_tokenizer(folder / PUBLISHED_SPEECH_TOKENIZER_FILE, sizes.speech_tokenizer),
         speaker=read_campplus(folder / PUBLISHED_SPEAKER_FILE, sizes.speaker),
