@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from parlando.core.types import Frame, Notation, Prompt, SamplingOptions, Voice
+from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.serve.app import build_app
 from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.server import listen, make_server
@@ -78,7 +78,7 @@ class StubDecoder:
         tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE)
         self.tone = np.concatenate([tone] * 2).astype(np.float32)
 
-    def open(self, prompt):
+    def open(self, prompt, speed=1.0):
         if "unvoiced" in prompt.sentence:
             return SimpleNamespace(push=lambda frames, final: np.zeros(0, np.float32))
         return SimpleNamespace(push=lambda frames, final: self.tone[: len(frames) * PER_FRAME])
@@ -104,6 +104,9 @@ class StubModel:
 
     def new_sampler(self, prompt, options):
         return StubSampler(60 * FRAMES if "long" in prompt.sentence else FRAMES)
+
+    def refer(self, text, samples, sample_rate):
+        return Reference(text, self.encode(samples, sample_rate))
 
     def encode(self, samples, sample_rate):
         self.encodings += 1
