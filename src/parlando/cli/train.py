@@ -192,23 +192,34 @@ def train_speaker(options: CorpusOptions) -> None:
     _run(make_speaker_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
 
 
+@dataclass(frozen=True, kw_only=True)
+class AssembleOptions:
+    """Options of `parlando train assemble`; which of the runs are needed is a matter of the recipe's family."""
+
+    recipe: Annotated[Path, typer.Argument(help="Model recipe (.toml): name, voices, sampling.")]
+    lm: Annotated[Path, typer.Option(help="Folder of the trained language model.")]
+    codes: Annotated[Path, typer.Option(help="Encoded corpus, for the length prior.")]
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")]
+    codec: Annotated[Path | None, typer.Option(help="Folder of the trained codec (higgs).")] = None
+    corpus: Annotated[Path | None, typer.Option(help="Packed corpus, for the voices' clips (cosyvoice).")] = None
+    speech_tokenizer: Annotated[Path | None, typer.Option(help="Folder of that training (cosyvoice).")] = None
+    speaker: Annotated[Path | None, typer.Option(help="Folder of that training (cosyvoice).")] = None
+    flow: Annotated[Path | None, typer.Option(help="Folder of that training (cosyvoice).")] = None
+    vocoder: Annotated[Path | None, typer.Option(help="Folder of that training (cosyvoice).")] = None
+
+
 @app.command("assemble")
-def assemble_model(
-    recipe: Annotated[Path, typer.Argument(help="Model recipe (.toml): name, voices, sampling.")],
-    codec: Annotated[Path, typer.Option(help="Folder of the trained codec.")],
-    lm: Annotated[Path, typer.Option(help="Folder of the trained language model.")],
-    codes: Annotated[Path, typer.Option(help="Encoded corpus, for the length prior.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
-) -> None:
-    """Put a codec, a language model and voices together into one model folder.
+@command(AssembleOptions)
+def assemble_model(options: AssembleOptions) -> None:
+    """Put trained parts and voices together into one model folder.
 
     Example: parlando train assemble recipes/higgs-mini/model.toml --codec runs/decoder --lm runs/lm
     --codes corpus/codes -o my-model
     """
-    from parlando.train.assemble import ModelRecipe, assemble
-    from parlando.train.recipes import read_recipe
+    from parlando.train.model_recipes import Runs, assemble_any
 
-    folder = assemble(read_recipe(ModelRecipe, recipe), codec, lm, codes, out)
+    runs = {key: value for key, value in vars(options).items() if key not in ("recipe", "out")}
+    folder = assemble_any(options.recipe, Runs(**runs), options.out)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     typer.echo(f"{folder}: {size:.1f} MB; try: parlando say 'Hello.' --model {folder} -o hello.wav", err=True)
 
