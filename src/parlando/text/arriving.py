@@ -6,7 +6,8 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from parlando.core.errors import TextError
+from parlando.text.markup import OpenTags
+from parlando.text.pieces import ArrivalLimits, checked_pieces
 from parlando.text.reading import Reading
 from parlando.text.scripts import HAN, KANA
 from parlando.text.segment import IncrementalSegmenter
@@ -20,22 +21,33 @@ _MARKS = " \n\t,;:，、；："
 class ArrivingSentences:
     """Iterate it for sentences, and each of those for its text, as it is said, piece by piece.
 
-    Of a sentence that is not complete, plain words are handed out at once; from the first number, sign or tag on, the
-    rest waits for its end, since only then is it certain how it is read. A sentence is read to its end before the next.
+    Of a sentence that is not complete, plain words are handed out at once; from the first number, sign, tag or word that
+    is read other than it is written on, the rest waits for its end, since only then is it certain how it is read. A
+    sentence is read to its end before the next; an error ends everything, whoever met it first.
     """
 
-    def __init__(self, pieces: Iterable[str], reading: Reading) -> None:
-        self._pieces, self._reading = iter(pieces), reading
-        self._segmenter = IncrementalSegmenter()
+    def __init__(self, pieces: Iterable[str], reading: Reading, limits: ArrivalLimits | None = None) -> None:
+        self._pieces, self._reading = checked_pieces(pieces, limits), reading
+        self._segmenter, self._tags = IncrementalSegmenter(), OpenTags(reading.notation)
         self._complete: deque[str] = deque()
         self._ended = False
+        self._failure: Exception | None = None
 
     def __iter__(self) -> Iterator[Iterator[str]]:
+        """Sentences in order.
+
+        Raises:
+            TextError: a piece is no string, blank ones or others never end, or a tag is not closed.
+            Exception: whatever the source of the pieces raises, as it is.
+        """
         while self._has_more():
             words = self._words()
             yield words
             for _ in words:
                 """What nobody read."""
+            if self._failure is not None:
+                raise self._failure
+        self._tags.check_closed()
 
     def _has_more(self) -> bool:
         while not self._complete and not self._segmenter.pending.strip():
@@ -45,22 +57,23 @@ class ArrivingSentences:
         return True
 
     def _pull(self) -> None:
-        """The next piece, as long as that takes.
-
-        Raises:
-            TextError: it is no string.
-            Exception: whatever the source of the pieces raises, as it is.
-        """
+        """The next piece, as long as that takes."""
         piece = next(self._pieces, None)
         if piece is None:
             self._ended = True
             self._complete.extend(self._segmenter.flush())
-        elif not isinstance(piece, str):
-            raise TextError(f"a piece of text is {type(piece).__name__}; let the iterable yield str")
         else:
             self._complete.extend(self._segmenter.feed(piece))
 
     def _words(self) -> Iterator[str]:
+        try:
+            yield from self._read()
+        except Exception as error:
+            # Whoever speaks may take it for a fault of this sentence alone.
+            self._failure = error
+            raise
+
+    def _read(self) -> Iterator[str]:
         said = ""
         while not self._complete:
             certain = self._certain()
@@ -75,25 +88,32 @@ class ArrivingSentences:
                 self._pull()
             gap = "" if self._wide_after(said, len(sentence)) else " "
             sentence += gap + self._complete.popleft() if self._complete else ""
-        yield self._rest(sentence[len(said) :])
+        yield self._tags.balance(self._rest(sentence, said))
 
-    def _rest(self, written: str) -> str:
+    def _rest(self, sentence: str, said: str) -> str:
         """What is left of a sentence, as it is said; what was cut for its length goes on after a comma."""
+        spoken, heard = self._reading.say(sentence), said.rstrip()
+        rest = spoken[len(heard) :] if spoken.startswith(heard) else self._alone(sentence[len(said) :])
+        if said != heard:
+            rest = rest.lstrip(" ")
+        if not rest.strip():
+            return sentence[len(said) :].strip()
+        return self._reading.closed(rest, "," if self._complete or not self._ended else ".")
+
+    def _alone(self, written: str) -> str:
+        """How words are read that are better not read with those before them."""
         words = written.lstrip(_MARKS)
-        said = self._reading.say(words)
-        if not said:
-            return written.strip()
-        goes_on = self._complete or not self._ended
-        return written[: len(written) - len(words)] + self._reading.closed(said, "," if goes_on else ".")
+        return written[: len(written) - len(words)] + self._reading.say(words)
 
     def _certain(self) -> str:
-        """As much of the sentence to come as is read the same whatever follows."""
-        if self._reading.lexicon.entries:
+        """As much of the sentence to come as is read the same whatever follows, and as it is written."""
+        if self._reading.lexicon.entries or self._tags.any_open:
             return ""
         pending = self._segmenter.pending
         blank = " " if pending[-1:].isspace() else ""
         match = _PLAIN.match(" ".join(pending.split()) + blank)
-        return _LAST_PLAIN.sub("", match[0]) if match else ""
+        certain = _LAST_PLAIN.sub("", match[0]) if match else ""
+        return certain if match and self._reading.say(match[0]).startswith(certain.rstrip()) else ""
 
     def _wide_after(self, said: str, place: int) -> bool:
         return place < len(said) and not said[place].isspace()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from parlando.core.errors import TextError
 from parlando.text.markup import OpenTags
+from parlando.text.pieces import checked_pieces
 from parlando.text.reading import Reading
 from parlando.text.segment import IncrementalSegmenter, segment
 from parlando.text.ssml import is_ssml, ssml_to_text
@@ -18,6 +19,10 @@ def sentences(text: str | Iterable[str]) -> Iterator[tuple[str, bool]]:
     """Sentences as soon as they are certain, each with whether a paragraph ends with it.
 
     A very short last sentence joins the one before it, if the text is there as a whole; a whole text may be SSML.
+
+    Raises:
+        TextError: it is no text, or a piece of it is none.
+        Exception: whatever the source of the pieces raises, as it is.
     """
     check_text(text)
     if isinstance(text, str):
@@ -26,9 +31,7 @@ def sentences(text: str | Iterable[str]) -> Iterator[tuple[str, bool]]:
             yield from _last_marked(segment(paragraph))
         return
     segmenter, pending = IncrementalSegmenter(), ""
-    for piece in text:
-        if not isinstance(piece, str):
-            raise TextError(f"a piece of text is {type(piece).__name__}; let the iterable yield str")
+    for piece in checked_pieces(text):
         *paragraphs, rest = PARAGRAPH_BREAK.split(pending + piece)
         for paragraph in paragraphs:
             yield from _last_marked(segmenter.feed(paragraph) + segmenter.flush())
