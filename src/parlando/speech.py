@@ -302,6 +302,10 @@ class Synthesizer:
         if isinstance(voice, Voice):
             return voice
         name = self.model.default_voice if voice is None else voice
+        if not name:
+            raise InputError(
+                f"model '{self.model.name}' has no voices of its own; clone one: clone(recording), or --ref-audio FILE"
+            )
         if name not in self.voices:
             raise VoiceNotFoundError(name, self.voices)
         return self.voices[name]

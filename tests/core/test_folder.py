@@ -13,6 +13,12 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def write_half(folder, error):
+    with whole_folder(folder, optional=("config.json",)) as partial:
+        (partial / "config.json").write_text("half")
+        raise error
+
+
 def test_files_appear_together_at_the_end_and_may_be_read_by_others(tmp_path):
     folder = tmp_path / "model"
     with whole_folder(folder) as partial:
@@ -39,9 +45,8 @@ def test_a_crash_leaves_nothing_new_and_everything_old(tmp_path, error):
     old.mkdir()
     (old / "config.json").write_text("old")
     for folder in (old, tmp_path / "new"):
-        with pytest.raises(error), whole_folder(folder, optional=("config.json",)) as partial:
-            (partial / "config.json").write_text("half")
-            raise error
+        with pytest.raises(error):
+            write_half(folder, error)
     assert names(tmp_path) == ["old"]
     assert (old / "config.json").read_text() == "old"
 

@@ -16,7 +16,8 @@ from parlando.core.errors import FileMissingError
 def whole_folder(folder: Path, optional: Sequence[str] = ()) -> Iterator[Path]:
     """A folder to write into, whose files appear in ``folder`` together, once the block ends without an error.
 
-    After one, ``folder`` is as it was, or not there if it was not. Files named ``optional`` that were not written are removed from ``folder``, where an earlier model left them.
+    After an error, ``folder`` is as it was, or not there if it was not. Files named ``optional`` that were not written
+    are removed from ``folder``, where an earlier model left them.
 
     Raises:
         FileMissingError: the folder to put it in is not there.

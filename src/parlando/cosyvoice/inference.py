@@ -20,12 +20,13 @@ from parlando.models.cosyvoice.build import CosyVoiceModel, load_model
 from parlando.models.cosyvoice.prompt import with_instruction, without_transcript
 from parlando.models.cosyvoice.voices import VOICES_FILE
 from parlando.models.locate import PACKAGED, locate
+from parlando.models.registry import family_of
 from parlando.result import Chunk
 from parlando.speech import WHOLE_SENTENCES, Synthesizer
+from parlando.text.sentences import check_text
 
 logger = logging.getLogger(__name__)
 STREAMED = HopSchedule(first=25, largest=100)
-OTHER_GENERATIONS = ("cosyvoice.yaml", "cosyvoice3.yaml")
 Text = str | Iterable[str]
 Made = Iterator[dict[str, Tensor]]
 
@@ -73,7 +74,7 @@ class CosyVoice2:
         for name in (name for name, wanted in asked.items() if wanted):
             logger.warning("%s is not used here: this engine runs on PyTorch alone; the results are the same", name)
         self._folder = locate(model_dir)
-        _check_generation(self._folder)
+        family_of(self._folder)
         on_gpu = torch.cuda.is_available()
         if fp16 and not on_gpu:
             logger.warning("fp16 is for GPUs; there is none here, so float32 is used")
@@ -183,6 +184,7 @@ class CosyVoice2:
 
     def _speak(self, text: Text, voice: Voice, manner: _Manner) -> Made:
         schedule = STREAMED if manner.stream else WHOLE_SENTENCES
+        check_text(text)
         options: dict[str, Any] = {"speed": manner.speed, "schedule": schedule, "language": "auto"}
         request = self._synthesizer.request(voice, **options)
         if not manner.text_frontend:
@@ -212,14 +214,9 @@ def AutoModel(**arguments: Any) -> CosyVoice2:  # noqa: N802 - the published nam
     """The model of a folder, whatever generation it is of; arguments as for `CosyVoice2`, by name.
 
     Raises:
-        ConfigError: there is no ``model_dir`` among them, or it is of a generation that is not supported.
+        ConfigError: there is no ``model_dir`` among them.
+        CheckpointError: it is of a generation that is not supported.
     """
     if "model_dir" not in arguments:
         raise ConfigError("AutoModel needs model_dir: a packaged name, a folder or a hub id")
     return CosyVoice2(**arguments)
-
-
-def _check_generation(folder: Path) -> None:
-    for name in OTHER_GENERATIONS:
-        if (folder / name).is_file():
-            raise ConfigError(f"'{folder}' has a {name}; of this family only the second generation is supported")

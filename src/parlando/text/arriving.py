@@ -21,8 +21,8 @@ _MARKS = " \n\t,;:，、；："
 class ArrivingSentences:
     """Iterate it for sentences, and each of those for its text, as it is said, piece by piece.
 
-    Of a sentence that is not complete, plain words are handed out at once; from the first number, sign, tag or word that
-    is read other than it is written on, the rest waits for its end, since only then is it certain how it is read. A
+    Of a sentence that is not complete, plain words are handed out at once; from the first number, sign, tag or word on
+    that is read other than it is written, the rest waits for its end, since only then is it certain how it is read. A
     sentence is read to its end before the next; an error ends everything, whoever met it first.
     """
 

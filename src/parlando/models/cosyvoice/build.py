@@ -48,12 +48,11 @@ from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTo
 from parlando.models.cosyvoice.tokenizer import HubTokenizer, PhonemeTextConfig, PhonemeTokenizer, TextTokenizer
 from parlando.models.cosyvoice.voices import (
     MEL,
-    PUBLISHED_VOICES_FILE,
     SPEAKER,
     VOICES_FILE,
     check_voices,
     load_voices,
-    read_speakers,
+    published_voices,
 )
 from parlando.nn.placement import Placement
 from parlando.text.length import LengthPrior
@@ -221,8 +220,7 @@ def load_published(
         settings["llm"], lm_config_from_published(read_json(backbone), flow.vocab_size, str(backbone))
     )
     tokenizer = HubTokenizer(text_folder)
-    speakers = folder / PUBLISHED_VOICES_FILE
-    voices = read_speakers(speakers, tokenizer.decode) if speakers.is_file() else {}
+    voices = published_voices(folder, tokenizer.decode)
     config = CosyVoiceConfig(
         name=folder.name,
         lm=lm,

@@ -5,9 +5,10 @@ The file is written for a loader that imports and calls whatever it names; here 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from parlando.models.cosyvoice.config import PUBLISHED_SAMPLING, LMConfig
 from parlando.models.cosyvoice.flow import FlowConfig
 
 SETTINGS_FILE = "cosyvoice2.yaml"
+PARTS = ("llm", "flow", "hift")
 _REFERENCE = re.compile(r"<(\w+)>")
 _PRODUCT = re.compile(r"\d+(?:\s*\*\s*\d+)*")
 _FLOW_NAMES = {
@@ -79,7 +81,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
     Raises:
         FileMissingError: there is no such file.
-        ConfigError: it is no YAML, no table, or refers to a value that is not there.
+        ConfigError: it is no YAML, has no table for a part, or refers to a value that is not there.
     """
     if not path.is_file():
         raise FileMissingError(path, "settings")
@@ -89,9 +91,14 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not YAML ({error}); fetch the file again") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a table of settings, found {type(data).__name__}")
-    return {key: _resolved(value, data, str(path)) for key, value in data.items() if key in ("llm", "flow", "hift")} | {
-        "sample_rate": data.get("sample_rate")
-    }
+    return {part: _resolved(_table(data, part, str(path)), data, str(path)) for part in PARTS}
+
+
+def _table(data: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    table = data.get(key)
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: '{key}' is no table of settings; this is not the file of CosyVoice2")
+    return dict(table)
 
 
 def _resolved(value: Any, data: Mapping[str, Any], where: str) -> Any:
@@ -126,17 +133,19 @@ def flow_config(settings: Mapping[str, Any]) -> FlowConfig:
         ConfigError: an unknown key, or a value that this model does not compute.
     """
     table = dict(settings)
-    encoder, decoder = dict(table.pop("encoder", {})), dict(table.pop("decoder", {}))
-    estimator = dict(decoder.pop("estimator", {}))
-    solver = decoder.pop("cfm_params", {}).get("content", {})
-    chunk_frames, widths = estimator.pop("static_chunk_size", None), estimator.pop("channels", [])
+    encoder, decoder = _table(table, "encoder", "flow"), _table(table, "decoder", "flow")
+    estimator = _table(decoder, "estimator", "flow.decoder")
+    solver = _table(_table(decoder, "cfm_params", "flow.decoder"), "content", "flow.decoder.cfm_params")
+    widths, chunk_frames = estimator.pop("channels", []), estimator.pop("static_chunk_size", None)
     lookahead, ratio = table.pop("pre_lookahead_len", 3), table.pop("token_mel_ratio", 2)
-    table.pop("input_frame_rate", None), table.pop("input_size", None)
-    if len(widths) != 1:
+    for key in ("encoder", "decoder", "input_frame_rate", "input_size"):
+        table.pop(key, None)
+    del decoder["estimator"], decoder["cfm_params"]
+    if not isinstance(widths, list) or len(widths) != 1:
         raise ConfigError(f"flow.decoder.estimator.channels: {widths}; only a single level is supported")
     own_encoder = _own(encoder, _ENCODER_NAMES, _ENCODER_ONLY, "flow.encoder")
-    if chunk_frames and not own_encoder.get("chunk_tokens"):
-        own_encoder["chunk_tokens"] = chunk_frames // ratio
+    if isinstance(chunk_frames, int) and isinstance(ratio, int) and ratio > 0:
+        own_encoder.setdefault("chunk_tokens", chunk_frames // ratio)
     guidance = _own(solver, {"inference_cfg_rate": "guidance"}, _SOLVER_ONLY, "flow.decoder.cfm_params")
     _own(decoder, {}, {}, "flow.decoder")
     own = _own(table, _FLOW_NAMES, _FLOW_ONLY, "flow") | guidance
@@ -151,19 +160,31 @@ def lm_settings(settings: Mapping[str, Any], backbone: LMConfig) -> tuple[LMConf
     Raises:
         ConfigError: a value that is not what it should be.
     """
-    groups, sampling = settings.get("mix_ratio", [5, 15]), settings.get("sampling", {})
-    if not (isinstance(groups, list) and len(groups) == 2):
-        raise ConfigError(f"llm.mix_ratio: expected two numbers, got {groups!r}")
+    groups, size = settings.get("mix_ratio", [5, 15]), settings.get("speech_token_size", backbone.codebook_size)
+    if not (isinstance(groups, list) and len(groups) == 2 and all(isinstance(group, int) for group in groups)):
+        raise ConfigError(f"llm.mix_ratio: expected two whole numbers, got {groups!r}")
+    if size != backbone.codebook_size:
+        raise ConfigError(f"llm.speech_token_size: {size!r} is not the flow's vocab_size, {backbone.codebook_size}")
+    drawn = from_mapping(_Drawing, settings.get("sampling", {}), "llm.sampling")
     lm = replace(backbone, group_text_tokens=groups[0], group_speech_tokens=groups[1])
-    window = sampling.get("win_size", PUBLISHED_SAMPLING.repetition_window)
     options = replace(
         PUBLISHED_SAMPLING,
-        top_p=sampling.get("top_p", PUBLISHED_SAMPLING.top_p),
-        top_k=sampling.get("top_k", PUBLISHED_SAMPLING.top_k),
-        repetition_window=window,
-        repetition_limit=max(1, -int(-window * sampling.get("tau_r", 0.1) // 1)),
+        top_p=drawn.top_p,
+        top_k=drawn.top_k,
+        repetition_window=drawn.win_size,
+        repetition_limit=max(1, math.ceil(drawn.win_size * drawn.tau_r)),
     )
     return lm, options
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """``llm.sampling``, under its own names; a code is drawn anew that makes up ``tau_r`` of the last ``win_size``."""
+
+    top_p: float = 0.8
+    top_k: int = 25
+    win_size: int = 10
+    tau_r: float = 0.1
 
 
 def _own(data: Mapping[str, Any], names: Mapping[str, str], only: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -19,6 +19,9 @@ MEL, SPEAKER = "mel", "speaker"
 """Features of a reference: the mel (natural log) [frame, bin] of the flow, and the speaker embedding [dim]."""
 
 
+_MEL_DIMENSIONS = 3
+
+
 def load_voices(folder: Path, codebook_size: int, default: str) -> dict[str, Voice]:
     """A checkpoint's voices by name.
 
@@ -47,13 +50,31 @@ def check_voices(voices: Mapping[str, Voice], codebook_size: int, default: str, 
                 )
 
 
+def published_voices(folder: Path, decode: Callable[[list[int]], str]) -> dict[str, Voice]:
+    """The speakers of a published folder and those that were saved into it since; it may have neither.
+
+    Raises:
+        CheckpointError: as for `read_speakers`.
+        ConfigError: the saved ones are damaged.
+    """
+    published, saved = folder / PUBLISHED_VOICES_FILE, folder / VOICES_FILE
+    speakers = read_speakers(published, decode) if published.is_file() else {}
+    return speakers | (read_voices(saved) if saved.is_file() else {})
+
+
+def list_published(folder: Path) -> tuple[dict[str, Voice], str]:
+    """`published_voices` without their words, and the default one's name: the first, if there is any."""
+    voices = published_voices(folder, lambda _: "")
+    return voices, next(iter(voices), "")
+
+
 def read_speakers(path: Path, decode: Callable[[list[int]], str]) -> dict[str, Voice]:
     """The speakers of a published ``spk2info.pt``: embeddings alone, or whole saved zero-shot prompts.
 
     A saved prompt has its transcript as ids, which ``decode`` turns into text. Only tensors and plain values are read.
 
     Raises:
-        CheckpointError: the file is damaged, or an entry is no speaker.
+        CheckpointError: the file is damaged, an entry is no speaker, or one of its numbers is not finite.
     """
     try:
         entries = torch.load(path, map_location="cpu", weights_only=True)
@@ -71,15 +92,19 @@ def _speaker(entry: Any, decode: Callable[[list[int]], str], where: str) -> Refe
     embedding = entry.get("flow_embedding", entry.get("embedding"))
     if not isinstance(embedding, Tensor):
         raise CheckpointError(f"{where}: no speaker embedding ('embedding' or 'flow_embedding')")
-    features = {SPEAKER: _array(embedding).reshape(-1)}
+    features = {SPEAKER: _array(embedding, where).reshape(-1)}
     tokens, mel = entry.get("flow_prompt_speech_token"), entry.get("prompt_speech_feat")
     if not isinstance(tokens, Tensor) or not isinstance(mel, Tensor):
         return Reference("", np.zeros((1, 0), dtype=np.int64), features)
     text = entry.get("prompt_text")
-    words = decode(text.flatten().tolist()) if isinstance(text, Tensor) else ""
+    words = decode(text.flatten().long().tolist()) if isinstance(text, Tensor) else ""
+    if mel.ndim != _MEL_DIMENSIONS or len(mel) != 1:
+        raise CheckpointError(f"{where}: a mel of shape {list(mel.shape)}, not [1, frame, bin]; save the speaker again")
     codes = tokens.reshape(1, -1).numpy().astype(np.int64)
-    return Reference(words, codes, {**features, MEL: _array(mel).reshape(-1, mel.shape[-1])})
+    return Reference(words, codes, {**features, MEL: _array(mel[0], where)})
 
 
-def _array(tensor: Tensor) -> np.ndarray:
+def _array(tensor: Tensor, where: str) -> np.ndarray:
+    if not tensor.isfinite().all():
+        raise CheckpointError(f"{where}: a number is not finite; save the speaker again")
     return tensor.float().numpy()
