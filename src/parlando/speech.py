@@ -137,9 +137,8 @@ class Synthesizer:
         check_text(text)
         said: list[str] = []
         request = self.request(voice, **{"schedule": WHOLE_SENTENCES, **options})
-        chunks = self.run(text if isinstance(text, str) else _overheard(text, said), request)
-        speech = join(chunks, voice=request.voice.name, seed=request.seed)
-        return replace(speech, text=text if isinstance(text, str) else "".join(said))
+        speech = join(self.run(_overheard(text, said), request), voice=request.voice.name, seed=request.seed)
+        return replace(speech, text="".join(said))
 
     def say_many(
         self, texts: Sequence[str | Iterable[str]], voice: str | Voice | None = None, **options: Any
@@ -195,13 +194,14 @@ class Synthesizer:
         """The whole way of a text: segment, normalise, prompt, generate, decode."""
         started, pause_seconds, index, unread = time.perf_counter(), 0.0, 0, ""
         error = TextError("nothing to pronounce; the text needs at least one letter or digit")
-        for spoken, ends_paragraph in self._sentences(text, request):
+        for sentence, ends_paragraph in self._sentences(text, request):
+            said: list[str] = []
             try:
-                prompt = self._prompt(spoken, request.voice)
+                prompt = self._prompt(_overheard(sentence, said), request.voice)
             except TextError as unspeakable:
                 # One sentence in a script that the model cannot read must not cost the others.
                 error = unspeakable
-                yield self._skipped(spoken if isinstance(spoken, str) else "", index)
+                yield self._skipped("".join(said), index)
                 continue
             if prompt.unread and not unread:
                 unread = prompt.unread
@@ -211,7 +211,7 @@ class Synthesizer:
             if pause_seconds > 0:
                 yield self.pause(pause_seconds, index)
             for chunk in self._speak(prompt, index, request):
-                yield replace(chunk, elapsed_seconds=time.perf_counter() - started)
+                yield replace(_told(chunk, said), elapsed_seconds=time.perf_counter() - started)
             pause_seconds = request.pauses.after(ends_paragraph)
             index += 1
         if index == 0:
@@ -434,8 +434,23 @@ def derived_seed(seed: int, sentence: int, attempt: int) -> int:
     return int(np.random.SeedSequence((seed, sentence, attempt)).generate_state(1)[0]) % MAX_SEED
 
 
-def _overheard(pieces: Iterable[str], said: list[str]) -> Iterator[str]:
-    """The pieces, each also noted in ``said``."""
+def _overheard(text: str | Iterable[str], said: list[str]) -> str | Iterator[str]:
+    """The text, noted in ``said`` as far as it is read."""
+    if isinstance(text, str):
+        said.append(text)
+        return text
+    return _noted(text, said)
+
+
+def _noted(pieces: Iterable[str], said: list[str]) -> Iterator[str]:
     for piece in pieces:
         said.append(piece)
         yield piece
+
+
+def _told(chunk: Chunk, said: Sequence[str]) -> Chunk:
+    """A chunk with the words of a sentence that were not known when its prompt was made."""
+    if chunk.text:
+        return chunk
+    text = "".join(said).strip()
+    return replace(chunk, text=text, report=chunk.report and replace(chunk.report, text=text))

@@ -25,7 +25,7 @@ def load_wav(wav: str | PathLike[str] | BinaryIO, target_sr: int, min_sr: int = 
         FileMissingError: there is no such file.
         AudioError: it is not audio, or its rate is below ``min_sr``.
     """
-    clip = read_audio(wav)
+    clip = _read(wav)
     if clip.sample_rate < min_sr:
         raise AudioError(
             f"'{wav}': recorded at {clip.sample_rate} Hz; at least {min_sr} Hz are needed, record it again"
@@ -41,7 +41,18 @@ def as_clip(recording: Recording) -> Clip:
         AudioError: it is not audio, or a tensor of another shape than [1, sample] or [sample].
     """
     if not isinstance(recording, Tensor):
-        return read_audio(recording)
+        return _read(recording)
     if recording.ndim not in (1, 2) or (recording.ndim == 2 and recording.shape[0] != 1):
         raise AudioError(f"a prompt tensor of shape {list(recording.shape)}; give [1, sample] at {TENSOR_RATE} Hz")
     return Clip(recording.detach().float().cpu().reshape(-1).numpy(), TENSOR_RATE)
+
+
+def _read(recording: str | PathLike[str] | BinaryIO) -> Clip:
+    """A file object is left where it was, since published snippets use the same one several times."""
+    if isinstance(recording, str | PathLike):
+        return read_audio(recording)
+    start = recording.tell()
+    try:
+        return read_audio(recording)
+    finally:
+        recording.seek(start)

@@ -43,7 +43,10 @@ def test_a_model_comes_back_as_it_was_saved(tiny_cosyvoice_folder):
     assert json.dumps(to_mapping(loaded.config)) == json.dumps(to_mapping(made.config))
     for name in ("lm", "flow", "hift", "speech_tokenizer", "speaker"):
         state = getattr(loaded.parts, name).state_dict()
-        assert all(torch.equal(state[key], t) for key, t in getattr(made.parts, name).state_dict().items())
+        # The vocoder's weights are split into gain and direction again, which rounds.
+        atol = 1e-7 if name == "hift" else 0.0
+        for key, tensor in getattr(made.parts, name).state_dict().items():
+            assert torch.allclose(state[key], tensor, rtol=0.0, atol=atol), key
     assert list(loaded.voices) == ["anna", "bert"]
     assert (loaded.takes_instructions, loaded.needs_transcript, loaded.converter) == (True, False, loaded)
 

@@ -1,4 +1,4 @@
-"""A published folder as it is: read as data, loaded strictly, saved in our own layout; damage has one clear error each."""
+"""A published folder as it is: read as data, loaded strictly, saved in our layout; each damage is one clear error."""
 
 from __future__ import annotations
 
