@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from parlando.cli.options import command
-from parlando.cli.say import read_text_file
+from parlando.cli.sources import read_text_file
 from parlando.core.errors import ConfigError
 
 app = typer.Typer(help="Make or import a training corpus.", no_args_is_help=True)
