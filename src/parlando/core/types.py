@@ -13,7 +13,7 @@ class Frame:
     """One step of a token LM, as the sampler decided it and as the LM is fed it next.
 
     ``token`` is the text-vocabulary id of the position; ``codes`` holds one code per codebook, still in the
-    family's own order of time (delayed for Higgs), and is empty for a step that is only text.
+    family's own order of time (delayed, where it has a delay pattern), and is empty for a step that is only text.
     """
 
     token: int

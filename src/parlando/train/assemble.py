@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -31,6 +31,7 @@ class ModelRecipe:
     voices: Mapping[str, str]
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     card: str | None = None
+    family: Literal["higgs"] = "higgs"
 
 
 def assemble(recipe: ModelRecipe, codec: Path, lm: Path, codes: Path, out: Path) -> Path:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from parlando.core.errors import ConfigError
 from parlando.train.cosyvoice_lm_recipe import CosyVoiceLMRecipe, make_cosyvoice_lm_task
 from parlando.train.loop import Task
-from parlando.train.recipes import LMRecipe, family_of, make_lm_task, read_recipe
+from parlando.train.recipes import LMRecipe, by_family, family_of, make_lm_task, read_recipe
 
-_KINDS: dict[str, type[Any]] = {"higgs": LMRecipe, "cosyvoice": CosyVoiceLMRecipe}
+_KINDS = by_family(LMRecipe, CosyVoiceLMRecipe)
 
 
 def read_lm_recipe(path: Path) -> LMRecipe | CosyVoiceLMRecipe:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from parlando.core.errors import ConfigError
 from parlando.train.assemble import ModelRecipe, assemble
 from parlando.train.cosyvoice_assemble import CosyVoiceModelRecipe, CosyVoiceRuns, assemble_cosyvoice
-from parlando.train.recipes import family_of, read_recipe
+from parlando.train.recipes import by_family, family_of, read_recipe
 
-_KINDS: dict[str, type[Any]] = {"higgs": ModelRecipe, "cosyvoice": CosyVoiceModelRecipe}
+_KINDS = by_family(ModelRecipe, CosyVoiceModelRecipe)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import typing
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,6 +79,11 @@ def read_recipe(kind: type[Any], path: Path) -> Any:
         ConfigError: it is not TOML, or holds an unknown or missing key.
     """
     return from_mapping(kind, _read_toml(path), str(path))
+
+
+def by_family(*kinds: type[Any]) -> dict[str, type[Any]]:
+    """Kinds of recipes under the families that their ``family`` names, in their order."""
+    return {typing.get_args(typing.get_type_hints(kind)["family"])[0]: kind for kind in kinds}
 
 
 def family_of(path: Path, families: Collection[str]) -> str:
