@@ -13,6 +13,7 @@ from cosyvoice_published import EXECUTED, SETTINGS, SIZES, write_published
 from parlando.audio.clip import Clip
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, InputError
 from parlando.core.types import SamplingOptions
+from parlando.cosyvoice import CosyVoice2
 from parlando.models.cosyvoice.build import load_model, load_published, save_model
 from parlando.models.cosyvoice.config import PUBLISHED_SAMPLING, lm_config_from_published
 from parlando.models.cosyvoice.published import flow_config, lm_settings, read_settings
@@ -87,6 +88,17 @@ def test_preset_speakers_and_saved_prompts_are_its_voices_in_both_layouts(copy, 
     for name in ("中文女", "me"):
         own = parlando.load(tmp_path / "own")
         assert np.abs(spoken(own, name) - spoken(parlando.load(copy), name)).max() < 1e-6
+
+
+def test_a_speaker_saved_through_the_published_interface_is_found_again(copy):
+    model = CosyVoice2(copy)
+    recording = torch.from_numpy(tone().samples)[None]
+    model.add_zero_shot_spk("Hello.", recording, "me")
+    model.save_spkinfo()
+    again = CosyVoice2(copy)
+    assert again.list_available_spks() == ["me"]
+    assert voices_of(copy)[1] == "me"
+    assert next(again.inference_zero_shot(TEXT, "", "", zero_shot_spk_id="me", stream=True))["tts_speech"].numel()
 
 
 def test_without_speakers_a_voice_must_be_cloned(published):
