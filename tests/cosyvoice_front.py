@@ -19,7 +19,11 @@ def golden(name):
 
 @cache
 def small_tokenizer():
-    from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, from_torch_layout
+    from parlando.models.cosyvoice.parts.speech_tokenizer import (
+        SpeechTokenizer,
+        SpeechTokenizerConfig,
+        from_torch_layout,
+    )
     from parlando.nn.checkpoint import load_strictly
 
     sizes = read_json(GOLDEN / "speech_tokenizer_small.json")
@@ -33,7 +37,7 @@ def small_tokenizer():
 
 @cache
 def small_campplus():
-    from parlando.models.cosyvoice.campplus import CampPlus, CampPlusConfig
+    from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
     from parlando.nn.checkpoint import load_strictly
 
     sizes = read_json(GOLDEN / "campplus_small.json")

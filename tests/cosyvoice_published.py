@@ -12,12 +12,12 @@ import onnx_writer
 from cosyvoice_tiny import ENCODER, FLOW, HIFT, LM, SPEAKER_NET, SPEECH_TOKENIZER
 from parlando.core.folder import write_json
 from parlando.models.cosyvoice.build import PublishedSizes
-from parlando.models.cosyvoice.campplus import CampPlus
-from parlando.models.cosyvoice.flow import Flow
-from parlando.models.cosyvoice.hift import HiFT
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_weights import to_published_layout
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer
+from parlando.models.cosyvoice.parts.campplus import CampPlus
+from parlando.models.cosyvoice.parts.flow import Flow
+from parlando.models.cosyvoice.parts.hift import HiFT
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer
 
 SIZES = PublishedSizes(SPEECH_TOKENIZER, SPEAKER_NET)
 BACKBONE = replace(LM, vocab_size=400, min_frames_per_token=2.0, max_frames_per_token=20.0, group_text_tokens=5)

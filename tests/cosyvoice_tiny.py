@@ -8,13 +8,13 @@ import numpy as np
 
 from parlando.core.types import Reference, SamplingOptions, Voice
 from parlando.models.cosyvoice.build import CosyVoiceModel, new_model
-from parlando.models.cosyvoice.campplus import CampPlusConfig
 from parlando.models.cosyvoice.config import CosyVoiceConfig, LMConfig
-from parlando.models.cosyvoice.flow import FlowConfig
-from parlando.models.cosyvoice.flow_encoder import FlowEncoderConfig
-from parlando.models.cosyvoice.flow_estimator import EstimatorConfig
-from parlando.models.cosyvoice.hift import HiFTConfig
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizerConfig
+from parlando.models.cosyvoice.parts.campplus import CampPlusConfig
+from parlando.models.cosyvoice.parts.flow import FlowConfig
+from parlando.models.cosyvoice.parts.flow_encoder import FlowEncoderConfig
+from parlando.models.cosyvoice.parts.flow_estimator import EstimatorConfig
+from parlando.models.cosyvoice.parts.hift import HiFTConfig
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizerConfig
 from parlando.models.cosyvoice.voices import MEL, SPEAKER
 
 LEVELS, SPEAKER_DIM, MEL_BINS = (3,) * 4, 16, 80

@@ -164,3 +164,14 @@ def test_only_the_registry_lists_the_families(sources):
         return {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value in tuple(FAMILIES)}
 
     assert [s.module for s in sources if len(names(s.tree)) > 1] == ["parlando.models.registry"]
+
+
+def test_every_family_has_the_same_files_and_keeps_what_is_its_own_in_parts(root):
+    folders = [root / "src" / "parlando" / "models" / family for family in FAMILIES]
+    names = [sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") for folder in folders]
+    assert all(each == names[0] for each in names)
+    assert {"build.py", "config.py", "decoder.py", "lm.py", "parts", "prompt.py", "sampler.py"} <= set(names[0])
+    for folder in folders:
+        tested = {path.name for path in (root / "tests" / "models" / folder.name / "parts").glob("test_*.py")}
+        own = {f"test_{path.name}" for path in (folder / "parts").glob("*.py")}
+        assert tested & own

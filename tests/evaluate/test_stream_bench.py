@@ -7,8 +7,8 @@ import torch
 
 from cosyvoice_tiny import FLOW, HIFT
 from parlando.evaluate.stream_bench import StreamLoad, draw_stream, run_stream_bench, stream_markdown
-from parlando.models.cosyvoice.flow import Flow
-from parlando.models.cosyvoice.hift import HiFT
+from parlando.models.cosyvoice.parts.flow import Flow
+from parlando.models.cosyvoice.parts.hift import HiFT
 
 LOAD = StreamLoad(seconds=1.8, hops=(5, 10, 20), solver_steps=2, flow=FLOW, hift=HIFT)
 

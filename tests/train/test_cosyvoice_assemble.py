@@ -12,9 +12,9 @@ from tiny_tasks import write_codes
 
 from cosyvoice_tiny import tiny_config, tiny_cosyvoice
 from parlando.core.errors import ConfigError, FileMissingError
-from parlando.models.cosyvoice.hift_weights import save_hift
 from parlando.models.cosyvoice.lm_weights import save_lm
-from parlando.models.cosyvoice.part_weights import FLOW_FILE, SPEAKER_FILE, SPEECH_TOKENIZER_FILE, save_trained
+from parlando.models.cosyvoice.parts.hift_weights import save_hift
+from parlando.models.cosyvoice.parts.part_weights import FLOW_FILE, SPEAKER_FILE, SPEECH_TOKENIZER_FILE, save_trained
 from parlando.models.registry import load_model
 from parlando.speech import Synthesizer
 from parlando.train.cosyvoice_assemble import CosyVoiceModelRecipe
@@ -37,7 +37,7 @@ utterance = "{utterance}"
 
 @pytest.fixture
 def runs(packed, tmp_path):
-    from parlando.models.cosyvoice.hift import HiFT
+    from parlando.models.cosyvoice.parts.hift import HiFT
 
     parts = tiny_cosyvoice().parts
     for name in ("lm", "flow", "vocoder", "tokenizer", "speaker", "codes"):

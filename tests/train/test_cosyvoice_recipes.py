@@ -2,8 +2,8 @@
 
 import pytest
 
-from parlando.models.cosyvoice.campplus import CampPlus
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer
+from parlando.models.cosyvoice.parts.campplus import CampPlus
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer
 from parlando.train.cosyvoice_recipes import SpeakerRecipe, SpeechTokenizerRecipe
 from parlando.train.recipes import read_recipe
 

@@ -6,15 +6,15 @@ import torch
 
 from parlando.audio.resample import sinc_resample
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
-from parlando.models.cosyvoice.campplus import CampPlus, CampPlusConfig
-from parlando.models.cosyvoice.part_weights import (
+from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
+from parlando.models.cosyvoice.parts.part_weights import (
     SPEAKER_FILE,
     SPEECH_TOKENIZER_FILE,
     load_speaker,
     load_speech_tokenizer,
     save_trained,
 )
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.nn.checkpoint import read_tensors, save_tensors
 from parlando.train.cosyvoice_recipes import load_embedder, load_encoder
 from parlando.train.tokens import TokenCorpus, embed_corpus, encode_corpus

@@ -12,9 +12,9 @@ import torch
 from parlando.audio.fbank import MirroredMel
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError
-from parlando.models.cosyvoice.features import flow_mel_config
-from parlando.models.cosyvoice.flow import FlowConfig
-from parlando.models.cosyvoice.part_weights import load_flow
+from parlando.models.cosyvoice.parts.features import flow_mel_config
+from parlando.models.cosyvoice.parts.flow import FlowConfig
+from parlando.models.cosyvoice.parts.part_weights import load_flow
 from parlando.train.flow_examples import FlowMixConfig, FlowSampler
 from parlando.train.flow_task import FlowTask, FlowTrainConfig
 from parlando.train.optim import OptimConfig

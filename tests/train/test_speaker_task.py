@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from parlando.core.errors import ConfigError
-from parlando.models.cosyvoice.campplus import CampPlusConfig
-from parlando.models.cosyvoice.part_weights import load_speaker
+from parlando.models.cosyvoice.parts.campplus import CampPlusConfig
+from parlando.models.cosyvoice.parts.part_weights import load_speaker
 from parlando.train.optim import OptimConfig
 from parlando.train.roughen import RoughConfig
 from parlando.train.speaker_task import AngularMargin, SpeakerTask, SpeakerTrainConfig, VoiceSampler, equal_error_rate

@@ -17,7 +17,7 @@ from parlando.core.errors import ConfigError
 from parlando.data.pitch import measure_pitch
 from parlando.data.sampler import CropConfig
 from parlando.data.shards import PITCH, PackedCorpus
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.train.optim import OptimConfig
 from parlando.train.roughen import RoughConfig
 from parlando.train.speech_tokenizer_task import (

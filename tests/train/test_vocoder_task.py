@@ -10,10 +10,10 @@ import torch
 from parlando.core.errors import ConfigError
 from parlando.data.pitch import measure_pitch
 from parlando.data.sampler import CropConfig
-from parlando.models.cosyvoice.features import flow_mel_config
-from parlando.models.cosyvoice.hift import HiFTConfig
-from parlando.models.cosyvoice.hift_source import SourceConfig
-from parlando.models.cosyvoice.hift_weights import load_hift_folder
+from parlando.models.cosyvoice.parts.features import flow_mel_config
+from parlando.models.cosyvoice.parts.hift import HiFTConfig
+from parlando.models.cosyvoice.parts.hift_source import SourceConfig
+from parlando.models.cosyvoice.parts.hift_weights import load_hift_folder
 from parlando.nn.streaming import Carry
 from parlando.train.optim import OptimConfig
 from parlando.train.vocoder_task import PitchedCropSampler, VocoderTask, VocoderTrainConfig

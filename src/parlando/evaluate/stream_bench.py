@@ -17,8 +17,8 @@ import torch
 from tqdm import tqdm
 
 from parlando.evaluate.report import markdown_table
-from parlando.models.cosyvoice.flow import Flow, FlowConfig, FlowPrompt
-from parlando.models.cosyvoice.hift import HiFT, HiFTConfig
+from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig, FlowPrompt
+from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
 
 CACHED_FRAMES = 8
 

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from parlando.core.errors import AudioError
-from parlando.models.higgs.chatml import AudioContent
+from parlando.models.higgs.parts.chatml import AudioContent
 
 
 @dataclass

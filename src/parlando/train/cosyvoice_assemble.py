@@ -16,9 +16,9 @@ from parlando.core.types import Reference, SamplingOptions, Voice
 from parlando.data.shards import PackedCorpus
 from parlando.models.cosyvoice.build import CosyVoiceModel, Parts, save_model
 from parlando.models.cosyvoice.config import PUBLISHED_SAMPLING, CosyVoiceConfig, LMConfig
-from parlando.models.cosyvoice.hift_weights import load_hift_folder
 from parlando.models.cosyvoice.lm_weights import load_lm
-from parlando.models.cosyvoice.part_weights import load_flow, load_speaker, load_speech_tokenizer
+from parlando.models.cosyvoice.parts.hift_weights import load_hift_folder
+from parlando.models.cosyvoice.parts.part_weights import load_flow, load_speaker, load_speech_tokenizer
 from parlando.models.cosyvoice.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.nn.placement import Placement
 from parlando.train.length import fit_length_prior

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from parlando.data.shards import PackedCorpus
-from parlando.models.cosyvoice.part_weights import SPEECH_TOKENIZER_FILE, load_speaker, load_speech_tokenizer
+from parlando.models.cosyvoice.parts.part_weights import SPEECH_TOKENIZER_FILE, load_speaker, load_speech_tokenizer
 from parlando.train.encoders import LONGEST_SECONDS, Encoder, SpeakerEmbedder, TokenizerEncoder
 from parlando.train.flow_examples import FlowSampler
 from parlando.train.flow_task import FlowTask, FlowTrainConfig

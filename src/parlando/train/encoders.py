@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from parlando.audio.resample import sinc_resample
-from parlando.models.cosyvoice.campplus import CampPlus
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer
+from parlando.models.cosyvoice.parts.campplus import CampPlus
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer
 
 LONGEST_SECONDS = 3.0  # more tells little more, and costs as much more
 

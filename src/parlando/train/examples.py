@@ -13,7 +13,7 @@ import numpy as np
 from parlando.core.errors import ConfigError
 from parlando.core.types import Reference, Voice
 from parlando.data.shards import UNKNOWN_PHONE
-from parlando.models.higgs.delay import labels as delay_labels
+from parlando.models.higgs.parts.delay import labels as delay_labels
 from parlando.models.higgs.prompt import HiggsPromptBuilder, TrainingExample
 from parlando.train.sentences import Plan, SentenceMix, SentenceSampler
 from parlando.train.tokens import Spoken, TokenCorpus

@@ -15,9 +15,9 @@ from torch.nn.utils.rnn import pad_sequence
 from parlando.audio.fbank import MirroredMel
 from parlando.core.errors import ConfigError
 from parlando.data.shards import PackedCorpus
-from parlando.models.cosyvoice.features import flow_mel_config
-from parlando.models.cosyvoice.flow import FlowPrompt
-from parlando.models.cosyvoice.flow_training import FlowExamples
+from parlando.models.cosyvoice.parts.features import flow_mel_config
+from parlando.models.cosyvoice.parts.flow import FlowPrompt
+from parlando.models.cosyvoice.parts.flow_training import FlowExamples
 from parlando.train.tokens import Spoken, TokenCorpus, heard_at_speed
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from parlando.core.errors import ConfigError
-from parlando.models.cosyvoice.flow import Flow, FlowConfig
-from parlando.models.cosyvoice.flow_training import FlowExamples, FlowOdds, draw_flow, flow_losses
-from parlando.models.cosyvoice.part_weights import FLOW_FILE, save_trained
+from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
+from parlando.models.cosyvoice.parts.flow_training import FlowExamples, FlowOdds, draw_flow, flow_losses
+from parlando.models.cosyvoice.parts.part_weights import FLOW_FILE, save_trained
 from parlando.nn.checkpoint import load_strictly, read_tensors
 from parlando.train import parallel
 from parlando.train.flow_examples import FlowMixConfig, FlowSampler

@@ -13,8 +13,8 @@ from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.data.shards import PackedCorpus
 from parlando.models.higgs.config import LMConfig
+from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
-from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.nn.rope import RopeConfig
 from parlando.train.checkpoint import load_weights

@@ -18,8 +18,8 @@ from torch.nn import functional
 from parlando.audio.resample import sinc_resample
 from parlando.core.errors import ConfigError
 from parlando.data.shards import Entry, PackedCorpus
-from parlando.models.cosyvoice.campplus import CampPlus, CampPlusConfig
-from parlando.models.cosyvoice.part_weights import SPEAKER_FILE, save_trained
+from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
+from parlando.models.cosyvoice.parts.part_weights import SPEAKER_FILE, save_trained
 from parlando.nn.checkpoint import load_strictly, read_tensors
 from parlando.train import parallel
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer

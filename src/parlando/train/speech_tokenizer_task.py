@@ -18,8 +18,8 @@ from parlando.core.errors import ConfigError
 from parlando.data.pitch import CorpusPitch, pitch_contour
 from parlando.data.sampler import CropConfig, Crops, CropSampler, at_speed
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
-from parlando.models.cosyvoice.part_weights import SPEECH_TOKENIZER_FILE, save_trained
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, TokenizerBlock
+from parlando.models.cosyvoice.parts.part_weights import SPEECH_TOKENIZER_FILE, save_trained
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, TokenizerBlock
 from parlando.nn.rope import RopeTable
 from parlando.train import parallel
 from parlando.train.checkpoint import load_weights

@@ -17,9 +17,9 @@ from parlando.core.errors import ConfigError
 from parlando.data.pitch import CorpusPitch
 from parlando.data.sampler import CropConfig, Crops, CropSampler, at_speed
 from parlando.data.shards import Entry, PackedCorpus
-from parlando.models.cosyvoice.features import flow_mel_config
-from parlando.models.cosyvoice.hift import HiFT, HiFTConfig
-from parlando.models.cosyvoice.hift_weights import WEIGHTS_FILE, published_layout, save_hift
+from parlando.models.cosyvoice.parts.features import flow_mel_config
+from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
+from parlando.models.cosyvoice.parts.hift_weights import WEIGHTS_FILE, published_layout, save_hift
 from parlando.nn.checkpoint import load_strictly, read_tensors
 from parlando.nn.streaming import Carry
 from parlando.train import parallel

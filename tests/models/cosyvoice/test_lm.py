@@ -15,10 +15,10 @@ from parlando.core.errors import GenerationError, PromptTooLongError
 from parlando.core.types import Frame, SamplingOptions, Voice
 from parlando.engine.engine import Engine
 from parlando.models.cosyvoice.config import LMConfig
-from parlando.models.cosyvoice.interleave import ArrivingText, Interleaver
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM, Logits
 from parlando.models.cosyvoice.lm_weights import load_published_lm
+from parlando.models.cosyvoice.parts.interleave import ArrivingText, Interleaver
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder, SpeechPrompt
 from parlando.models.cosyvoice.sampler import CosyVoiceSampler
 from parlando.nn.sampling import Ranking

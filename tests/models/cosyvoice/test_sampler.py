@@ -13,9 +13,9 @@ from parlando.core.errors import ConfigError, GenerationError, PromptTooLongErro
 from parlando.core.types import Awaited, Frame, SamplingOptions, Voice
 from parlando.engine.engine import Engine
 from parlando.models.cosyvoice.config import DRAW_RULES, PUBLISHED_SAMPLING, LMConfig
-from parlando.models.cosyvoice.interleave import TextLimits
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM, Logits
+from parlando.models.cosyvoice.parts.interleave import TextLimits
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder
 from parlando.models.cosyvoice.sampler import CosyVoiceSampler
 from parlando.nn.sampling import Ranking

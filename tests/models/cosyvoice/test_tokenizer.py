@@ -9,7 +9,7 @@ import pytest
 
 from parlando.core.config import from_mapping, to_mapping
 from parlando.core.errors import CheckpointError, FileMissingError, MissingDependencyError
-from parlando.models.cosyvoice.interleave import ArrivingText
+from parlando.models.cosyvoice.parts.interleave import ArrivingText
 from parlando.models.cosyvoice.tokenizer import (
     END_OF_PROMPT,
     PUBLISHED_SPECIALS,

@@ -10,7 +10,7 @@ import pytest
 
 from parlando.core.config import from_mapping, to_mapping
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, MissingDependencyError
-from parlando.models.higgs.chatml import GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION
+from parlando.models.higgs.parts.chatml import GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION
 from parlando.models.higgs.tokenizer import (
     DELAY_STRING,
     SPECIAL_STRINGS,

@@ -20,19 +20,19 @@ from parlando.core.folder import whole_folder, write_json
 from parlando.core.stages import ArrivingPromptBuilder, Converter, PromptBuilder, TokenLM, WaveDecoder
 from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, Voice
 from parlando.core.voicefile import write_voices
-from parlando.models.cosyvoice import published
-from parlando.models.cosyvoice.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.config import CosyVoiceConfig, lm_config_from_published, parse_cosyvoice_config
 from parlando.models.cosyvoice.decoder import CosyVoiceDecoder, CosyVoiceWaveStream
-from parlando.models.cosyvoice.flow import Flow, FlowConfig
-from parlando.models.cosyvoice.hift import HiFT, HiFTConfig
-from parlando.models.cosyvoice.hift_weights import WEIGHTS_FILE as HIFT_FILE
-from parlando.models.cosyvoice.hift_weights import config_from_published, load_hift
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
 from parlando.models.cosyvoice.lm_weights import PUBLISHED_LM_FILE, load_lm, load_published_lm, save_lm
-from parlando.models.cosyvoice.onnx_weights import read_campplus, read_speech_tokenizer
-from parlando.models.cosyvoice.part_weights import (
+from parlando.models.cosyvoice.parts import published
+from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
+from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
+from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
+from parlando.models.cosyvoice.parts.hift_weights import WEIGHTS_FILE as HIFT_FILE
+from parlando.models.cosyvoice.parts.hift_weights import config_from_published, load_hift
+from parlando.models.cosyvoice.parts.onnx_weights import read_campplus, read_speech_tokenizer
+from parlando.models.cosyvoice.parts.part_weights import (
     FLOW_FILE,
     SPEAKER_FILE,
     SPEECH_TOKENIZER_FILE,
@@ -42,9 +42,9 @@ from parlando.models.cosyvoice.part_weights import (
     load_speech_tokenizer,
     save_part,
 )
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder, SpeechPrompt
 from parlando.models.cosyvoice.sampler import CosyVoiceSampler
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.models.cosyvoice.tokenizer import HubTokenizer, PhonemeTextConfig, PhonemeTokenizer, TextTokenizer
 from parlando.models.cosyvoice.voices import (
     MEL,

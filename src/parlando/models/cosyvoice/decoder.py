@@ -9,8 +9,8 @@ import torch
 
 from parlando.core.errors import AudioError
 from parlando.core.types import Frame, Prompt, Voice
-from parlando.models.cosyvoice.flow import Flow, FlowPrompt
-from parlando.models.cosyvoice.hift import HiFT
+from parlando.models.cosyvoice.parts.flow import Flow, FlowPrompt
+from parlando.models.cosyvoice.parts.hift import HiFT
 from parlando.models.cosyvoice.prompt import SpeechPrompt
 from parlando.models.cosyvoice.voices import MEL, SPEAKER
 from parlando.nn.tempo import FrameTempo

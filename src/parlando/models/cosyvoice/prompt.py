@@ -16,7 +16,7 @@ import numpy as np
 from parlando.core.errors import InputError, PromptTooLongError, TextError
 from parlando.core.types import Prompt, Voice
 from parlando.models.cosyvoice.config import LMConfig
-from parlando.models.cosyvoice.interleave import ArrivingText, Interleaver, TextLimits
+from parlando.models.cosyvoice.parts.interleave import ArrivingText, Interleaver, TextLimits
 from parlando.models.cosyvoice.tokenizer import TextTokenizer
 from parlando.text.length import LengthPrior
 from parlando.text.phonemes import Spell

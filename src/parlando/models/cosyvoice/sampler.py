@@ -12,7 +12,7 @@ import torch
 
 from parlando.core.types import Awaited, Frame, SamplingOptions
 from parlando.models.cosyvoice.config import LMConfig
-from parlando.models.cosyvoice.interleave import Due, Interleaver
+from parlando.models.cosyvoice.parts.interleave import Due, Interleaver
 from parlando.models.cosyvoice.prompt import SpeechPrompt
 from parlando.nn.sampling import Ranking, check_options, draw
 

@@ -19,13 +19,13 @@ from parlando.core.folder import whole_folder, write_json
 from parlando.core.stages import ArrivingPromptBuilder, Converter, PromptBuilder, TokenLM, WaveDecoder
 from parlando.core.types import Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.core.voicefile import write_voices
-from parlando.models.higgs.codec import CodecModule, build_codec, codec_config
-from parlando.models.higgs.codec_weights import load_codec, load_published_codec, save_codec
 from parlando.models.higgs.config import HiggsConfig, parse_higgs_config
 from parlando.models.higgs.decoder import HiggsDecoder
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM
 from parlando.models.higgs.lm_weights import load_lm, load_published_lm, save_lm
+from parlando.models.higgs.parts.codec import CodecModule, build_codec, codec_config
+from parlando.models.higgs.parts.codec_weights import load_codec, load_published_codec, save_codec
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.sampler import HiggsSampler
 from parlando.models.higgs.tokenizer import (

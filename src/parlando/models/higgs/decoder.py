@@ -13,8 +13,8 @@ from jaxtyping import Int
 
 from parlando.audio.tempo import StreamTempo
 from parlando.core.types import Frame, Prompt
-from parlando.models.higgs.codec import Codec
-from parlando.models.higgs.delay import Undelay
+from parlando.models.higgs.parts.codec import Codec
+from parlando.models.higgs.parts.delay import Undelay
 
 
 class HiggsDecoder:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, FileMissingError, MissingDependencyError
-from parlando.models.higgs.chatml import GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION
+from parlando.models.higgs.parts.chatml import GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION
 from parlando.text.phonemes import PhonemeInventory, PhonemeReader, Pronounce, Spell, any_of, number
 
 SPECIAL_STRINGS = {

@@ -17,8 +17,8 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from parlando.core.errors import AudioError, ConfigError
-from parlando.models.cosyvoice.flow_encoder import FlowEncoder, FlowEncoderConfig, FlowEncoderState
-from parlando.models.cosyvoice.flow_estimator import Conditions, Estimator, EstimatorConfig, EstimatorState
+from parlando.models.cosyvoice.parts.flow_encoder import FlowEncoder, FlowEncoderConfig, FlowEncoderState
+from parlando.models.cosyvoice.parts.flow_estimator import Conditions, Estimator, EstimatorConfig, EstimatorState
 from parlando.nn.chunked import ChunkGrid, Span
 from parlando.nn.flow_matching import cosine_grid, guide, positional_noise, solve_euler
 

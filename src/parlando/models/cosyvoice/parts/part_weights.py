@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from parlando.core.config import from_mapping, read_json
-from parlando.models.cosyvoice.campplus import CampPlus, CampPlusConfig
-from parlando.models.cosyvoice.flow import Flow, FlowConfig
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
+from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
+from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly, read_tensors, save_tensors
 
 M = TypeVar("M", bound=nn.Module)

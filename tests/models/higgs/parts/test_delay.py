@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlando.models.higgs.delay import IGNORED_LABEL, Undelay, build_delay, labels, revert_delay
+from parlando.models.higgs.parts.delay import IGNORED_LABEL, Undelay, build_delay, labels, revert_delay
 
 BOS, EOS = 16, 17
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from parlando.models.higgs.spectral import NeighbourBlock, SpectralCodec, SpectralCodecConfig
+from parlando.models.higgs.parts.spectral import NeighbourBlock, SpectralCodec, SpectralCodecConfig
 
 TINY = SpectralCodecConfig(
     num_bands=12,

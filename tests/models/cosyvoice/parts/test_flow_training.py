@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from parlando.core.config import from_mapping
-from parlando.models.cosyvoice.flow import Flow, FlowConfig
-from parlando.models.cosyvoice.flow_training import FlowDraw, FlowExamples, FlowOdds, draw_flow, flow_loss
+from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
+from parlando.models.cosyvoice.parts.flow_training import FlowDraw, FlowExamples, FlowOdds, draw_flow, flow_loss
 
 SIZES = {
     "vocab_size": 20,

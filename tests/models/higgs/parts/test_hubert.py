@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from parlando.models.higgs.hubert import Hubert, HubertConfig
+from parlando.models.higgs.parts.hubert import Hubert, HubertConfig
 
 TINY = HubertConfig(
     hidden_size=16,

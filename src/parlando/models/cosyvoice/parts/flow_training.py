@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from parlando.models.cosyvoice.flow import Flow
-from parlando.models.cosyvoice.flow_estimator import Conditions
+from parlando.models.cosyvoice.parts.flow import Flow
+from parlando.models.cosyvoice.parts.flow_estimator import Conditions
 from parlando.nn.chunked import Span
 from parlando.nn.flow_matching import flow_matching_loss, path
 

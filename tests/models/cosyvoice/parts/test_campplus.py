@@ -8,7 +8,7 @@ import torch
 from cosyvoice_front import golden, small_campplus
 from parlando.core.config import from_mapping, to_mapping
 from parlando.core.errors import AudioError, ConfigError
-from parlando.models.cosyvoice.campplus import CampPlus, CampPlusConfig, ContextMask
+from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig, ContextMask
 from parlando.nn.checkpoint import SkipInitialisation
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from parlando.core.errors import InputError
-from parlando.models.higgs.chatml import (
+from parlando.models.higgs.parts.chatml import (
     ANSWER,
     GENERATE_INSTRUCTION,
     MULTI_SPEAKER_INSTRUCTION,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from parlando.models.higgs.dac import DacConfig, DacDecoder, DacEncoder
+from parlando.models.higgs.parts.dac import DacConfig, DacDecoder, DacEncoder
 from parlando.nn.conv import downsampling_conv, input_span, output_length, receptive_field, same_conv, upsampling_conv
 from parlando.nn.snake import Snake
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from parlando.core.errors import CheckpointError, FileMissingError
-from parlando.models.cosyvoice.campplus import CampPlus, CampPlusConfig
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
+from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly
 
 M = TypeVar("M", bound=nn.Module)

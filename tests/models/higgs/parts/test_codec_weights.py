@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
-from parlando.models.higgs.codec import build_codec, codec_config
-from parlando.models.higgs.codec_config import config_from_original, config_from_transformers
-from parlando.models.higgs.codec_weights import (
+from parlando.models.higgs.parts.codec import build_codec, codec_config
+from parlando.models.higgs.parts.codec_config import config_from_original, config_from_transformers
+from parlando.models.higgs.parts.codec_weights import (
     load_codec,
     load_published_codec,
     load_strictly,
@@ -23,10 +23,10 @@ from parlando.models.higgs.codec_weights import (
     save_codec,
     to_own_layout,
 )
-from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
-from parlando.models.higgs.unified_codec import UnifiedCodecConfig
+from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
+from parlando.models.higgs.parts.unified_codec import UnifiedCodecConfig
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "higgs"
+GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "higgs"
 TINY = GOLDEN / "codec_tiny"
 POSITION = "semantic_model.encoder.pos_conv_embed.conv"
 PARTS = {"snake1": 0, "conv1": 1, "snake2": 2, "conv2": 3}

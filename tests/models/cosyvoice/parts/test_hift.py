@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from parlando.core.errors import CheckpointError, ConfigError
-from parlando.models.cosyvoice.hift import HiFT, HiFTConfig, HiFTState
-from parlando.models.cosyvoice.hift_source import HarmonicSource, SeededNoise, SourceConfig
-from parlando.models.cosyvoice.hift_weights import config_from_published, load_hift
+from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig, HiFTState
+from parlando.models.cosyvoice.parts.hift_source import HarmonicSource, SeededNoise, SourceConfig
+from parlando.models.cosyvoice.parts.hift_weights import config_from_published, load_hift
 from parlando.nn.checkpoint import SkipInitialisation
 from parlando.nn.streaming import Carry
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "cosyvoice"
+GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "cosyvoice"
 FRAMES, PER_FRAME, WITHHELD = 40, 480, 9_480
 GOLDEN_SEED = 105
 

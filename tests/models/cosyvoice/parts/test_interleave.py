@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parlando.core.errors import PromptTooLongError, TextError
-from parlando.models.cosyvoice.interleave import ArrivingText, Due, Interleaver, TextLimits
+from parlando.models.cosyvoice.parts.interleave import ArrivingText, Due, Interleaver, TextLimits
 
 TASK = -2
 # Qwen2's rule for what byte-pair merges may span, without the property classes that `re` lacks.
@@ -253,5 +253,5 @@ def test_a_fresh_one_goes_its_own_way_over_the_same_text():
 
 
 def test_the_module_needs_no_torch():
-    source = Path(__file__).resolve().parents[3] / "src/parlando/models/cosyvoice/interleave.py"
+    source = Path(__file__).resolve().parents[4] / "src/parlando/models/cosyvoice/parts/interleave.py"
     assert "torch" not in source.read_text()

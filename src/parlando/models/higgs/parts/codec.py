@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from parlando.core.config import from_mapping, to_mapping
 from parlando.core.errors import ConfigError
-from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
-from parlando.models.higgs.unified_codec import UnifiedCodec, UnifiedCodecConfig
+from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
+from parlando.models.higgs.parts.unified_codec import UnifiedCodec, UnifiedCodecConfig
 
 
 @runtime_checkable

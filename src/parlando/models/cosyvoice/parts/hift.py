@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 from parlando.core.errors import ConfigError
-from parlando.models.cosyvoice.hift_source import HarmonicSource, Noise, PitchPredictor, SeededNoise, SourceConfig
+from parlando.models.cosyvoice.parts.hift_source import HarmonicSource, Noise, PitchPredictor, SeededNoise, SourceConfig
 from parlando.nn.snake import FlatSnake
 from parlando.nn.stft import CenteredSTFT
 from parlando.nn.streaming import (

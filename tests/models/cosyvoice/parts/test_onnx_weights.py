@@ -11,7 +11,7 @@ import torch
 import onnx_writer as onnx
 from cosyvoice_front import golden, small_campplus, small_tokenizer
 from parlando.core.errors import CheckpointError, FileMissingError
-from parlando.models.cosyvoice.onnx_weights import (
+from parlando.models.cosyvoice.parts.onnx_weights import (
     read_campplus,
     read_onnx,
     read_speech_tokenizer,

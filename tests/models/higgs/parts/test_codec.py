@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from parlando.core.config import to_mapping
 from parlando.core.errors import AudioError, ConfigError
-from parlando.models.higgs.codec import build_codec, codec_config, encode_all
-from parlando.models.higgs.codec_weights import load_published_codec
-from parlando.models.higgs.dac import DacConfig
-from parlando.models.higgs.semantic import SemanticConfig, SemanticDecoder, SemanticEncoder
-from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
-from parlando.models.higgs.unified_codec import UnifiedCodec, UnifiedCodecConfig
+from parlando.models.higgs.parts.codec import build_codec, codec_config, encode_all
+from parlando.models.higgs.parts.codec_weights import load_published_codec
+from parlando.models.higgs.parts.dac import DacConfig
+from parlando.models.higgs.parts.semantic import SemanticConfig, SemanticDecoder, SemanticEncoder
+from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
+from parlando.models.higgs.parts.unified_codec import UnifiedCodec, UnifiedCodecConfig
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "higgs"
+GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "higgs"
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from parlando.core.config import from_mapping, to_mapping
 from parlando.core.errors import AudioError, ConfigError
-from parlando.models.cosyvoice.flow import Flow, FlowConfig, FlowPrompt, FlowState
-from parlando.models.cosyvoice.flow_estimator import Conditions
+from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig, FlowPrompt, FlowState
+from parlando.models.cosyvoice.parts.flow_estimator import Conditions
 from parlando.nn.checkpoint import SkipInitialisation, load_strictly, read_tensors
 from parlando.nn.chunked import ConvHistory, KeyValueMemory, Span
 from parlando.nn.conformer import ConformerMemory
 from parlando.nn.flow_matching import positional_noise
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "cosyvoice"
+GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "cosyvoice"
 TINY = {
     "vocab_size": 81,
     "encoder": {"input_dim": 32, "dim": 32, "num_heads": 2, "inner_dim": 64, "num_layers": 2},
@@ -297,7 +297,7 @@ def test_a_temperature_of_0_leaves_nothing_to_chance(monkeypatch):
     request = golden_request()
     cold, warm = tiny_flow(temperature=0.0), tiny_flow()
     before = cold.synthesise([request])[0], warm.synthesise([request])[0]
-    monkeypatch.setattr("parlando.models.cosyvoice.flow.positional_noise", lambda *a: -positional_noise(*a))
+    monkeypatch.setattr("parlando.models.cosyvoice.parts.flow.positional_noise", lambda *a: -positional_noise(*a))
     after = cold.synthesise([request])[0], warm.synthesise([request])[0]
     assert torch.equal(before[0], after[0])
     assert not torch.equal(before[1], after[1])

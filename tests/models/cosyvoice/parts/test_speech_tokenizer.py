@@ -11,7 +11,7 @@ import torch
 from cosyvoice_front import golden, small_tokenizer
 from parlando.core.config import from_mapping, to_mapping
 from parlando.core.errors import AudioError, ConfigError
-from parlando.models.cosyvoice.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, check_prompt
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, check_prompt
 from parlando.nn.checkpoint import SkipInitialisation
 
 RATE = 16_000

@@ -18,7 +18,7 @@ from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.core.types import SamplingOptions
 from parlando.models.cosyvoice.config import PUBLISHED_SAMPLING, LMConfig
-from parlando.models.cosyvoice.flow import FlowConfig
+from parlando.models.cosyvoice.parts.flow import FlowConfig
 
 SETTINGS_FILE = "cosyvoice2.yaml"
 PARTS = ("llm", "flow", "hift")

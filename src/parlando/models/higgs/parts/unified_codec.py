@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from parlando.audio.resample import sinc_resample
 from parlando.core.errors import AudioError, ConfigError
-from parlando.models.higgs.dac import DacConfig, DacDecoder, DacEncoder
-from parlando.models.higgs.hubert import Hubert, HubertConfig
-from parlando.models.higgs.semantic import SemanticConfig, SemanticDecoder, SemanticEncoder
+from parlando.models.higgs.parts.dac import DacConfig, DacDecoder, DacEncoder
+from parlando.models.higgs.parts.hubert import Hubert, HubertConfig
+from parlando.models.higgs.parts.semantic import SemanticConfig, SemanticDecoder, SemanticEncoder
 from parlando.nn.rvq import ResidualVectorQuantizer
 
 

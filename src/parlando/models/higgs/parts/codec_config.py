@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError
-from parlando.models.higgs.unified_codec import UnifiedCodecConfig
+from parlando.models.higgs.parts.unified_codec import UnifiedCodecConfig
 
 Padding = Literal["transformers", "original"]
 

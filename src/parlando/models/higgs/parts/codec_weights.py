@@ -17,9 +17,9 @@ from torch import Tensor
 
 from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, FileMissingError
-from parlando.models.higgs.codec import CodecModule, build_codec
-from parlando.models.higgs.codec_config import config_from_original, config_from_transformers
-from parlando.models.higgs.unified_codec import UnifiedCodec, UnifiedCodecConfig
+from parlando.models.higgs.parts.codec import CodecModule, build_codec
+from parlando.models.higgs.parts.codec_config import config_from_original, config_from_transformers
+from parlando.models.higgs.parts.unified_codec import UnifiedCodec, UnifiedCodecConfig
 from parlando.nn.checkpoint import check_finite, load_strictly, read_tensors, save_tensors
 
 CODEC_FILE = "codec.safetensors"

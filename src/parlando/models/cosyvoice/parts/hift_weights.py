@@ -15,7 +15,7 @@ from torch import Tensor
 
 from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import ConfigError
-from parlando.models.cosyvoice.hift import HiFT, HiFTConfig
+from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
 from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly, read_tensors, save_tensors
 
 WEIGHTS_FILE, CONFIG_FILE = "hift.safetensors", "hift.json"
