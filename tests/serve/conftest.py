@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import threading
@@ -190,6 +191,21 @@ def read_all(connection):
 @pytest.fixture(scope="session")
 def raw():
     return SimpleNamespace(read_all=read_all)
+
+
+def decode(data):
+    """Samples and rate of a file by ffmpeg's decoders."""
+    import av
+
+    with av.open(io.BytesIO(data)) as container:
+        frames = list(container.decode(audio=0))
+    blocks = [frame.to_ndarray().astype(np.float64).mean(axis=0) for frame in frames]
+    return np.concatenate(blocks), frames[0].sample_rate
+
+
+@pytest.fixture(scope="session")
+def decoded():
+    return decode
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from parlando.core.errors import ParlandoError
 from parlando.serve.config import ServeConfig
-from parlando.serve.doors import chat, health, speech, voices
+from parlando.serve.doors import chat, elevenlabs, elevenlabs_live, health, live, speech, voices
 from parlando.serve.gate import Gate, call_of
 from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
@@ -28,7 +28,10 @@ from parlando.speech import Synthesizer
 
 log = logging.getLogger("parlando.serve")
 DOORS: tuple[Callable[[Service], APIRouter], ...] = (
+    elevenlabs.build_router,
     speech.build_router,
+    live.build_router,
+    elevenlabs_live.build_router,
     chat.build_router,
     voices.build_router,
     health.build_router,

@@ -19,7 +19,8 @@ class Limits:
 
     ``max_streams`` is how many requests may speak or wait at once, in all and per caller; a request whose first
     sound is predicted later than ``max_first_audio_seconds`` is refused at once. A reader who takes nothing for
-    ``stall_seconds``, and a body that is not there after ``body_seconds``, end their request.
+    ``stall_seconds``, and a body that is not there after ``body_seconds``, end their request. Text that was begun over
+    a WebSocket and does not go on for ``pause_seconds`` is spoken as far as it came, and holds nothing longer.
     """
 
     max_body_bytes: int = 25 * MEBIBYTE
@@ -31,6 +32,7 @@ class Limits:
     max_first_audio_seconds: float = 10.0
     stall_seconds: float = 30.0
     body_seconds: float = 30.0
+    pause_seconds: float = 20.0
     max_voices: int = 1000
 
     def __post_init__(self) -> None:
@@ -45,11 +47,14 @@ class ServeConfig:
 
     ``voices`` and ``models`` give local names to names that clients ask for; what is not named there of OpenAI's
     voices takes one that fits. ``instructions`` hands a request's instructions to the model as the scene, for
-    models that were trained to follow one. Without ``api_keys``, a file of hashed keys, everybody may ask.
+    models that were trained to follow one. CosyVoice's gRPC and Home Assistant's Wyoming are spoken on ports of
+    their own, where given. Without ``api_keys``, a file of hashed keys, everybody may ask.
     """
 
     host: str = "127.0.0.1"
     port: int = 50000
+    grpc_port: int | None = None
+    wyoming_port: int | None = None
     voices: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
     voice_folder: str = "~/.local/share/parlando/voices"

@@ -22,7 +22,7 @@ from parlando.serve.problems import answer, problem_of
 
 log = logging.getLogger("parlando.serve")
 REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
-GUARDED = "/v1/"
+GUARDED = ("/v1/", "/v2/", "/inference_", "/tts")
 TOO_LARGE, TOO_SLOW, FAILED = 413, 408, 500
 
 

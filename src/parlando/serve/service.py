@@ -39,6 +39,8 @@ from parlando.speech import Request, derived_seed
 from parlando.text.normalize import check_speakable
 
 LOWEST_RATE, HIGHEST_RATE = 8000, 48000
+# What becomes of chunks in the stream's own thread: a format by name, or anything else a door makes of them.
+Making = Callable[[Iterator[Chunk]], Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,11 @@ class Service:
         return self.hosts[name]
 
     def open(
-        self, utterances: Utterance | Sequence[Utterance], format: str | None = None, caller: str = "local"
+        self, utterances: Utterance | Sequence[Utterance], format: str | Making | None = None, caller: str = "local"
     ) -> Speaking:
         """Begin to speak, one utterance after the other; items are bytes of ``format``, or without one `Chunk`s.
+
+        A function for ``format`` is given the chunks in a thread, and what it yields are the items.
 
         Model, speed, rate, seed and options are the first one's; texts and voices each one's own.
 
@@ -118,9 +122,15 @@ class Service:
                 self.shelf.resolve(host, each.voice)
         rate = first.sample_rate or host.synthesizer.sample_rate
         stream: Stream[Any] = Stream(cancellation)
-        stream.when_cancelled = lambda: _close_feeds(several)
-        # Time that a slow reader takes is not the model's.
-        tally = Tally(lambda: time.perf_counter() - stream.stalled_seconds)
+        feeds = [each.text for each in several if isinstance(each.text, TextFeed)]
+
+        def close_feeds() -> None:
+            for feed in feeds:
+                feed.close()
+
+        stream.when_cancelled = close_feeds
+        # Time that a slow reader or writer takes is not the model's.
+        tally = Tally(lambda: time.perf_counter() - stream.stalled_seconds - sum(feed.waited_seconds for feed in feeds))
         source = Source(self, host, several, base, tally)
         leave = self._admit(host, caller, tally)
         try:
@@ -142,17 +152,17 @@ class Service:
         """Whether every model has spoken and nobody is shutting down."""
         return not self.draining and all(host.ready for host in self.hosts.values())
 
-    def _check(self, utterances: Sequence[Utterance], format: str | None) -> None:
+    def _check(self, utterances: Sequence[Utterance], format: str | Making | None) -> None:
         if self.draining:
             raise EngineClosedError("the server is shutting down; ask again in a moment")
-        if format is not None:
+        if isinstance(format, str):
             find_format(format, STREAM_FORMATS)
         rate = utterances[0].sample_rate
         if rate is not None and not LOWEST_RATE <= check_sample_rate(rate) <= HIGHEST_RATE:
             raise ConfigError(f"sample_rate: {rate} is out of range; use {LOWEST_RATE} to {HIGHEST_RATE}")
         texts = [each.text for each in utterances if isinstance(each.text, str)]
         for text in texts:
-            _check_characters(text)
+            check_characters(text)
         characters = sum(map(len, texts))
         most = self.config.limits.max_input_characters
         if characters > most:
@@ -200,11 +210,14 @@ class Source:
         self.tally = tally
         self._service, self._host, self._utterances, self._base = service, host, utterances, base
 
-    def items(self, format: str | None, rate: int) -> Iterator[Any]:
+    def items(self, format: str | Making | None, rate: int) -> Iterator[Any]:
         """Chunks at the wanted rate and speed, or what an encoder makes of them."""
         try:
             chunks = self._shaped(rate)
-            yield from chunks if format is None else _encoded(chunks, format, rate)
+            if callable(format):
+                yield from format(chunks)
+            else:
+                yield from chunks if format is None else _encoded(chunks, format, rate)
         except (CancelledError, GeneratorExit):
             self.tally.finish = "aborted"
             raise
@@ -270,15 +283,14 @@ def _encoded(chunks: Iterator[Chunk], format: str, rate: int) -> Iterator[bytes]
         yield data
 
 
-def _check_characters(text: str) -> None:
+def check_characters(text: str) -> None:
+    """Refuse text that UTF-8 has no bytes for.
+
+    Raises:
+        TextError: it has half of a surrogate pair.
+    """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         place = f"character {error.start} of the text"
         raise TextError(f"{place} is half of a surrogate pair; send whole characters") from error
-
-
-def _close_feeds(utterances: Sequence[Utterance]) -> None:
-    for utterance in utterances:
-        if isinstance(utterance.text, TextFeed):
-            utterance.text.close()
