@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import socket
+import sys
 import threading
 import time
 from contextlib import contextmanager
+from importlib.resources import files
 from types import SimpleNamespace
 
 import httpx
@@ -252,5 +255,21 @@ def spoken(serving):
     """A server with the packaged model."""
     import parlando
 
-    with serving(parlando.load()) as running:
+    with serving(parlando.load(), grpc_port=0) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def cosyvoice_stubs(tmp_path_factory):
+    """Messages and stub of CosyVoice's gRPC, generated from the interface that is published."""
+    from grpc_tools import protoc
+
+    folder = tmp_path_factory.mktemp("generated")
+    source = files("parlando.serve") / "cosyvoice.proto"
+    line = ["", f"-I{source.parent}", f"--python_out={folder}", f"--grpc_python_out={folder}", str(source)]
+    assert protoc.main(line) == 0
+    sys.path.insert(0, str(folder))
+    try:
+        yield importlib.import_module("cosyvoice_pb2"), importlib.import_module("cosyvoice_pb2_grpc")
+    finally:
+        sys.path.remove(str(folder))

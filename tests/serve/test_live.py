@@ -124,17 +124,6 @@ def test_several_contexts_speak_at_once_and_one_is_cancelled(stub, client):
     assert {voice.name for _, voice in stub.model.asked[-2:]} == {"ada", "bob"}
 
 
-def test_the_same_seed_gives_the_librarys_samples(spoken):
-    expected = np.concatenate([c.samples for c in spoken.host.synthesizer.stream("One word.", "slt", seed=3)])
-    with Client(spoken) as client:
-        client.send("start", voice="slt", seed=3)
-        client.send("text", text="One ")
-        client.send("text", text="word.")
-        client.send("end")
-        got = audio(client.until("done")) / 32767
-    np.testing.assert_allclose(got, expected, atol=1 / 32767)
-
-
 def test_compressed_audio_is_a_file_that_decodes(client, decoded):
     for format in ("mp3", "opus", "wav"):
         client.send("start", format, response_format=format)

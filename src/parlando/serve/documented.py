@@ -61,6 +61,9 @@ def _errors(shape: type[BaseModel]) -> Answers:
 
 ERRORS, ELEVENLABS_ERRORS, DETAIL_ERRORS = _errors(ErrorAnswer), _errors(ElevenLabsAnswer), _errors(DetailAnswer)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+PCM: Answers = {
+    200: {"description": "16-bit samples as they are made.", "content": {"audio/pcm": _BINARY}},
+}
 AUDIO: Answers = {
     200: {
         "description": "Audio as it is made.",

@@ -57,16 +57,21 @@ def _fed(encoder: StreamEncoder, chunk: Chunk) -> bytes:
 class Turn:
     """Text up to a flush, an end or a pause."""
 
-    feed: TextFeed
+    text: TextFeed | str
     dropped: bool = False
     speaking: Speaking | None = None
 
     def drop(self) -> None:
         """Let nothing more of it be heard."""
         self.dropped = True
-        self.feed.close()
+        self.close()
         if self.speaking is not None:
             self.speaking.stream.cancel()
+
+    def close(self) -> None:
+        """No more text comes."""
+        if isinstance(self.text, TextFeed):
+            self.text.close()
 
 
 class LiveText:
@@ -83,6 +88,7 @@ class LiveText:
         self._service, self._wanted, self._making, self._caller = service, wanted, making, caller
         self._queue: asyncio.Queue[Turn | Mark] = asyncio.Queue()
         self._writing: Turn | None = None
+        self._feed = TextFeed()
         self._unspoken: list[Turn] = []
         self._held, self._characters, self._turns = "", 0, 0
         self._pause: asyncio.TimerHandle | None = None
@@ -107,12 +113,16 @@ class LiveText:
             if not any(map(str.isalnum, text)):
                 self._held = text
                 return
-            self._writing = Turn(TextFeed())
-            self._unspoken.append(self._writing)
-            self._queue.put_nowait(self._writing)
-        self._writing.feed.push(text)
+            self._feed = TextFeed()
+            self._writing = self._add(Turn(self._feed))
+        self._feed.push(text)
         self._wait_no_longer()
         self._pause = asyncio.get_running_loop().call_later(limits.pause_seconds, self._close_turn)
+
+    def say(self, text: str) -> None:
+        """Add a turn that is all there, such as SSML."""
+        self._close_turn()
+        self._add(Turn(text))
 
     def flush(self) -> None:
         """Have everything so far spoken to its end, and be told when it was."""
@@ -170,13 +180,18 @@ class LiveText:
             options["seed"] = derived_seed(options["seed"], self._turns, 1)
         self._turns += 1
         rate = wanted.sample_rate or self._service.host(wanted.model).synthesizer.sample_rate
-        utterance = replace(wanted, text=turn.feed, options=options)
+        utterance = replace(wanted, text=turn.text, options=options)
         return self._service.open(utterance, self._making(rate), self._caller)
+
+    def _add(self, turn: Turn) -> Turn:
+        self._unspoken.append(turn)
+        self._queue.put_nowait(turn)
+        return turn
 
     def _close_turn(self) -> None:
         self._wait_no_longer()
         if self._writing is not None:
-            self._writing.feed.close()
+            self._writing.close()
         self._writing, self._held, self._characters = None, "", 0
 
     def _wait_no_longer(self) -> None:

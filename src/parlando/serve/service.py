@@ -83,6 +83,7 @@ class Service:
         self.budgets = Budgets(config.limits)
         self.admissions = {name: Admission(host.rows, config.limits) for name, host in hosts.items()}
         self.draining = False
+        self.ports: dict[str, int] = {}  # of doors that listen on their own
         self.loop: asyncio.AbstractEventLoop | None = None
         self._register_gauges()
 
