@@ -128,7 +128,7 @@ def test_a_model_that_fails_has_their_shape_and_a_missing_key_too(stub, serving,
             assert (caught.value.status_code, caught.value.body["detail"]["status"]) == (401, "invalid_api_key")
 
 
-@pytest.mark.filterwarnings("ignore:ConnectionClosed.code:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:ConnectionClosed:DeprecationWarning")
 def test_the_official_client_speaks_over_the_websocket(theirs, stub, monkeypatch):
     # It makes wss:// of any address; there is no TLS on this socket.
     monkeypatch.setattr(theirs.text_to_speech, "_ws_base_url", stub.url.replace("http", "ws"))
@@ -167,6 +167,21 @@ def test_multi_stream_input_keeps_contexts_apart(stub):
     assert (len(samples(got, "a")), len(samples(got, "c")), code) == (8000, 8000, 1000)
     assert len(samples(got, "b")) < 8000
     assert sorted(m["contextId"] for m in got if m["isFinal"]) == ["a", "b", "c"]
+
+
+def test_whole_sentences_are_spoken_at_once_and_dropped_by_an_interruption(stub):
+    stub.model.lm.step_seconds = 0.004
+    path = f"{stub.url.replace('http', 'ws')}/v1/text-to-speech/ada/multi-stream-input?output_format=pcm_8000"
+    with connect(f"{path}&auto_mode=true", max_size=None) as wire:
+        wire.send(json.dumps({"text": "One short sentence.", "context_id": "a"}))
+        assert json.loads(wire.recv(timeout=5))["contextId"] == "a"
+        wire.send(json.dumps({"text": "A long one.", "context_id": "a"}))
+        wire.send(json.dumps({"context_id": "a", "close_context": True}))
+        stub.wait_until(stub.idle, 1.5)
+        wire.send(json.dumps({"close_socket": True}))
+        got = [json.loads(each) for each in wire]
+    assert len(samples(got, "a")) < 8000
+    assert got[-1]["isFinal"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ class Turn:
     """Text up to a flush, an end or a pause."""
 
     text: TextFeed | str
+    flushed: bool = False
     dropped: bool = False
     speaking: Speaking | None = None
 
@@ -117,24 +118,27 @@ class LiveText:
             self._writing = self._add(Turn(self._feed))
         self._feed.push(text)
         self._wait_no_longer()
-        self._pause = asyncio.get_running_loop().call_later(limits.pause_seconds, self._close_turn)
+        self._pause = asyncio.get_running_loop().call_later(limits.pause_seconds, self.close_turn)
 
     def say(self, text: str) -> None:
         """Add a turn that is all there, such as SSML."""
-        self._close_turn()
+        self.close_turn()
         self._add(Turn(text))
 
     def flush(self) -> None:
         """Have everything so far spoken to its end, and be told when it was."""
-        self._close_turn()
+        self.close_turn()
+        for turn in self._unspoken:
+            turn.flushed = True
         self._queue.put_nowait(Mark.FLUSHED)
 
     def end(self, *, only_flushed: bool = False) -> None:
         """No more text comes. What is there is still spoken, or only what was flushed."""
-        if only_flushed and self._writing is not None:
-            self._writing.drop()
+        for turn in self._unspoken:
+            if only_flushed and not turn.flushed:
+                turn.drop()
         self._ended = True
-        self._close_turn()
+        self.close_turn()
         self._queue.put_nowait(Mark.END)
 
     def cancel(self) -> None:
@@ -188,7 +192,8 @@ class LiveText:
         self._queue.put_nowait(turn)
         return turn
 
-    def _close_turn(self) -> None:
+    def close_turn(self) -> None:
+        """Have what is there spoken as if nothing followed; what follows is another turn."""
         self._wait_no_longer()
         if self._writing is not None:
             self._writing.close()

@@ -1,6 +1,7 @@
 """CosyVoice's gRPC service, ``cosyvoice.CosyVoice/Inference``, on a port of its own; the interface is cosyvoice.proto.
 
-Metadata may carry ``x-seed`` and a key. Its messages are put together here from that interface's names and numbers, so no generated code ties a version down.
+Metadata may carry ``x-seed`` and a key. The messages are put together here from that interface's names and numbers, so
+that no generated code demands one version of protobuf.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class Talk:
     wanted: Utterance
     output: Output
     several: bool
+    whole_sentences: bool = False
     contexts: dict[str | None, LiveText] = field(default_factory=dict)
     closing: bool = False
 
@@ -88,6 +89,8 @@ class Talk:
             live = self._begin(context, message.voice_settings or VoiceSettings())
         if message.text:
             live.push(message.text)
+            if self.whole_sentences:
+                live.close_turn()
         if message.flush:
             live.flush()
         if message.text == "" and not self.several:
@@ -133,14 +136,15 @@ def build_router(service: Service) -> APIRouter:
     """The door."""
     router = APIRouter(tags=["ElevenLabs"])
 
-    async def converse(socket: WebSocket, several: bool, wanted: SpeechBody, voice_id: str, output: str) -> None:
-        wire = Wire(socket, service)
+    async def converse(socket: WebSocket, several: bool, body: SpeechBody, voice_id: str) -> None:
+        wire, asked = Wire(socket, service), socket.query_params
         if not await wire.accept():
             return
-        talk = Talk(service, wire, Utterance(""), Output.of(DEFAULT_OUTPUT), several)
+        auto = asked.get("auto_mode", "").lower() == "true"
+        talk = Talk(service, wire, Utterance(""), Output.of(DEFAULT_OUTPUT), several, auto)
         try:
-            talk.output = Output.of(output)
-            talk.wanted = utterance_of(voice_id, wanted, talk.output)
+            talk.output = Output.of(asked.get("output_format", DEFAULT_OUTPUT))
+            talk.wanted = utterance_of(voice_id, body, talk.output)
             service.shelf.resolve(service.host(talk.wanted.model), voice_id)
             async for message in wire.messages():
                 await talk.take(message)
@@ -159,10 +163,9 @@ def build_router(service: Service) -> APIRouter:
             model_id: str | None = None,
             language_code: str | None = None,
             seed: Annotated[int | None, Query(ge=0, le=2**32 - 1)] = None,
-            output_format: str = DEFAULT_OUTPUT,
         ) -> None:
-            wanted = SpeechBody(text="", model_id=model_id, language_code=language_code, seed=seed)
-            await converse(socket, several, wanted, voice_id, output_format)
+            body = SpeechBody(text="", model_id=model_id, language_code=language_code, seed=seed)
+            await converse(socket, several, body, voice_id)
 
     add("stream-input", several=False)
     add("multi-stream-input", several=True)
