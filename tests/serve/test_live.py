@@ -239,3 +239,37 @@ def test_a_reader_who_stalls_is_let_go(serving, raw):
         running.wait_until(running.idle, 20)
         assert running.say().status_code == 200
         connection.close()
+
+
+def test_a_broken_encoder_is_an_error_and_not_a_silence(client, monkeypatch):
+    def broken(*_):
+        raise ValueError("a secret")
+
+    monkeypatch.setattr("parlando.serve.livetext.open_encoder", broken)
+    client.send("text", text="Hello there.")
+    client.send("end")
+    error = client.until("error")[-1]["error"]
+    assert (error["code"], "secret" in error["message"]) == ("internal_error", False)
+
+
+def test_a_worker_that_dies_is_told_and_the_next_text_finds_another(serving):
+    with serving() as running, Client(running) as client:
+        running.model.lm.step_seconds = 0.02
+        client.send("text", text=BEGUN)
+        client.until("audio")
+        running.host.synthesizer.engine.close()
+        assert client.until("error")[-1]["error"]["code"] == "restarting"
+        client.send("text", text="Hello there.")
+        client.send("end")
+        assert len(audio(client.until("done"))) == 24000
+
+
+def test_a_server_that_stops_lets_a_flushed_text_end(serving):
+    with serving() as running, Client(running) as client:
+        running.model.lm.step_seconds = 0.02
+        client.send("text", text="Hello there.")
+        client.send("end")
+        client.until("audio")
+        running.service.draining = running.server.should_exit = True
+        rest = client.until("done")
+        assert rest[-1]["audio_seconds"] == 1.0

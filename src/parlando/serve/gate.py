@@ -171,6 +171,8 @@ class SideGate:
         except Exception as error:
             call.note(error)
             call.status = problem_of(error).status
+            if call.status == FAILED:
+                log.error("a call of %s failed", path, exc_info=error)
             raise
         finally:
             report(self._registry, call, method, path, path)

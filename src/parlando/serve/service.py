@@ -153,6 +153,11 @@ class Service:
         """Whether every model has spoken and nobody is shutting down."""
         return not self.draining and all(host.ready for host in self.hosts.values())
 
+    @property
+    def speaking(self) -> bool:
+        """Whether anything is being spoken, or waits for it."""
+        return any(admission.streams for admission in self.admissions.values())
+
     def _check(self, utterances: Sequence[Utterance], format: str | Making | None) -> None:
         if self.draining:
             raise EngineClosedError("the server is shutting down; ask again in a moment")

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 from urllib.parse import urlsplit
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from parlando.core.errors import AccessError, InputError
-from parlando.serve.gate import Call, call_of
+from parlando.serve.gate import FAILED, Call, call_of
+from parlando.serve.problems import Problem, problem_of
 from parlando.serve.service import Service
 
+log = logging.getLogger("parlando.serve")
 POLICY, NORMAL = 1008, 1000
 
 
@@ -63,6 +68,15 @@ class Wire:
             # Nobody reads any more; the socket's own timeout closes it.
             self.call.note(error)
             self._leave()
+
+    def trouble(self, error: Exception) -> Problem:
+        """What an error is to the client; the log has it, in full where the server is to blame."""
+        self.call.note(error)
+        known = RequestValidationError(error.errors()) if isinstance(error, ValidationError) else error
+        problem = problem_of(known)
+        if problem.status == FAILED:
+            log.error("speech over a WebSocket failed", exc_info=error)
+        return problem
 
     def speak(self, work: Awaitable[None]) -> None:
         """Run something that sends, as long as the connection is there."""

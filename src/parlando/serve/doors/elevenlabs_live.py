@@ -8,13 +8,11 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket
-from fastapi.exceptions import RequestValidationError
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from parlando.core.errors import InputError, ParlandoError
 from parlando.serve.doors.elevenlabs import DEFAULT_OUTPUT, Output, SpeechBody, VoiceSettings, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
-from parlando.serve.problems import problem_of
 from parlando.serve.service import Service, Utterance
 from parlando.serve.sockets import NORMAL, POLICY, Wire
 
@@ -75,8 +73,7 @@ class Talk:
 
     async def complain(self, error: Exception, context: str | None = None) -> None:
         """Say what is wrong, in their words; what speaks one text ends with it."""
-        self.wire.call.note(error)
-        problem = problem_of(RequestValidationError(error.errors()) if isinstance(error, ValidationError) else error)
+        problem = self.wire.trouble(error)
         told = {"message": problem.message, "error": problem.code, "code": POLICY}
         await self.wire.send({**told, "contextId": context} if self.several else told)
         if not self.several:
@@ -122,7 +119,7 @@ class Talk:
                     await self.wire.send({"audio": audio, "isFinal": None, **NO_ALIGNMENT, **named})
                 elif heard is Mark.END:
                     await self.wire.send({"audio": None, "isFinal": True, **NO_ALIGNMENT, **named})
-        except ParlandoError as error:
+        except Exception as error:  # noqa: BLE001  the wire logs it, the client is told
             await self.complain(error, context)
         finally:
             live.cancel()

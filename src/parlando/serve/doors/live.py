@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
-from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
 from parlando.core.errors import InputError, ParlandoError
 from parlando.serve.doors.speech import usage, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
-from parlando.serve.problems import openai_shape, problem_of
+from parlando.serve.problems import openai_shape
 from parlando.serve.schemas import LiveMessage, LiveSign, LiveStart, LiveWords
 from parlando.serve.service import Service, Speaking
 from parlando.serve.sockets import Wire
@@ -108,7 +107,7 @@ class Conversation:
             async for heard in live:
                 for message in story.told(heard):
                     await self._wire.send({**message, "context": name})
-        except ParlandoError as error:
+        except Exception as error:  # noqa: BLE001  the wire logs it, the client is told
             await self._complain(error, name)
         finally:
             live.cancel()
@@ -116,9 +115,7 @@ class Conversation:
                 del self._contexts[name]
 
     async def _complain(self, error: Exception, context: str | None) -> None:
-        self._wire.call.note(error)
-        known = RequestValidationError(error.errors()) if isinstance(error, ValidationError) else error
-        await self._wire.send({"type": "error", "context": context, **openai_shape(problem_of(known))})
+        await self._wire.send({"type": "error", "context": context, **openai_shape(self._wire.trouble(error))})
 
 
 class Story:

@@ -126,12 +126,9 @@ class Guest:
             with self.gate.call("WYOMING", "synthesize", address) as call:
                 async with self._in_order:
                     await self._play(live, call, streamed)
-        except ParlandoError as error:
+        except Exception as error:  # noqa: BLE001  the gate logs it, the client is told
             # Its clients wait for sound; that the connection ends is what they understand.
-            with suppress(OSError, TimeoutError):
-                await self._complain(error)
-            self.writer.close()
-        except (OSError, TimeoutError):
+            await self._complain(error)
             self.writer.close()
         finally:
             live.cancel()
@@ -151,7 +148,7 @@ class Guest:
         if streamed:
             await self._send("synthesize-stopped", {})
 
-    async def _complain(self, error: ParlandoError) -> None:
+    async def _complain(self, error: Exception) -> None:
         problem = problem_of(error)
         with suppress(OSError, TimeoutError):
             await self._send("error", {"text": problem.message, "code": problem.code})
