@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -273,3 +275,16 @@ def test_a_server_that_stops_lets_a_flushed_text_end(serving):
         running.service.draining = running.server.should_exit = True
         rest = client.until("done")
         assert rest[-1]["audio_seconds"] == 1.0
+
+
+def test_the_clients_in_the_documents_work(stub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    document = (Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```", document, re.M | re.S):
+        here = block.replace("127.0.0.1:50000", f"127.0.0.1:{stub.port}")
+        names = {"__name__": "__main__"}
+        exec(compile(here, "docs/serving.md", "exec"), names)
+        if "client" in names:
+            names["client"]._client_wrapper.httpx_client.httpx_client.close()
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert sizes == {"live.pcm": pytest.approx(2 * 16000 * 2.1, abs=64), "eleven.mp3": pytest.approx(4000, abs=600)}

@@ -37,7 +37,7 @@ class ServeOptions(ModelOptions):
 
 @command(ServeOptions)
 def run(options: ServeOptions) -> None:
-    """Serve OpenAI's speech and chat routes, and voices, over HTTP.
+    """Serve speech over HTTP and WebSocket as OpenAI, ElevenLabs and CosyVoice do, and over gRPC and Wyoming.
 
     Example: parlando serve --port 50000
     """
