@@ -17,7 +17,7 @@ from elevenlabs.types import VoiceSettings
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
-from parlando.serve.doors.elevenlabs import OUTPUTS
+from parlando.serve.elevenlabs import OUTPUTS
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,7 @@ def make_server(app: FastAPI, config: ServeConfig) -> Server:
         timeout_keep_alive=30,
         backlog=BACKLOG,
         ws_max_size=config.limits.max_body_bytes,
+        ws_per_message_deflate=False,  # audio gets no smaller, and the loop would do the work
     )
     return Server(settings)
 

@@ -1,7 +1,6 @@
 """CosyVoice's gRPC service, ``cosyvoice.CosyVoice/Inference``, on a port of its own; the interface is cosyvoice.proto.
 
-Metadata may carry ``x-seed`` and a key. The messages are put together here from that interface's names and numbers, so
-that no generated code demands one version of protobuf.
+Metadata may carry ``x-seed`` and a key.
 """
 
 from __future__ import annotations
@@ -13,26 +12,12 @@ from typing import Any
 
 from parlando.core.errors import ConfigError, InputError, MissingDependencyError
 from parlando.serve.cosyvoice import Asked, prompt_recording, utterance_of
+from parlando.serve.cosyvoice_messages import FIELDS, KINDS, message_classes
 from parlando.serve.gate import SideGate, key_of
 from parlando.serve.problems import problem_of
 from parlando.serve.service import Service, Utterance
 
 SERVICE, METHOD = "cosyvoice.CosyVoice", "Inference"
-# Fields by number from 1; those of these names are bytes, all others text.
-FIELDS = {
-    "sftRequest": ("spk_id", "tts_text"),
-    "zeroshotRequest": ("tts_text", "prompt_text", "prompt_audio"),
-    "crosslingualRequest": ("tts_text", "prompt_audio"),
-    "instructRequest": ("tts_text", "spk_id", "instruct_text"),
-    "Response": ("tts_audio",),
-}
-BYTES = ("prompt_audio", "tts_audio")
-KINDS = {
-    "sft_request": "sftRequest",
-    "zero_shot_request": "zeroshotRequest",
-    "cross_lingual_request": "crosslingualRequest",
-    "instruct_request": "instructRequest",
-}
 CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -146,35 +131,6 @@ class Inference:
                 seed=None if seed is None else int(seed[:20]),
             ),
         )
-
-
-def message_classes() -> tuple[Any, Any]:
-    """``cosyvoice.Request`` and ``cosyvoice.Response``, in a pool of their own beside whatever a process has."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    kinds = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="cosyvoice.proto", package="cosyvoice", syntax="proto3")
-    for name, fields in FIELDS.items():
-        message = file.message_type.add(name=name)
-        for number, field in enumerate(fields, 1):
-            kind = kinds.TYPE_BYTES if field in BYTES else kinds.TYPE_STRING
-            message.field.add(name=field, number=number, type=kind, label=kinds.LABEL_OPTIONAL)
-    request = file.message_type.add(name="Request")
-    request.oneof_decl.add(name="RequestPayload")
-    for number, (field, name) in enumerate(KINDS.items(), 1):
-        request.field.add(
-            name=field,
-            number=number,
-            type=kinds.TYPE_MESSAGE,
-            type_name=f".cosyvoice.{name}",
-            label=kinds.LABEL_OPTIONAL,
-            oneof_index=0,
-        )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    found = (pool.FindMessageTypeByName(f"cosyvoice.{name}") for name in ("Request", "Response"))
-    first, second = map(message_factory.GetMessageClass, found)
-    return first, second
 
 
 def _address(peer: str) -> str:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, WebSocket
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from parlando.core.errors import InputError, ParlandoError
-from parlando.serve.doors.elevenlabs import DEFAULT_OUTPUT, Output, SpeechBody, VoiceSettings, utterance_of
+from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, SpeechBody, VoiceSettings, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
 from parlando.serve.service import Service, Utterance
 from parlando.serve.sockets import NORMAL, POLICY, Wire

@@ -1,26 +1,19 @@
-"""Wyoming, Home Assistant's protocol, on a port of its own: describe, synthesize, and text that is still written.
-
-An event is a line of JSON, then as many bytes of JSON data and of payload as the line says.
-"""
+"""Wyoming, Home Assistant's protocol, on a port of its own: describe, synthesize, and text that is still written."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
-from parlando.core.errors import ConfigError, InputError, ParlandoError
+from parlando.core.errors import ConfigError, ParlandoError
 from parlando.serve.gate import Call, SideGate
 from parlando.serve.livetext import LiveText, Piece, pieces_of
 from parlando.serve.problems import problem_of
-from parlando.serve.service import Service, Speaking, Utterance
-
-LONGEST_LINE_BYTES = 65_536
-MAKER = {"name": "Parlando", "url": ""}
+from parlando.serve.service import Service, Speaking
+from parlando.serve.wyoming import LONGEST_LINE_BYTES, described, event, read_event, text_of, wanted
 
 
 @asynccontextmanager
@@ -78,8 +71,8 @@ class Guest:
     async def serve(self) -> None:
         """Answer events until the client leaves, or sends what cannot be read."""
         try:
-            while (event := await self._read()) is not None:
-                await self._take(*event)
+            while (heard := await read_event(self.reader, self.service.config.limits)) is not None:
+                await self._take(*heard)
         except ParlandoError as error:
             await self._complain(error)
         except (OSError, TimeoutError):
@@ -98,13 +91,13 @@ class Guest:
         elif type == "synthesize" and self.live is None:
             # With a text on its way, this only repeats it for servers that cannot stream.
             live = self._begin(data, streamed=False)
-            live.say(_text(data))
+            live.say(text_of(data))
             live.end()
         elif type == "synthesize-start":
             self._stop()
             self.live = self._begin(data, streamed=True)
         elif type == "synthesize-chunk" and self.live is not None:
-            self.live.push(_text(data))
+            self.live.push(text_of(data))
         elif type == "synthesize-stop":
             self._stop()
 
@@ -154,74 +147,6 @@ class Guest:
             await self._send("error", {"text": problem.message, "code": problem.code})
 
     async def _send(self, type: str, data: dict[str, Any], payload: bytes = b"") -> None:
-        body = json.dumps(data).encode() if data else b""
-        lengths = {"data_length": len(body), "payload_length": len(payload)}
-        line = json.dumps({"type": type, **{name: length for name, length in lengths.items() if length}}).encode()
         async with self._sending, asyncio.timeout(self.service.config.limits.stall_seconds):
-            self.writer.write(line + b"\n" + body + payload)
+            self.writer.write(event(type, data, payload))
             await self.writer.drain()
-
-    async def _read(self) -> tuple[str, dict[str, Any]] | None:
-        """The next event, without its payload; ``None`` when the client has gone."""
-        try:
-            line = await self.reader.readline()
-        except ValueError as error:
-            raise InputError(f"an event's line is longer than {LONGEST_LINE_BYTES} bytes") from error
-        if not line.endswith(b"\n"):
-            return None
-        head = _object(line)
-        sizes = [head.get(name) or 0 for name in ("data_length", "payload_length")]
-        limits = self.service.config.limits
-        if not all(isinstance(size, int) and 0 <= size <= limits.max_body_bytes for size in sizes):
-            raise InputError("an event's lengths must be whole numbers of bytes, and not too large")
-        async with asyncio.timeout(limits.body_seconds):
-            try:
-                more, _ = [await self.reader.readexactly(size) for size in sizes]
-            except asyncio.IncompleteReadError:
-                return None
-        data = head.get("data") or {}
-        return str(head.get("type")), {**(data if isinstance(data, dict) else {}), **(_object(more) if more else {})}
-
-
-def wanted(service: Service, data: dict[str, Any]) -> Utterance:
-    """Who is asked to speak: a voice by name, or any that has the language.
-
-    Raises:
-        VoiceNotFoundError: there is none of that name.
-    """
-    voice, host = data.get("voice"), service.host(None)
-    voice = voice if isinstance(voice, dict) else {}
-    name, language = voice.get("name"), voice.get("language")
-    if isinstance(name, str):
-        return Utterance("", service.shelf.resolve(host, name))
-    fitting = (each.name for each in service.shelf.listed(host) if each.language == language)
-    return Utterance("", next(fitting, None))
-
-
-def described(service: Service) -> dict[str, Any]:
-    """What this server can say, in the protocol's words."""
-    about = {"attribution": MAKER, "installed": True, "version": version("parlando")}
-    voices = [
-        {**about, "name": each.name, "description": each.description or each.name, "languages": [each.language]}
-        for each in service.shelf.listed(service.host(None))
-        if each.stands_for is None
-    ]
-    program = {**about, "name": "parlando", "description": "Text in, speech out", "voices": voices}
-    return {"tts": [{**program, "supports_synthesize_streaming": True}]}
-
-
-def _text(data: dict[str, Any]) -> str:
-    text = data.get("text")
-    if not isinstance(text, str):
-        raise InputError("text: expected the words to say")
-    return text
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"an event is not JSON: {str(error)[:80]}") from error
-    if not isinstance(value, dict):
-        raise InputError("an event must be a JSON object")
-    return value
