@@ -6,6 +6,8 @@ Everything that can be checked cheaply is checked in `Service.open`, on the even
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,6 +40,7 @@ from parlando.serve.voices import Recording, VoiceShelf
 from parlando.speech import Request, derived_seed
 from parlando.text.normalize import check_speakable
 
+log = logging.getLogger("parlando.serve")
 LOWEST_RATE, HIGHEST_RATE = 8000, 48000
 # What becomes of chunks in the stream's own thread: a format by name, or anything else a door makes of them.
 Making = Callable[[Iterator[Chunk]], Iterator[Any]]
@@ -147,6 +150,11 @@ class Service:
         self.bridge.close()
         for host in self.hosts.values():
             host.close()
+
+    def opened(self, protocol: str, port: int) -> None:
+        """Take note of a door on a port of its own, and say so in the log."""
+        self.ports[protocol] = port
+        log.info(json.dumps({"event": "listening", "protocol": protocol, "port": port}))
 
     @property
     def ready(self) -> bool:

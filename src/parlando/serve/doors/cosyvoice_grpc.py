@@ -63,10 +63,11 @@ async def listening(service: Service, gate: SideGate) -> AsyncIterator[None]:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
     host = f"[{config.host}]" if ":" in config.host else config.host
     try:
-        service.ports["grpc"] = server.add_insecure_port(f"{host}:{config.grpc_port}")
+        port = server.add_insecure_port(f"{host}:{config.grpc_port}")
     except RuntimeError as error:
         raise ConfigError(f"cannot listen on {host}:{config.grpc_port}; choose another --grpc-port") from error
     await server.start()
+    service.opened("grpc", port)
     try:
         yield
     finally:

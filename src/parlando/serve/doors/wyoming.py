@@ -43,7 +43,7 @@ async def listening(service: Service, gate: SideGate) -> AsyncIterator[None]:
     except OSError as error:
         where = f"{config.host}:{config.wyoming_port}"
         raise ConfigError(f"cannot listen on {where} ({error.strerror}); choose another --wyoming-port") from error
-    service.ports["wyoming"] = server.sockets[0].getsockname()[1]
+    service.opened("wyoming", server.sockets[0].getsockname()[1])
     try:
         yield
     finally:
