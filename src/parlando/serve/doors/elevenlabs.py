@@ -17,11 +17,14 @@ from starlette.types import Scope
 from parlando.audio.formats import FORMATS
 from parlando.core.errors import VoiceNotFoundError
 from parlando.serve.documented import AUDIO, ELEVENLABS_ERRORS
-from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, SpeechBody, model_card, own_voices, utterance_of
+from parlando.serve.elevenlabs import DEFAULT_OUTPUT, OUTPUTS, Output, SpeechBody, model_card, own_voices, utterance_of
 from parlando.serve.gate import call_of
 from parlando.serve.livetext import pieces_of
 from parlando.serve.service import Service
 from parlando.serve.streamed import Body, Streamed
+
+# Refused by whoever reads it, in words of its own; told here.
+OutputName = Annotated[str, Query(json_schema_extra={"enum": [*OUTPUTS]})]
 
 
 class TheirRoute(APIRoute):
@@ -44,7 +47,7 @@ def build_router(service: Service) -> APIRouter:
         "/v1/text-to-speech/{voice_id}/stream", responses={**AUDIO, **ELEVENLABS_ERRORS}, response_class=Response
     )
     async def speak(
-        voice_id: str, body: SpeechBody, request: Request, output_format: Annotated[str, Query()] = DEFAULT_OUTPUT
+        voice_id: str, body: SpeechBody, request: Request, output_format: OutputName = DEFAULT_OUTPUT
     ) -> Response:
         """Speak a text; both routes answer with the first sound."""
         output = Output.of(output_format)
