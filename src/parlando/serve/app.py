@@ -27,6 +27,7 @@ from parlando.serve.doors import (
     live,
     speech,
     voices,
+    web,
     wyoming,
 )
 from parlando.serve.gate import Gate, SideGate, call_of
@@ -47,6 +48,7 @@ DOORS: tuple[Callable[[Service], APIRouter], ...] = (
     voices.build_router,
     cosyvoice.build_router,
     health.build_router,
+    web.build_router,
 )
 # Doors on ports of their own, open while the application runs.
 LISTENERS: tuple[Callable[[Service, SideGate], AbstractAsyncContextManager[None]], ...] = (
