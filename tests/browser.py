@@ -1,13 +1,14 @@
-"""A real Chromium without a window, driven over its DevTools protocol: as much of it as the tests of the page need."""
+"""A real Chromium without a window, driven over its DevTools protocol, as far as the tests of the page need it."""
 
 from __future__ import annotations
 
 import base64
 import itertools
 import json
+import os
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,9 +16,6 @@ from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
-
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OPTIONS = (
@@ -28,7 +26,7 @@ OPTIONS = (
     "--disable-background-networking",
     "--disable-extensions",
     "--no-first-run",
-    "--remote-debugging-port=0",
+    "--remote-debugging-pipe",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
@@ -42,6 +40,13 @@ KEYS = {
     "ArrowRight": (39, ""),
     "Backspace": (8, ""),
 }
+# Chromium reads commands from file 3 and answers on file 4.
+LAUNCH = """
+import fcntl, os, sys
+for number, file in enumerate([fcntl.fcntl(int(file), fcntl.F_DUPFD, 10) for file in sys.argv[1:3]], 3):
+    os.dup2(file, number)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 ALT, CONTROL, SHIFT = 1, 2, 8
 
 
@@ -51,52 +56,48 @@ def find_chromium():
 
 
 class Browser:
-    """One process and one connection; each page is a window of its own that shares nothing with the others."""
+    """One process, and the pipes to it; each page is a window of its own that shares nothing with the others.
+
+    Chromium ends when its pipe does, so none is left over when the tests are killed.
+    """
 
     def __init__(self, program, *options):
         self.home = tempfile.mkdtemp(prefix="chromium")
+        theirs, ours = os.pipe()
+        answers, written = os.pipe()
         command = [program, *OPTIONS, *options, f"--user-data-dir={self.home}", "about:blank"]
-        # A session of its own: what it starts ends with it.
         self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-ISc", LAUNCH, str(theirs), str(written), *command],
+            pass_fds=(theirs, written),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
-        try:
-            self.socket = connect(self._address(), max_size=None)
-        except BaseException:
-            self._end()
-            raise
+        os.close(theirs)
+        os.close(written)
+        self.to, self.source = os.fdopen(ours, "wb", 0), os.fdopen(answers, "rb", 0)
         self.numbers, self.answers, self.pages = itertools.count(1), {}, {}
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
-    def _address(self, seconds=60.0):
-        place, deadline = Path(self.home) / "DevToolsActivePort", time.monotonic() + seconds
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
-        while not (place.exists() and place.read_text().count("\n")):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("Chromium did not start")
-            time.sleep(0.02)
-        port, path = place.read_text().split()
-        return f"ws://127.0.0.1:{port}{path}"
-
     def _read(self):
-        try:
-            for message in self.socket:
-                data = json.loads(message)
-                if "id" in data:
-                    self.answers.pop(data["id"]).put(data)
-                elif data.get("sessionId") in self.pages:
-                    self.pages[data["sessionId"]].notice(data["method"], data["params"])
-        except ConnectionClosed:
-            pass
+        rest = b""
+        while data := self.source.read(2**20):
+            *messages, rest = (rest + data).split(b"\0")
+            for message in messages:
+                self._take(json.loads(message))
+
+    def _take(self, message):
+        if "id" in message:
+            self.answers.pop(message["id"]).put(message)
+        elif message.get("sessionId") in self.pages:
+            self.pages[message["sessionId"]].notice(message["method"], message["params"])
 
     def send(self, method, session=None, **params):
         """Ask without waiting; the queue holds the answer some time."""
         number, answer = next(self.numbers), SimpleQueue()
         self.answers[number] = answer
-        self.socket.send(
-            json.dumps({"id": number, "method": method, "params": params, **({"sessionId": session} if session else {})})
-        )
+        message = {"id": number, "method": method, "params": params, **({"sessionId": session} if session else {})}
+        self.to.write(json.dumps(message).encode() + b"\0")
         return answer
 
     def call(self, method, session=None, seconds=30.0, **params):
@@ -110,15 +111,17 @@ class Browser:
         return data["result"]
 
     @contextmanager
-    def page(self, url, width=1280, height=900, scheme="light", motion="no-preference", mobile=False):
-        """A new window at this address."""
+    def page(self, url, width=1280, height=900, scheme="light", motion="no-preference", script=""):
+        """A new window at this address; ``script`` runs before the page's own."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = self.pages[session] = Page(self, session)
         for domain in ("Page", "Runtime", "Log", "Network", "DOM", "Accessibility"):
             page.call(f"{domain}.enable")
-        page.resize(width, height, mobile)
+        page.resize(width, height)
+        if script:
+            page.call("Page.addScriptToEvaluateOnNewDocument", source=script)
         page.emulate(scheme, motion)
         try:
             page.go(url)
@@ -130,26 +133,23 @@ class Browser:
     def close(self):
         """End it."""
         self.send("Browser.close")
-        self.reader.join(10)
-        self.socket.close()
-        self._end()
-
-    def _end(self):
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
-            self.process.send_signal(signal.SIGKILL)
+            self.process.kill()
             self.process.wait(10)
-        self.process.stderr.close()
+        self.reader.join(10)
+        self.to.close()
+        self.source.close()
         shutil.rmtree(self.home, ignore_errors=True)
 
 
 class Page:
-    """One window: what a person does in it, and what it complained about in ``errors``."""
+    """One window: what a person does in it. ``errors`` are its complaints, ``failed`` are answers that were errors."""
 
     def __init__(self, browser, session):
         self.browser, self.session = browser, session
-        self.errors, self.requests = deque(), deque()
+        self.errors, self.failed, self.requests = deque(), deque(), deque()
         self.loads = 0
 
     def call(self, method, **params):
@@ -164,7 +164,8 @@ class Page:
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
             self.errors.append(" ".join(str(each.get("value")) for each in params["args"]))
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
-            self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+            place = self.failed if params["entry"]["source"] == "network" else self.errors
+            place.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"])
         elif method == "Page.loadEventFired":
@@ -174,9 +175,7 @@ class Page:
 
     def resize(self, width, height, mobile=False):
         """The size of the window in CSS pixels."""
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile
-        )
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
 
     def emulate(self, scheme="light", motion="no-preference"):
         """What the person prefers."""
@@ -257,6 +256,23 @@ class Page:
             if not node["ignored"] and properties.get("focusable") and node["role"]["value"] != "RootWebArea":
                 found.append((node["role"]["value"], node.get("name", {}).get("value", "").strip()))
         return found
+
+    def download(self, selector, folder):
+        """Click, and the bytes of the one file that comes of it."""
+        context = self.call("Target.getTargetInfo")["targetInfo"]["browserContextId"]
+        self.browser.call(
+            "Browser.setDownloadBehavior", behavior="allow", browserContextId=context, downloadPath=str(folder)
+        )
+        before = set(folder.iterdir())
+        self.click(selector)
+        new = []
+
+        def come():
+            new[:] = [path for path in set(folder.iterdir()) - before if not path.name.endswith(".crdownload")]
+            return bool(new)
+
+        self._until(come, "nothing was downloaded", 10)
+        return new[0].name, new[0].read_bytes()
 
     def shoot(self, path, whole=True):
         """A picture of the page as PNG."""

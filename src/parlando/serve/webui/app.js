@@ -243,6 +243,8 @@ function listen() {
     target.removeAttribute("aria-invalid");
     if (target.matches("textarea")) fit(target);
   });
+  // A page that the browser keeps for going back would keep its request, too.
+  addEventListener("pagehide", stop);
   document.addEventListener("keydown", (event) => {
     if (byId("voice-dialog").open) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {

@@ -82,7 +82,7 @@ export class Dialogue {
       this.onChange();
     });
     const remove = this.tool("×", `Remove ${label.toLowerCase()}`, this.speakers.length <= 2, () => this.removeSpeaker(index));
-    return h("li", { className: `speaker own-${index + 1}` }, name, remove, voice);
+    return h("li", { className: `speaker own-${index + 1}` }, name, voice, remove);
   }
 
   renderLines() {

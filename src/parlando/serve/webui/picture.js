@@ -5,6 +5,9 @@ import { BANDS, Columns, HOP } from "./spectrum.js";
 const WAVE_SHARE = 0.34;
 const FIRST_SPAN_SECONDS = 4;
 const GAP = 8;
+const AXIS = 20; // room for the seconds
+const STEPS_SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600];
+const LABEL_PIXELS = 72;
 
 export class Picture {
   constructor(canvas) {
@@ -60,7 +63,7 @@ export class Picture {
       probe.style.color = `var(${name})`;
       return getComputedStyle(probe).color;
     };
-    this.colours = { paper: read("--paper"), ink: read("--ink"), edge: read("--rule"), head: read("--alarm") };
+    this.colours = { paper: read("--paper"), ink: read("--ink"), edge: read("--rule"), soft: read("--soft"), head: read("--alarm") };
     this.owners = [1, 2, 3, 4, 5, 6].map((owner) => read(`--speaker-${owner}`));
     this.ramp = ramp([this.colours.paper, read("--speaker-1"), this.colours.ink]);
     probe.remove();
@@ -89,7 +92,7 @@ export class Picture {
     if (this.columns && this.position > 0) {
       const x = (this.position / this.columns.clip.rate / this.span) * canvas.width;
       context.fillStyle = this.colours.head;
-      context.fillRect(Math.round(x) - this.scale / 2, 0, 1.5 * this.scale, canvas.height);
+      context.fillRect(Math.round(x) - this.scale / 2, 0, 1.5 * this.scale, canvas.height - AXIS * this.scale);
     }
   }
 
@@ -112,11 +115,23 @@ export class Picture {
     this.drawn.x = Math.max(this.drawn.x, end);
   }
 
+  /** The line of silence, and seconds along the bottom. */
   paintAxis(context) {
-    const { width } = this.canvas;
-    const middle = Math.round(this.waveHeight / 2);
+    const { width, height } = this.canvas;
+    if (!this.columns) return;
     context.fillStyle = this.colours.edge;
-    context.fillRect(0, middle, width, Math.max(1, this.scale / 2));
+    context.fillRect(0, Math.round(this.waveHeight / 2), width, Math.max(1, this.scale / 2));
+    const perSecond = width / this.span;
+    const step = STEPS_SECONDS.find((seconds) => seconds * perSecond >= LABEL_PIXELS * this.scale) ?? STEPS_SECONDS.at(-1);
+    context.font = `${11 * this.scale}px ${getComputedStyle(this.canvas).fontFamily}`;
+    context.textBaseline = "bottom";
+    for (let tick = 1; tick * step < this.span; tick++) {
+      const x = Math.round(tick * step * perSecond);
+      context.fillStyle = this.colours.soft;
+      context.fillRect(x, height - AXIS * this.scale, this.scale, 4 * this.scale);
+      context.textAlign = x > width - 20 * this.scale ? "right" : "center";
+      context.fillText(`${+(tick * step).toFixed(1)} s`, x, height);
+    }
   }
 
   get waveHeight() {
@@ -124,7 +139,7 @@ export class Picture {
   }
 
   paint(context, from, to, perPixel) {
-    const { height } = this.canvas;
+    const height = this.canvas.height - AXIS * this.scale;
     const top = this.waveHeight + GAP * this.scale;
     const image = new ImageData(to - from, BANDS);
     const pixels = new Uint32Array(image.data.buffer);
@@ -153,7 +168,7 @@ export class Picture {
     for (let column = first; column < last; column++) peak = Math.max(peak, this.columns.peaks[column]);
     const turn = this.columns.clip.turns.findLast(({ start }) => start <= first * HOP);
     context.fillStyle = this.owners[(turn?.owner ?? 1) - 1];
-    const size = Math.max(this.scale, Math.sqrt(peak) * this.waveHeight * 0.94);
+    const size = Math.max(this.scale, Math.min(1, 1.5 * peak ** 0.75) * this.waveHeight * 0.96);
     context.fillRect(x, (this.waveHeight - size) / 2, 1, size);
   }
 }

@@ -60,6 +60,7 @@ export class Player {
     if (!this.playing) return;
     if (this.next < this.clip.length) this.schedule();
     else if (this.clip.complete && this.sources.size === 0) this.finish();
+    else if (this.clip.complete) this.takeFadeBack();
   }
 
   finish() {
@@ -78,7 +79,7 @@ export class Player {
     const level = this.gain.gain;
     const now = context.currentTime;
     if (this.begin === null || this.when(this.next) - FADE_SECONDS <= now) this.anchor(now);
-    else level.cancelScheduledValues(this.when(this.next) - 1.5 * FADE_SECONDS);
+    else this.takeFadeBack();
     while (this.next < clip.length && this.when(this.next) < now + AHEAD_SECONDS) {
       const samples = clip.part(this.next, this.next + SLICE_SECONDS * clip.rate);
       const buffer = new AudioBuffer({ length: samples.length, sampleRate: clip.rate });
@@ -95,6 +96,12 @@ export class Player {
       level.setValueAtTime(1, end - FADE_SECONDS);
       level.linearRampToValueAtTime(0, end);
     }
+  }
+
+  /** What is there goes on, or ends as it ends. */
+  takeFadeBack() {
+    const fade = this.when(this.next) - FADE_SECONDS;
+    if (fade > this.context.currentTime) this.gain.gain.cancelScheduledValues(fade - FADE_SECONDS / 2);
   }
 
   /** Begin, or begin again after running dry, a little later each time. */
