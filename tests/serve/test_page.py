@@ -10,17 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from browser import ALT, CONTROL, SHIFT, Browser, find_chromium
 
+from browser import ALT, CONTROL, SHIFT, Browser, find_chromium
 from parlando.audio.files import encode_audio
 from parlando.serve import doors
 from parlando.serve.limits import new_key
 
 WEBUI = Path(doors.__file__).parents[1] / "webui"
+PARTS = (Path(__file__).parent / "page_parts.js").read_text(encoding="utf-8")
+AUDIT = (Path(__file__).parent / "page_audit.js").read_text(encoding="utf-8")
 ICON = "data:image/svg+xml"  # the browser's own, in its controls
 READY = "document.querySelector('#server').dataset.state === 'ready' && document.querySelector('#voices input')"
 SPEAKING = "document.querySelector('#speak').textContent === 'Stop'"
-DONE = "document.querySelector('#speak').textContent === 'Speak' && /^Done/.test(document.querySelector('#progress').textContent)"
+DONE = """document.querySelector('#speak').textContent === 'Speak'
+    && /^Done/.test(document.querySelector('#progress').textContent)"""
 ALERT = "!document.querySelector('#notice').hidden"
 # What the page hands to the sound card, and when it is to be heard.
 LISTEN = """
@@ -81,7 +84,8 @@ def played(page):
 def painted(page):
     """How many columns of the picture are not empty."""
     return page.run(
-        """(() => { const c = document.querySelector("#picture"), copy = new OffscreenCanvas(c.width, 1).getContext("2d");
+        """(() => { const c = document.querySelector("#picture");
+        const copy = new OffscreenCanvas(c.width, 1).getContext("2d");
         copy.drawImage(c, 0, -Math.round(c.height * 0.8));
         const d = copy.getImageData(0, 0, c.width, 1).data;
         return Array.from({ length: c.width }, (_, x) => d[4 * x + 3]).filter(Boolean).length; })()"""
@@ -220,7 +224,8 @@ def test_a_voice_is_recorded_from_the_microphone(stub, open_page):
 
 def lines(page):
     return page.run(
-        "[...document.querySelectorAll('.line')].map((line) => [line.querySelector('select').selectedOptions[0].text, line.querySelector('textarea').value])"
+        """[...document.querySelectorAll('.line')].map((line) =>
+        [line.querySelector('select').selectedOptions[0].text, line.querySelector('textarea').value])"""
     )
 
 
@@ -367,18 +372,9 @@ def test_history_is_kept_heard_again_downloaded_edited_and_forgotten(stub, open_
 
 def test_history_is_bounded_and_lives_without_a_database(open_page):
     page = open_page()
-    count = """
-    (async () => {
-      const { openHistory, MOST_ENTRIES } = await import("/webui/history.js");
-      let history = await openHistory("bounded");
-      for (let i = 0; i < MOST_ENTRIES + 3; i++) await history.add({ said: `${i}`, voices: [] }, new Int16Array(4).fill(i));
-      if (%s) history = await openHistory("bounded");
-      const [newest] = history.entries;
-      return [history.entries.length, newest.said, (await history.sound(newest.id))[0], history.entries.at(-1).said];
-    })()"""
-    assert page.run(count % "true") == [40, "42", 42, "3"]
-    page.run("indexedDB.open = undefined; IDBFactory.prototype.open = () => { throw new Error('no') }; void 0")
-    assert page.run(count % "false") == [40, "42", 42, "3"]
+    assert page.run(f"{PARTS}.bounded(true)") == [40, "42", 42, "3"]
+    page.run("IDBFactory.prototype.open = () => { throw new Error('no') }; void 0")
+    assert page.run(f"{PARTS}.bounded(false)") == [40, "42", 42, "3"]
 
 
 def test_everything_is_reached_and_done_by_keyboard(stub, open_page):
@@ -396,7 +392,8 @@ def test_everything_is_reached_and_done_by_keyboard(stub, open_page):
         page.press("Tab")
         order.append(
             page.run(
-                "(e => e.id || e.value || e.dataset.opens || e.textContent.trim() || e.ariaLabel)(document.activeElement)"
+                """(e => e.id || e.value || e.dataset.opens || e.textContent.trim() || e.ariaLabel)
+                (document.activeElement)"""
             )
         )
     assert order == [
@@ -417,7 +414,8 @@ def test_everything_is_reached_and_done_by_keyboard(stub, open_page):
     for _ in range(14):
         page.press("Tab")
         assert page.run(
-            "document.querySelector('#voice-dialog').contains(document.activeElement) || document.activeElement === document.body"
+            """document.querySelector('#voice-dialog').contains(document.activeElement)
+            || document.activeElement === document.body"""
         )
     page.press("Escape")
     assert page.run("document.activeElement.dataset.opens") == "voice-dialog", "the focus comes back"
@@ -450,55 +448,6 @@ def states(page):
     yield "dialog"
 
 
-AUDIT = """(() => {
-  const channels = (colour) => { const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
-  const over = ([r, g, b, a], under) => [r, g, b].map((value, i) => value * a + under[i] * (1 - a));
-  const light = (rgb) => rgb.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
-  const behind = (element) => {
-    if (!element) return channels(getComputedStyle(document.body).backgroundColor);
-    const colour = channels(getComputedStyle(element).backgroundColor);
-    return colour[3] === 1 ? colour : over(colour, behind(element.parentElement));
-  };
-  const bad = [];
-  const seen = [...document.querySelectorAll("body *")].filter((e) =>
-    e.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && !e.closest(".unseen, .skip, svg")
-    && !(document.querySelector("dialog[open]") && !e.closest("dialog")));
-  for (const e of seen) {
-    const style = getComputedStyle(e);
-    const name = `${e.tagName.toLowerCase()}#${e.id}.${e.className}`;
-    const field = e.matches("input:not([type=radio], [type=checkbox], [type=range]), textarea, select");
-    const wordy = field || [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    const under = behind(e);
-    let fade = 1;
-    for (let up = e; up; up = up.parentElement) fade *= Number(getComputedStyle(up).opacity);
-    const shown = (colour) => over([...channels(colour).slice(0, 3), channels(colour)[3] * fade], under);
-    if (wordy && !e.matches(":disabled")) {
-      if (ratio(shown(style.color), under) < 4.5) bad.push(`${name}: text ${ratio(shown(style.color), under).toFixed(2)}`);
-      if (e.placeholder) {
-        const hint = getComputedStyle(e, "::placeholder");
-        if (ratio(shown(hint.color), under) < 4.5) bad.push(`${name}: placeholder`);
-      }
-    }
-    if (field && style.borderTopStyle !== "none" && channels(style.borderTopColor)[3] === 1
-        && ratio(channels(style.borderTopColor), behind(e.parentElement)) < 3) bad.push(`${name}: edge`);
-    const box = e.getBoundingClientRect();
-    if (e.matches("button, select, input:not([type=radio], [type=checkbox]), summary") && !e.matches(".link")
-        && Math.min(box.width, box.height) < 24) bad.push(`${name}: ${box.width}x${box.height} is small`);
-  }
-  const ids = [...document.querySelectorAll("[id]")].map(({ id }) => id);
-  bad.push(...ids.filter((id, i) => ids.indexOf(id) !== i).map((id) => `#${id} twice`));
-  for (const e of document.querySelectorAll("[aria-labelledby], [aria-describedby], label[for]")) {
-    for (const id of `${e.getAttribute("aria-labelledby") ?? ""} ${e.getAttribute("aria-describedby") ?? ""} ${e.htmlFor ?? ""}`.split(" ")) {
-      if (id && !document.getElementById(id)) bad.push(`${id} is referred to and not there`);
-    }
-  }
-  if (!document.documentElement.lang || !document.title || document.querySelectorAll("h1").length !== 1) bad.push("no language, title or heading");
-  return bad;
-})()"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_control_has_a_name_and_every_text_is_legible(open_page, scheme):
     page = open_page(scheme=scheme, motion="reduce")
@@ -528,71 +477,33 @@ def test_the_theme_is_the_systems_until_one_is_chosen(stub, open_page):
 def test_a_phone_shows_everything_without_scrolling_sideways(open_page, width):
     page = open_page(width=width, height=700)
     for state in states(page):
-        widest = """[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && !e.closest(".unseen, .skip")
-            && e.getBoundingClientRect().right > innerWidth + 0.5).map((e) => e.tagName + e.id + e.className)"""
+        widest = """[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility()
+            && !e.closest(".unseen, .skip") && e.getBoundingClientRect().right > innerWidth + 0.5)
+            .map((e) => e.tagName + e.id + e.className)"""
         assert page.run("document.documentElement.scrollWidth - innerWidth") <= 0, state
         assert page.run(widest) == [], state
 
 
 def test_joints_between_chunks_are_inaudible_and_running_dry_fades(open_page):
     page = open_page()
-    play = """
-    (async (late) => {
-      const { Player } = await import("/webui/player.js");
-      const { Clip } = await import("/webui/clip.js");
-      const rate = 24000, tone = Float32Array.from({ length: rate }, (_, i) => 0.5 * Math.sin(2 * Math.PI * 220 * i / rate));
-      const context = new OfflineAudioContext(1, 3 * rate, rate);
-      const clip = new Clip(rate), player = new Player(context, clip);
-      const cuts = [0, 961, 2500, 2507, 9000, rate];
-      const give = (index) => { clip.append(tone.subarray(cuts[index], cuts[index + 1])); player.feed(); };
-      give(0);
-      player.play(0);
-      for (let index = 1; index < 5; index++) {
-        const at = late && index === 4 ? 1 : 0.02 * index;
-        context.suspend(at).then(() => { give(index); clip.complete = index === 4; player.feed(); context.resume(); });
-      }
-      const heard = (await context.startRendering()).getChannelData(0);
-      return [Array.from(heard), Array.from(tone), player.underruns];
-    })(%s)"""
-    heard, tone, underruns = page.run(play % "false")
+    heard, tone, underruns = page.run(f"{PARTS}.joints(false)")
     heard, tone = np.array(heard), np.array(tone)
     begin = np.flatnonzero(heard)[0] - 1
     assert underruns == 0
     assert np.abs(heard[begin : begin + 24000] - tone).max() < 1e-6
     assert not heard[begin + 24000 :].any()
-    heard, tone, underruns = page.run(play % "true")
+    heard, _, underruns = page.run(f"{PARTS}.joints(true)")
     assert underruns == 1
     assert np.abs(np.diff(heard)).max() < 1.3 * np.abs(np.diff(tone)).max(), "no step is larger than the tone's own"
 
 
 def test_the_parts_do_what_they_say(open_page):
     page = open_page()
-    assert page.run(
-        """(async () => {
-        const { transform } = await import("/webui/spectrum.js");
-        const n = 16, real = Float32Array.from({ length: n }, (_, i) => Math.sin(i * i)), imaginary = new Float32Array(n);
-        const slow = Array.from({ length: n }, (_, k) => [0, 1].map((part) => real.reduce((sum, value, i) =>
-          sum + value * (part ? Math.sin : Math.cos)((part ? -2 : 2) * Math.PI * k * i / n), 0)));
-        transform(real, imaginary);
-        return Math.max(...slow.flatMap(([a, b], k) => [Math.abs(a - real[k]), Math.abs(b - imaginary[k])]));
-        })()"""
-    ) < 1e-5  # fmt: skip
-    events = """(async (size) => {
-        const { events } = await import("/webui/api.js");
-        const bytes = new TextEncoder().encode('data: {"a":"ü"}\\n\\n: note\\n\\ndata: {"a":\\ndata: 2}\\r\\n\\r\\ndata: {"cut"');
-        const body = new ReadableStream({ start(c) { for (let i = 0; i < bytes.length; i += size) c.enqueue(bytes.slice(i, i + size)); c.close(); } });
-        const found = [];
-        for await (const event of events(body)) found.push(event.a);
-        return found; })"""
+    assert page.run(f"{PARTS}.transform()") < 1e-5
     for size in (1, 3, 1000):
-        assert page.run(f"{events}({size})") == ["ü", 2]
-    assert page.run(
-        """(async () => { const { pcmDecoder } = await import("/webui/api.js"); const decode = pcmDecoder();
-        return [btoa("\\x00"), btoa("\\x80\\xff\\x7f\\x01"), btoa("\\x00")].flatMap((part) => Array.from(decode(part), (v) => v * 32768)); })()"""
-    ) == [-32768, 32767, 1]  # fmt: skip
-    assert page.run("import('/webui/clip.js').then(({ fileName }) => [fileName('Où? Là/../bas'), fileName('…')])") == [
-        "où-là-bas.wav", "parlando.wav",
-    ]  # fmt: skip
+        assert page.run(f"{PARTS}.events({size})") == ["ü", 2]
+    assert page.run(f"{PARTS}.pcm()") == [-32768, 32767, 1]
+    assert page.run(f"{PARTS}.fileNames()") == ["où-là-bas.wav", "parlando.wav"]
 
 
 def test_files_come_with_a_strict_policy_and_a_tag(stub):
