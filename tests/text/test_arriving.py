@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from parlando.core.errors import TextError
@@ -58,6 +58,7 @@ def texts(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(texts(), st.lists(st.integers(0, 400), max_size=12))
+@example("$3.50 12\n\nkg end", [])
 def test_any_cutting_gives_the_words_of_the_whole_text(text, places):
     assert words_of(arriving(cut(text, places))) == whole(text)
 

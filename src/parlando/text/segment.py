@@ -127,7 +127,8 @@ class IncrementalSegmenter:
             if _inside(match.end(), tags) or not _ends_sentence(text, match, following):
                 continue
             best = match.end()
-            if length(text[:best]) >= self._shortest:
+            # However short a paragraph is, it is not read with the next one.
+            if match["stop"] is None or length(text[:best]) >= self._shortest:
                 return best
         if len(text) > fits:
             return best or _cut_inside(text, fits, tags)
