@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a change is judged by itself; `--hypothesis-profile explore` finds new ones.
+settings.register_profile("steady", derandomize=True)
+settings.register_profile("explore", print_blob=True)
+settings.load_profile("steady")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,3 +61,12 @@ def tiny_folder(tiny_model, tmp_path_factory) -> Path:
     from parlando.models.higgs.build import save_model
 
     return save_model(tiny_model, tmp_path_factory.mktemp("tiny"), "# Tiny\n\nRandom weights.\n\nLicence: CC0-1.0\n")
+
+
+@pytest.fixture(scope="session")
+def tiny_cosyvoice_folder(tmp_path_factory) -> Path:
+    """A CosyVoice model of random weights in a folder; copy it before changing anything."""
+    from cosyvoice_tiny import tiny_cosyvoice
+    from parlando.models.cosyvoice.build import save_model
+
+    return save_model(tiny_cosyvoice(), tmp_path_factory.mktemp("cosy"), "# Tiny\n\nRandom.\n\nLicence: CC0-1.0\n")

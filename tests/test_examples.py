@@ -1,4 +1,4 @@
-"""Every example runs as it stands and leaves audio; here on random weights instead of the packaged model."""
+"""Every example runs as it stands and leaves audio; here on random weights instead of the packaged models."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ LONGEST_LINES = 40
 
 
 @pytest.fixture
-def default_model(tiny_folder, monkeypatch):
-    monkeypatch.setattr("parlando.models.locate.packaged_models", lambda root=None: {"higgs-mini": tiny_folder})
+def packaged(tiny_folder, tiny_cosyvoice_folder, monkeypatch):
+    folders = {"higgs-mini": tiny_folder, "cosyvoice-mini": tiny_cosyvoice_folder}
+    monkeypatch.setattr("parlando.models.locate.packaged_models", lambda root=None: folders)
 
 
-def test_there_is_an_example_for_each_published_snippet():
+def test_there_is_an_example_for_each_published_snippet_and_each_mode():
     names = " ".join(path.stem for path in EXAMPLES)
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 14
     for topic in ("say", "scene_prompt", "dialogue", "streaming", "batch", "voice_clone"):
         assert topic in names
+    for mode in ("zero_shot", "cross_lingual", "instruct", "preset", "voice_conversion", "text_arriving", "snippet"):
+        assert mode in names
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_example_runs_and_leaves_audio(path, default_model, tmp_path, monkeypatch):
+def test_example_runs_and_leaves_audio(path, packaged, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(path), run_name="__main__")
     made = [file for file in tmp_path.iterdir() if file.suffix in (".wav", ".flac")]

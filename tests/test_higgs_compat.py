@@ -28,7 +28,7 @@ from parlando.higgs.arguments import GenerateArguments
 from parlando.higgs.conversation import Conversation, SpokenTurn, cast, read_conversation, spoken_turns
 from parlando.higgs.reply import Call, chat_reply
 from parlando.models.higgs.build import new_model
-from parlando.models.higgs.delay import revert_delay
+from parlando.models.higgs.parts.delay import revert_delay
 from parlando.speech import WHOLE_SENTENCES, Synthesizer
 
 SYSTEM = (

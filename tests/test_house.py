@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from parlando.models.registry import FAMILIES
+
 HOSTS = re.compile(
     r"\b(?:pypi|pythonhosted|npmjs|anaconda|deb\.debian|archive\.ubuntu)\.(?:org|com)\b|registry\.npm", re.I
 )
@@ -145,3 +147,31 @@ def test_families_are_not_asked_for_by_name(sources):
     pattern = re.compile(r"if [^\n]*\bfamily\s*==|__class__\.__name__\s*==|isinstance\([^,]+, (?:HiggsLM|HiggsModel)\)")
     found = [f"{s.module}: {m.group()}" for s in sources for m in pattern.finditer(s.text)]
     assert [f for f in found if not f.startswith("parlando.models.registry")] == []
+
+
+FAMILY_FREE = ("parlando.core", "parlando.engine", "parlando.speech", "parlando.result")
+
+
+def test_what_serves_every_family_knows_no_word_of_one(sources):
+    words = re.compile("|".join(FAMILIES), re.I)
+    common = [s for s in sources if s.module.startswith(FAMILY_FREE)]
+    assert len(common) > 15
+    assert [f"{s.module}: {m.group()}" for s in common for m in words.finditer(s.text)] == []
+
+
+def test_only_the_registry_lists_the_families(sources):
+    def names(tree):
+        return {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value in tuple(FAMILIES)}
+
+    assert [s.module for s in sources if len(names(s.tree)) > 1] == ["parlando.models.registry"]
+
+
+def test_every_family_has_the_same_files_and_keeps_what_is_its_own_in_parts(root):
+    folders = [root / "src" / "parlando" / "models" / family for family in FAMILIES]
+    names = [sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") for folder in folders]
+    assert all(each == names[0] for each in names)
+    assert {"build.py", "config.py", "decoder.py", "lm.py", "parts", "prompt.py", "sampler.py"} <= set(names[0])
+    for folder in folders:
+        tested = {path.name for path in (root / "tests" / "models" / folder.name / "parts").glob("test_*.py")}
+        own = {f"test_{path.name}" for path in (folder / "parts").glob("*.py")}
+        assert tested & own

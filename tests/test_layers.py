@@ -9,7 +9,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"serve", "train", "evaluate", "annotate"},
-    {"higgs"},
+    {"higgs", "cosyvoice"},
     {"speech"},
     {"result"},
     {"engine", "models"},

@@ -20,10 +20,11 @@ from parlando.core.errors import (
     TextError,
     VoiceNotFoundError,
 )
-from parlando.core.types import Frame, Notation, Prompt, SamplingOptions, Voice
+from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.engine.chunking import HopSchedule
-from parlando.speech import MAX_SEED, Pauses, SilenceMeter, Synthesizer, derived_seed, load, spoken_sentences
+from parlando.speech import MAX_SEED, Pauses, SilenceMeter, Synthesizer, derived_seed, load
 from parlando.text.reading import Reading
+from parlando.text.sentences import spoken_sentences
 
 RATE, PER_FRAME, LOUD, QUIET = 1000, 100, 1, 0
 
@@ -85,7 +86,7 @@ class Stream:
 class Decoder:
     sample_rate, samples_per_frame = RATE, PER_FRAME
 
-    def open(self, prompt):
+    def open(self, prompt, speed=1.0):
         return Stream()
 
 
@@ -100,6 +101,7 @@ class Model:
 
     name, family, sample_rate, frame_rate = "fake", "fake", RATE, RATE / PER_FRAME
     default_voice, sampling, needs_transcript = "ada", SamplingOptions(), True
+    takes_instructions, arriving, converter = False, None, None
     notation = Notation()
 
     def __init__(self, plans=None):
@@ -113,6 +115,9 @@ class Model:
         normal = [LOUD] * int(prompt.expected_frames)
         plan = self.plans.get(options.seed, normal)
         return Script(plan(prompt) if callable(plan) else plan)
+
+    def refer(self, text, samples, sample_rate):
+        return Reference(text, self.encode(samples, sample_rate))
 
     def encode(self, samples, sample_rate):
         return np.arange(6).reshape(2, 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import sys
 import time
@@ -21,10 +20,11 @@ from parlando.audio.check import DEFAULT_LIMITS, check_reference
 from parlando.audio.clip import Clip
 from parlando.audio.files import Source, read_audio
 from parlando.audio.silence import speech_spans
+from parlando.audio.tempo import FASTEST, SLOWEST
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
 from parlando.core.stages import Model, WaveDecoder, WaveStream
-from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, SentenceReport, Voice
+from parlando.core.types import Frame, Prompt, SamplingOptions, SentenceReport, Voice
 from parlando.engine.cancel import Cancellation
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
@@ -36,19 +36,17 @@ from parlando.engine.turnstile import Turnstile
 from parlando.models.locate import locate
 from parlando.models.registry import load_model
 from parlando.result import Chunk, Speech, join
-from parlando.text.markup import OpenTags
+from parlando.text.arriving import ArrivingSentences
 from parlando.text.normalize import check_speakable
 from parlando.text.reading import Reading
-from parlando.text.segment import IncrementalSegmenter, segment
-from parlando.text.ssml import is_ssml, ssml_to_text
+from parlando.text.sentences import check_text, spoken_sentences
 from parlando.text.user_lexicon import UserLexicon
 
 logger = logging.getLogger(__name__)
 GROWING = HopSchedule()
 WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
-OWN_OPTIONS = ("schedule", "pauses", "retries", "cancellation", "playback")
+OWN_OPTIONS = ("schedule", "pauses", "retries", "speed", "interleave", "cancellation", "playback")
 MAX_SEED, SEED_LIMIT = 2**31, 2**63
-PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,9 @@ class Request:
     schedule: HopSchedule = GROWING
     pauses: Pauses = field(default_factory=Pauses)
     retries: Retries = field(default_factory=Retries)
+    speed: float = 1.0
     reading: Reading = field(default_factory=Reading)
+    interleave: bool = False
     cancellation: Cancellation = field(default_factory=Cancellation)
     playback: Playback | None = None
 
@@ -144,12 +144,11 @@ class Synthesizer:
         Raises:
             GenerationError: the model made no audio at all.
         """
-        _check_text(text)
+        check_text(text)
         said: list[str] = []
         request = self.request(voice, **{"schedule": WHOLE_SENTENCES, **options})
-        chunks = self.run(text if isinstance(text, str) else _overheard(text, said), request)
-        speech = join(chunks, voice=request.voice.name, seed=request.seed)
-        return replace(speech, text=text if isinstance(text, str) else "".join(said))
+        speech = join(self.run(_overheard(text, said), request), voice=request.voice.name, seed=request.seed)
+        return replace(speech, text="".join(said))
 
     def say_many(
         self, texts: Sequence[str | Iterable[str]], voice: str | Voice | None = None, **options: Any
@@ -165,11 +164,13 @@ class Synthesizer:
     def stream(self, text: str | Iterable[str], voice: str | Voice | None = None, **options: Any) -> Iterator[Chunk]:
         """Speak a text, yielding audio as it becomes final; ``text`` may itself arrive in pieces.
 
-        Options: ``seed``, ``temperature``, ``top_k``, ``top_p`` and the other `SamplingOptions`; ``schedule``,
-        ``pauses``, ``retries`` and ``cancellation``; ``language`` (``en``, ``zh``, ``ja``, ``ko``, or ``auto`` to tell
-        it from the text) where it is not the voice's, and ``lexicon``, a `UserLexicon` of pronunciations. Without a
-        seed one is drawn; every `SentenceReport` names the one it used. Leaving the loop cancels. The first word that
-        the model cannot say within a sentence is named in a warning.
+        Options: ``seed``, ``temperature``, ``top_k``, ``top_p`` and the other `SamplingOptions`; ``speed`` (0.25 to 4,
+        at the same pitch); ``instruction`` ("speak slowly"), to models that take one; ``schedule``, ``pauses`` and
+        ``retries`` and ``cancellation``; ``language`` (``en``, ``zh``, ``ja``, ``ko``, or ``auto`` to tell it from the
+        text) where it is not the voice's, and ``lexicon``, a `UserLexicon` of pronunciations; ``interleave`` False
+        speaks a text that arrives by whole sentences, even if the model could begin before they end. Without a seed one
+        is drawn; every `SentenceReport` names the one it used. Leaving the loop cancels. The first word that the model
+        cannot say within a sentence is named in a warning.
 
         Raises:
             TextError: there is nothing to pronounce.
@@ -179,21 +180,23 @@ class Synthesizer:
             PromptTooLongError: voice and sentence do not fit the model's context.
             GenerationError: the model failed.
         """
-        _check_text(text)
+        check_text(text)
         if isinstance(text, str):
             check_speakable(text)
         return self.run(text, self.request(voice, **options))
 
     def request(self, voice: str | Voice | None = None, **options: Any) -> Request:
         """Check and complete the options of `stream`."""
+        speaker = self._instructed(self._voice(voice), options.pop("instruction", None))
         own = {name: options.pop(name) for name in OWN_OPTIONS if options.get(name) is not None}
+        check_speed(own.get("speed", 1.0))
+        own["interleave"] = own.get("interleave", True) and self.model.arriving is not None
         language, lexicon = options.pop("language", None), options.pop("lexicon", None)
         options = {name: value for name, value in options.items() if name != "seed" or value is not None}
         sampling = from_mapping(SamplingOptions, {**vars(self.model.sampling), **options}, "options")
         seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
         if not 0 <= seed < SEED_LIMIT:
             raise ConfigError(f"options.seed: {seed} is out of range; use a whole number from 0 to {SEED_LIMIT - 1}")
-        speaker = self._voice(voice)
         reading = Reading(language or speaker.language, lexicon or UserLexicon(), self.model.notation)
         return Request(speaker, sampling, seed, reading=reading, **own)
 
@@ -201,25 +204,39 @@ class Synthesizer:
         """The whole way of a text: segment, normalise, prompt, generate, decode."""
         started, pause_seconds, index, unread = time.perf_counter(), 0.0, 0, ""
         error = TextError("nothing to pronounce; the text needs at least one letter or digit")
-        for spoken, ends_paragraph in spoken_sentences(text, request.reading):
+        for sentence, ends_paragraph in self._sentences(text, request):
+            said: list[str] = []
             try:
-                prompt = self.model.prompts.build(spoken, request.voice)
+                prompt = self._prompt(_overheard(sentence, said), request.voice)
             except TextError as unspeakable:
                 # One sentence in a script that the model cannot read must not cost the others.
                 error = unspeakable
-                yield self._skipped(spoken, index)
+                yield self._skipped("".join(said), index)
                 continue
             if prompt.unread and not unread:
                 unread = prompt.unread
-                logger.warning("model %s cannot say '%s' and leaves it out, in: %s", self.model.name, unread, spoken)
+                logger.warning(
+                    "model %s cannot say '%s' and leaves it out, in: %s", self.model.name, unread, prompt.sentence
+                )
             if pause_seconds > 0:
                 yield from _played(iter((self.pause(pause_seconds, index),)), request.playback)
             for chunk in _played(self._speak(prompt, index, request), request.playback):
-                yield replace(chunk, elapsed_seconds=time.perf_counter() - started)
+                yield replace(_told(chunk, said), elapsed_seconds=time.perf_counter() - started)
             pause_seconds = request.pauses.after(ends_paragraph)
             index += 1
         if index == 0:
             raise error
+
+    def _sentences(self, text: str | Iterable[str], request: Request) -> Iterator[tuple[str | Iterator[str], bool]]:
+        """Sentences, each whole or, where the model reads while it speaks, as it arrives."""
+        if request.interleave and not isinstance(text, str):
+            return ((sentence, False) for sentence in ArrivingSentences(text, request.reading))
+        return spoken_sentences(text, request.reading)
+
+    def _prompt(self, sentence: str | Iterator[str], voice: Voice) -> Prompt:
+        if isinstance(sentence, str) or self.model.arriving is None:
+            return self.model.prompts.build("".join(sentence), voice)
+        return self.model.arriving.build_arriving(sentence, voice)
 
     def _skipped(self, sentence: str, index: int) -> Chunk:
         return replace(self.pause(0.0, index), text=sentence, report=SentenceReport(sentence, 0, 0, "skipped", 0))
@@ -246,8 +263,41 @@ class Synthesizer:
         checked = check_reference(clip.samples, clip.sample_rate, where)
         if checked.note:
             raise InputError(f"{checked.note}; cut the recording and its text down to that")
-        codes = self.model.encode(checked.clip.samples, checked.clip.sample_rate)
-        return Voice(name, references=(Reference(words, codes),))
+        return Voice(name, references=(self.model.refer(words, checked.clip.samples, checked.clip.sample_rate),))
+
+    def convert(self, audio: Source | Clip, voice: str | Voice | None = None, speed: float = 1.0) -> Speech:
+        """What a recording says, as it says it, in another voice; errors as for `stream_conversion`."""
+        chosen = self._voice(voice)
+        return join(self.stream_conversion(audio, chosen, speed, WHOLE_SENTENCES), voice=chosen.name)
+
+    def stream_conversion(
+        self,
+        audio: Source | Clip,
+        voice: str | Voice | None = None,
+        speed: float = 1.0,
+        schedule: HopSchedule = GROWING,
+    ) -> Iterator[Chunk]:
+        """`convert`, yielding audio as it becomes final.
+
+        Raises:
+            ConfigError: this model cannot convert voices, or the speed is out of range.
+            FileMissingError: there is no such file.
+            AudioError: it is not audio, too short, or not finite; or the voice has no sound for this model.
+            VoiceNotFoundError: no voice of that name.
+        """
+        converter, chosen = self.model.converter, self._voice(voice)
+        if converter is None:
+            raise ConfigError(f"model '{self.model.name}' cannot convert voices; take one of the family that can")
+        check_speed(speed)
+        clip = audio if isinstance(audio, Clip) else read_audio(audio)
+        started = time.perf_counter()
+        frames, stream = converter.frames(clip.samples, clip.sample_rate), converter.open(chosen, speed)
+        for piece, final in chunked(frames, schedule):
+            with self._decoding.turn():
+                samples = stream.push(piece, final)
+            report = SentenceReport("", len(frames), 1, "end", 0) if final else None
+            elapsed = time.perf_counter() - started
+            yield Chunk(samples, self.sample_rate, report=report, elapsed_seconds=elapsed, frames=piece)
 
     def close(self) -> None:
         """Shut the engine down; requests that still run end with EngineClosedError."""
@@ -263,9 +313,20 @@ class Synthesizer:
         if isinstance(voice, Voice):
             return voice
         name = self.model.default_voice if voice is None else voice
+        if not name:
+            raise InputError(
+                f"model '{self.model.name}' has no voices of its own; clone one: clone(recording), or --ref-audio FILE"
+            )
         if name not in self.voices:
             raise VoiceNotFoundError(name, self.voices)
         return self.voices[name]
+
+    def _instructed(self, voice: Voice, instruction: str | None) -> Voice:
+        if not instruction:
+            return voice
+        if not self.model.takes_instructions:
+            raise ConfigError(f"model '{self.model.name}' takes no instructions; leave the instruction out")
+        return replace(voice, instruction=instruction)
 
     def _speak(self, prompt: Prompt, index: int, request: Request) -> Iterator[Chunk]:
         """One sentence, tried again as long as nothing of it was heard."""
@@ -274,11 +335,11 @@ class Synthesizer:
             options = replace(request.sampling, seed=derived_seed(request.seed, index, attempt))
             sampler = self.model.new_sampler(prompt, options)
             if request.playback is not None:
-                request.playback.begin_sentence(self._decoding.seconds_per_frame)
+                request.playback.begin_sentence(self._decoding.seconds_per_frame, request.speed)
             take = Take(prompt, request, self.model.decoder, self._decoding)
             session = self.engine.submit(prompt, sampler, options.max_frames, request.playback)
             with session, request.cancellation.covering(session):
-                for frames, samples in take.play(session, self.model.decoder.open(prompt)):
+                for frames, samples in take.play(session, self.model.decoder.open(prompt, request.speed)):
                     if take.failed and not heard and attempt < request.retries.attempts:
                         break
                     heard = heard or len(samples) > 0
@@ -309,7 +370,7 @@ class Take:
 
     def play(self, session: Session, stream: WaveStream) -> Iterator[tuple[tuple[Frame, ...], np.ndarray]]:
         """Frames and samples (float32 [n], n may be 0) chunk by chunk; with the last ones ``finish`` is set."""
-        frame_seconds = self._samples_per_frame / self._sample_rate
+        frame_seconds = self._samples_per_frame / self._sample_rate / self._request.speed
         playback = self._request.playback
 
         def expect(frames: int) -> None:
@@ -358,7 +419,7 @@ class Take:
             return "silence"
         if self._verdict is not None and finish is not None:
             return self._verdict
-        made_frames = self._made_samples / self._samples_per_frame
+        made_frames = self._made_samples * self._request.speed / self._samples_per_frame
         too_short = made_frames < self._prompt.expected_frames * self._request.retries.shortest_share
         return "short" if finish == "end" and too_short else finish
 
@@ -397,6 +458,16 @@ def _played(chunks: Iterator[Chunk], playback: Playback | None) -> Iterator[Chun
         yield chunk
 
 
+def check_speed(speed: float) -> None:
+    """Refuse a tempo out of range.
+
+    Raises:
+        ConfigError: it is not from 0.25 to 4.
+    """
+    if isinstance(speed, bool) or not isinstance(speed, int | float) or not SLOWEST <= speed <= FASTEST:
+        raise ConfigError(f"options.speed: {speed!r} is out of range; use {SLOWEST:g} (slow) to {FASTEST:g} (fast)")
+
+
 def derived_seed(seed: int, sentence: int, attempt: int) -> int:
     """The seed of one attempt: the request's own for the first attempt at the first sentence."""
     if sentence == 0 and attempt == 1:
@@ -404,54 +475,23 @@ def derived_seed(seed: int, sentence: int, attempt: int) -> int:
     return int(np.random.SeedSequence((seed, sentence, attempt)).generate_state(1)[0]) % MAX_SEED
 
 
-def sentences(text: str | Iterable[str]) -> Iterator[tuple[str, bool]]:
-    """Sentences as soon as they are certain, each with whether a paragraph ends with it.
-
-    A very short last sentence joins the one before it, if the text is there as a whole; a whole text may be SSML.
-    """
-    _check_text(text)
+def _overheard(text: str | Iterable[str], said: list[str]) -> str | Iterator[str]:
+    """The text, noted in ``said`` as far as it is read."""
     if isinstance(text, str):
-        plain = ssml_to_text(text) if is_ssml(text) else text
-        for paragraph in PARAGRAPH_BREAK.split(plain):
-            yield from _last_marked(segment(paragraph))
-        return
-    segmenter, pending = IncrementalSegmenter(), ""
-    for piece in text:
-        if not isinstance(piece, str):
-            raise TextError(f"a piece of text is {type(piece).__name__}; let the iterable yield str")
-        *paragraphs, rest = PARAGRAPH_BREAK.split(pending + piece)
-        for paragraph in paragraphs:
-            yield from _last_marked(segmenter.feed(paragraph) + segmenter.flush())
-        # White space is held back, for it may be the first half of a paragraph break.
-        pending = rest[len(rest.rstrip()) :]
-        yield from ((sentence, False) for sentence in segmenter.feed(rest.rstrip()))
-    yield from _last_marked(segmenter.flush())
+        said.append(text)
+        return text
+    return _noted(text, said)
 
 
-def _check_text(text: object) -> None:
-    if isinstance(text, bytes | bytearray) or not isinstance(text, str | Iterable):
-        raise TextError(f"text is {type(text).__name__}; give a str, or an iterable of str for text that still arrives")
-
-
-def spoken_sentences(text: str | Iterable[str], reading: Reading) -> Iterator[tuple[str, bool]]:
-    """`sentences` as they are read out: written in words, cut again where that made them long, none without a sound."""
-    if isinstance(text, str):
-        reading.check(text)
-    tags = OpenTags(reading.notation)
-    for sentence, ends_paragraph in sentences(text):
-        parts = [tags.balance(part) for part in segment(reading.say(sentence))]
-        for part, last in _last_marked([part for part in parts if reading.has_sound(part)]):
-            # What has no mark in the middle of a paragraph was cut for its length, and goes on.
-            yield reading.closed(part, "." if ends_paragraph and last else ","), ends_paragraph and last
-    tags.check_closed()
-
-
-def _last_marked(found: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    return ((sentence, index == len(found) - 1) for index, sentence in enumerate(found))
-
-
-def _overheard(pieces: Iterable[str], said: list[str]) -> Iterator[str]:
-    """The pieces, each also noted in ``said``."""
+def _noted(pieces: Iterable[str], said: list[str]) -> Iterator[str]:
     for piece in pieces:
         said.append(piece)
         yield piece
+
+
+def _told(chunk: Chunk, said: Sequence[str]) -> Chunk:
+    """A chunk with the words of a sentence that were not known when its prompt was made."""
+    if chunk.text:
+        return chunk
+    text = "".join(said).strip()
+    return replace(chunk, text=text, report=chunk.report and replace(chunk.report, text=text))

@@ -154,3 +154,33 @@ def test_without_pyav_opus_names_the_extra(monkeypatch):
     with pytest.raises(MissingDependencyError, match=r"av \(for opus streams\).*parlando\[serve\]"):
         open_encoder("opus", RATE)
     assert open_encoder("mp3", RATE).close() is not None
+
+
+@pytest.mark.parametrize(("law", "subtype"), [("ulaw", "ULAW"), ("alaw", "ALAW")])
+def test_telephony_is_a_byte_a_sample_at_once_and_plays_the_tone(law, subtype):
+    wave = tone(440, 1.0, 8000)
+    encoder = open_encoder(law, 8000)
+    first = encoder.feed(wave[:160])
+    assert len(first) == 160
+    data = first + encoder.feed(wave[160:]) + encoder.close()
+    played, _ = soundfile.read(io.BytesIO(data), format="RAW", samplerate=8000, channels=1, subtype=subtype)
+    np.testing.assert_allclose(played, wave, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("format", "rate", "asked"),
+    [
+        ("mp3", 44100, 128_000),
+        ("mp3", 44100, 32_000),
+        ("mp3", 22050, 32_000),
+        ("opus", 48000, 32_000),
+        ("opus", 48000, 128_000),
+    ],
+)
+def test_a_bit_rate_that_is_asked_for_is_kept(format, rate, asked):
+    wave = noise(2.0, amplitude=0.2, sample_rate=rate)
+    encoder = open_encoder(format, rate, asked)
+    data = encoder.feed(wave) + encoder.close()
+    # An Ogg page of 20 ms has 28 bytes of its own.
+    pages = 50 * 28 * 8 if format == "opus" else 0
+    assert len(data) * 8 / 2.0 == pytest.approx(asked + pages, rel=0.1)

@@ -12,11 +12,12 @@ import pytest
 import soundfile
 import torch
 
+from command_line import BytesOut, recording
 from parlando.audio.files import read_audio, write_audio
-from parlando.cli.app import COMMANDS, build_app, main
+from parlando.cli.app import COMMANDS, build_app
 from parlando.cli.dialogue import Line, assign, parse_cast
 from parlando.cli.output import summary
-from parlando.cli.say import read_standard_input
+from parlando.cli.sources import read_standard_input
 from parlando.core.errors import InputError, TextError
 from parlando.core.types import GenerationReport, SentenceReport, Timings
 from parlando.core.voicefile import write_voice
@@ -26,33 +27,8 @@ TEXT = "The sun rises in the east."
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch, tmp_path):
-    """Run a command line in an empty folder: its status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments, stdin=""):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
-        try:
-            main([str(argument) for argument in arguments])
-            status = 0
-        except SystemExit as stop:
-            status = stop.code or 0
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
-
-
-@pytest.fixture
 def say(cli, tiny_folder):
     return lambda *arguments, **options: cli("say", *arguments, "--model", tiny_folder, "--device", "cpu", **options)
-
-
-def recording(path, seconds=4.0):
-    time = np.arange(round(seconds * 24_000)) / 24_000
-    wave = 0.3 * np.sin(2 * np.pi * 200 * time) * (1 + np.sin(2 * np.pi * 3 * time)) / 2
-    write_audio(path, wave.astype(np.float32), 24_000)
-    return path
 
 
 def test_say_writes_the_file_and_one_line_about_it(say, tmp_path):
@@ -98,16 +74,6 @@ def test_a_voice_may_be_a_name_a_file_or_a_recording(say, tmp_path, tiny_model):
     assert say(TEXT, "-o", "2.wav", "--seed", 7, "--voice", "bob.json")[0] == 0
     assert (tmp_path / "1.wav").read_bytes() == (tmp_path / "2.wav").read_bytes()
     assert "voice me" in say(TEXT, "-o", "3.wav", "--seed", 7, "--ref-audio", "me.wav", "--ref-text", "me.txt")[2]
-
-
-class BytesOut(io.StringIO):
-    def __init__(self, buffer):
-        super().__init__()
-        self._bytes = buffer
-
-    @property
-    def buffer(self):
-        return self._bytes
 
 
 def test_stream_sends_a_wav_or_bare_samples(say, monkeypatch, tmp_path):
@@ -349,7 +315,7 @@ def test_inspect_of_silence_is_json_too(cli, tmp_path):
     assert json.loads(cli("inspect", "a.wav", "--json")[1])["peak_dbfs"] is None
 
 
-@pytest.mark.parametrize("command", ["say", "dialogue", "voices", "models", "inspect"])
+@pytest.mark.parametrize("command", ["say", "dialogue", "convert", "voices", "models", "inspect"])
 def test_every_command_has_help_with_an_example(cli, command):
     status, out, _ = cli(command, "--help")
     assert status == 0

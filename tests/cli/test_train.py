@@ -43,6 +43,40 @@ masculine = ["rms"]
 slt = "a young American woman, bright and even"
 rms = "an American man, steady and warm"
 """
+TOKENIZER = """
+[budget]
+steps = 2
+[train]
+recogniser_layers = 1
+melody_weight = 1.0
+[train.rough]
+share = 0.5
+[train.crops]
+batch = 2
+frames = 5
+held_out_batch = 2
+[train.tokenizer]
+hidden_size = 16
+num_heads = 2
+num_layers = 1
+memory_kernel = 5
+"""
+SPEAKER = """
+[budget]
+steps = 2
+[train]
+batch = 2
+least_frames = 5
+most_frames = 6
+speeds = [1.0, 1.25]
+unseen_speeds = [0.9]
+[train.encoder]
+embedding_size = 8
+growth = 4
+initial_channels = 8
+head_channels = 4
+layers = [1, 1, 1]
+"""
 REVOICER = """
 [budget]
 steps = 2
@@ -67,7 +101,15 @@ rms = "an American man, steady and warm"
 @pytest.fixture
 def cli(capsys, monkeypatch, tmp_path):
     """Run `parlando` in an empty folder with the recipes of this file: its status and standard error."""
-    for name, text in {"codec": CODEC, "lm": LM, "revoicer": REVOICER, "model": MODEL}.items():
+    recipes = {
+        "codec": CODEC,
+        "lm": LM,
+        "revoicer": REVOICER,
+        "model": MODEL,
+        "tokenizer": TOKENIZER,
+        "speaker": SPEAKER,
+    }
+    for name, text in recipes.items():
         (tmp_path / f"{name}.toml").write_text(text)
     (tmp_path / "decoder.toml").write_text(CODEC.replace("[train.crops]", "[train]\nadversarial = true\n[train.crops]"))
     monkeypatch.chdir(tmp_path)
@@ -89,7 +131,7 @@ def cli(capsys, monkeypatch, tmp_path):
     torch.set_flush_denormal(False)
 
 
-@pytest.mark.parametrize("name", ["codec", "revoicer", "lm", "assemble", "plot"])
+@pytest.mark.parametrize("name", ["codec", "revoicer", "lm", "speech-tokenizer", "speaker", "assemble", "plot"])
 def test_every_training_shows_an_example(cli, name):
     status, text = cli("train", name, "--help")
     assert status == 0
@@ -161,6 +203,24 @@ def test_from_sines_to_a_model_folder(cli, tmp_path):
     assert "held_out" in rows[2]
     assert json.loads((tmp_path / "model" / "config.json").read_text())["name"] == "tiny"
     assert (tmp_path / "model" / "lm.safetensors").stat().st_size > 0
+
+
+def test_a_corpus_is_encoded_by_a_trained_tokenizer_and_speaker_encoder(cli, tmp_path):
+    """Pack, measure the pitch, train both, encode."""
+    steps = [
+        ["data", "pack", write_corpus(tmp_path / "source"), "-o", "packed"],
+        ["data", "pitch", "packed"],
+        ["train", "speech-tokenizer", "tokenizer.toml", "--corpus", "packed", "-o", "tokenizer"],
+        ["train", "speaker", "speaker.toml", "--corpus", "packed", "-o", "speaker"],
+        ["data", "encode", "packed", "tokenizer", "-o", "codes", "--speaker", "speaker"],
+    ]
+    for step in steps:
+        status, text = cli(*step)
+        assert status == 0, text
+    described = json.loads((tmp_path / "codes" / "codes.json").read_text())
+    assert described == {"num_codebooks": 1, "codebook_size": 6561, "speaker_dim": 8}
+    lines = len((tmp_path / "codes" / "index.jsonl").read_text().splitlines())
+    assert (tmp_path / "codes" / "speakers.f32").stat().st_size == lines * 8 * 4
 
 
 def test_a_stopped_training_says_so_with_status_130(cli, tmp_path, monkeypatch):

@@ -6,9 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from torch import nn
 
 from parlando.core.errors import AudioError, PromptTooLongError, TextError
-from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
+from parlando.core.types import Frame, Notation, Prompt, SamplingOptions, Voice
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
 from parlando.models.registry import FAMILIES, load_model
@@ -20,8 +21,8 @@ SCHEDULES = [HopSchedule.fixed(1), HopSchedule.fixed(3), HopSchedule.fixed(10), 
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
-def model(request, tiny_folder):
-    folders = {"higgs": tiny_folder}
+def model(request, tiny_folder, tiny_cosyvoice_folder):
+    folders = {"higgs": tiny_folder, "cosyvoice": tiny_cosyvoice_folder}
     return load_model(folders[request.param], "cpu")
 
 
@@ -67,8 +68,8 @@ def test_prompts_are_plain_data_and_pure(model, prompt):
 
 def test_prompts_grow_with_a_reference(model, prompt):
     wave = 0.3 * np.sin(2 * np.pi * 200 * np.arange(2 * model.sample_rate) / model.sample_rate)
-    codes = model.encode(wave.astype(np.float32), model.sample_rate)
-    cloned = Voice("clone", references=(Reference("Hello there.", codes),))
+    reference = model.refer("Hello there.", wave.astype(np.float32), model.sample_rate)
+    codes, cloned = reference.codes, Voice("clone", references=(reference,))
     longer = model.prompts.build(SENTENCE, cloned)
     assert codes.shape[1] == round(2 * model.frame_rate)
     assert longer.audio_mask.sum() >= codes.shape[1]
@@ -167,9 +168,35 @@ def test_a_cancelled_request_leaves_no_row_occupied(model):
 
 
 def test_weights_are_the_same_after_a_request(model):
-    before = {name: tensor.clone() for name, tensor in model.codec.state_dict().items()}
+    modules = [part for part in vars(model.parts).values() if isinstance(part, nn.Module)]
+    assert len(modules) > 1
+    before = [{name: tensor.clone() for name, tensor in module.state_dict().items()} for module in modules]
     attributes = set(vars(model))
     with Synthesizer(model) as synthesizer:
-        synthesizer.say(SENTENCE, seed=3)
+        synthesizer.say(SENTENCE, seed=3, max_frames=30)
     assert set(vars(model)) == attributes
-    assert all((tensor == before[name]).all() for name, tensor in model.codec.state_dict().items())
+    for module, kept in zip(modules, before, strict=True):
+        assert all((tensor == kept[name]).all() for name, tensor in module.state_dict().items())
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.3, 2.0])
+def test_speed_changes_the_length_and_streams_exactly(model, prompt, frames, speed):
+    def stream_with(schedule):
+        stream = model.decoder.open(prompt, speed)
+        return np.concatenate([stream.push(chunk, final) for chunk, final in chunked(frames, schedule)])
+
+    plain = model.decoder.open(prompt).push(frames, True)
+    offline = model.decoder.open(prompt, speed).push(frames, True)
+    assert len(offline) == pytest.approx(len(plain) / speed, abs=2 * model.decoder.samples_per_frame)
+    streamed = stream_with(HopSchedule.fixed(3))
+    assert len(offline) == len(streamed)
+    assert np.abs(offline - streamed).max() < 1e-5
+
+
+def test_a_converter_says_as_much_as_it_heard(model):
+    if model.converter is None:
+        pytest.skip("converts no voices")
+    wave = 0.3 * np.sin(2 * np.pi * 200 * np.arange(2 * model.sample_rate) / model.sample_rate)
+    heard = model.converter.frames(wave.astype(np.float32), model.sample_rate)
+    made = model.converter.open(model.voices[model.default_voice]).push(heard, True)
+    assert len(made) == len(heard) * model.decoder.samples_per_frame == len(wave)

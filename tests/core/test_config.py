@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,11 @@ from parlando.core.types import SamplingOptions
 class Rope:
     theta: float
     factor: float | None = None
+
+
+@dataclass(frozen=True)
+class Ropes:
+    by_name: Mapping[str, Rope]
 
 
 @dataclass(frozen=True)
@@ -102,3 +108,11 @@ def test_json_files(tmp_path: Path) -> None:
     path.write_text("{", encoding="utf-8")
     with pytest.raises(ConfigError, match="not JSON"):
         read_json(path)
+
+
+def test_a_table_of_tables_is_read_entry_by_entry():
+    assert from_mapping(Ropes, {"by_name": {"a": {"theta": 2}}}) == Ropes({"a": Rope(2.0)})
+    with pytest.raises(ConfigError, match=r"config\.by_name\.a: unknown key 'thita'\. Did you mean 'theta'"):
+        from_mapping(Ropes, {"by_name": {"a": {"thita": 2}}})
+    with pytest.raises(ConfigError, match=r"config\.by_name: expected a table"):
+        from_mapping(Ropes, {"by_name": [1]})

@@ -36,6 +36,60 @@ def test_a_models_voices_keep_order_and_names(tmp_path):
     assert voices["bob"].references == ()
 
 
+def heard(**features):
+    return Voice("eva", references=(Reference("Hi.", np.array([[1, 2]]), features),), instruction="softly")
+
+
+def test_features_are_written_without_loss_and_in_half_precision_where_that_loses_nothing(tmp_path):
+    draws = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+    features = {"exact": draws, "half": draws.astype(np.float16).astype(np.float32), "large": np.float32([7e4]),
+                "none": np.zeros((0, 80), np.float32)}  # fmt: skip
+    path = write_voice(tmp_path / "eva.json", heard(**features))
+    voice = read_voice(path)
+    assert voice.instruction == "softly"
+    read = voice.references[0].features
+    assert {name: values.shape for name, values in read.items()} == {n: v.shape for n, v in features.items()}
+    assert all(values.dtype == np.float32 for values in read.values())
+    assert all(np.array_equal(read[name], values) for name, values in features.items())
+    kinds = {name: entry["dtype"] for name, entry in json.loads(path.read_text())["references"][0]["features"].items()}
+    assert kinds == {"exact": "float32", "half": "float16", "large": "float32", "none": "float16"}
+
+
+def test_a_voice_of_features_alone_has_no_codes(tmp_path):
+    preset = Voice("ann", references=(Reference("", np.zeros((1, 0), np.int64), {"speaker": np.float32([1, 2])}),))
+    codes = read_voice(write_voice(tmp_path / "ann.json", preset)).references[0].codes
+    assert (codes.shape, codes.dtype) == ((1, 0), np.int64)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"base64": "@@@@"}, "not an array"),
+        ({"base64": "AAA"}, "not an array"),
+        ({"base64": "AAAA"}, "not an array"),
+        ({"base64": "\u00e4"}, "not an array"),
+        ({"shape": [3]}, "shape"),
+        ({"shape": [-1]}, "below zero"),
+        ({"shape": [10**30]}, "not an array"),
+        ({"dtype": "int8"}, "dtype"),
+        ({"base64": "AADAfwAAAAA="}, "not a number or infinite"),
+        ({"base64": "AACAfwAAAAA="}, "not a number or infinite"),
+        ({"more": 1}, "unknown key"),
+        (None, "expected dtype, shape and base64"),
+    ],
+)
+def test_a_damaged_feature_is_named_with_its_file(tmp_path, change, message):
+    path = write_voice(tmp_path / "eva.json", heard(speaker=np.float32([0.1, 0.2])))
+    data = json.loads(path.read_text())
+    features = data["references"][0]["features"]
+    features["speaker"] = change and features["speaker"] | change
+    path.write_text(json.dumps(data))
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_voice(path)
+    assert "eva.json" in str(caught.value)
+    assert "features.speaker" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

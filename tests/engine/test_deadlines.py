@@ -58,6 +58,8 @@ class Speaker:
 
 
 class Session:
+    awaiting = False
+
     def __init__(self, speaker):
         self.speaker, self.playback = speaker, speaker.playback
         self.frame_count, self.finish = 0, None

@@ -18,7 +18,7 @@ class Request:
 
     def __init__(self, name=""):
         self.name = name
-        self.over = False
+        self.over = self.awaiting = False
         self.playback, self.frame_count, self.finish = None, 0, "end"
 
     def __repr__(self):
@@ -39,6 +39,8 @@ def test_newcomers_are_prefilled_a_few_per_turn_and_step_in_the_same_turn():
     assert scheduler.plan() == Plan((Seat(0, a), Seat(1, b)), (Seat(0, a), Seat(1, b)))
     assert scheduler.plan() == Plan((Seat(2, c),), (Seat(0, a), Seat(1, b), Seat(2, c)))
     assert scheduler.plan() == Plan((), (Seat(0, a), Seat(1, b), Seat(2, c)))
+    b.awaiting = True
+    assert scheduler.plan() == Plan((), (Seat(0, a), Seat(2, c))), "who waits for outside input keeps its row, idle"
     assert scheduler.sessions == (a, b, c, d)
     assert (scheduler.waiting, scheduler.free_rows) == (1, 0)
 

@@ -33,7 +33,7 @@ class TinyDecoder:
 
     sample_rate = RATE
 
-    def open(self, prompt):
+    def open(self, prompt, speed=1.0):
         assert len(prompt) == 0
         return self
 

@@ -9,7 +9,7 @@ import pytest
 
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, InputError
 from parlando.models import locate as locations
-from parlando.models.locate import describe, locate, packaged_models
+from parlando.models.locate import describe, locate, packaged_models, voices_of
 from parlando.models.registry import FAMILIES, family_of
 
 
@@ -48,6 +48,23 @@ def test_a_folder_without_config_and_no_folder_are_told_apart(tmp_path):
 def test_a_config_that_is_not_json_says_where(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ConfigError, match=r"config\.json: not JSON"):
+        family_of(tmp_path)
+
+
+def test_a_published_folder_is_told_by_its_files_whatever_its_config_says(tmp_path):
+    folder = folder_with(tmp_path, {})
+    (folder / "cosyvoice2.yaml").touch()
+    assert family_of(folder) == "cosyvoice"
+    assert describe(folder).family == "cosyvoice"
+    assert voices_of(folder) == ({}, "")
+    (folder / "config.json").unlink()
+    assert (family_of(folder), describe(folder).name) == ("cosyvoice", "model")
+
+
+@pytest.mark.parametrize("name", ["cosyvoice.yaml", "cosyvoice3.yaml"])
+def test_another_generation_is_named_with_the_one_that_is_supported(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(CheckpointError, match=rf"has a {name}, .* those with a cosyvoice2\.yaml are"):
         family_of(tmp_path)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
 import socket
+import sys
 import threading
 import time
 from contextlib import contextmanager
+from importlib.resources import files
 from types import SimpleNamespace
 
 import httpx
 import numpy as np
 import pytest
 
-from parlando.core.types import Frame, Notation, Prompt, SamplingOptions, Voice
+from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.serve.app import build_app
 from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.server import listen, make_server
@@ -78,17 +82,17 @@ class StubDecoder:
         tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE)
         self.tone = np.concatenate([tone] * 2).astype(np.float32)
 
-    def open(self, prompt):
+    def open(self, prompt, speed=1.0):
         if "unvoiced" in prompt.sentence:
             return SimpleNamespace(push=lambda frames, final: np.zeros(0, np.float32))
-        return SimpleNamespace(push=lambda frames, final: self.tone[: len(frames) * PER_FRAME])
+        return SimpleNamespace(push=lambda frames, final: self.tone[: round(len(frames) * PER_FRAME / speed)])
 
 
 class StubModel:
     """Says one second of a tone for every sentence; ``long`` ones last a minute."""
 
     name, family, sample_rate, frame_rate, needs_transcript = "stub", "stub", RATE, 25.0, True
-    default_voice, notation = "ada", Notation()
+    default_voice, notation, takes_instructions, arriving, converter = "ada", Notation(), False, None, None
 
     def __init__(self):
         self.lm, self.decoder, self.prompts = StubLM(), StubDecoder(), self
@@ -104,6 +108,9 @@ class StubModel:
 
     def new_sampler(self, prompt, options):
         return StubSampler(60 * FRAMES if "long" in prompt.sentence else FRAMES)
+
+    def refer(self, text, samples, sample_rate):
+        return Reference(text, self.encode(samples, sample_rate))
 
     def encode(self, samples, sample_rate):
         self.encodings += 1
@@ -191,6 +198,21 @@ def raw():
     return SimpleNamespace(read_all=read_all)
 
 
+def decode(data):
+    """Samples and rate of a file by ffmpeg's decoders."""
+    import av
+
+    with av.open(io.BytesIO(data)) as container:
+        frames = list(container.decode(audio=0))
+    blocks = [frame.to_ndarray().astype(np.float64).mean(axis=0) for frame in frames]
+    return np.concatenate(blocks), frames[0].sample_rate
+
+
+@pytest.fixture(scope="session")
+def decoded():
+    return decode
+
+
 @pytest.fixture(scope="session")
 def serving(tmp_path_factory):
     """Start servers as `serving(limits={...}, **config)`; they are stopped at the end."""
@@ -235,7 +257,7 @@ def spoken(serving):
     """A server with the packaged model."""
     import parlando
 
-    with serving(parlando.load()) as running:
+    with serving(parlando.load(), grpc_port=0) as running:
         yield running
 
 
@@ -250,3 +272,19 @@ def several_stubs():
         return synthesizers
 
     return made
+
+
+@pytest.fixture(scope="session")
+def cosyvoice_stubs(tmp_path_factory):
+    """Messages and stub of CosyVoice's gRPC, generated from the interface that is published."""
+    from grpc_tools import protoc
+
+    folder = tmp_path_factory.mktemp("generated")
+    source = files("parlando.serve") / "cosyvoice.proto"
+    line = ["", f"-I{source.parent}", f"--python_out={folder}", f"--grpc_python_out={folder}", str(source)]
+    assert protoc.main(line) == 0
+    sys.path.insert(0, str(folder))
+    try:
+        yield importlib.import_module("cosyvoice_pb2"), importlib.import_module("cosyvoice_pb2_grpc")
+    finally:
+        sys.path.remove(str(folder))

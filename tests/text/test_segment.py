@@ -56,6 +56,11 @@ def test_paragraphs_end_sentences_without_a_mark() -> None:
     assert segment("A title of the page\n\nThe text of the page") == ["A title of the page", "The text of the page"]
 
 
+def test_a_short_paragraph_does_not_join_the_next_one() -> None:
+    segmenter = IncrementalSegmenter()
+    assert segmenter.feed("12\n\nkg of flour") + segmenter.flush() == ["12", "kg of flour"]
+
+
 def test_line_breaks_inside_a_paragraph_are_spaces() -> None:
     assert segment("one line\nand another line.") == ["one line and another line."]
 

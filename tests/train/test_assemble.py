@@ -7,8 +7,9 @@ from tiny_corpus import SENTENCES
 from tiny_tasks import write_codes
 
 from parlando.core.errors import ConfigError, FileMissingError
-from parlando.models.higgs.prompt import LengthPrior
-from parlando.train.assemble import ModelRecipe, assemble, fit_length_prior
+from parlando.text.length import LengthPrior
+from parlando.train.assemble import ModelRecipe, assemble
+from parlando.train.length import fit_length_prior
 from parlando.train.tokens import TokenCorpus
 
 

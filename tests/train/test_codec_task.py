@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from tiny_tasks import CODEC, CROPS, codec_task
 
 from parlando.data.shards import UNKNOWN_PHONE
-from parlando.models.higgs.spectral import SpectralCodecConfig
+from parlando.models.higgs.parts.spectral import SpectralCodecConfig
 from parlando.train.codec_task import CodecTrainConfig
 from parlando.train.loop import Budget
 from parlando.train.optim import OptimConfig

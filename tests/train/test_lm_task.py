@@ -8,8 +8,8 @@ from tiny_tasks import CODES, example_sampler, lm_config, lm_task
 from parlando.core.config import from_mapping
 from parlando.data.shards import UNKNOWN_PHONE
 from parlando.models.higgs.config import LMConfig
-from parlando.models.higgs.delay import IGNORED_LABEL
 from parlando.models.higgs.lm import HiggsLM
+from parlando.models.higgs.parts.delay import IGNORED_LABEL
 from parlando.train.checkpoint import load_weights
 from parlando.train.lm_task import collate
 from parlando.train.optim import OptimConfig

@@ -5,7 +5,7 @@ import torch
 from tiny_tasks import CODEC
 
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
-from parlando.models.higgs.spectral import SpectralCodec
+from parlando.models.higgs.parts.spectral import SpectralCodec
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.nn.checkpoint import save_tensors
 from parlando.train.assemble import ModelRecipe

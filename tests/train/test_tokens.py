@@ -8,7 +8,7 @@ from tiny_tasks import CODEC
 
 from parlando.core.errors import FileMissingError
 from parlando.data.shards import PHONES, PackedCorpus
-from parlando.models.higgs.spectral import SpectralCodec
+from parlando.models.higgs.parts.spectral import SpectralCodec
 from parlando.train.tokens import SPEEDS, TokenCorpus, encode_corpus
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from parlando.data.sampler import CropConfig
+from parlando.models.higgs.parts.spectral import SpectralCodecConfig
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
-from parlando.models.higgs.spectral import SpectralCodecConfig
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.train.codec_task import CodecTask, CodecTrainConfig
 from parlando.train.examples import ExampleSampler, MixConfig

@@ -19,6 +19,7 @@ PCM_FULL_SCALE = 32767
 # The size of a stream that has not ended yet, as players understand it.
 ENDLESS = 0xFFFFFFFF
 PCM_BYTES = 2
+MPEG_1_RATE = 32_000
 
 
 @runtime_checkable
@@ -34,10 +35,11 @@ class StreamEncoder(Protocol):
         ...
 
 
-def open_encoder(format: str, sample_rate: int) -> StreamEncoder:
-    """An encoder for wav, pcm (16 bit little endian), flac, mp3, opus or aac.
+def open_encoder(format: str, sample_rate: int, bits_per_second: int | None = None) -> StreamEncoder:
+    """An encoder for wav, pcm (16 bit little endian), flac, mp3, opus, aac, or telephony's ulaw and alaw.
 
-    A rate that the format cannot hold is resampled.
+    A rate that the format cannot hold is resampled. ``bits_per_second`` is for mp3, opus and aac, which otherwise
+    choose themselves.
 
     Raises:
         ConfigError: no such streaming format.
@@ -46,7 +48,8 @@ def open_encoder(format: str, sample_rate: int) -> StreamEncoder:
     entry = find_format(format, STREAM_FORMATS)
     rate = check_sample_rate(sample_rate)
     stored_rate = container_rate(entry, rate)
-    return _Encoder(_BACKENDS[entry.name](entry, stored_rate), StreamResampler(rate, stored_rate))
+    backend = _BACKENDS[entry.name](entry, stored_rate, bits_per_second)
+    return _Encoder(backend, StreamResampler(rate, stored_rate))
 
 
 def to_pcm(samples: np.ndarray) -> np.ndarray:
@@ -87,7 +90,7 @@ class _Encoder:
 class _Raw:
     """16-bit samples after a header, which is empty for bare PCM."""
 
-    def __init__(self, entry: AudioFormat, sample_rate: int) -> None:
+    def __init__(self, entry: AudioFormat, sample_rate: int, _: int | None) -> None:
         self._header = wav_header(sample_rate) if entry.name == "wav" else b""
 
     def write(self, samples: np.ndarray) -> bytes:
@@ -151,11 +154,19 @@ class _SeekableSink(_Sink):
 
 
 class _SoundFile:
-    """FLAC and MP3 through libsndfile, which writes frame by frame."""
+    """FLAC, MP3 and telephony through libsndfile, which writes frame by frame."""
 
-    def __init__(self, entry: AudioFormat, sample_rate: int) -> None:
+    def __init__(self, entry: AudioFormat, sample_rate: int, bits_per_second: int | None) -> None:
         self._sink = _SeekableSink()
-        self._file = soundfile.SoundFile(self._sink, "w", sample_rate, 1, entry.subtype, format=entry.container)
+        self._file = soundfile.SoundFile(
+            self._sink,
+            "w",
+            sample_rate,
+            1,
+            entry.subtype,
+            format=entry.container,
+            **(_mp3_compression(sample_rate, bits_per_second) if bits_per_second and entry.name == "mp3" else {}),
+        )
 
     def write(self, samples: np.ndarray) -> bytes:
         self._file.write(np.clip(samples, -1.0, 1.0))
@@ -164,6 +175,13 @@ class _SoundFile:
     def finish(self) -> bytes:
         self._file.close()
         return self._sink.take()
+
+
+def _mp3_compression(sample_rate: int, bits_per_second: int) -> dict[str, Any]:
+    """libsndfile's words for a constant rate: 0 is the most that the rate's MPEG version has, below 1 the least."""
+    least, most = (32_000, 320_000) if sample_rate >= MPEG_1_RATE else (8_000, 160_000)
+    level = (most - bits_per_second) / (most - least)
+    return {"bitrate_mode": "CONSTANT", "compression_level": min(max(level, 0.0), 0.999)}
 
 
 # container, codec and options: Ogg pages of 20 ms, since pages of the usual second would hold the first sound back.
@@ -176,7 +194,7 @@ _AV_STREAMS: dict[str, tuple[str, str, dict[str, str]]] = {
 class _Av:
     """Opus and AAC through PyAV."""
 
-    def __init__(self, entry: AudioFormat, sample_rate: int) -> None:
+    def __init__(self, entry: AudioFormat, sample_rate: int, bits_per_second: int | None) -> None:
         try:
             import av
         except ImportError as error:
@@ -186,6 +204,8 @@ class _Av:
         self._make_frame: Callable[..., Any] = av.AudioFrame.from_ndarray
         self._container = av.open(self._sink, "w", format=container, options=options)
         self._stream = self._container.add_stream(codec, rate=sample_rate, layout="mono")
+        if bits_per_second:
+            self._stream.bit_rate = bits_per_second
         self._rate = sample_rate
         self._written_samples = 0
 
@@ -211,12 +231,14 @@ class _Av:
             self._container.mux(packet)
 
 
-_BACKENDS: dict[str, Callable[[AudioFormat, int], _Backend]] = {
+_BACKENDS: dict[str, Callable[[AudioFormat, int, int | None], _Backend]] = {
     "wav": _Raw,
     "pcm": _Raw,
     "flac": _SoundFile,
     "mp3": _SoundFile,
     "opus": _Av,
     "aac": _Av,
+    "ulaw": _SoundFile,
+    "alaw": _SoundFile,
 }
 STREAM_FORMATS = tuple(_BACKENDS)

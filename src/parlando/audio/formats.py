@@ -9,6 +9,7 @@ from parlando.core.errors import ConfigError, nearest
 
 OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+RAW = "RAW"
 AAC_RATES = (*MP3_RATES, 64000, 88200, 96000)
 
 
@@ -35,9 +36,12 @@ FORMATS = {
         AudioFormat("ogg", "audio/ogg", "OGG", "VORBIS"),
         AudioFormat("aac", "audio/aac", rates=AAC_RATES),
         AudioFormat("pcm", "audio/pcm"),
+        AudioFormat("ulaw", "audio/basic", RAW, "ULAW"),
+        AudioFormat("alaw", "audio/x-alaw-basic", RAW, "ALAW"),
     )
 }
-FILE_FORMATS = tuple(name for name, entry in FORMATS.items() if entry.container)
+# What has no header cannot be read back, so it is no file.
+FILE_FORMATS = tuple(name for name, entry in FORMATS.items() if entry.container not in ("", RAW))
 
 
 def find_format(name: str, allowed: tuple[str, ...]) -> AudioFormat:

@@ -14,6 +14,7 @@ from parlando.core.errors import ParlandoError
 COMMANDS = {
     "say": "parlando.cli.say",
     "dialogue": "parlando.cli.dialogue",
+    "convert": "parlando.cli.convert",
     "voices": "parlando.cli.voices",
     "models": "parlando.cli.models",
     "inspect": "parlando.cli.inspect",

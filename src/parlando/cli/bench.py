@@ -31,7 +31,7 @@ def run(options: BenchOptions) -> None:
     """
     from parlando.evaluate.bench import Load, bench_markdown, run_bench
     from parlando.evaluate.report import save_json
-    from parlando.models.higgs.build import Placement
+    from parlando.nn.placement import Placement
 
     options.set_threads()
     dtype = Placement.choose(options.device, options.dtype).dtype

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from parlando.cli.options import command
-from parlando.cli.say import read_text_file
+from parlando.cli.sources import read_text_file
 from parlando.core.errors import ConfigError
 
 app = typer.Typer(help="Make or import a training corpus.", no_args_is_help=True)
@@ -117,19 +117,25 @@ def pack_corpus(
 @app.command("encode")
 def encode(
     packed: Annotated[Path, typer.Argument(help="Packed corpus.")],
-    codec: Annotated[Path, typer.Argument(help="Folder of a trained codec.")],
+    codec: Annotated[Path, typer.Argument(help="Folder of a trained codec or speech tokenizer.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the encoded corpus.")],
+    speaker: Annotated[Path | None, typer.Option(help="Folder of a trained speaker encoder.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Turn a packed corpus into codes, the language model's training data.
+    """Turn a packed corpus into codes, the language model's training data; with --speaker, into embeddings too.
 
     Example: parlando data encode corpus/packed runs/codec -o corpus/codes
     """
     from parlando.data.shards import PackedCorpus
-    from parlando.train.recipes import load_trained_codec
-    from parlando.train.tokens import encode_corpus
+    from parlando.train.cosyvoice_recipes import load_embedder, load_encoder
+    from parlando.train.tokens import embed_corpus, encode_corpus
 
-    frames = encode_corpus(PackedCorpus(packed), load_trained_codec(codec), out, device=device)
+    corpus = PackedCorpus(packed)
+    rate = corpus.config.sample_rate
+    embedder = load_embedder(speaker, rate) if speaker else None
+    frames = encode_corpus(corpus, load_encoder(codec, rate), out, device=device)
+    if embedder is not None:
+        embed_corpus(corpus, embedder, out, device)
     typer.echo(f"{frames} frames in {out}", err=True)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from parlando.cli.options import SpeakOptions, command
 from parlando.cli.output import check_target, deliver, with_progress
-from parlando.cli.say import read_standard_input, read_text_file
+from parlando.cli.sources import named_voice, read_standard_input, read_text_file
 from parlando.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class DialogueOptions(SpeakOptions):
             help="A text file with lines such as 'Anna: Hello.' or '[SPEAKER0] Hello.'; - reads standard input."
         ),
     ]
-    cast: Annotated[str | None, typer.Option(help="Voices of speakers: Anna=slt,Bob=rms; see: parlando voices")] = None
+    cast: Annotated[
+        str | None, typer.Option(help="Voices of speakers, by name or file: Anna=slt,Bob=me.json; see: parlando voices")
+    ] = None
     pause: Annotated[float, typer.Option(help="Seconds of silence between two turns.", min=0.0, max=60.0)] = 0.3
 
 
@@ -104,10 +106,10 @@ def make_requests(synthesizer: Synthesizer, voices: Mapping[str, str], options: 
     """A request for every speaker, all of one seed; voices and options are checked before anybody speaks."""
     from parlando.speech import WHOLE_SENTENCES
 
-    chosen = {**options.sampling(), **options.reading()}
+    chosen = {**options.sampling(), **options.manner(), **options.reading()}
     requests: dict[str, Request] = {}
     for speaker, voice in voices.items():
-        requests[speaker] = synthesizer.request(voice, schedule=WHOLE_SENTENCES, **chosen)
+        requests[speaker] = synthesizer.request(named_voice(voice), schedule=WHOLE_SENTENCES, **chosen)
         chosen["seed"] = requests[speaker].seed
     return requests
 

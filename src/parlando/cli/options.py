@@ -95,11 +95,25 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeakOptions(ModelOptions):
-    """What every command that speaks understands."""
+class OutputOptions(ModelOptions):
+    """What every command that makes audio understands."""
 
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: wav, flac, mp3, opus, ogg.")] = None
     format: Annotated[str | None, typer.Option(help="Format, where the file's ending does not say it.")] = None
+    speed: Annotated[
+        float | None, typer.Option(help="Tempo at the same pitch: 0.25 (slow) to 4 (fast).", min=0.25, max=4.0)
+    ] = None
+    play: Annotated[bool, typer.Option("--play", help="Play it through the loudspeaker.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress bar.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakOptions(OutputOptions):
+    """What every command that speaks a text understands."""
+
+    instruction: Annotated[
+        str | None, typer.Option(help="How to speak, in words ('speak slowly'), for models that take instructions.")
+    ] = None
     language: Annotated[
         str | None, typer.Option(help="en, zh, ja, ko, or auto; default: the voice's. Mixed text is read in each.")
     ] = None
@@ -113,8 +127,6 @@ class SpeakOptions(ModelOptions):
     top_p: Annotated[
         float | None, typer.Option(help="Draw from the likeliest codes of this mass.", min=0.0, max=1.0)
     ] = None
-    play: Annotated[bool, typer.Option("--play", help="Play it through the loudspeaker.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress bar.")] = False
 
     def sampling(self) -> dict[str, Any]:
         """The sampling choices that were made, as keyword arguments of `Synthesizer.say`."""
@@ -123,6 +135,11 @@ class SpeakOptions(ModelOptions):
         if self.top_k is not None:
             chosen["top_k"] = self.top_k or None
         return chosen
+
+    def manner(self) -> dict[str, Any]:
+        """How it is to be spoken, as keyword arguments of `Synthesizer.say`."""
+        given: dict[str, Any] = {"speed": self.speed, "instruction": self.instruction}
+        return {name: value for name, value in given.items() if value is not None}
 
     def reading(self) -> dict[str, Any]:
         """How the text is to be read out, as keyword arguments of `Synthesizer.say`."""

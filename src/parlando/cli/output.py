@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parlando.cli.options import SpeakOptions
+from parlando.cli.options import OutputOptions
 from parlando.core.errors import FileMissingError, InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PROGRESS_AFTER_SECONDS = 2.0
 
 
-def check_target(options: SpeakOptions, streams: bool = False) -> None:
+def check_target(options: OutputOptions, streams: bool = False) -> None:
     """Refuse, before any work, a request whose result would have nowhere to go.
 
     Raises:
@@ -45,32 +45,45 @@ def check_target(options: SpeakOptions, streams: bool = False) -> None:
 
 def with_progress(chunks: Iterable[Chunk], characters: int, quiet: bool) -> Iterator[Chunk]:
     """Pass chunks through, with a bar of finished text on a terminal once it takes longer than two seconds."""
+    return _counted(chunks, characters, "char", lambda chunk: len(chunk.text) if chunk.report is not None else 0, quiet)
+
+
+def with_seconds(chunks: Iterable[Chunk], seconds: float, quiet: bool) -> Iterator[Chunk]:
+    """The same, with a bar of finished audio, of which ``seconds`` are to come."""
+    return _counted(chunks, seconds, "s", lambda chunk: chunk.duration_seconds, quiet)
+
+
+def _counted(
+    chunks: Iterable[Chunk], total: float, unit: str, measure: Callable[[Chunk], float], quiet: bool
+) -> Iterator[Chunk]:
     from tqdm import tqdm
 
     hidden = quiet or not sys.stderr.isatty()
     with tqdm(
-        total=characters, unit="char", delay=PROGRESS_AFTER_SECONDS, disable=hidden, leave=False, file=sys.stderr
+        total=total, unit=unit, delay=PROGRESS_AFTER_SECONDS, disable=hidden, leave=False, file=sys.stderr
     ) as bar:
         for chunk in chunks:
-            if chunk.report is not None:
-                bar.update(min(len(chunk.text), characters - bar.n))
+            bar.update(min(measure(chunk), total - bar.n))
             yield chunk
 
 
-def deliver(speech: Speech, options: SpeakOptions, streams: bool = False) -> None:
-    """Save, play and sum up, as the options ask; a stream's format is not that of the file."""
+def deliver(speech: Speech, options: OutputOptions, streams: bool = False, seeded: bool = True) -> None:
+    """Save, play and sum up, as the options ask; a stream's format is not that of the file.
+
+    ``seeded``: whether anything was drawn, so that the seed is worth telling.
+    """
     path = speech.save(options.out, None if streams else options.format) if options.out is not None else None
     if not options.quiet:
-        print(summary(speech, path), file=sys.stderr)
+        print(summary(speech, path, seeded), file=sys.stderr)
     if options.play:
         speech.play()
 
 
-def summary(speech: Speech, path: Path | None) -> str:
+def summary(speech: Speech, path: Path | None, seeded: bool = True) -> str:
     """One line on what was made, and one for each sentence that did not end by itself."""
     facts = [f"{speech.duration_seconds:.1f} s of speech", f"voice {speech.voice}"]
     facts.append(f"in {speech.timings.total_seconds:.1f} s (RTF {speech.real_time_factor:.2f})")
-    facts.append(f"seed {speech.seed}")
+    facts += [f"seed {speech.seed}"] if seeded else []
     lines = [", ".join(facts) + (f" → {path}" if path else "")]
     for report in speech.report.sentences:
         if report.finish == "skipped":

@@ -13,25 +13,19 @@ import typer
 
 from parlando.cli.options import SpeakOptions, command
 from parlando.cli.output import check_target, deliver, with_progress
-from parlando.core.errors import FileMissingError, InputError, TextError
-from parlando.core.types import Voice
+from parlando.cli.sources import CloneOptions, choose_voice, read_standard_input, read_text_file
+from parlando.core.errors import InputError, TextError
 
 if TYPE_CHECKING:
     from parlando.result import Chunk
-    from parlando.speech import Synthesizer
 
 
 @dataclass(frozen=True, kw_only=True)
-class SayOptions(SpeakOptions):
+class SayOptions(SpeakOptions, CloneOptions):
     """Options of `parlando say`."""
 
     text: Annotated[str | None, typer.Argument(help="What to say; - reads standard input.")] = None
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the text from a file.")] = None
-    voice: Annotated[
-        str | None, typer.Option("--voice", "-v", help="A name, or a voice file; see: parlando voices")
-    ] = None
-    ref_audio: Annotated[Path | None, typer.Option(help="Clone the voice of this recording.")] = None
-    ref_text: Annotated[str | None, typer.Option(help="What is said in it: words, or a text file.")] = None
     stream: Annotated[bool, typer.Option("--stream", help="Send audio to stdout as it is made, in --format.")] = False
 
 
@@ -44,12 +38,13 @@ def run(options: SayOptions) -> None:
     check_target(options, streams=options.stream)
     text = read_text(options)
     synthesizer = options.load()
-    voice = choose_voice(options, synthesizer)
+    voice = choose_voice(options, synthesizer, options.ref_text)
     from parlando.result import join
     from parlando.speech import GROWING, WHOLE_SENTENCES
 
     schedule = GROWING if options.stream else WHOLE_SENTENCES
-    request = synthesizer.request(voice, schedule=schedule, **options.sampling(), **options.reading())
+    manner = {**options.sampling(), **options.manner(), **options.reading()}
+    request = synthesizer.request(voice, schedule=schedule, **manner)
     chunks = with_progress(synthesizer.run(text, request), len(text), options.quiet)
     if options.stream:
         chunks = sent_out(chunks, options.format or "wav")
@@ -73,60 +68,6 @@ def read_text(options: SayOptions) -> str:
             'nothing to say; give a text, --file, or - for standard input: parlando say "Hello." -o out.wav'
         )
     return read_standard_input() if options.text == "-" else options.text
-
-
-def read_standard_input() -> str:
-    """The whole of standard input.
-
-    Raises:
-        TextError: it is not UTF-8.
-    """
-    try:
-        # Not by the locale's rules: under some of them, no bytes are wrong.
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise TextError(f"standard input is not UTF-8 text ({error.reason}); convert it, as iconv does") from error
-
-
-def read_text_file(path: Path) -> str:
-    """The whole of a text file.
-
-    Raises:
-        FileMissingError: it is not there.
-        TextError: it is not UTF-8.
-    """
-    if not path.is_file():
-        raise FileMissingError(path, "text file")
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise TextError(f"'{path}' is not UTF-8 text ({error.reason}); save it as UTF-8") from error
-
-
-def choose_voice(options: SayOptions, synthesizer: Synthesizer) -> Voice | str | None:
-    """A clone of the reference recording, a voice file, or a name.
-
-    Raises:
-        InputError: a voice and a recording were both given, or a transcript without its recording.
-    """
-    if options.ref_audio is not None:
-        if options.voice is not None:
-            raise InputError("both --voice and --ref-audio were given; leave one of them out")
-        return synthesizer.clone(options.ref_audio, transcript(options.ref_text), name=options.ref_audio.stem)
-    if options.ref_text is not None:
-        raise InputError("--ref-text belongs to a recording; add --ref-audio FILE")
-    if options.voice is not None and options.voice.endswith(".json"):
-        from parlando.core.voicefile import read_voice
-
-        return read_voice(Path(options.voice))
-    return options.voice
-
-
-def transcript(text: str | None) -> str | None:
-    """The transcript itself, read from a file where it names one."""
-    if text is not None and text.endswith(".txt"):
-        return read_text_file(Path(text)).strip()
-    return text
 
 
 def sent_out(chunks: Iterable[Chunk], kind: str) -> Iterator[Chunk]:

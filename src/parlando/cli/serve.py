@@ -29,6 +29,10 @@ class ServeOptions(ModelOptions):
     rows: Annotated[int, typer.Option(help="Requests of a model that share a batch.", min=1)] = 8
     host: Annotated[str | None, typer.Option(help="Address; 0.0.0.0 lets others in. Default: 127.0.0.1")] = None
     port: Annotated[int | None, typer.Option(help="Default: 50000; 0 takes a free one.", min=0, max=65535)] = None
+    grpc_port: Annotated[int | None, typer.Option(help="Speak CosyVoice's gRPC here too.", min=0, max=65535)] = None
+    wyoming_port: Annotated[
+        int | None, typer.Option(help="Speak Home Assistant's Wyoming here too; its own is 10200.", min=0, max=65535)
+    ] = None
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; see docs/serving.md")] = None
     voice_folder: Annotated[Path | None, typer.Option(help="Where uploaded voices are kept.")] = None
     presets: Annotated[Path | None, typer.Option(help="Folder of NAME.wav with NAME.txt, or voice files.")] = None
@@ -41,7 +45,7 @@ class ServeOptions(ModelOptions):
 
 @command(ServeOptions)
 def run(options: ServeOptions) -> None:
-    """Serve OpenAI's speech and chat routes, and voices, over HTTP.
+    """Serve speech over HTTP and WebSocket as OpenAI, ElevenLabs and CosyVoice do, and over gRPC and Wyoming.
 
     Example: parlando serve --port 50000
     """
@@ -56,6 +60,9 @@ def run(options: ServeOptions) -> None:
             raise
         raise MissingDependencyError(str(error.name), "pip install 'parlando[serve]'") from error
     config = settings(options)
+    for port in (config.grpc_port, config.wyoming_port):
+        if port is not None:
+            listen(config.host, port).close()
     opened = listen(config.host, config.port, config.limits.stall_seconds)
     synthesizers = load_all(options)
     app = build_app(synthesizers, config)
@@ -91,6 +98,8 @@ def settings(options: ServeOptions) -> ServeConfig:
     given: dict[str, Any] = {
         "host": options.host,
         "port": options.port,
+        "grpc_port": options.grpc_port,
+        "wyoming_port": options.wyoming_port,
         "voice_folder": options.voice_folder and str(options.voice_folder),
         "preset_folder": options.presets and str(options.presets),
         "api_keys": options.api_keys and str(options.api_keys),

@@ -43,6 +43,14 @@ class CodecOptions(TrainOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class VocoderOptions(TrainOptions):
+    """Options of `parlando train vocoder`."""
+
+    corpus: Annotated[Path, typer.Option(help="Packed corpus, its pitch measured (parlando data pitch).")]
+    start_from: Annotated[Path | None, typer.Option("--from", help="Folder of a trained vocoder to start from.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RevoicerOptions(TrainOptions):
     """Options of `parlando train revoicer`."""
 
@@ -51,11 +59,26 @@ class RevoicerOptions(TrainOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FlowOptions(RevoicerOptions):
+    """Options of `parlando train flow`."""
+
+    start_from: Annotated[Path | None, typer.Option("--from", help="Folder of a trained flow to start from.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LMOptions(TrainOptions):
     """Options of `parlando train lm`."""
 
     codes: Annotated[Path, typer.Option(help="Encoded corpus.")]
-    codec: Annotated[Path, typer.Option(help="Folder of the codec that encoded it.")]
+    codec: Annotated[Path | None, typer.Option(help="Folder of the codec that encoded it (Higgs).")] = None
+    corpus: Annotated[Path | None, typer.Option(help="Packed corpus with its pitch (CosyVoice).")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusOptions(TrainOptions):
+    """Options of a training on a packed corpus alone."""
+
+    corpus: Annotated[Path, typer.Option(help="Packed corpus.")]
 
 
 @app.command("codec")
@@ -72,6 +95,41 @@ def train_codec(options: CodecOptions) -> None:
     if options.start_from is not None:
         recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
     _run(make_codec_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+
+
+@app.command("vocoder")
+@command(VocoderOptions)
+def train_vocoder(options: VocoderOptions) -> None:
+    """Train the vocoder of the CosyVoice family: mel frames to samples.
+
+    Example: parlando train vocoder recipes/cosyvoice-mini/vocoder.toml --corpus corpus/packed -o runs/vocoder
+    """
+    rank = _prepare(options)
+    from parlando.train.cosyvoice_recipes import VocoderRecipe, make_vocoder_task
+    from parlando.train.recipes import read_recipe
+
+    recipe: VocoderRecipe = read_recipe(VocoderRecipe, options.recipe)
+    if options.start_from is not None:
+        recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
+    _run(make_vocoder_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+
+
+@app.command("flow")
+@command(FlowOptions)
+def train_flow(options: FlowOptions) -> None:
+    """Train the flow of the CosyVoice family: codes and a speaker to mel frames.
+
+    Example: parlando train flow recipes/cosyvoice-mini/flow.toml --corpus corpus/packed --codes corpus/codes
+    -o runs/flow
+    """
+    rank = _prepare(options)
+    from parlando.train.cosyvoice_recipes import FlowRecipe, make_flow_task
+    from parlando.train.recipes import read_recipe
+
+    recipe: FlowRecipe = read_recipe(FlowRecipe, options.recipe)
+    if options.start_from is not None:
+        recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
+    _run(make_flow_task(recipe, options.corpus, options.codes, options.device, rank), recipe, options, rank)
 
 
 @app.command("revoicer")
@@ -92,34 +150,76 @@ def train_revoicer(options: RevoicerOptions) -> None:
 @app.command("lm")
 @command(LMOptions)
 def train_lm(options: LMOptions) -> None:
-    """Train the language model on an encoded corpus; under torchrun, on all its processes.
+    """Train the language model of either family on an encoded corpus; under torchrun, on all its processes.
 
     Example: parlando train lm recipes/higgs-mini/lm.toml --codes corpus/codes --codec runs/codec -o runs/lm
     """
     rank = _prepare(options)
-    from parlando.train.recipes import LMRecipe, make_lm_task, read_recipe
+    from parlando.train.lm_recipes import LMSources, make_task, read_lm_recipe
 
-    recipe: LMRecipe = read_recipe(LMRecipe, options.recipe)
-    _run(make_lm_task(recipe, options.codes, options.codec, options.device, rank), recipe, options, rank)
+    recipe, sources = read_lm_recipe(options.recipe), LMSources(options.codes, options.codec, options.corpus)
+    _run(make_task(recipe, sources, options.device, rank), recipe, options, rank)
+
+
+@app.command("speech-tokenizer")
+@command(CorpusOptions)
+def train_speech_tokenizer(options: CorpusOptions) -> None:
+    """Train the CosyVoice family's speech tokenizer: a phone recogniser cut off by a quantiser.
+
+    Example: parlando train speech-tokenizer recipes/cosyvoice-mini/speech_tokenizer.toml --corpus corpus/packed
+    -o runs/tokenizer
+    """
+    rank = _prepare(options)
+    from parlando.train.cosyvoice_recipes import SpeechTokenizerRecipe, make_speech_tokenizer_task
+    from parlando.train.recipes import read_recipe
+
+    recipe: SpeechTokenizerRecipe = read_recipe(SpeechTokenizerRecipe, options.recipe)
+    _run(make_speech_tokenizer_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+
+
+@app.command("speaker")
+@command(CorpusOptions)
+def train_speaker(options: CorpusOptions) -> None:
+    """Train the CosyVoice family's speaker encoder to tell voices apart, each at several speeds.
+
+    Example: parlando train speaker recipes/cosyvoice-mini/speaker.toml --corpus corpus/packed -o runs/speaker
+    """
+    rank = _prepare(options)
+    from parlando.train.cosyvoice_recipes import SpeakerRecipe, make_speaker_task
+    from parlando.train.recipes import read_recipe
+
+    recipe: SpeakerRecipe = read_recipe(SpeakerRecipe, options.recipe)
+    _run(make_speaker_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssembleOptions:
+    """Options of `parlando train assemble`; which of the runs are needed is a matter of the recipe's family."""
+
+    recipe: Annotated[Path, typer.Argument(help="Model recipe (.toml): name, voices, sampling.")]
+    lm: Annotated[Path, typer.Option(help="Folder of the trained language model.")]
+    codes: Annotated[Path, typer.Option(help="Encoded corpus, for the length prior.")]
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")]
+    codec: Annotated[Path | None, typer.Option(help="Folder of the trained codec (higgs).")] = None
+    corpus: Annotated[Path | None, typer.Option(help="Packed corpus, for the voices' clips (cosyvoice).")] = None
+    speech_tokenizer: Annotated[Path | None, typer.Option(help="Folder of that training (cosyvoice).")] = None
+    speaker: Annotated[Path | None, typer.Option(help="Folder of that training (cosyvoice).")] = None
+    flow: Annotated[Path | None, typer.Option(help="Folder of that training (cosyvoice).")] = None
+    vocoder: Annotated[Path | None, typer.Option(help="Folder of that training (cosyvoice).")] = None
 
 
 @app.command("assemble")
-def assemble_model(
-    recipe: Annotated[Path, typer.Argument(help="Model recipe (.toml): name, voices, sampling.")],
-    codec: Annotated[Path, typer.Option(help="Folder of the trained codec.")],
-    lm: Annotated[Path, typer.Option(help="Folder of the trained language model.")],
-    codes: Annotated[Path, typer.Option(help="Encoded corpus, for the length prior.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
-) -> None:
-    """Put a codec, a language model and voices together into one model folder.
+@command(AssembleOptions)
+def assemble_model(options: AssembleOptions) -> None:
+    """Put trained parts and voices together into one model folder.
 
     Example: parlando train assemble recipes/higgs-mini/model.toml --codec runs/decoder --lm runs/lm
     --codes corpus/codes -o my-model
     """
-    from parlando.train.assemble import ModelRecipe, assemble
-    from parlando.train.recipes import read_recipe
+    from parlando.train.model_recipes import Runs, assemble_any
 
-    folder = assemble(read_recipe(ModelRecipe, recipe), codec, lm, codes, out)
+    runs = {key: value for key, value in vars(options).items() if key not in ("recipe", "out")}
+    folder = assemble_any(options.recipe, Runs(**runs), options.out)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     typer.echo(f"{folder}: {size:.1f} MB; try: parlando say 'Hello.' --model {folder} -o hello.wav", err=True)
 

@@ -1,30 +1,72 @@
-"""`parlando voices`: the voices of a model."""
+"""`parlando voices`: the voices of a model; and a voice of one's own, kept in a file."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from parlando.cli.options import command
+from parlando.cli.options import ModelOptions, command
+from parlando.cli.sources import CloneOptions, choose_voice
+from parlando.core.errors import FileMissingError, InputError
+from parlando.core.types import Voice
 
 
 @dataclass(frozen=True, kw_only=True)
-class VoicesOptions:
+class VoicesOptions(ModelOptions, CloneOptions):
     """Options of `parlando voices`."""
 
-    model: Annotated[str | None, typer.Option(help="Packaged name, folder or hub id; the default is built in.")] = None
+    save: Annotated[
+        Path | None, typer.Option(help="Keep the voice of --ref-audio, or --voice, in this .json file.")
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 
 
 @command(VoicesOptions)
 def run(options: VoicesOptions) -> None:
-    """List a model's voices; the default one is marked with a star.
+    """List a model's voices, the default one marked with a star; or keep a cloned voice in a file.
 
-    Example: parlando voices
+    Such a file can be given wherever a voice can: --voice me.json
+
+    Example: parlando voices --save me.json --ref-audio me.wav --ref-text "What I say in it."
     """
+    if options.save is not None:
+        save(options, options.save)
+    elif (options.voice, options.ref_audio, options.ref_text) != (None, None, None):
+        raise InputError("a voice was given and nothing to do with it; add --save FILE.json, or use it: parlando say")
+    else:
+        show(options)
+
+
+def save(options: VoicesOptions, path: Path) -> None:
+    """Write the voice that the options choose into a file, under the file's name.
+
+    Raises:
+        InputError: the file would not be taken for a voice, or no voice was given.
+        FileMissingError: its folder is not there.
+        VoiceNotFoundError: the model has no such voice.
+    """
+    if path.suffix != ".json":
+        raise InputError(f"'{path}': a voice is kept in a .json file; name it {path.with_suffix('.json')}")
+    if not path.parent.is_dir():
+        raise FileMissingError(path.parent, "folder")
+    if options.voice is None and options.ref_audio is None:
+        raise InputError("no voice to save; give a recording (--ref-audio FILE), or one of the model's (--voice NAME)")
+    from parlando.core.voicefile import write_voice
+
+    synthesizer = options.load()
+    chosen = choose_voice(options, synthesizer, options.ref_text)
+    voice = chosen if isinstance(chosen, Voice) else synthesizer.request(chosen).voice
+    write_voice(path, replace(voice, name=path.stem))
+    print(f"voice {path.stem} → {path}", file=sys.stderr)
+
+
+def show(options: VoicesOptions) -> None:
+    """Print the model's voices, without loading it."""
     from parlando.models.locate import locate, voices_of
 
     voices, default = voices_of(locate(options.model))

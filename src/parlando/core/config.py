@@ -52,6 +52,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _convert_union(arguments, value, where)
     if origin is tuple:
         return _convert_tuple(arguments, value, where)
+    if origin is Mapping:
+        return _convert_mapping(arguments[1], value, where)
     if origin is typing.Literal:
         if value not in arguments:
             raise ConfigError(f"{where}: {value!r} is not one of {', '.join(map(repr, arguments))}")
@@ -78,6 +80,12 @@ def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[
         raise ConfigError(f"{where}: expected a list, got {value!r}")
     item = arguments[0] if arguments else Any
     return tuple(_convert(item, entry, f"{where}[{index}]") for index, entry in enumerate(value))
+
+
+def _convert_mapping(item: Any, value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: expected a table, got {value!r}")
+    return {key: _convert(item, entry, f"{where}.{key}") for key, entry in value.items()}
 
 
 def _convert_plain(hint: Any, value: Any, where: str) -> Any:

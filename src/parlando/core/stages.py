@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from parlando.core.types import Frame, Notation, Prompt, SamplingOptions, Voice
+from parlando.core.types import Awaited, Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 
 
 class PromptBuilder(Protocol):
@@ -18,6 +18,19 @@ class PromptBuilder(Protocol):
 
         Raises:
             PromptTooLongError: it leaves no room in the model's context.
+        """
+        ...
+
+
+class ArrivingPromptBuilder(Protocol):
+    """Turns a sentence that still arrives into a prompt, for a model that reads while it speaks."""
+
+    def build_arriving(self, pieces: Iterable[str], voice: Voice) -> Prompt:
+        """Build the prompt for the normalised words of a sentence, of which it takes as many as it needs now.
+
+        Raises:
+            TextError: nothing to pronounce has come.
+            Exception: whatever the pieces raise, as it is.
         """
         ...
 
@@ -64,8 +77,8 @@ class FrameSampler(Protocol):
 
     ended: bool
 
-    def next(self, logits: Any) -> Frame | None:
-        """The next frame, or ``None`` when the request has ended."""
+    def next(self, logits: Any) -> Frame | Awaited | None:
+        """The next frame, what it waits for, or ``None`` when the request has ended."""
         ...
 
 
@@ -83,8 +96,24 @@ class WaveDecoder(Protocol):
     sample_rate: int
     samples_per_frame: int
 
-    def open(self, prompt: Prompt) -> WaveStream:
-        """A new stream for the audio that follows a prompt."""
+    def open(self, prompt: Prompt, speed: float = 1.0) -> WaveStream:
+        """A new stream for the audio that follows a prompt, ``speed`` times as fast at the same pitch."""
+        ...
+
+
+class Converter(Protocol):
+    """Says what a recording says in another voice, without a language model."""
+
+    def frames(self, samples: np.ndarray, sample_rate: int) -> Sequence[Frame]:
+        """What a mono clip (float32 [n], any rate, any length) says.
+
+        Raises:
+            AudioError: the clip is too short, not finite, or its rate too low.
+        """
+        ...
+
+    def open(self, voice: Voice, speed: float = 1.0) -> WaveStream:
+        """A stream that turns such frames into a voice's audio."""
         ...
 
 
@@ -92,7 +121,8 @@ class Model(Protocol):
     """A loaded family: its stages, voices and defaults. Everything above this line sees only this.
 
     ``needs_transcript``: whether a voice that follows a clip must come with the clip's words. ``notation``: what it
-    understands in its text besides words.
+    understands in its text besides words. ``takes_instructions``: whether it does what `Voice.instruction` says.
+    ``arriving`` and ``converter`` are None where a model cannot do such a thing.
     """
 
     name: str
@@ -105,6 +135,9 @@ class Model(Protocol):
     voices: Mapping[str, Voice]
     default_voice: str
     needs_transcript: bool
+    takes_instructions: bool
+    arriving: ArrivingPromptBuilder | None
+    converter: Converter | None
     notation: Notation
     sampling: SamplingOptions
 
@@ -117,5 +150,13 @@ class Model(Protocol):
 
         Raises:
             AudioError: the clip is too short, too long, silent, clipped or not finite.
+        """
+        ...
+
+    def refer(self, text: str, samples: np.ndarray, sample_rate: int) -> Reference:
+        """What a voice that follows a mono clip is made of; ``text`` is what is said in it, or empty.
+
+        Raises:
+            AudioError: as for `encode`.
         """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,11 +13,22 @@ class Frame:
     """One step of a token LM, as the sampler decided it and as the LM is fed it next.
 
     ``token`` is the text-vocabulary id of the position; ``codes`` holds one code per codebook, still in the
-    family's own order of time (delayed for Higgs), and is empty for a step that is only text.
+    family's own order of time (delayed, where it has a delay pattern), and is empty for a step that is only text.
     """
 
     token: int
     codes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What a sampler answers instead of a frame when that depends on something that has yet to arrive, such as text.
+
+    Its request sits out until whoever consumes it has called ``fetch``, in its own thread and outside all locks: that
+    may block, and what it raises is the consumer's. Then the sampler is asked again, with the same logits.
+    """
+
+    fetch: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -38,21 +50,29 @@ class SamplingOptions:
 
 @dataclass(frozen=True)
 class Reference:
-    """A clip of a voice and its transcript; ``codes`` is int64 [codebook, frame], not delayed."""
+    """A clip of a voice and its transcript; ``codes`` is int64 [codebook, frame], not delayed.
+
+    ``features`` are what else a model hears in it, by name (a mel, a speaker embedding), where codes are not enough.
+    """
 
     text: str
     codes: np.ndarray
+    features: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Voice:
-    """Who speaks: a described voice the model knows by name, or one that follows its reference clips."""
+    """Who speaks: a described voice the model knows by name, or one that follows its reference clips.
+
+    ``instruction`` says in natural language how, to models that take one ("speak slowly", a dialect, a mood).
+    """
 
     name: str
     description: str | None = None
     references: tuple[Reference, ...] = ()
     language: str = "en"
     scene: str | None = None
+    instruction: str | None = None
 
 
 @dataclass(frozen=True)

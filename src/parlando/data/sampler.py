@@ -69,6 +69,10 @@ class CropSampler:
         picks = generator.integers(len(self.kept_back), size=self.config.held_out_batch)
         return self._stack([self._crop(self.kept_back[i], generator, warp=False) for i in picks])
 
+    def describe(self, entry: Entry, first_frame: int, speed: float) -> np.ndarray:
+        """What is known of the frames of a crop ([frame, label]): their phones."""
+        return at_speed(self.corpus.labels(entry)[first_frame:], speed, self.config.frames)
+
     @staticmethod
     def _stack(crops: list[tuple[np.ndarray, np.ndarray, int]]) -> Crops:
         waves, labels, speakers = zip(*crops, strict=True)
@@ -84,8 +88,7 @@ class CropSampler:
         taken = int(np.ceil(samples * speed))
         first = int(generator.integers(0, (entry.samples - taken) // frame + 1)) * frame
         wave = self.corpus.samples(entry, first, taken)
-        labels = self.corpus.labels(entry)
-        label = at_speed(labels[first // frame :], speed, config.frames)
+        label = self.describe(entry, first // frame, speed)
         if warped:
             wave = np.interp(np.arange(samples) * speed, np.arange(len(wave)), wave).astype(np.float32)
         speaker = self.speakers.index(entry.speaker)

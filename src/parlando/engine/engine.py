@@ -157,10 +157,12 @@ class Engine:
     def _advance(self, session: Session) -> None:
         """For a consumer with nothing to read: wait for the worker, or take a turn."""
         if self._worker is not None:
+            # The worker may have found nothing to do while this session waited for its consumer.
+            self._arrived.set()
             session.wait()
             return
         with self._entrance:
-            worked = session.ready or self._turn()
+            worked = session.ready or session.awaiting or self._turn()
         if not worked:
             time.sleep(POLL_SECONDS)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Any
 
 from parlando.core.stages import TokenLM
 from parlando.core.types import Frame
@@ -50,7 +49,7 @@ class Runner:
             for seat in plan.prefills:
                 self._prefill(seat)
             prefilled = time.perf_counter()
-            live = [seat for seat in plan.steps if not seat.session.over]
+            live = [seat for seat in plan.steps if not (seat.session.over or seat.session.awaiting)]
             if live:
                 self._step(live)
         seconds = time.perf_counter() - start
@@ -66,19 +65,13 @@ class Runner:
         with Isolation(session):
             logits = self._lm.prefill(session.prompt, self._cache, seat.row)
             session.prefilled()
-            _take(session, logits)
+            session.decide(logits)
 
     def _step(self, live: list[Seat]) -> None:
         logits = self._lm.step(last_frames(live), self._cache)
         for row, session in live:
             with Isolation(session):
-                _take(session, logits[row])
-
-
-def _take(session: Session, logits: Any) -> None:
-    session.accept(session.sampler.next(logits))
-    if session.sampler.ended:
-        session.accept(None)
+                session.decide(logits[row])
 
 
 def frames_made(plan: Plan) -> int:

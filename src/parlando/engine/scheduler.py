@@ -2,7 +2,8 @@
 
 Sessions without a listener are served first come, first served, and whoever has a row steps every turn. With listeners,
 who has heard nothing yet comes first, then who runs out first, then the rest; newcomers wait for a row while the
-machine makes just enough sound for those who listen already; and a listener's row is kept for the next sentence.
+machine makes just enough sound for those who listen already; and a listener's row is kept for the next sentence. A
+session that waits for outside input keeps its row and sits out.
 """
 
 from __future__ import annotations
@@ -231,8 +232,8 @@ class Scheduler:
         self._sound_rate = min(self.costs.sound_rate, decoding) if self._frame_seconds else math.inf
 
     def _stepping(self, prefilled: set[int]) -> tuple[Seat, ...]:
-        """Everybody, or those pressed for time and as many more as a step in real time has room for."""
-        seats = self._seats()
+        """Everybody who can, or those pressed for time and as many more as a step in real time has room for."""
+        seats = tuple(seat for seat in self._seats() if not seat.session.awaiting)
         if not self._frame_seconds or len(seats) < 2:
             return seats
         room = self.costs.largest_batch(len(seats), self._frame_seconds)

@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
 from parlando.core.errors import CancelledError, EngineClosedError, GenerationError, ParlandoError
 from parlando.core.stages import FrameSampler
-from parlando.core.types import Frame, Prompt
+from parlando.core.types import Awaited, Frame, Prompt
 from parlando.engine.playback import Playback
 
 Finish = Literal["end", "length", "cancelled", "failed", "closed"]
@@ -43,7 +43,7 @@ class Session:
 
     Every other method may be called from any thread. A consumer that has use only for several frames at once says so in
     ``wanted_frames`` and sleeps until they are there. A consumer with nothing to read calls ``pump(session)``, which
-    makes progress or waits until there is some.
+    makes progress or waits until there is some; one whose session is `awaiting` for outside input fetches it instead.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Session:
         self.finish: Finish | None = None
         self._pump = pump
         self._error: ParlandoError | None = None
+        self._awaited: tuple[Awaited, Any] | None = None
         self._frames: deque[Frame] = deque()
         self._changed = threading.Condition()
         self._moments = {"submitted": time.perf_counter()}
@@ -80,6 +81,11 @@ class Session:
     def ready(self) -> bool:
         """Whether it is worth waking the consumer: as many frames wait as it wants, or the session is over."""
         return len(self._frames) >= self.wanted_frames or self.over
+
+    @property
+    def awaiting(self) -> bool:
+        """Whether its sampler waits for something that the consumer has to fetch; its row sits out until then."""
+        return self._awaited is not None and not self.over
 
     @property
     def timings(self) -> SessionTimings:
@@ -98,6 +104,7 @@ class Session:
             GenerationError: the model or the sampler failed; frames made before come first; has their error as cause.
             EngineClosedError: the engine was closed; frames made before come first.
             CancelledError: the session was cancelled from outside the loop.
+            Exception: whatever fetching the input that its sampler waits for raises, as it is.
         """
         try:
             while (frame := self._take()) is not None:
@@ -119,9 +126,9 @@ class Session:
                 self._frames.clear()
 
     def wait(self) -> None:
-        """Block until `ready`."""
+        """Block until `ready` or `awaiting`."""
         with self._changed:
-            self._changed.wait_for(lambda: self.ready)
+            self._changed.wait_for(lambda: self.ready or self.awaiting)
 
     def begin(self) -> None:
         """The engine's word that the prefill starts."""
@@ -133,6 +140,20 @@ class Session:
     def prefilled(self) -> None:
         """The engine's word that the prompt is in the cache."""
         self._mark("prefilled")
+
+    def decide(self, logits: Any) -> None:
+        """Ask the sampler what follows, and take that; what it waits for is kept with the logits it was asked with."""
+        decided = self.sampler.next(logits)
+        with self._changed:
+            if isinstance(decided, Awaited):
+                self._awaited = decided, logits
+                self._changed.notify_all()
+                return
+            # Only with the frame in its place may the engine step this row again.
+            self.accept(decided)
+            if self.sampler.ended:
+                self.accept(None)
+            self._awaited = None
 
     def accept(self, frame: Frame | None) -> None:
         """Take what the sampler decided: a frame, or ``None`` for the end."""
@@ -165,13 +186,24 @@ class Session:
 
     def _take(self) -> Frame | None:
         while not self._frames and not self.ready:
-            self._pump(self)
+            if self._awaited is None:
+                self._pump(self)
+            else:
+                self._fetch(*self._awaited)
         with self._changed:
             if self._frames:
                 return self._frames.popleft()
         if self._error is not None:
             raise self._error
         return None
+
+    def _fetch(self, awaited: Awaited, logits: Any) -> None:
+        """Get what the sampler waits for, and ask it again; a failure of the sampler is one of the model."""
+        awaited.fetch()
+        try:
+            self.decide(logits)
+        except Exception as error:  # noqa: BLE001
+            self.fail(error)
 
     def _conclude(self, state: State, finish: Finish, error: ParlandoError | None = None) -> bool:
         with self._changed:

@@ -22,7 +22,8 @@ def lead_seconds(session: Session, frame_seconds: float) -> float:
         return math.inf
     if not playback.begun:
         return -math.inf
-    return playback.lead_seconds + (session.frame_count - playback.decoded_frames) * frame_seconds
+    undecoded_frames = session.frame_count - playback.decoded_frames
+    return playback.lead_seconds + undecoded_frames * frame_seconds / playback.speed
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from parlando.core.types import Frame, Prompt
 from parlando.evaluate.recognise import recognise
 from parlando.evaluate.report import markdown_table
 from parlando.evaluate.wer import ErrorRates, error_rates
-from parlando.models.higgs.delay import build_delay
+from parlando.models.higgs.parts.delay import build_delay
 
 WINDOW_SECONDS, HOPS_PER_WINDOW, NUM_BANDS = 0.04, 4, 80
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from parlando.higgs.response import HiggsAudioResponse, HiggsAudioStreamerDelta, save
+from parlando.audio.waveform import save
+from parlando.higgs.response import HiggsAudioResponse, HiggsAudioStreamerDelta
 from parlando.higgs.serve_engine import HiggsAudioServeEngine
-from parlando.models.higgs.chatml import AudioContent, ChatMLSample, Message, TextContent
+from parlando.models.higgs.parts.chatml import AudioContent, ChatMLSample, Message, TextContent
 
 __all__ = [
     "AudioContent",

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from parlando.core.types import SamplingOptions
-from parlando.models.higgs.chatml import ChatMLSample
+from parlando.models.higgs.parts.chatml import ChatMLSample
 
 R = TypeVar("R")
 DEFAULT_STOP_STRINGS = ("<|end_of_text|>", "<|eot_id|>")

@@ -10,7 +10,7 @@ import numpy as np
 
 from parlando.core.errors import InputError
 from parlando.core.types import Reference, Voice
-from parlando.models.higgs.chatml import SCENE_END, SCENE_START, AudioContent, Message, TextContent
+from parlando.models.higgs.parts.chatml import SCENE_END, SCENE_START, AudioContent, Message, TextContent
 from parlando.text.tags import parse_turns
 
 SPEAKER_TAG = re.compile(r"\[SPEAKER(\d+)\]")

@@ -12,7 +12,7 @@ from parlando.engine.chunking import Chunker, HopSchedule
 from parlando.higgs.arguments import GenerateArguments
 from parlando.higgs.conversation import cast, read_conversation
 from parlando.models.higgs.build import HiggsModel
-from parlando.models.higgs.chatml import ANSWER, SPEAK, Message
+from parlando.models.higgs.parts.chatml import ANSWER, SPEAK, Message
 from parlando.speech import Pauses, Synthesizer, derived_seed
 
 SILENT = np.zeros(0, dtype=np.float32)

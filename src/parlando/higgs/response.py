@@ -1,19 +1,16 @@
-"""What the published interface returns, with its field names; and `save`, for snippets written for torchaudio."""
+"""What the published interface returns, with its field names."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 from torch import Tensor
 
-from parlando.audio.files import write_audio
 from parlando.core.errors import AudioError
-from parlando.models.higgs.chatml import AudioContent
+from parlando.models.higgs.parts.chatml import AudioContent
 
 
 @dataclass
@@ -46,19 +43,6 @@ class HiggsAudioStreamerDelta:
     audio_tokens: Tensor | None = None
     finish_reason: str | None = None
     audio: np.ndarray | None = None
-
-
-def save(uri: str | Path, src: Float[Tensor, "channel sample"], sample_rate: int) -> None:
-    """Write a waveform as `torchaudio.save` would; the format follows the path's ending.
-
-    Raises:
-        AudioError: there is more than one channel.
-        ConfigError: the ending names no known format.
-        FileMissingError: the folder is not there.
-    """
-    if src.ndim != 2 or src.shape[0] != 1:
-        raise AudioError(f"expected a waveform of shape [1, sample], got {list(src.shape)}; speech here is mono")
-    write_audio(uri, src[0].detach().cpu().numpy(), sample_rate)
 
 
 def clip_source(content: AudioContent) -> str | bytes:

@@ -16,8 +16,8 @@ from parlando.higgs.arguments import GenerateArguments, published
 from parlando.higgs.reply import Call, ReplyStep, chat_reply, spoken_reply
 from parlando.higgs.response import HiggsAudioResponse, HiggsAudioStreamerDelta, clip_source
 from parlando.models.higgs.build import HiggsModel, load_model, load_published
-from parlando.models.higgs.chatml import AudioContent
-from parlando.models.higgs.delay import Undelay, build_delay
+from parlando.models.higgs.parts.chatml import AudioContent
+from parlando.models.higgs.parts.delay import Undelay, build_delay
 from parlando.models.locate import is_own_layout, locate
 from parlando.speech import WHOLE_SENTENCES, Synthesizer
 

@@ -10,6 +10,7 @@ from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, InputError, MissingDependencyError, nearest
 from parlando.core.types import Voice
 from parlando.core.voicefile import read_voices
+from parlando.models.registry import published_family, published_voices
 
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
 DEFAULT_MODEL = "higgs-mini"
@@ -78,7 +79,8 @@ def _fetch(name: str) -> Path:
 
 def describe(folder: Path) -> ModelEntry:
     """What a model's folder says about itself, without loading a tensor."""
-    config = read_json(folder / "config.json")
+    published = published_family(folder)
+    config = {"family": published} if published else read_json(folder / "config.json")
     card = folder / "card.md"
     lines = card.read_text(encoding="utf-8").splitlines() if card.is_file() else []
     return ModelEntry(
@@ -92,11 +94,15 @@ def describe(folder: Path) -> ModelEntry:
 
 
 def voices_of(folder: Path) -> tuple[dict[str, Voice], str]:
-    """A model's voices by name and the default one's name, without loading a tensor; published models have none.
+    """A model's voices by name and the default one's name, without loading its weights.
 
     Raises:
-        ConfigError: its voices.json is damaged.
+        FileMissingError: the folder holds no model.
+        ConfigError, CheckpointError: its voices are damaged.
     """
+    published = published_voices(folder)
+    if published is not None:
+        return dict(published[0]), published[1]
     path = folder / "voices.json"
     voices = read_voices(path) if path.is_file() else {}
     return voices, str(read_json(folder / "config.json").get("default_voice", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,18 +11,31 @@ from typing import Any, cast
 from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, FileMissingError, nearest
 from parlando.core.stages import Model
+from parlando.core.types import Voice
 
 
 @dataclass(frozen=True)
 class Family:
-    """``loader`` is ``module:function``; ``model_types`` are what published configs call the family."""
+    """``loader`` is ``module:function``; a published folder has one of the ``files``, or a config that names itself one
+    of the ``model_types``. One with ``other_files`` is of a generation that is not supported. ``voices`` lists those of
+    a published folder (``module:function``), where it has any.
+    """
 
     loader: str
     model_types: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    other_files: tuple[str, ...] = ()
+    voices: str = ""
 
 
 FAMILIES = {
     "higgs": Family("parlando.models.higgs.build:load_model", ("higgs_audio", "higgs_audio_v2")),
+    "cosyvoice": Family(
+        "parlando.models.cosyvoice.build:load_model",
+        files=("cosyvoice2.yaml",),
+        other_files=("cosyvoice.yaml", "cosyvoice3.yaml"),
+        voices="parlando.models.cosyvoice.voices:list_published",
+    ),
 }
 
 
@@ -30,11 +44,20 @@ def family_of(folder: Path) -> str:
 
     Raises:
         FileMissingError: there is no such folder.
-        CheckpointError: it has no config, or one of a family that is not known here.
+        CheckpointError: it has no config, or one of a family or generation that is not known here.
         ConfigError: the config is not JSON.
     """
     if not folder.is_dir():
         raise FileMissingError(folder, "model folder")
+    if by_file := published_family(folder):
+        return by_file
+    for name, family in FAMILIES.items():
+        other = [file for file in family.other_files if (folder / file).is_file()]
+        if other:
+            raise CheckpointError(
+                f"'{folder}' has a {other[0]}, so it is of a generation of the family '{name}' that is not supported; "
+                f"those with a {' or '.join(family.files)} are"
+            )
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(f"'{folder}' holds no config.json, so it is not a model; name the folder that has one")
@@ -49,6 +72,22 @@ def family_of(folder: Path) -> str:
     )
 
 
+def published_family(folder: Path) -> str:
+    """The family of a published folder that is told by its files; empty if it is none."""
+    found = (name for name, family in FAMILIES.items() if any((folder / file).is_file() for file in family.files))
+    return next(found, "")
+
+
+def published_voices(folder: Path) -> tuple[Mapping[str, Voice], str] | None:
+    """Voices of such a folder by name, and the default one's; None for any other folder.
+
+    Raises:
+        CheckpointError, ConfigError: a file with voices is damaged.
+    """
+    family = published_family(folder)
+    return _function(FAMILIES[family].voices)(folder) if family and FAMILIES[family].voices else None
+
+
 def load_model(folder: Path, device: str | None = None, dtype: str | None = None) -> Model:
     """Load whatever model a folder holds; ``device`` and ``dtype`` default to the family's choice.
 
@@ -56,6 +95,9 @@ def load_model(folder: Path, device: str | None = None, dtype: str | None = None
         FileMissingError: there is no such folder.
         CheckpointError: it holds no model, or one that does not fit its config.
     """
-    module, function = FAMILIES[family_of(folder)].loader.split(":")
-    loader: Any = getattr(import_module(module), function)
-    return cast("Model", loader(folder, device, dtype))
+    return cast("Model", _function(FAMILIES[family_of(folder)].loader)(folder, device, dtype))
+
+
+def _function(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)

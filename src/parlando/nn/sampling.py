@@ -2,6 +2,7 @@
 
 Repetition-aware sampling follows VALL-E 2 (Chen et al., 2024): a token that fills the recent past is drawn again from
 the unfiltered distribution. All randomness is the request's own, so a seed does not depend on the batch.
+Where published generators differ in it, `DrawRules` says how.
 """
 
 from __future__ import annotations
@@ -17,6 +18,21 @@ from torch import Tensor
 from parlando.core.errors import ConfigError, GenerationError
 from parlando.core.types import SamplingOptions
 from parlando.nn.native import kernel
+
+
+@dataclass(frozen=True)
+class DrawRules:
+    """In what published generators differ.
+
+    ``nucleus_of_all``: top-p is a share of the whole distribution, not of what top-k leaves of it.
+    ``redraw_others``: the token that repeats itself cannot be drawn a second time in its own stead.
+    """
+
+    nucleus_of_all: bool = False
+    redraw_others: bool = False
+
+
+_USUAL = DrawRules()
 
 
 @dataclass(frozen=True)
@@ -37,9 +53,19 @@ class Ranking:
     On arrays this small what costs is the number of operations, not their size.
     """
 
-    def __init__(self, logits: Float[Tensor, "row codebook rows"]) -> None:
-        self.logits = logits
+    def __init__(self, logits: Float[Tensor, "row codebook rows"], rules: DrawRules = _USUAL) -> None:
+        self.logits, self.rules = logits, rules
         self._kept: dict[tuple[Any, ...], Kept] = {}
+        self._without: dict[tuple[int, ...], Ranking] = {}
+
+    def without(self, forbidden: tuple[int, ...]) -> Ranking:
+        """The same with some tokens forbidden in every codebook; found once for all who forbid the same."""
+        if not forbidden:
+            return self
+        if forbidden not in self._without:
+            indices = torch.tensor(forbidden, device=self.logits.device)
+            self._without[forbidden] = Ranking(self.logits.index_fill(-1, indices, float("-inf")), self.rules)
+        return self._without[forbidden]
 
     def kept(self, options: SamplingOptions) -> Kept:
         """Top-k, temperature, then top-p; greedy options keep the likeliest alone."""
@@ -57,9 +83,14 @@ class Ranking:
         weights = np.exp((values - values[..., :1]) / (options.temperature or 1.0))
         if options.top_p is not None and options.top_p < 1:
             cumulative = weights.cumsum(axis=-1)
-            weights[cumulative - weights >= options.top_p * cumulative[..., -1:]] = 0.0
+            total = self._mass(options, values[..., :1]) if self.rules.nucleus_of_all else cumulative[..., -1:]
+            weights[cumulative - weights >= options.top_p * total] = 0.0
         # In float64 a target stays below the sum, so that no token of weight 0 is ever reached.
         return Kept(indices, weights.cumsum(axis=-1, dtype=np.float64), np.isfinite(values[..., 0]).all(axis=-1))
+
+    def _mass(self, options: SamplingOptions, largest: np.ndarray) -> np.ndarray:
+        """The weight of all tokens, on the scale on which the largest weighs 1: [row, codebook, 1]."""
+        return np.exp((self.logits.numpy() - largest) / (options.temperature or 1.0)).sum(axis=-1, keepdims=True)
 
     def _top(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The largest logits of each row, falling, and their indices: both [row, codebook, count]."""
@@ -99,8 +130,11 @@ def draw(
     repeated = (history[-options.repetition_window :] == tokens).sum(axis=0) >= options.repetition_limit
     if not repeated.any():
         return tokens
-    unfiltered = ranking.logits[row].softmax(dim=-1).numpy().cumsum(axis=-1, dtype=np.float64)
-    return np.where(repeated, invert(unfiltered, second), tokens)
+    unfiltered = ranking.logits[row].softmax(dim=-1).numpy()
+    if ranking.rules.redraw_others:
+        unfiltered[np.arange(len(tokens)), tokens] = 0.0
+        repeated &= unfiltered.any(axis=-1)
+    return np.where(repeated, invert(unfiltered.cumsum(axis=-1, dtype=np.float64), second), tokens)
 
 
 def check_options(options: SamplingOptions) -> None:

@@ -18,4 +18,21 @@ class Snake(nn.Module):
 
     def forward(self, hidden: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch channel time"]:
         """Apply it elementwise."""
-        return hidden + torch.sin(self.alpha * hidden).square() / (self.alpha + _EPSILON)
+        return snake(hidden, self.alpha)
+
+
+class FlatSnake(nn.Module):
+    """The same with its frequencies kept as [channel]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(channels))
+
+    def forward(self, hidden: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch channel time"]:
+        """Apply it elementwise."""
+        return snake(hidden, self.alpha[:, None])
+
+
+def snake(hidden: Float[Tensor, "batch channel time"], alpha: Float[Tensor, "*one channel 1"]) -> Tensor:
+    """``x + sin²(αx) / α`` elementwise."""
+    return hidden + torch.sin(alpha * hidden).square() / (alpha + _EPSILON)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,10 +15,22 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from parlando.core.errors import ParlandoError
+from parlando.core.errors import ConfigError, ParlandoError
 from parlando.serve.config import ServeConfig
-from parlando.serve.doors import chat, health, speech, voices
-from parlando.serve.gate import Gate, call_of
+from parlando.serve.doors import (
+    chat,
+    cosyvoice,
+    cosyvoice_grpc,
+    elevenlabs,
+    elevenlabs_live,
+    health,
+    live,
+    speech,
+    voices,
+    web,
+    wyoming,
+)
+from parlando.serve.gate import Gate, SideGate, call_of
 from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
 from parlando.serve.problems import answer, problem_of
@@ -29,10 +41,20 @@ from parlando.speech import Synthesizer
 
 log = logging.getLogger("parlando.serve")
 DOORS: tuple[Callable[[Service], APIRouter], ...] = (
+    elevenlabs.build_router,
     speech.build_router,
+    live.build_router,
+    elevenlabs_live.build_router,
     chat.build_router,
     voices.build_router,
+    cosyvoice.build_router,
     health.build_router,
+    web.build_router,
+)
+# Doors on ports of their own, open while the application runs.
+LISTENERS: tuple[Callable[[Service, SideGate], AbstractAsyncContextManager[None]], ...] = (
+    cosyvoice_grpc.listening,
+    wyoming.listening,
 )
 
 
@@ -42,6 +64,7 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     Raises:
         ConfigError: a configured name leads nowhere, or the file of keys is wrong.
         FileMissingError: a file or folder that the configuration names is not there.
+        MissingDependencyError: gRPC is asked for, and not installed.
     """
     config = config or ServeConfig()
     keys = KeyRing.read(Path(config.api_keys).expanduser()) if config.api_keys else KeyRing()
@@ -49,11 +72,17 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     shelf = VoiceShelf(config)
     shelf.check_config(next(iter(hosts.values())))
     service = Service(hosts, config, shelf)
+    if config.api_keys and config.wyoming_port is not None:
+        raise ConfigError("serve.wyoming_port: its protocol has no keys, so api_keys would not keep anybody out")
+    if config.grpc_port is not None:
+        cosyvoice_grpc.check_installed()
+    side = SideGate(keys, config.limits, service.registry)
+    listeners = [listening(service, side) for listening in LISTENERS]
     app = FastAPI(
         title="Parlando",
         version=version("parlando"),
         summary="Text in, speech out.",
-        lifespan=_lifespan(service),
+        lifespan=_lifespan(service, listeners),
         openapi_url="/openapi.json",
     )
     app.state.service = service
@@ -71,13 +100,18 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     return app
 
 
-def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    service: Service, listeners: Sequence[AbstractAsyncContextManager[None]]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.loop = asyncio.get_running_loop()
         warming = [asyncio.create_task(service.bridge.call(host.warm_up)) for host in service.hosts.values()]
         try:
-            yield
+            async with AsyncExitStack() as stack:
+                for listener in listeners:
+                    await stack.enter_async_context(listener)
+                yield
         finally:
             for task in warming:
                 task.cancel()

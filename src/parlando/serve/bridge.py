@@ -157,9 +157,13 @@ class Bridge:
 
 
 class TextFeed(Iterable[str]):
-    """Text that still arrives: a door pushes pieces, the speaking thread iterates over them."""
+    """Text that still arrives: a door pushes pieces, the speaking thread iterates over them.
+
+    ``waited_seconds`` is how long it has waited for pieces in all.
+    """
 
     def __init__(self) -> None:
+        self.waited_seconds = 0.0
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def push(self, piece: str) -> None:
@@ -171,5 +175,12 @@ class TextFeed(Iterable[str]):
         self._pieces.put(None)
 
     def __iter__(self) -> Iterator[str]:
-        while (piece := self._pieces.get()) is not None:
+        while (piece := self._next()) is not None:
             yield piece
+
+    def _next(self) -> str | None:
+        begun_seconds = time.perf_counter()
+        try:
+            return self._pieces.get()
+        finally:
+            self.waited_seconds += time.perf_counter() - begun_seconds

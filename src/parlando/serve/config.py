@@ -20,7 +20,8 @@ class Limits:
     ``max_streams`` is how many requests may speak or wait at once, in all and per caller; a request whose first
     sound is predicted later than ``max_first_audio_seconds`` is refused at once. A reader who takes nothing for
     ``stall_seconds``, a head that is not there after ``head_seconds``, and a body that is not after ``body_seconds``,
-    end their request.
+    end their request. Text that was begun over a WebSocket and does not go on for ``pause_seconds`` is spoken as far
+    as it came, and holds nothing longer.
     """
 
     max_body_bytes: int = 25 * MEBIBYTE
@@ -33,6 +34,7 @@ class Limits:
     stall_seconds: float = 30.0
     head_seconds: float = 10.0
     body_seconds: float = 30.0
+    pause_seconds: float = 20.0
     max_voices: int = 1000
 
     def __post_init__(self) -> None:
@@ -46,13 +48,16 @@ class ServeConfig:
     """A whole server.
 
     ``voices`` and ``models`` give local names to names that clients ask for; what is not named there of OpenAI's
-    voices takes one that fits. ``instructions`` hands a request's instructions to the model as the scene, for
-    models that were trained to follow one. ``telemetry`` is an OpenTelemetry collector that gets a span for each
-    request, such as ``http://127.0.0.1:4318``. Without ``api_keys``, a file of hashed keys, everybody may ask.
+    voices takes one that fits. ``instructions`` hands a request's instructions, if the model takes none, to it as
+    the scene, for models that were trained to follow one. CosyVoice's gRPC and Home Assistant's Wyoming are spoken
+    on ports of their own, where given. ``telemetry`` is an OpenTelemetry collector that gets a span for each request,
+    such as ``http://127.0.0.1:4318``. Without ``api_keys``, a file of hashed keys, everybody may ask.
     """
 
     host: str = "127.0.0.1"
     port: int = 50000
+    grpc_port: int | None = None
+    wyoming_port: int | None = None
     voices: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
     voice_folder: str = "~/.local/share/parlando/voices"

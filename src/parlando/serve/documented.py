@@ -22,6 +22,25 @@ class ErrorAnswer(BaseModel):
     error: ErrorDetail
 
 
+class ElevenLabsDetail(BaseModel):
+    """What is wrong."""
+
+    status: str
+    message: str
+
+
+class ElevenLabsAnswer(BaseModel):
+    """An error in ElevenLabs' shape."""
+
+    detail: ElevenLabsDetail
+
+
+class DetailAnswer(BaseModel):
+    """An error in the shape of FastAPI's own."""
+
+    detail: str
+
+
 _CASES = {
     400: "Something in the request is wrong; the message says what.",
     401: "The API key is missing or not known.",
@@ -33,14 +52,30 @@ _CASES = {
     501: "A package that this needs is not installed.",
     503: "The server is full or restarting; see Retry-After.",
 }
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "model": ErrorAnswer} for status, text in _CASES.items()
-}
 _EVENTS = {
     "itemSchema": {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}},
 }
+Answers = dict[int | str, dict[str, Any]]
+
+
+def _errors(shape: type[BaseModel]) -> Answers:
+    return {status: {"description": text, "model": shape} for status, text in _CASES.items()}
+
+
+ERRORS, ELEVENLABS_ERRORS, DETAIL_ERRORS = _errors(ErrorAnswer), _errors(ElevenLabsAnswer), _errors(DetailAnswer)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-AUDIO_OR_EVENTS: dict[int | str, dict[str, Any]] = {
+PCM: Answers = {
+    200: {"description": "16-bit samples as they are made.", "content": {"audio/pcm": _BINARY}},
+}
+AUDIO: Answers = {
+    200: {
+        "description": "Audio as it is made.",
+        "content": dict.fromkeys(
+            ("audio/mpeg", "audio/ogg", "audio/wav", "audio/pcm", "audio/basic", "audio/x-alaw-basic"), _BINARY
+        ),
+    }
+}
+AUDIO_OR_EVENTS: Answers = {
     200: {
         "description": "Audio as it is made, or events that carry it.",
         "content": {
@@ -49,7 +84,7 @@ AUDIO_OR_EVENTS: dict[int | str, dict[str, Any]] = {
         },
     }
 }
-CHAT_OR_EVENTS: dict[int | str, dict[str, Any]] = {
+CHAT_OR_EVENTS: Answers = {
     200: {
         "description": "A whole answer, or events that carry it.",
         "content": {

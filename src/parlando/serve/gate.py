@@ -8,6 +8,8 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +25,7 @@ from parlando.serve.tracing import Trace
 
 log = logging.getLogger("parlando.serve")
 REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
-GUARDED = "/v1/"
+GUARDED = ("/v1/", "/v2/", "/inference_", "/tts")
 TOO_LARGE, TOO_SLOW, FAILED = 413, 408, 500
 
 
@@ -38,6 +40,12 @@ class Call:
     first_byte_seconds: float | None = None
     sent_bytes: int = 0
     error: BaseException | None = None
+
+    def count(self, sent_bytes: int) -> None:
+        """Take note of what was sent."""
+        if self.first_byte_seconds is None:
+            self.first_byte_seconds = time.perf_counter() - self.started_seconds
+        self.sent_bytes += sent_bytes
 
     def note(self, error: BaseException) -> None:
         """Have an error in the log line."""
@@ -69,7 +77,7 @@ class Gate:
         observed = _observed(call, send)
         try:
             if scope["path"].startswith(GUARDED):
-                call.caller = self._keys.caller(_key(headers), call.caller)
+                call.caller = self._keys.caller(key_of(headers), call.caller)
                 self._budgets.spend(call.caller)
             await self._app(scope, self._bounded(headers, receive), observed)
         except (AccessError, RateLimitError) as error:
@@ -114,33 +122,68 @@ class Gate:
         return bounded
 
     def _report(self, scope: Scope, call: Call) -> None:
-        seconds = time.perf_counter() - call.started_seconds
         route = getattr(scope.get("route"), "path", "other")
-        self._registry.count("parlando_requests_total", route=route, status=str(call.status))
-        if call.first_byte_seconds is not None:
-            self._registry.observe("parlando_first_byte_seconds", call.first_byte_seconds, route=route)
+        report(self._registry, call, scope.get("method", "WEBSOCKET"), scope["path"], route)
         if self._trace is not None:
             self._trace(scope, call)
-        level = logging.INFO
-        line: dict[str, Any] = {
-            "event": "request",
-            "request_id": call.request_id,
-            "caller": call.caller,
-            "method": scope.get("method", "WEBSOCKET"),
-            "path": scope["path"],
-            "status": call.status,
-            "seconds": round(seconds, 4),
-            "first_byte_seconds": round(call.first_byte_seconds or 0.0, 4),
-            "bytes": call.sent_bytes,
-        }
-        if call.error is not None:
-            line["error"] = f"{type(call.error).__name__}: {call.error}"
-            level = logging.ERROR if problem_of(call.error).status == FAILED else logging.WARNING
-        if log.isEnabledFor(level):
-            log.log(level, json.dumps(line))
 
 
-def _key(headers: dict[bytes, bytes]) -> str | None:
+def report(registry: Registry, call: Call, method: str, path: str, route: str) -> None:
+    """Count a call that is over, and log its line."""
+    seconds = time.perf_counter() - call.started_seconds
+    registry.count("parlando_requests_total", route=route, status=str(call.status))
+    if call.first_byte_seconds is not None:
+        registry.observe("parlando_first_byte_seconds", call.first_byte_seconds, route=route)
+    level = logging.INFO
+    line: dict[str, Any] = {
+        "event": "request",
+        "request_id": call.request_id,
+        "caller": call.caller,
+        "method": method,
+        "path": path,
+        "status": call.status,
+        "seconds": round(seconds, 4),
+        "first_byte_seconds": round(call.first_byte_seconds or 0.0, 4),
+        "bytes": call.sent_bytes,
+    }
+    if call.error is not None:
+        line["error"] = f"{type(call.error).__name__}: {call.error}"
+        level = logging.ERROR if problem_of(call.error).status == FAILED else logging.WARNING
+    if log.isEnabledFor(level):
+        log.log(level, json.dumps(line))
+
+
+class SideGate:
+    """The gate for doors that are not HTTP: the same keys, a budget per caller, and the line of log."""
+
+    def __init__(self, keys: KeyRing, limits: Limits, registry: Registry) -> None:
+        self._keys, self._registry, self._budgets = keys, registry, Budgets(limits)
+
+    @contextmanager
+    def call(self, method: str, path: str, address: str, key: str | None = None) -> Iterator[Call]:
+        """Let a call pass; what it raises is noted and raised again.
+
+        Raises:
+            AccessError: the key is missing or not known.
+            RateLimitError: the caller has asked too often.
+        """
+        call = Call(secrets.token_hex(8), address, time.perf_counter())
+        try:
+            call.caller = self._keys.caller(key, address)
+            self._budgets.spend(call.caller)
+            yield call
+            call.status = 200
+        except Exception as error:
+            call.note(error)
+            call.status = problem_of(error).status
+            if call.status == FAILED:
+                log.error("a call of %s failed", path, exc_info=error)
+            raise
+        finally:
+            report(self._registry, call, method, path, path)
+
+
+def key_of(headers: Mapping[bytes, bytes]) -> str | None:
     """The key of ``Authorization: Bearer``, or of ElevenLabs' ``xi-api-key``."""
     scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
@@ -161,9 +204,11 @@ def _observed(call: Call, send: Send) -> Send:
             call.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", call.request_id.encode())]
         elif kind == "http.response.body":
-            if call.first_byte_seconds is None:
-                call.first_byte_seconds = time.perf_counter() - call.started_seconds
-            call.sent_bytes += len(message.get("body", b""))
+            call.count(len(message.get("body", b"")))
+        elif kind == "websocket.accept":
+            call.status = 101
+        elif kind == "websocket.send":
+            call.count(len(message.get("text") or message.get("bytes") or ""))
         await send(message)
 
     return observed

@@ -107,8 +107,22 @@ def openai_shape(problem: Problem) -> dict[str, Any]:
     }
 
 
+def elevenlabs_shape(problem: Problem) -> dict[str, Any]:
+    """The body of ElevenLabs' errors."""
+    return {"detail": {"status": problem.code, "message": problem.message}}
+
+
+def detail_shape(problem: Problem) -> dict[str, Any]:
+    """The body of FastAPI's own errors, as CosyVoice's server has them."""
+    return {"detail": problem.message}
+
+
 # Path prefixes and their shapes; the longest that fits is taken.
-SHAPES: dict[str, Shape] = {"/": openai_shape}
+SHAPES: dict[str, Shape] = {
+    "/": openai_shape,
+    **dict.fromkeys(("/v1/text-to-speech", "/v1/voices", "/v2/voices"), elevenlabs_shape),
+    **dict.fromkeys(("/inference_", "/tts"), detail_shape),
+}
 
 
 def answer(problem: Problem, path: str) -> Response:

@@ -54,21 +54,55 @@ class Sampling(Strict):
         return chosen if self.top_k is None else {**chosen, "top_k": self.top_k or None}
 
 
-class SpeechRequest(Sampling):
-    """A body of ``POST /v1/audio/speech``; the lower half is ours."""
+class Wanted(Sampling):
+    """Who speaks, and how; the lower half is ours."""
 
-    input: str = Field(json_schema_extra={"minLength": 1}, examples=["Hello there."])  # an empty one is a TextError
     model: str | None = Field(default=None, max_length=256)
     voice: VoiceName | None = None
     instructions: str | None = Field(default=None, max_length=4096)
-    response_format: AudioName = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4.0)
-    stream_format: Literal["audio", "sse"] = "audio"
-    stream: bool | None = Field(default=None, description="Accepted and of no effect: every answer is a stream.")
     language: LanguageName | None = None
     sample_rate: Annotated[int | None, Field(ge=8000, le=48000, description="Hertz.")] = None
     ref_audio: str | None = Field(default=None, description="A recording to follow: base64, or a data: URL.")
     ref_text: str | None = Field(default=None, max_length=4096, description="What is said in it.")
+
+
+class SpeechRequest(Wanted):
+    """A body of ``POST /v1/audio/speech``."""
+
+    input: str
+    response_format: AudioName = "mp3"
+    stream_format: Literal["audio", "sse"] = "audio"
+    stream: bool | None = Field(default=None, description="Accepted and of no effect: every answer is a stream.")
+
+
+ContextName = Annotated[str, Field(max_length=128)]
+
+
+class LiveStart(Wanted):
+    """Over a WebSocket: a context with settings of its own; without this message it has none."""
+
+    type: Literal["start"]
+    context: ContextName = "default"
+    response_format: AudioName = "pcm"
+
+
+class LiveWords(Strict):
+    """Over a WebSocket: more text."""
+
+    type: Literal["text"]
+    context: ContextName = "default"
+    text: str
+
+
+class LiveSign(Strict):
+    """Over a WebSocket: speak what there is, speak it and end, or be silent. Without a context, all of them."""
+
+    type: Literal["flush", "end", "cancel"]
+    context: ContextName | None = None
+
+
+LiveMessage = Annotated[LiveStart | LiveWords | LiveSign, Field(discriminator="type")]
 
 
 class SpeechUsage(BaseModel):

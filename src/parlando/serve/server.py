@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -20,6 +21,7 @@ log = logging.getLogger("parlando.serve")
 # Threads that speak hold the interpreter for this long at most while the event loop waits for it.
 SWITCH_SECONDS = 0.0005
 BACKLOG = 1024
+DRAIN_CHECK_SECONDS = 0.05
 
 
 class Server(uvicorn.Server):
@@ -31,6 +33,14 @@ class Server(uvicorn.Server):
         """Begin to drain."""
         self.config.app.state.service.draining = True  # type: ignore[union-attr]
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let what is being spoken end, through whichever door, before connections are closed."""
+        service = self.config.app.state.service  # type: ignore[union-attr]
+        deadline_seconds = time.monotonic() + service.config.drain_seconds
+        while service.speaking and not self.force_exit and time.monotonic() < deadline_seconds:
+            await asyncio.sleep(DRAIN_CHECK_SECONDS)
+        await super().shutdown(sockets)
 
 
 class LineFormatter(logging.Formatter):
@@ -80,6 +90,7 @@ def make_server(app: FastAPI, config: ServeConfig) -> Server:
         timeout_keep_alive=30,
         backlog=BACKLOG,
         ws_max_size=config.limits.max_body_bytes,
+        ws_per_message_deflate=False,  # audio gets no smaller, and the loop would do the work
     )
     return Server(settings)
 

@@ -6,6 +6,7 @@ Everything that can be checked cheaply is checked in `Service.open`, on the even
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,6 @@ from parlando.audio.clip import check_sample_rate
 from parlando.audio.containers import STREAM_FORMATS, open_encoder
 from parlando.audio.formats import find_format
 from parlando.audio.resample import StreamResampler
-from parlando.audio.tempo import StreamTempo
 from parlando.core.errors import (
     CancelledError,
     ConfigError,
@@ -44,6 +44,8 @@ from parlando.text.normalize import check_speakable
 
 log = logging.getLogger("parlando.serve")
 LOWEST_RATE, HIGHEST_RATE = 8000, 48000
+# What becomes of chunks in the stream's own thread: a format by name, or anything else a door makes of them.
+Making = Callable[[Iterator[Chunk]], Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class Service:
             name: Admission(host.rows, config.limits, places=host.places) for name, host in hosts.items()
         }
         self.draining = False
+        self.ports: dict[str, int] = {}  # of doors that listen on their own
         self.loop: asyncio.AbstractEventLoop | None = None
         self.when_closed: Callable[[], None] = lambda: None
         self._register_gauges()
@@ -104,9 +107,11 @@ class Service:
         return self.hosts[name]
 
     def open(
-        self, utterances: Utterance | Sequence[Utterance], format: str | None = None, caller: str = "local"
+        self, utterances: Utterance | Sequence[Utterance], format: str | Making | None = None, caller: str = "local"
     ) -> Speaking:
         """Begin to speak, one utterance after the other; items are bytes of ``format``, or without one `Chunk`s.
+
+        A function for ``format`` is given the chunks in a thread, and what it yields are the items.
 
         Model, speed, rate, seed and options are the first one's; texts and voices each one's own.
 
@@ -122,7 +127,8 @@ class Service:
             host.synthesizer.model.default_voice,
             cancellation=cancellation,
             language=first.language,
-            playback=Playback(first.speed),
+            speed=first.speed,
+            playback=Playback(),
             **first.options,
         )
         for each in several:
@@ -130,9 +136,15 @@ class Service:
                 self.shelf.resolve(host, each.voice)
         rate = first.sample_rate or host.synthesizer.sample_rate
         stream: Stream[Any] = Stream(cancellation)
-        stream.when_cancelled = lambda: _close_feeds(several)
-        # Time that a slow reader takes is not the model's.
-        tally = Tally(lambda: time.perf_counter() - stream.stalled_seconds)
+        feeds = [each.text for each in several if isinstance(each.text, TextFeed)]
+
+        def close_feeds() -> None:
+            for feed in feeds:
+                feed.close()
+
+        stream.when_cancelled = close_feeds
+        # Time that a slow reader or writer takes is not the model's.
+        tally = Tally(lambda: time.perf_counter() - stream.stalled_seconds - sum(feed.waited_seconds for feed in feeds))
         source = Source(self, host, several, base, tally)
         leave = self._admit(host, caller, tally)
         try:
@@ -150,22 +162,32 @@ class Service:
             host.close()
         self.when_closed()
 
+    def opened(self, protocol: str, port: int) -> None:
+        """Take note of a door on a port of its own, and say so in the log."""
+        self.ports[protocol] = port
+        log.info(json.dumps({"event": "listening", "protocol": protocol, "port": port}))
+
     @property
     def ready(self) -> bool:
         """Whether every model has spoken and nobody is shutting down."""
         return not self.draining and all(host.ready for host in self.hosts.values())
 
-    def _check(self, utterances: Sequence[Utterance], format: str | None) -> None:
+    @property
+    def speaking(self) -> bool:
+        """Whether anything is being spoken, or waits for it."""
+        return any(admission.streams for admission in self.admissions.values())
+
+    def _check(self, utterances: Sequence[Utterance], format: str | Making | None) -> None:
         if self.draining:
             raise EngineClosedError("the server is shutting down; ask again in a moment")
-        if format is not None:
+        if isinstance(format, str):
             find_format(format, STREAM_FORMATS)
         rate = utterances[0].sample_rate
         if rate is not None and not LOWEST_RATE <= check_sample_rate(rate) <= HIGHEST_RATE:
             raise ConfigError(f"sample_rate: {rate} is out of range; use {LOWEST_RATE} to {HIGHEST_RATE}")
         texts = [each.text for each in utterances if isinstance(each.text, str)]
         for text in texts:
-            _check_characters(text)
+            check_characters(text)
         characters = sum(map(len, texts))
         most = self.config.limits.max_input_characters
         if characters > most:
@@ -213,11 +235,14 @@ class Source:
         self.tally = tally
         self._service, self._host, self._utterances, self._base = service, host, utterances, base
 
-    def items(self, format: str | None, rate: int) -> Iterator[Any]:
-        """Chunks at the wanted rate and speed, or what an encoder makes of them."""
+    def items(self, format: str | Making | None, rate: int) -> Iterator[Any]:
+        """Chunks at the wanted rate, or what an encoder makes of them."""
         try:
             chunks = self._shaped(rate)
-            yield from chunks if format is None else _encoded(chunks, format, rate)
+            if callable(format):
+                yield from format(chunks)
+            else:
+                yield from chunks if format is None else _encoded(chunks, format, rate)
         except (CancelledError, GeneratorExit):
             self.tally.finish = "aborted"
             raise
@@ -248,25 +273,25 @@ class Source:
                 yield chunk
 
     def _shaped(self, rate: int) -> Iterator[Chunk]:
-        own_rate, speed = self._host.synthesizer.sample_rate, self._utterances[0].speed
-        tempo, resampler = StreamTempo(own_rate, speed), StreamResampler(own_rate, rate)
+        resampler = StreamResampler(self._host.synthesizer.sample_rate, rate)
         for chunk in self._spoken():
-            samples = resampler.feed(tempo.feed(chunk.samples))
+            samples = resampler.feed(chunk.samples)
             self.tally.sound(len(samples) / rate)
             yield replace(chunk, samples=samples, sample_rate=rate)
-        rest = resampler.feed(tempo.close())
-        for samples in (rest, resampler.close()):
-            self.tally.sound(len(samples) / rate)
-            if len(samples):
-                yield Chunk(samples, rate)
+        samples = resampler.close()
+        self.tally.sound(len(samples) / rate)
+        if len(samples):
+            yield Chunk(samples, rate)
         if not self.tally.audio_seconds:
             raise GenerationError("the model made no audio for this text; try another seed or a higher temperature")
 
     def _voice(self, utterance: Utterance) -> Voice:
         voice = self._service.shelf.voice(self._host, utterance.voice)
-        if utterance.instructions and self._service.config.instructions:
-            voice = replace(voice, scene=utterance.instructions)
-        return voice
+        if not utterance.instructions:
+            return voice
+        if self._host.synthesizer.model.takes_instructions:
+            return replace(voice, instruction=utterance.instructions)
+        return replace(voice, scene=utterance.instructions) if self._service.config.instructions else voice
 
     def _count(self, chunk: Chunk) -> None:
         self.tally.output_tokens += len(chunk.frames)
@@ -288,15 +313,14 @@ def _encoded(chunks: Iterator[Chunk], format: str, rate: int) -> Iterator[bytes]
         yield data
 
 
-def _check_characters(text: str) -> None:
+def check_characters(text: str) -> None:
+    """Refuse text that UTF-8 has no bytes for.
+
+    Raises:
+        TextError: it has half of a surrogate pair.
+    """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         place = f"character {error.start} of the text"
         raise TextError(f"{place} is half of a surrogate pair; send whole characters") from error
-
-
-def _close_feeds(utterances: Sequence[Utterance]) -> None:
-    for utterance in utterances:
-        if isinstance(utterance.text, TextFeed):
-            utterance.text.close()

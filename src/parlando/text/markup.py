@@ -90,6 +90,11 @@ class OpenTags:
     def __init__(self, notation: Notation) -> None:
         self._pattern, self._open = _manner_pattern(notation), list[str]()
 
+    @property
+    def any_open(self) -> bool:
+        """Whether the next sentence begins inside a tag."""
+        return bool(self._open)
+
     def balance(self, sentence: str) -> str:
         """The next sentence, with its tags in pairs.
 

@@ -24,11 +24,12 @@ _PAIRED_TAG = re.compile(r"</?\w+>")
 
 @dataclass(frozen=True)
 class Reading:
-    """Everything that decides how written sentences become spoken ones."""
+    """Everything that decides how written sentences become spoken ones; ``as_written`` leaves them as they are."""
 
     language: str = "en"
     lexicon: UserLexicon = field(default_factory=UserLexicon)
     notation: Notation = field(default_factory=Notation)
+    as_written: bool = False
 
     def __post_init__(self) -> None:
         if self.language != AUTOMATIC:
@@ -50,6 +51,8 @@ class Reading:
             ConfigError: the lexicon has a pronunciation that cannot be written for this model.
         """
         written = self.lexicon.apply(sentence, self.notation)
+        if self.as_written:
+            return written
         language = detect(written) if self.language == AUTOMATIC else self.language
         return normalize(written, language, self.notation)
 

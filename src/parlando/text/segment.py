@@ -75,6 +75,11 @@ class IncrementalSegmenter:
         self._longest, self._shortest = longest_characters, shortest_characters
         self._pending = ""
 
+    @property
+    def pending(self) -> str:
+        """What has come of the sentence that is not finished."""
+        return self._pending
+
     def feed(self, piece: str) -> list[str]:
         """The sentences that are certain to be finished now."""
         self._pending += piece
@@ -122,7 +127,8 @@ class IncrementalSegmenter:
             if _inside(match.end(), tags) or not _ends_sentence(text, match, following):
                 continue
             best = match.end()
-            if length(text[:best]) >= self._shortest:
+            # However short a paragraph is, it is not read with the next one.
+            if match["stop"] is None or length(text[:best]) >= self._shortest:
                 return best
         if len(text) > fits:
             return best or _cut_inside(text, fits, tags)

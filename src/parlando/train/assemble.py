@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from parlando.core.config import from_mapping, read_json
-from parlando.core.errors import ConfigError
 from parlando.core.types import SamplingOptions, Voice
-from parlando.models.higgs.build import HiggsModel, Parts, Placement, save_model
+from parlando.models.higgs.build import HiggsModel, Parts, save_model
 from parlando.models.higgs.config import HiggsConfig, LMConfig
 from parlando.models.higgs.lm import HiggsLM
-from parlando.models.higgs.prompt import LengthPrior
-from parlando.models.higgs.tokenizer import PhonemeTokenizer, TextTokenizer, default_phoneme_config
-from parlando.text.normalize import normalize
+from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
+from parlando.nn.placement import Placement
 from parlando.train.checkpoint import load_weights
+from parlando.train.length import fit_length_prior
 from parlando.train.recipes import load_trained_codec
 from parlando.train.tokens import TokenCorpus
 
@@ -33,21 +31,7 @@ class ModelRecipe:
     voices: Mapping[str, str]
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     card: str | None = None
-
-
-def fit_length_prior(corpus: TokenCorpus, tokenizer: TextTokenizer, voice: str) -> LengthPrior:
-    """Least squares of frames on spoken units and pauses over one voice's training utterances.
-
-    Raises:
-        ConfigError: the corpus has too few of them.
-    """
-    chosen = [s for s in corpus.utterances if s.speaker == voice and s.speed == 1.0 and s.split == "train"]
-    if len(chosen) < 3:
-        raise ConfigError(f"the encoded corpus has {len(chosen)} utterances of '{voice}'; a length prior needs three")
-    measured = [tokenizer.measure(normalize(s.text)) for s in chosen]
-    design = np.array([[1.0, units, pauses] for units, pauses in measured])
-    solution, *_ = np.linalg.lstsq(design, np.array([s.frames for s in chosen], dtype=np.float64), rcond=None)
-    return LengthPrior(*(round(float(value), 3) for value in solution))
+    family: Literal["higgs"] = "higgs"
 
 
 def assemble(recipe: ModelRecipe, codec: Path, lm: Path, codes: Path, out: Path) -> Path:

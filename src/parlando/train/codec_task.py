@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from parlando.data.sampler import CropConfig, Crops, CropSampler
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, PackedCorpus
-from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
+from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.nn.checkpoint import save_tensors
 from parlando.train import parallel
 from parlando.train.checkpoint import load_weights

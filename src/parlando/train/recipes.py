@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tomllib
+import typing
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.data.shards import PackedCorpus
 from parlando.models.higgs.config import LMConfig
+from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
-from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.nn.rope import RopeConfig
 from parlando.train.checkpoint import load_weights
@@ -66,6 +68,7 @@ class LMRecipe:
     phone_final: float = 0.1
     dropout: float = 0.0
     start_from: str | None = None
+    family: Literal["higgs"] = "higgs"
 
 
 def read_recipe(kind: type[Any], path: Path) -> Any:
@@ -75,13 +78,34 @@ def read_recipe(kind: type[Any], path: Path) -> Any:
         FileMissingError: there is no such file.
         ConfigError: it is not TOML, or holds an unknown or missing key.
     """
+    return from_mapping(kind, _read_toml(path), str(path))
+
+
+def by_family(*kinds: type[Any]) -> dict[str, type[Any]]:
+    """Kinds of recipes under the families that their ``family`` names, in their order."""
+    return {typing.get_args(typing.get_type_hints(kind)["family"])[0]: kind for kind in kinds}
+
+
+def family_of(path: Path, families: Collection[str]) -> str:
+    """Whose recipe a file holds: its ``family``, the first of the families if it names none.
+
+    Raises:
+        FileMissingError: there is no such file.
+        ConfigError: it is not TOML, or names another family.
+    """
+    family = _read_toml(path).get("family", next(iter(families)))
+    if family not in families:
+        raise ConfigError(f"{path}.family: {family!r} is not one of {', '.join(families)}")
+    return str(family)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileMissingError(path, "recipe")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    return from_mapping(kind, data, str(path))
 
 
 def load_trained_codec(folder: Path) -> SpectralCodec:
@@ -153,10 +177,10 @@ def make_lm_task(recipe: LMRecipe, codes: Path, codec: Path, device: str, rank: 
     sampler = ExampleSampler(TokenCorpus(codes), HiggsPromptBuilder(tokenizer, prompt), recipe.mix)
     config = LMTrainConfig(
         lm,
-        recipe.optim,
-        recipe.first_weight,
-        recipe.phone_weight,
-        recipe.phone_final,
+        optim=recipe.optim,
+        first_weight=recipe.first_weight,
+        phone_weight=recipe.phone_weight,
+        phone_final=recipe.phone_final,
         dropout=recipe.dropout,
         start_from=recipe.start_from,
         frame_rate=codec_config.sample_rate / (codec_config.hop_samples * codec_config.stride),

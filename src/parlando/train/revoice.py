@@ -21,7 +21,7 @@ from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
 from parlando.train.checkpoint import load_weights
 from parlando.train.revoice_task import has_phones, training_ranges
 from parlando.train.revoicer import Revoicer, RevoicerConfig
-from parlando.train.tokens import COMPLETE, Spoken, TokenCorpus, begin_codes
+from parlando.train.tokens import Codes, Spoken, TokenCorpus, begin_codes, write_described
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def revoice_corpus(tokens: TokenCorpus, revoice: Revoice, plan: RevoicePlan, out
             )
             index.write(json.dumps(asdict(said), ensure_ascii=False) + "\n")
             start += said.frames
-    shutil.copyfile(tokens.folder / COMPLETE, out / COMPLETE)
+    write_described(out, Codes(tokens.num_codebooks, tokens.codebook_size))
     return len(chosen)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parlando.data.shards import PHONES, UNKNOWN_PHONE
-from parlando.models.higgs.spectral import NeighbourBlock
+from parlando.models.higgs.parts.spectral import NeighbourBlock
 
 
 @dataclass(frozen=True)

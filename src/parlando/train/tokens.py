@@ -1,4 +1,4 @@
-"""A corpus as codes: what the language model trains on, made once by the codec's encoder.
+"""A corpus as codes: what the language model trains on, made once by a codec or a speech tokenizer.
 
 A share of the utterances is encoded again at another speed, which moves pitch, formants and tempo together: each
 (speaker, speed) pair is one more voice for the model to follow from a reference.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -22,9 +24,10 @@ from parlando.core.errors import ConfigError, FileMissingError
 from parlando.data.sampler import at_speed
 from parlando.data.shards import COMPLETE as PACKED
 from parlando.data.shards import Entry, PackedCorpus
-from parlando.models.higgs.spectral import SpectralCodec
+from parlando.train.encoders import Embedder, Encoder
 
-COMPLETE = "codes.json"
+COMPLETE, SPEAKERS = "codes.json", "speakers.f32"
+T = TypeVar("T")
 SPEEDS = (0.84, 0.9, 0.95, 1.06, 1.12, 1.19)
 
 
@@ -49,10 +52,14 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Codes:
-    """What ``codes.json`` says of a folder of codes; it is written last."""
+    """What ``codes.json`` says of a folder of codes; it is written last.
+
+    ``speaker_dim`` is the size of an embedding in ``speakers.f32``, 0 where there is no such file.
+    """
 
     num_codebooks: int
     codebook_size: int
+    speaker_dim: int = 0
 
 
 class TokenCorpus:
@@ -70,6 +77,21 @@ class TokenCorpus:
         self.num_codebooks, self.codebook_size = described.num_codebooks, described.codebook_size
         self._codes = np.memmap(folder / "codes.i16", dtype=np.int16, mode="r").reshape(-1, self.num_codebooks)
         self._labels = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
+        self._speakers: np.ndarray | None = None
+        if described.speaker_dim:
+            speakers = np.memmap(folder / SPEAKERS, dtype=np.float32, mode="r")
+            self._speakers = speakers.reshape(-1, described.speaker_dim)
+
+    @property
+    def speakers(self) -> np.ndarray:
+        """One embedding per utterance, in their order (float32 [utterance, dim]).
+
+        Raises:
+            ConfigError: the corpus was encoded without.
+        """
+        if self._speakers is None:
+            raise ConfigError(f"'{self.folder}' has no speaker embeddings; encode the corpus again with --speaker")
+        return self._speakers
 
     @property
     def frames(self) -> int:
@@ -95,7 +117,8 @@ def _versions(corpus: PackedCorpus, warp_share: float) -> Iterator[tuple[Entry, 
             yield entry, float(generator.choice(SPEEDS))
 
 
-def _at_speed(corpus: PackedCorpus, entry: Entry, speed: float) -> tuple[np.ndarray, np.ndarray]:
+def heard_at_speed(corpus: PackedCorpus, entry: Entry, speed: float) -> tuple[np.ndarray, np.ndarray]:
+    """Samples and phone labels of an utterance as it was encoded at a speed."""
     wave, labels = corpus.samples(entry), corpus.labels(entry)
     if speed == 1.0:
         return wave, labels
@@ -106,27 +129,45 @@ def _at_speed(corpus: PackedCorpus, entry: Entry, speed: float) -> tuple[np.ndar
 
 
 class _Worker:
-    """Encodes one utterance at a time with a corpus and a codec of its own, one thread each."""
+    """Encodes, or tells the voice of, one utterance at a time; each process has a corpus and a network of its own."""
 
     current: _Worker
 
-    def __init__(self, packed: Path, codec: SpectralCodec, device: str) -> None:
-        self.corpus, self.codec, self.device = PackedCorpus(packed), codec.to(device).eval(), device
+    def __init__(self, packed: Path, network: Encoder | Embedder, device: str) -> None:
+        self.corpus, self.network, self.device = PackedCorpus(packed), network.to(device), device
 
     @classmethod
-    def start(cls, packed: Path, codec: SpectralCodec, device: str) -> None:
+    def start(cls, packed: Path, network: Encoder | Embedder, device: str) -> None:
         """Set up this process."""
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
-        cls.current = cls(packed, codec, device)
+        cls.current = cls(packed, network, device)
 
     @classmethod
-    def run(cls, version: tuple[Entry, float]) -> tuple[np.ndarray, np.ndarray]:
+    def encode(cls, version: tuple[Entry, float]) -> tuple[np.ndarray, np.ndarray]:
         """Codes (int16 [frame, codebook]) and each frame's first label (uint8 [frame])."""
         worker = cls.current
-        wave, labels = _at_speed(worker.corpus, *version)
-        codes = worker.codec.encode(torch.from_numpy(wave)[None].to(worker.device))[0].T
+        wave, labels = heard_at_speed(worker.corpus, *version)
+        encoder = cast("Encoder", worker.network)
+        codes = encoder.encode(torch.from_numpy(wave)[None].to(worker.device))[0].T
         return codes.cpu().numpy().astype(np.int16), labels[: len(codes), 0]
+
+    @classmethod
+    def embed(cls, version: tuple[Entry, float]) -> np.ndarray:
+        """The embedding (float32 [dim])."""
+        worker = cls.current
+        wave, _ = heard_at_speed(worker.corpus, *version)
+        embedding = cast("Embedder", worker.network).embed(torch.from_numpy(wave).to(worker.device))
+        return embedding.float().cpu().numpy()
+
+
+@contextmanager
+def _processes(corpus: PackedCorpus, network: Encoder | Embedder, device: str) -> Iterator[Any]:
+    """A pool on all cores, or one process on a GPU."""
+    workers = 1 if device.startswith("cuda") else os.cpu_count()
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, _Worker.start, (corpus.folder, network.to("cpu"), device)) as pool:
+        yield pool
 
 
 def begin_codes(folder: Path) -> None:
@@ -138,11 +179,12 @@ def begin_codes(folder: Path) -> None:
     if (folder / PACKED).exists():
         raise ConfigError(f"'{folder}' holds a packed corpus; name another folder for its codes")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / COMPLETE).unlink(missing_ok=True)
+    for name in (COMPLETE, SPEAKERS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def encode_corpus(
-    corpus: PackedCorpus, codec: SpectralCodec, folder: Path, warp_share: float = 0.25, device: str = "cpu"
+    corpus: PackedCorpus, encoder: Encoder, folder: Path, warp_share: float = 0.25, device: str = "cpu"
 ) -> int:
     """Encode every utterance outside the test split, on all cores or on one GPU; returns the number of frames.
 
@@ -151,21 +193,47 @@ def encode_corpus(
     """
     begin_codes(folder)
     versions, start = list(_versions(corpus, warp_share)), 0
-    workers = 1 if device.startswith("cuda") else os.cpu_count()
-    context = multiprocessing.get_context("spawn")
     with (
         (folder / "codes.i16").open("wb") as codes_file,
         (folder / "labels.u8").open("wb") as labels_file,
         (folder / "index.jsonl").open("w", encoding="utf-8") as index,
-        context.Pool(workers, _Worker.start, (corpus.folder, codec.cpu(), device)) as pool,
+        _processes(corpus, encoder, device) as pool,
     ):
-        encoded = tqdm(pool.imap(_Worker.run, versions, chunksize=16), total=len(versions), unit="clip", desc="encode")
-        for (entry, speed), (codes, labels) in zip(versions, encoded, strict=True):
+        encoded = pool.imap(_Worker.encode, versions, chunksize=16)
+        for (entry, speed), (codes, labels) in _bar(zip(versions, encoded, strict=True), len(versions), "encode"):
             codes_file.write(codes.tobytes())
             labels_file.write(labels.tobytes())
             spoken = Spoken(entry.id, entry.speaker, speed, entry.language, entry.text, entry.split, start, len(codes))
             index.write(json.dumps(asdict(spoken), ensure_ascii=False) + "\n")
             start += len(codes)
-    described = Codes(codec.num_codebooks, codec.codebook_size)
-    (folder / COMPLETE).write_text(json.dumps(asdict(described)), encoding="utf-8")
+    write_described(folder, Codes(encoder.num_codebooks, encoder.codebook_size))
     return start
+
+
+def embed_corpus(corpus: PackedCorpus, embedder: Embedder, folder: Path, device: str = "cpu") -> int:
+    """Add ``speakers.f32``, who speaks in every utterance of an encoded corpus; returns the number of utterances.
+
+    Raises:
+        FileMissingError: the folder holds no encoded corpus.
+        ConfigError: an utterance of it is not in the packed corpus.
+        AudioError: one is silent or too short to tell.
+    """
+    tokens, entries = TokenCorpus(folder), {entry.id: entry for entry in corpus.entries}
+    unknown = [spoken.id for spoken in tokens.utterances if spoken.id not in entries]
+    if unknown:
+        raise ConfigError(f"'{unknown[0]}' of '{folder}' is not in '{corpus.folder}', which cannot be its source")
+    versions = [(entries[spoken.id], spoken.speed) for spoken in tokens.utterances]
+    with (folder / SPEAKERS).open("wb") as file, _processes(corpus, embedder, device) as pool:
+        for embedding in _bar(pool.imap(_Worker.embed, versions, chunksize=16), len(versions), "embed"):
+            file.write(embedding.tobytes())
+    write_described(folder, Codes(tokens.num_codebooks, tokens.codebook_size, embedder.dim))
+    return len(versions)
+
+
+def write_described(folder: Path, described: Codes) -> None:
+    """Write ``codes.json``, which makes a folder of codes complete."""
+    (folder / COMPLETE).write_text(json.dumps(asdict(described)), encoding="utf-8")
+
+
+def _bar(things: Iterable[T], total: int, what: str) -> Iterable[T]:
+    return tqdm(things, total=total, unit="clip", desc=what)

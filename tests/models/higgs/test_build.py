@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from parlando.core.errors import AudioError, CheckpointError, ConfigError, FileMissingError
 from parlando.core.types import Reference, SamplingOptions, Voice
-from parlando.models.higgs.build import Placement, build_tokenizer, load_model, load_published, new_model, save_model
+from parlando.models.higgs.build import build_tokenizer, load_model, load_published, new_model, save_model
 from parlando.models.higgs.voices import check_voices
 from parlando.nn.checkpoint import SkipInitialisation
 
@@ -126,15 +126,6 @@ def test_a_voice_of_another_model_is_refused(tiny_model, codes):
     voice = Voice("eve", references=(Reference("Hi.", codes),))
     with pytest.raises(CheckpointError, match=r"'eve'.*the model has 3 of 256"):
         check_voices({"eve": voice}, tiny_model.config.lm, "eve", "here")
-
-
-@pytest.mark.parametrize(
-    ("device", "dtype", "message"),
-    [("gpu", None, "no device 'gpu'"), ("cuda:77", None, "no device 'cuda:77'"), (None, "int8", "no dtype 'int8'")],
-)
-def test_a_place_that_is_not_there_is_refused(device, dtype, message):
-    with pytest.raises(ConfigError, match=message):
-        Placement.choose(device, dtype)
 
 
 def test_half_precision_is_for_the_language_model_only(tiny_folder):

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parlando.core.types import Frame, Prompt
-from parlando.models.higgs.codec import Codec
-from parlando.models.higgs.codec_weights import load_published_codec
 from parlando.models.higgs.decoder import HiggsDecoder, HiggsWaveStream, decode_codes
-from parlando.models.higgs.delay import build_delay
-from parlando.models.higgs.spectral import SpectralCodec, SpectralCodecConfig
+from parlando.models.higgs.parts.codec import Codec
+from parlando.models.higgs.parts.codec_weights import load_published_codec
+from parlando.models.higgs.parts.delay import build_delay
+from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "higgs"
 PROMPT = Prompt((1,), np.zeros(1, dtype=bool), np.zeros((0, 8), dtype=np.int64))

@@ -9,15 +9,16 @@ import pytest
 
 from parlando.core.errors import InputError, PromptTooLongError, TextError
 from parlando.core.types import Reference, Voice
-from parlando.models.higgs.chatml import (
+from parlando.models.higgs.parts.chatml import (
     GENERATE_INSTRUCTION,
     MULTI_SPEAKER_INSTRUCTION,
     AudioContent,
     Message,
 )
-from parlando.models.higgs.delay import IGNORED_LABEL, build_delay
-from parlando.models.higgs.prompt import ChatPrompt, HiggsPromptBuilder, LengthPrior, PromptConfig
+from parlando.models.higgs.parts.delay import IGNORED_LABEL, build_delay
+from parlando.models.higgs.prompt import ChatPrompt, HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
+from parlando.text.length import LengthPrior
 
 CODEBOOKS, SIZE = 4, 16
 CONFIG = PromptConfig(num_codebooks=CODEBOOKS, codebook_size=SIZE, context_length=500)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parlando.core.errors import ConfigError, GenerationError
 from parlando.core.types import Frame, Prompt, SamplingOptions
 from parlando.models.higgs.config import LMConfig
-from parlando.models.higgs.delay import Undelay, build_delay
+from parlando.models.higgs.parts.delay import Undelay, build_delay
 from parlando.models.higgs.sampler import HiggsSampler, Ramp
 from parlando.nn.sampling import Ranking
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,18 +14,19 @@ import torch
 from parlando.audio.clip import as_mono
 from parlando.audio.resample import resample
 from parlando.core.config import from_mapping, read_json, to_mapping
-from parlando.core.errors import AudioError, CheckpointError, ConfigError, FileMissingError
-from parlando.core.stages import PromptBuilder, TokenLM, WaveDecoder
-from parlando.core.types import Notation, Prompt, SamplingOptions, Voice
+from parlando.core.errors import AudioError, CheckpointError, ConfigError
+from parlando.core.folder import whole_folder, write_json
+from parlando.core.stages import ArrivingPromptBuilder, Converter, PromptBuilder, TokenLM, WaveDecoder
+from parlando.core.types import Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.core.voicefile import write_voices
-from parlando.models.higgs.codec import CodecModule, build_codec, codec_config
-from parlando.models.higgs.codec_weights import load_codec, load_published_codec, save_codec
 from parlando.models.higgs.config import HiggsConfig, parse_higgs_config
 from parlando.models.higgs.decoder import HiggsDecoder
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM
 from parlando.models.higgs.lm_weights import load_lm, load_published_lm, save_lm
-from parlando.models.higgs.prompt import HiggsPromptBuilder, LengthPrior, PromptConfig
+from parlando.models.higgs.parts.codec import CodecModule, build_codec, codec_config
+from parlando.models.higgs.parts.codec_weights import load_codec, load_published_codec, save_codec
+from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.sampler import HiggsSampler
 from parlando.models.higgs.tokenizer import (
     HubTokenizer,
@@ -37,48 +36,13 @@ from parlando.models.higgs.tokenizer import (
     default_phoneme_config,
 )
 from parlando.models.higgs.voices import VOICES_FILE, check_voices, load_voices
+from parlando.nn.placement import Placement
+from parlando.text.length import LengthPrior
 
 CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = "config.json", "tokenizer.json", "card.md"
 CODEC_FOLDERS = ("audio_tokenizer", "codec")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-DEVICE_TYPES = ("cpu", "cuda", "mps")
 PUBLISHED_VOICE = "default"
 SHARED_IDS = ("audio_in", "audio_out", "audio_out_bos", "audio_bos", "audio_eos", "eot")
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where and in what precision the LM computes; the codec is always float32, in half precision it is unstable."""
-
-    device: torch.device
-    dtype: torch.dtype
-
-    @classmethod
-    def choose(cls, device: str | None, dtype: str | None, large: bool = False) -> Placement:
-        """Fill in what was left open: the GPU if there is one, and float32 but for large models there.
-
-        Raises:
-            ConfigError: there is no such device or dtype.
-        """
-        target = cls._device(device)
-        name = dtype or ("bfloat16" if large and target.type == "cuda" else "float32")
-        if name not in DTYPES:
-            raise ConfigError(f"no dtype '{name}'; there are: {', '.join(DTYPES)}")
-        return cls(target, DTYPES[name])
-
-    @staticmethod
-    def _device(name: str | None) -> torch.device:
-        if name is None:
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(name)
-        except RuntimeError as error:
-            raise ConfigError(f"no device '{name}'; use cpu, cuda or cuda:1") from error
-        if device.type not in DEVICE_TYPES:
-            raise ConfigError(f"no device '{name}' here; use {', '.join(DEVICE_TYPES)} or cuda:1")
-        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-            raise ConfigError(f"no device '{name}' here: {torch.cuda.device_count()} GPUs are visible; use cpu")
-        return device
 
 
 @dataclass(frozen=True)
@@ -119,6 +83,9 @@ class HiggsModel:
         self.voices: Mapping[str, Voice] = dict(parts.voices)
         self.default_voice, self.sampling = config.default_voice, config.sampling
         self.needs_transcript = config.references_in == "turns"
+        self.takes_instructions = not self.speaks_utterances
+        self.arriving: ArrivingPromptBuilder | None = None
+        self.converter: Converter | None = None
         self.notation = Notation(phones=self.speaks_utterances)
         self.sample_rate, self.samples_per_frame = self.codec.sample_rate, self.codec.samples_per_frame
         self.frame_rate = self.sample_rate / self.samples_per_frame
@@ -149,6 +116,10 @@ class HiggsModel:
             raise AudioError(f"a clip of {len(mono)} samples is shorter than one frame; give at least a second")
         wave = torch.from_numpy(mono)[None].to(self.device)
         return self.codec.encode(wave)[0].cpu().numpy().astype(np.int64)
+
+    def refer(self, text: str, samples: np.ndarray, sample_rate: int) -> Reference:
+        """What a voice that follows a clip is made of: its words and codes; errors as for `encode`."""
+        return Reference(text, self.encode(samples, sample_rate))
 
 
 def load_model(folder: Path, device: str | None = None, dtype: str | None = None) -> HiggsModel:
@@ -226,12 +197,8 @@ def save_model(model: HiggsModel, folder: Path, card: str | None = None) -> Path
     Raises:
         FileMissingError: the folder to put it in is not there.
     """
-    if not folder.parent.is_dir():
-        raise FileMissingError(folder.parent, "folder")
-    folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".parlando-", dir=folder) as name:
-        partial = Path(name)
-        _write_json(partial / CONFIG_FILE, to_mapping(model.config))
+    with whole_folder(folder, optional=(TOKENIZER_FILE, CARD_FILE)) as partial:
+        write_json(partial / CONFIG_FILE, to_mapping(model.config))
         save_lm(model.parts.lm, partial)
         save_codec(model.codec, partial)
         write_voices(partial / VOICES_FILE, model.voices)
@@ -239,13 +206,6 @@ def save_model(model: HiggsModel, folder: Path, card: str | None = None) -> Path
             shutil.copy(model.parts.tokenizer_file, partial / TOKENIZER_FILE)
         if card is not None:
             (partial / CARD_FILE).write_text(card, encoding="utf-8")
-        for name in (TOKENIZER_FILE, CARD_FILE):
-            if not (partial / name).exists():
-                (folder / name).unlink(missing_ok=True)
-        for path in sorted(partial.iterdir()):
-            # safetensors makes files that only their owner can read.
-            path.chmod(0o644)
-            path.replace(folder / path.name)
     return folder
 
 
@@ -309,7 +269,3 @@ def _codec_folder(folder: Path) -> Path:
             f"'{folder / CODEC_FOLDERS[0]}'"
         )
     return codec
-
-
-def _write_json(path: Path, data: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

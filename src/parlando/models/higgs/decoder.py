@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
+from parlando.audio.tempo import StreamTempo
 from parlando.core.types import Frame, Prompt
-from parlando.models.higgs.codec import Codec
-from parlando.models.higgs.delay import Undelay
+from parlando.models.higgs.parts.codec import Codec
+from parlando.models.higgs.parts.delay import Undelay
 
 
 class HiggsDecoder:
@@ -24,9 +25,9 @@ class HiggsDecoder:
         self.sample_rate = codec.sample_rate
         self.samples_per_frame = codec.samples_per_frame
 
-    def open(self, prompt: Prompt) -> HiggsWaveStream:
+    def open(self, prompt: Prompt, speed: float = 1.0) -> HiggsWaveStream:
         """A stream for the audio that follows a prompt; the codec needs nothing of the prompt itself."""
-        return HiggsWaveStream(self._codec)
+        return HiggsWaveStream(self._codec, speed)
 
 
 class HiggsWaveStream:
@@ -35,8 +36,9 @@ class HiggsWaveStream:
     State: the delayed frames still incomplete, and the clip's whole frames from the first that is still needed.
     """
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, speed: float = 1.0) -> None:
         self._codec = codec
+        self._tempo = StreamTempo(codec.sample_rate, speed)
         self._undelay = Undelay(codec.num_codebooks, codec.codebook_size, codec.codebook_size + 1)
         self._window = self._no_frames()
         self._emitted = 0
@@ -63,7 +65,8 @@ class HiggsWaveStream:
                 pieces.append(self._advance(whole, complete=True))
                 whole = []
         pieces.append(self._advance(whole, complete=final))
-        return np.concatenate(pieces)
+        samples = self._tempo.feed(np.concatenate(pieces))
+        return np.concatenate((samples, self._tempo.close())) if final else samples
 
     def _advance(self, whole: list[np.ndarray], complete: bool) -> np.ndarray:
         """Add whole frames [codebook] to the clip and hand out what is final, all of it when the clip is complete."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from parlando.core.errors import InputError, PromptTooLongError, TextError
 from parlando.core.types import Prompt, Reference, Voice
-from parlando.models.higgs.chatml import (
+from parlando.models.higgs.parts.chatml import (
     GENERATE_INSTRUCTION,
     MULTI_SPEAKER_INSTRUCTION,
     SPEAK,
@@ -22,23 +22,12 @@ from parlando.models.higgs.chatml import (
     pieces,
     system_content,
 )
-from parlando.models.higgs.delay import IGNORED_LABEL, build_delay, labels
-from parlando.models.higgs.tokenizer import Spell, TextTokenizer
+from parlando.models.higgs.parts.delay import IGNORED_LABEL, build_delay, labels
+from parlando.models.higgs.tokenizer import TextTokenizer
+from parlando.text.length import LengthPrior
+from parlando.text.phonemes import Spell
 
 _MARKUP = re.compile(r"<\|[^|<>]*\|>")
-
-
-@dataclass(frozen=True)
-class LengthPrior:
-    """How many frames a text takes: so many per spoken unit (phone or letter) and per punctuation mark, plus a base."""
-
-    base_frames: float = 0.0
-    frames_per_unit: float = 2.1
-    frames_per_pause: float = 0.0
-
-    def frames(self, units: int, pauses: int) -> float:
-        """Expected frames of a text."""
-        return self.base_frames + self.frames_per_unit * units + self.frames_per_pause * pauses
 
 
 @dataclass(frozen=True)
@@ -225,7 +214,7 @@ class HiggsPromptBuilder:
     def _system(self, voices: Sequence[Voice]) -> _Conversation:
         """The system message, left out when references speak for themselves."""
         has_references = any(voice.references for voice in voices)
-        scene = next((_without_markup(voice.scene) for voice in voices if voice.scene), None)
+        scene = next((_without_markup(_manner(voice)) for voice in voices if _manner(voice)), None)
         lines, clips = self._speaker_lines(voices, alternate=len(voices) > 1 and not has_references)
         if has_references and not scene and not lines:
             return _Conversation()
@@ -288,6 +277,11 @@ def _dialogue(turns: Sequence[tuple[int, str]], voices: Sequence[Voice]) -> str:
 
 def _references(voices: Sequence[Voice]) -> Iterator[tuple[int, Reference]]:
     return ((index, reference) for index, voice in enumerate(voices) for reference in voice.references)
+
+
+def _manner(voice: Voice) -> str:
+    """The scene, and how to speak in it: this family reads both there."""
+    return " ".join(filter(None, (voice.scene, voice.instruction)))
 
 
 def _without_markup(text: str) -> str:

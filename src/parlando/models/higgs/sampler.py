@@ -17,8 +17,8 @@ from torch import Tensor
 
 from parlando.core.errors import GenerationError
 from parlando.core.types import Frame, Prompt, SamplingOptions
-from parlando.models.higgs.chatml import Layout
 from parlando.models.higgs.config import LMConfig
+from parlando.models.higgs.parts.chatml import Layout
 from parlando.nn.sampling import Ranking, check_options, draw
 
 _NOTHING = -1

@@ -6,19 +6,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 from parlando.core.config import read_json
-from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, MissingDependencyError
-from parlando.models.higgs.chatml import GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION
-from parlando.text.lexicon import PHONES, Lexicon
-from parlando.text.markup import PHONES_FORM
-
-Pronounce = Callable[[str], tuple[str, ...] | None]
-Spell = Callable[[str], bool]
+from parlando.core.errors import CheckpointError, FileMissingError, MissingDependencyError
+from parlando.models.higgs.parts.chatml import GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION
+from parlando.text.phonemes import PhonemeInventory, PhonemeReader, Pronounce, Spell, any_of, number
 
 SPECIAL_STRINGS = {
     "begin_of_text": "<|begin_of_text|>",
@@ -43,8 +38,6 @@ _SCENE_STRINGS = (
     "<|speaker_id_start|>",
     "<|speaker_id_end|>",
 )
-_WORD_CACHE = 1 << 16
-LETTER_A = "ey1"
 _EVENT = re.compile(r"<(SE(?:_[se])?)>\s*\[[^\]\n]*\]\s*</\1>")
 _WIDE_UNITS = 3
 
@@ -144,9 +137,9 @@ class HubTokenizer(_SpecialIds):
         return ""
 
 
-@dataclass(frozen=True)
-class PhonemeTextConfig:
-    """The vocabulary of a phoneme model; ids count through the fields in this order.
+@dataclass(frozen=True, kw_only=True)
+class PhonemeTextConfig(PhonemeInventory):
+    """The vocabulary of a phoneme model; ids count through these fields in this order, then through the inventory.
 
     ``atoms`` are prompt strings that become one token each. ``descriptions`` are too, but only as the whole of what
     follows a ``SPEAKERn:``, so that the same words in a sentence are spoken.
@@ -155,16 +148,6 @@ class PhonemeTextConfig:
     specials: tuple[str, ...]
     atoms: tuple[str, ...]
     descriptions: tuple[str, ...]
-    boundary: str
-    punctuation: tuple[str, ...]
-    phones: tuple[str, ...]
-    letters: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        for name in ("specials", "atoms", "descriptions", "punctuation", "phones", "letters"):
-            entries = getattr(self, name)
-            if len(set(entries)) != len(entries) or not all(entries):
-                raise ConfigError(f"text.{name}: entries must be non-empty and different from each other")
 
 
 def default_phoneme_config() -> PhonemeTextConfig:
@@ -183,39 +166,25 @@ def default_phoneme_config() -> PhonemeTextConfig:
             "a Scottish man, brisk",
             "a robotic man, flat",
         ),
-        boundary=" ",
-        punctuation=(",", ".", "?", "!", ";", ":", "-"),
-        phones=PHONES,
-        letters=(*"abcdefghijklmnopqrstuvwxyz", "'"),
     )
 
 
 class PhonemeTokenizer(_SpecialIds):
-    """Words become phones by the lexicon, or letters where it has none; prompt strings become one token each.
+    """Words become phones or letters (`PhonemeReader`); prompt strings become one token each.
 
-    Between two words stands the boundary token, unless punctuation does; white space counts for nothing else.
-    A word may also stand as its phones (``{hh ax0 l ow1}``), as a user's lexicon writes it.
-    Characters outside the vocabulary are dropped, and sound events (``<SE>[Laughter]</SE>``) are not spoken.
+    Sound events (``<SE>[Laughter]</SE>``) are not spoken.
     """
 
     def __init__(self, config: PhonemeTextConfig, pronounce: Pronounce | None = None) -> None:
         """``pronounce`` maps a lower-case word to phones; the packaged lexicon by default."""
         self.config = config
-        self._pronounce = pronounce or Lexicon.default().pronounce
-        self._prompt_ids = _number(config.specials + config.atoms, 0)
-        self._description_ids = _number(config.descriptions, len(self._prompt_ids))
-        self._boundary = len(self._prompt_ids) + len(config.descriptions)
-        self._punctuation_ids = _number(config.punctuation, self._boundary + 1)
-        self._phone_ids = _number(config.phones, self._boundary + 1 + len(config.punctuation))
-        self._letter_ids = _number(config.letters, self._boundary + 1 + len(config.punctuation) + len(config.phones))
-        self._surface = _surfaces(config)
+        self._prompt_ids = number(config.specials + config.atoms, 0)
+        self._description_ids = number(config.descriptions, len(self._prompt_ids))
+        self._reader = PhonemeReader(config, len(self._prompt_ids) + len(config.descriptions), pronounce)
+        self._surface = (*config.specials, *config.atoms, *config.descriptions, *self._reader.surfaces)
         self.vocab_size = len(self._surface)
-        self._prompt_strings = re.compile(f"({_any_of(self._prompt_ids)})")
-        self._description = re.compile(rf"\s*({_any_of(self._description_ids)})\s*(?=\n|<\||$)")
-        self._units = re.compile(
-            rf"{PHONES_FORM}|[^\W\d_]+(?:'[^\W\d_]+)*'?|'[^\W\d_]+|{_any_of(self._punctuation_ids)}"
-        )
-        self._word = lru_cache(_WORD_CACHE)(self._word_ids)
+        self._prompt_strings = re.compile(f"({any_of(self._prompt_ids)})")
+        self._description = re.compile(rf"\s*({any_of(self._description_ids)})\s*(?=\n|<\||$)")
         super().__init__(self._prompt_ids.get, "text.specials")
 
     def encode(self, text: str, spell: Spell | None = None) -> list[int]:
@@ -228,23 +197,16 @@ class PhonemeTokenizer(_SpecialIds):
 
     def measure(self, text: str) -> tuple[int, int]:
         """Phones and letters, and punctuation marks."""
-        ids = self.encode(text)
-        first_phone = self._boundary + 1 + len(self.config.punctuation)
-        return sum(index >= first_phone for index in ids), sum(self._boundary < index < first_phone for index in ids)
+        return self._reader.measure(self.encode(text))
 
     def unread(self, text: str) -> str:
         """The first word with a letter that is in no way in the vocabulary."""
-        for piece in self._prompt_strings.split(text)[::2]:
-            for unit in self._units.findall(_plain(_EVENT.sub(" ", piece))):
-                word = unit.lower()
-                lost = any(letter.isalpha() and letter not in self._letter_ids for letter in word)
-                if lost and not word.startswith("{") and self._phones(word) is None:
-                    return unicodedata.normalize("NFC", unit)
-        return ""
+        ordinary = (_EVENT.sub(" ", piece) for piece in self._prompt_strings.split(text)[::2])
+        return next(filter(None, map(self._reader.unread, ordinary)), "")
 
     def knows(self, word: str) -> bool:
         """Whether a word is read by its phones rather than by letters."""
-        return self._phones(word.lower()) is not None
+        return self._reader.knows(word)
 
     def _pieces(self, text: str, spell: Spell | None) -> Iterator[list[int]]:
         """Ids piece by piece: prompt strings and the ordinary text between them alternate."""
@@ -258,66 +220,4 @@ class PhonemeTokenizer(_SpecialIds):
             if match:
                 yield [self._description_ids[match.group(1)]]
                 piece = piece[match.end() :]
-            yield self._ordinary(piece, spell)
-
-    def _ordinary(self, text: str, spell: Spell | None) -> list[int]:
-        ids: list[int] = []
-        after_word = False
-        units = self._units.findall(_plain(_EVENT.sub(" ", text)))
-        for index, unit in enumerate(units):
-            mark = self._punctuation_ids.get(unit)
-            if mark is not None:
-                ids.append(mark)
-                after_word = False
-                continue
-            word = self._letter_a(units, index) or self._word(unit.lower(), spell is not None and spell(unit.lower()))
-            ids.extend((self._boundary, *word) if after_word and word else word)
-            after_word = after_word or bool(word)
-        return ids
-
-    def _letter_a(self, units: Sequence[str], index: int) -> tuple[int, ...] | None:
-        """A capital A beside another single capital is the letter's name (the U S A), not the article."""
-        if units[index] != "A" or LETTER_A not in self._phone_ids:
-            return None
-        beside = (units[place] for place in (index - 1, index + 1) if 0 <= place < len(units))
-        named = any(len(unit) == 1 and unit.isupper() and unit != "I" for unit in beside)
-        return (self._phone_ids[LETTER_A],) if named else None
-
-    def _word_ids(self, word: str, by_letters: bool) -> tuple[int, ...]:
-        if word.startswith("{"):
-            return tuple(self._phone_ids[phone] for phone in word[1:-1].split() if phone in self._phone_ids)
-        phones = None if by_letters else self._phones(word)
-        if phones is not None:
-            return tuple(self._phone_ids[phone] for phone in phones)
-        return tuple(self._letter_ids[letter] for letter in word.strip("'") if letter in self._letter_ids)
-
-    def _phones(self, word: str) -> tuple[str, ...] | None:
-        """A word's phones, tried with its outer apostrophes ('em, dogs') and then without."""
-        return self._pronounce(word) or (self._pronounce(word.strip("'")) if "'" in word else None) or None
-
-
-def _number(entries: Sequence[str], first: int) -> dict[str, int]:
-    return {entry: first + index for index, entry in enumerate(entries)}
-
-
-def _surfaces(config: PhonemeTextConfig) -> tuple[str, ...]:
-    """What each id decodes to, in the order of ids."""
-    phones = tuple(f"{{{phone}}}" for phone in config.phones)
-    prompt = (*config.specials, *config.atoms, *config.descriptions)
-    return (*prompt, config.boundary, *config.punctuation, *phones, *config.letters)
-
-
-def _any_of(strings: Sequence[str] | dict[str, int]) -> str:
-    """A pattern for any of the strings, the longest that fits first."""
-    return "|".join(re.escape(text) for text in sorted(strings, key=len, reverse=True))
-
-
-def _plain(text: str) -> str:
-    """Accents dropped, typographic apostrophes and dashes made plain."""
-    if text.isascii():
-        return text
-    folded = unicodedata.normalize("NFKD", text.translate(_TYPOGRAPHY))
-    return "".join(character for character in folded if not unicodedata.combining(character))
-
-
-_TYPOGRAPHY = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": "-", "\u2026": "."})
+            yield self._reader.read(_EVENT.sub(" ", piece), spell)

@@ -16,7 +16,7 @@ from parlando.core.errors import ModelNotFoundError, ParlandoError
 from parlando.serve.documented import AUDIO_OR_EVENTS, ERRORS
 from parlando.serve.gate import call_of
 from parlando.serve.problems import openai_shape, problem_of
-from parlando.serve.schemas import SpeechRequest, SpeechUsage, decode_recording
+from parlando.serve.schemas import SpeechRequest, SpeechUsage, Wanted, decode_recording
 from parlando.serve.service import Service, Speaking, Utterance
 from parlando.serve.streamed import Streamed
 
@@ -32,7 +32,7 @@ def build_router(service: Service) -> APIRouter:
     @router.post("/v1/audio/speech", responses={**AUDIO_OR_EVENTS, **ERRORS}, response_class=Response)
     async def speak(body: SpeechRequest, request: Request) -> Response:
         """Speak a text; the answer begins with the first sound."""
-        speaking = service.open(utterance_of(body), body.response_format, call_of(request.scope).caller)
+        speaking = service.open(utterance_of(body, body.input), body.response_format, call_of(request.scope).caller)
         headers = {"x-seed": str(speaking.seed), "x-sample-rate": str(speaking.sample_rate)}
         if body.stream_format == "sse":
             return Streamed(speaking.stream, EVENT_STREAM, headers, lambda: events(speaking), stall_seconds)
@@ -59,15 +59,15 @@ def build_router(service: Service) -> APIRouter:
     return router
 
 
-def utterance_of(body: SpeechRequest) -> Utterance:
-    """What a body asks for.
+def utterance_of(body: Wanted, text: str) -> Utterance:
+    """A text, spoken as a body asks for.
 
     Raises:
         AudioError: its reference is not base64.
     """
     recording = decode_recording(body.ref_audio, body.ref_text, "ref_audio") if body.ref_audio is not None else None
     return Utterance(
-        text=body.input,
+        text=text,
         voice=recording or body.voice,
         model=body.model,
         language=body.language,

@@ -1,0 +1,58 @@
+"""Recordings as the published interface passes them: paths, file objects or tensors [1, sample] and `load_wav`."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import BinaryIO
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from parlando.audio.clip import Clip, as_mono
+from parlando.audio.files import read_audio
+from parlando.audio.resample import resample
+from parlando.core.errors import AudioError
+
+TENSOR_RATE = 16_000
+Recording = str | PathLike[str] | BinaryIO | Tensor
+
+
+def load_wav(wav: str | PathLike[str] | BinaryIO, target_sr: int, min_sr: int = 16_000) -> Float[Tensor, "1 sample"]:
+    """A recording as one channel at ``target_sr`` hertz.
+
+    Raises:
+        FileMissingError: there is no such file.
+        AudioError: it is not audio, or its rate is below ``min_sr``.
+    """
+    clip = _read(wav)
+    if clip.sample_rate < min_sr:
+        raise AudioError(
+            f"'{wav}': recorded at {clip.sample_rate} Hz; at least {min_sr} Hz are needed, record it again"
+        )
+    return torch.from_numpy(resample(as_mono(clip.samples), clip.sample_rate, target_sr))[None]
+
+
+def as_clip(recording: Recording) -> Clip:
+    """A recording in any of its forms; a tensor is taken to be at 16 kHz, as published snippets have it.
+
+    Raises:
+        FileMissingError: there is no such file.
+        AudioError: it is not audio, or a tensor of another shape than [1, sample] or [sample].
+    """
+    if not isinstance(recording, Tensor):
+        return _read(recording)
+    if recording.ndim not in (1, 2) or (recording.ndim == 2 and recording.shape[0] != 1):
+        raise AudioError(f"a prompt tensor of shape {list(recording.shape)}; give [1, sample] at {TENSOR_RATE} Hz")
+    return Clip(recording.detach().float().cpu().reshape(-1).numpy(), TENSOR_RATE)
+
+
+def _read(recording: str | PathLike[str] | BinaryIO) -> Clip:
+    """A file object is left where it was, since published snippets use the same one several times."""
+    if isinstance(recording, str | PathLike):
+        return read_audio(recording)
+    start = recording.tell()
+    try:
+        return read_audio(recording)
+    finally:
+        recording.seek(start)

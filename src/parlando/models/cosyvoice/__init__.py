@@ -1,0 +1,1 @@
+"""CosyVoice2: a text-speech language model, flow matching and a source-filter vocoder."""

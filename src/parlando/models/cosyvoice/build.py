@@ -1,0 +1,343 @@
+"""A folder becomes a model: every part read strictly, and put together; and a model becomes a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from parlando.audio.clip import as_mono, check_sample_rate
+from parlando.audio.fbank import MirroredMel
+from parlando.audio.mel import MelConfig
+from parlando.audio.resample import resample
+from parlando.core.config import from_mapping, read_json, to_mapping
+from parlando.core.errors import AudioError, CheckpointError, ConfigError
+from parlando.core.folder import whole_folder, write_json
+from parlando.core.stages import ArrivingPromptBuilder, Converter, PromptBuilder, TokenLM, WaveDecoder
+from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, Voice
+from parlando.core.voicefile import write_voices
+from parlando.models.cosyvoice.config import CosyVoiceConfig, lm_config_from_published, parse_cosyvoice_config
+from parlando.models.cosyvoice.decoder import CosyVoiceDecoder, CosyVoiceWaveStream
+from parlando.models.cosyvoice.lm import CosyVoiceLM
+from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
+from parlando.models.cosyvoice.lm_weights import PUBLISHED_LM_FILE, load_lm, load_published_lm, save_lm
+from parlando.models.cosyvoice.parts import published
+from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
+from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
+from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
+from parlando.models.cosyvoice.parts.hift_weights import WEIGHTS_FILE as HIFT_FILE
+from parlando.models.cosyvoice.parts.hift_weights import config_from_published, load_hift
+from parlando.models.cosyvoice.parts.onnx_weights import read_campplus, read_speech_tokenizer
+from parlando.models.cosyvoice.parts.part_weights import (
+    FLOW_FILE,
+    SPEAKER_FILE,
+    SPEECH_TOKENIZER_FILE,
+    load_flow,
+    load_part,
+    load_speaker,
+    load_speech_tokenizer,
+    save_part,
+)
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
+from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder, SpeechPrompt
+from parlando.models.cosyvoice.sampler import CosyVoiceSampler
+from parlando.models.cosyvoice.tokenizer import HubTokenizer, PhonemeTextConfig, PhonemeTokenizer, TextTokenizer
+from parlando.models.cosyvoice.voices import (
+    MEL,
+    SPEAKER,
+    VOICES_FILE,
+    check_voices,
+    load_voices,
+    published_voices,
+)
+from parlando.nn.placement import Placement
+from parlando.text.length import LengthPrior
+from parlando.text.markup import VOCAL
+
+CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = "config.json", "tokenizer.json", "card.md"
+TEXT_FOLDER = "CosyVoice-BlankEN"
+PUBLISHED_FLOW_FILE, PUBLISHED_HIFT_FILE = "flow.pt", "hift.pt"
+PUBLISHED_SPEECH_TOKENIZER_FILE, PUBLISHED_SPEAKER_FILE = "speech_tokenizer_v2.onnx", "campplus.onnx"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a checkpoint is made of."""
+
+    config: CosyVoiceConfig
+    lm: CosyVoiceLM
+    flow: Flow
+    hift: HiFT
+    speech_tokenizer: SpeechTokenizer
+    speaker: CampPlus
+    tokenizer: TextTokenizer
+    voices: Mapping[str, Voice] = field(default_factory=dict)
+
+
+class CosyVoiceModel:
+    """A loaded CosyVoice checkpoint (a `core.stages.Model`); it is its own `core.stages.Converter` too."""
+
+    family = "cosyvoice"
+    needs_transcript = False
+    takes_instructions = True
+
+    def __init__(self, parts: Parts, placement: Placement) -> None:
+        """Move the parts to their place and wire them up.
+
+        Raises:
+            CheckpointError: the parts do not belong together.
+        """
+        _check_fit(parts)
+        config, device = parts.config, placement.device
+        self.parts, self.config, self.name, self.device = parts, config, config.name, device
+        for part in (parts.flow, parts.hift, parts.speech_tokenizer, parts.speaker):
+            part.to(device).eval().requires_grad_(False)
+        lm = parts.lm.to(device, placement.dtype).eval().requires_grad_(False)
+        self.lm = cast("TokenLM", CosyVoiceTokenLM(lm))
+        self._decoder = CosyVoiceDecoder(parts.flow, parts.hift)
+        self.decoder: WaveDecoder = self._decoder
+        measured = config.expected.get("length")
+        length = None if measured is None else from_mapping(LengthPrior, measured, "expected.length")
+        prompts = CosyVoicePromptBuilder(parts.tokenizer, config.lm, length)
+        self.prompts: PromptBuilder = prompts
+        self.arriving: ArrivingPromptBuilder | None = prompts
+        self.voices: Mapping[str, Voice] = dict(parts.voices)
+        self.default_voice, self.sampling = config.default_voice, config.sampling
+        self.converter: Converter | None = self
+        self.notation = replace(VOCAL, phones=isinstance(parts.tokenizer, PhonemeTokenizer))
+        self.sample_rate, self.samples_per_frame = self.decoder.sample_rate, self.decoder.samples_per_frame
+        self.frame_rate = self.sample_rate / self.samples_per_frame
+        self._mel = MirroredMel(mel_config(parts.flow.config, parts.hift.config)).to(device)
+
+    def new_sampler(self, prompt: Prompt, options: SamplingOptions) -> CosyVoiceSampler:
+        """A sampler for one request."""
+        return CosyVoiceSampler(self.config.lm, cast("SpeechPrompt", prompt), options)
+
+    @torch.inference_mode()
+    def encode(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Codes (int64 [1, frame]) of a mono clip (float32 [n]) of any length, in windows where it is long.
+
+        Raises:
+            AudioError: the clip is too short, not finite, or its rate is below that of the speech tokenizer.
+        """
+        wave = self._wave(samples, sample_rate, self.parts.speech_tokenizer.config.mel.sample_rate)
+        return self.parts.speech_tokenizer.encode([wave])[0].cpu().numpy().astype(np.int64)[None]
+
+    @torch.inference_mode()
+    def refer(self, text: str, samples: np.ndarray, sample_rate: int) -> Reference:
+        """What a voice that follows a clip is made of: words, codes, mel and speaker embedding; errors as for `encode`.
+
+        Codes and mel are cut to the length that both have.
+        """
+        codes = self.encode(samples, sample_rate)
+        speaker = self.parts.speaker.embed(
+            self._wave(samples, sample_rate, self.parts.speaker.config.fbank.sample_rate)
+        )
+        mel = self._mel(self._wave(samples, sample_rate, self.sample_rate)[None])[0].T
+        ratio = self.parts.flow.config.encoder.frames_per_token
+        frames = min(codes.shape[1], len(mel) // ratio)
+        features = {MEL: mel[: frames * ratio].cpu().numpy(), SPEAKER: speaker.cpu().numpy()}
+        return Reference(text, codes[:, :frames], features)
+
+    def frames(self, samples: np.ndarray, sample_rate: int) -> Sequence[Frame]:
+        """What a clip says, for `open`; errors as for `encode`."""
+        codes = self.encode(samples, sample_rate)[0].tolist()
+        return [Frame(self.config.lm.speech_id, (code,)) for code in codes]
+
+    def open(self, voice: Voice, speed: float = 1.0) -> CosyVoiceWaveStream:
+        """A stream that gives frames the sound of a voice.
+
+        Raises:
+            AudioError: the voice has no sound of its own.
+        """
+        return self._decoder.open_voice(voice, speed)
+
+    def _wave(self, samples: np.ndarray, sample_rate: int, wanted_rate: int) -> torch.Tensor:
+        least = self.parts.speech_tokenizer.config.mel.sample_rate
+        if check_sample_rate(sample_rate) < least:
+            raise AudioError(f"a clip at {sample_rate} Hz; this model needs at least {least} Hz, record it again")
+        return torch.from_numpy(resample(as_mono(samples), sample_rate, wanted_rate)).to(self.device)
+
+
+def mel_config(flow: FlowConfig, hift: HiFTConfig) -> MelConfig:
+    """The mel between flow and vocoder: 80 bands up to 8 kHz, 50 a second, windows of four hops."""
+    hop = hift.samples_per_frame
+    return MelConfig(hift.source.sample_rate, 4 * hop, hop, flow.mel_bins, highest_hz=8_000.0)
+
+
+def load_model(folder: Path, device: str | None = None, dtype: str | None = None) -> CosyVoiceModel:
+    """Load a folder in our own layout, or a published one.
+
+    Raises:
+        FileMissingError: a file is not there.
+        ConfigError: a config has an unknown key or a value that does not fit, or there is no such device or dtype.
+        CheckpointError: tensors are missing, unexpected, misshapen or not finite, or the parts do not belong together.
+    """
+    if (folder / published.SETTINGS_FILE).is_file():
+        return load_published(folder, device, dtype)
+    placement = Placement.choose(device, dtype)
+    config = parse_cosyvoice_config(read_json(folder / CONFIG_FILE), str(folder / CONFIG_FILE))
+    tokenizer = from_mapping(SpeechTokenizerConfig, config.speech_tokenizer, "speech_tokenizer")
+    parts = Parts(
+        config=config,
+        lm=load_lm(folder, config.lm),
+        flow=load_flow(folder, from_mapping(FlowConfig, config.flow, "flow")),
+        hift=load_hift(folder / HIFT_FILE, from_mapping(HiFTConfig, config.hift, "hift")),
+        speech_tokenizer=load_speech_tokenizer(folder, tokenizer),
+        speaker=load_speaker(folder, from_mapping(CampPlusConfig, config.speaker, "speaker")),
+        tokenizer=build_tokenizer(config.text, folder),
+        voices=load_voices(folder, config.lm.codebook_size, config.default_voice),
+    )
+    return CosyVoiceModel(parts, placement)
+
+
+@dataclass(frozen=True)
+class PublishedSizes:
+    """The sizes of the parts that a published folder keeps as graphs, which do not say theirs."""
+
+    speech_tokenizer: SpeechTokenizerConfig = field(default_factory=SpeechTokenizerConfig)
+    speaker: CampPlusConfig = field(default_factory=CampPlusConfig)
+
+
+def load_published(
+    folder: Path, device: str | None = None, dtype: str | None = None, sizes: PublishedSizes | None = None
+) -> CosyVoiceModel:
+    """Load a published folder as it is; nothing in it is executed.
+
+    Raises:
+        FileMissingError, ConfigError, CheckpointError: as for `load_model`.
+    """
+    placement, sizes = Placement.choose(device, dtype, large=True), sizes or PublishedSizes()
+    settings = published.read_settings(folder / published.SETTINGS_FILE)
+    text_folder = folder / TEXT_FOLDER
+    backbone = text_folder / CONFIG_FILE
+    flow, hift = published.flow_config(settings["flow"]), config_from_published(settings["hift"])
+    lm, sampling = published.lm_settings(
+        settings["llm"], lm_config_from_published(read_json(backbone), flow.vocab_size, str(backbone))
+    )
+    tokenizer = HubTokenizer(text_folder)
+    voices = published_voices(folder, tokenizer.decode)
+    config = CosyVoiceConfig(
+        name=folder.name,
+        lm=lm,
+        flow=asdict(flow),
+        hift=asdict(hift),
+        speech_tokenizer=asdict(sizes.speech_tokenizer),
+        speaker=asdict(sizes.speaker),
+        text={"kind": "hub"},
+        default_voice=next(iter(voices), ""),
+        sampling=sampling,
+    )
+    parts = Parts(
+        config=config,
+        lm=load_published_lm(folder / PUBLISHED_LM_FILE, lm),
+        flow=load_part(Flow, flow, folder / PUBLISHED_FLOW_FILE),
+        hift=load_hift(folder / PUBLISHED_HIFT_FILE, hift),
+        speech_tokenizer=read_speech_tokenizer(folder / PUBLISHED_SPEECH_TOKENIZER_FILE, sizes.speech_tokenizer),
+        speaker=read_campplus(folder / PUBLISHED_SPEAKER_FILE, sizes.speaker),
+        tokenizer=tokenizer,
+        voices=voices,
+    )
+    return CosyVoiceModel(parts, placement)
+
+
+def new_model(
+    config: CosyVoiceConfig,
+    voices: Mapping[str, Voice],
+    device: str | None = None,
+    dtype: str | None = None,
+    seed: int = 0,
+) -> CosyVoiceModel:
+    """An untrained model with random weights: to train, to test, to measure speed; phoneme text only.
+
+    Raises:
+        ConfigError: the config's text needs a file, or as for `load_model`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        parts = Parts(
+            config=config,
+            lm=CosyVoiceLM(config.lm),
+            flow=Flow(from_mapping(FlowConfig, config.flow, "flow")),
+            hift=HiFT(from_mapping(HiFTConfig, config.hift, "hift")).prepare(),
+            speech_tokenizer=SpeechTokenizer(
+                from_mapping(SpeechTokenizerConfig, config.speech_tokenizer, "speech_tokenizer")
+            ),
+            speaker=CampPlus(from_mapping(CampPlusConfig, config.speaker, "speaker")),
+            tokenizer=build_tokenizer(config.text, None),
+            voices=voices,
+        )
+    return CosyVoiceModel(parts, Placement.choose(device, dtype))
+
+
+def save_model(
+    model: CosyVoiceModel, folder: Path, card: str | None = None, dtype: torch.dtype = torch.float32
+) -> Path:
+    """Write a model in our own layout, its tensors in ``dtype``; returns the folder.
+
+    Files appear only when all of them are written.
+
+    Raises:
+        FileMissingError: the folder to put it in is not there.
+    """
+    parts = model.parts
+    with whole_folder(folder, optional=(TOKENIZER_FILE, CARD_FILE)) as partial:
+        write_json(partial / CONFIG_FILE, to_mapping(model.config))
+        save_lm(parts.lm, partial)
+        save_part(parts.flow, partial / FLOW_FILE, dtype)
+        save_part(parts.hift, partial / HIFT_FILE, dtype)
+        save_part(parts.speech_tokenizer, partial / SPEECH_TOKENIZER_FILE, dtype)
+        save_part(parts.speaker, partial / SPEAKER_FILE, dtype)
+        write_voices(partial / VOICES_FILE, model.voices)
+        if isinstance(parts.tokenizer, HubTokenizer):
+            parts.tokenizer.save(partial / TOKENIZER_FILE)
+        if card is not None:
+            (partial / CARD_FILE).write_text(card, encoding="utf-8")
+    return folder
+
+
+def build_tokenizer(text: Mapping[str, Any], folder: Path | None) -> TextTokenizer:
+    """The tokenizer that a config's ``text`` table describes.
+
+    Raises:
+        ConfigError: the kind is unknown, a setting is, or it needs a file and there is no folder.
+        FileMissingError: the tokenizer's file is not in the folder.
+    """
+    settings = {key: value for key, value in text.items() if key != "kind"}
+    kind = text.get("kind")
+    if kind == "phonemes":
+        return PhonemeTokenizer(from_mapping(PhonemeTextConfig, settings, "text"))
+    if kind == "hub" and folder is not None:
+        return HubTokenizer(folder)
+    raise ConfigError(f"text.kind: {kind!r} is not one of 'phonemes', 'hub' (which needs its tokenizer.json)")
+
+
+def _check_fit(parts: Parts) -> None:
+    lm, flow, hift, where = parts.config.lm, parts.flow.config, parts.hift.config, f"model '{parts.config.name}'"
+    tokenizer, speaker = parts.speech_tokenizer.config, parts.speaker.config
+    sizes = {
+        "speech codes": (lm.codebook_size, flow.vocab_size, int(np.prod(tokenizer.levels))),
+        "mel bands": (flow.mel_bins, hift.mel_bins),
+        "numbers of a speaker embedding": (flow.speaker_dim, speaker.embedding_size),
+    }
+    for what, counts in sizes.items():
+        if len(set(counts)) > 1:
+            raise CheckpointError(
+                f"{where}: its parts have {' and '.join(map(str, counts))} {what}; take all from one checkpoint"
+            )
+    rate = hift.source.sample_rate / (flow.encoder.frames_per_token * hift.samples_per_frame)
+    if rate != tokenizer.token_rate:
+        raise CheckpointError(
+            f"{where}: the vocoder makes {rate:g} tokens' sound a second, the speech tokenizer hears "
+            f"{tokenizer.token_rate:g}; take both from one checkpoint"
+        )
+    if parts.tokenizer.vocab_size > lm.vocab_size:
+        raise CheckpointError(
+            f"{where}: the tokenizer has {parts.tokenizer.vocab_size} ids, the language model {lm.vocab_size}; "
+            "take both from one checkpoint"
+        )
+    check_voices(parts.voices, lm.codebook_size, parts.config.default_voice, where)

@@ -1,0 +1,176 @@
+"""What a CosyVoice checkpoint is: its language model's sizes and ids, and the whole folder's `config.json`.
+
+The other parts (`flow`, `hift`, `speech_tokenizer`, `speaker`, `text`) are plain tables that their own modules read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from parlando.core.config import from_mapping
+from parlando.core.errors import ConfigError
+from parlando.core.types import SamplingOptions
+from parlando.nn.attention import AttentionConfig
+from parlando.nn.rope import RopeConfig
+from parlando.nn.sampling import DrawRules
+
+DRAW_RULES = DrawRules(nucleus_of_all=True, redraw_others=True)
+PUBLISHED_SAMPLING = SamplingOptions(temperature=1.0, top_k=25, top_p=0.8, repetition_window=10, repetition_limit=1)
+PUBLISHED_CODEBOOK_SIZE = 6561
+_PUBLISHED_THETA = 1e6
+
+
+@dataclass(frozen=True)
+class LMConfig:
+    """Sizes of the language model, from which its ids follow.
+
+    ``codebook_size`` counts the speech codes only; the speech table and head hold three more rows, of which `eos` ends
+    the speech, `fill` asks for more text, and the one between them means nothing.
+    ``vocab_size`` counts the text table; positions that are neither text have ids after it (`sos_id`, `task_id`, and
+    `speech_id` for every position whose content is a code).
+    ``group_text_tokens`` and ``group_speech_tokens`` are the two lengths that alternate when text arrives while it is
+    spoken. A sentence has at least ``min_frames_per_token`` and at most ``max_frames_per_token`` frames per text token.
+
+    Raises:
+        ConfigError: sizes that do not fit together.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    intermediate_size: int
+    codebook_size: int
+    context_length: int
+    rope: RopeConfig = field(default_factory=lambda: RopeConfig(theta=_PUBLISHED_THETA))
+    rms_norm_eps: float = 1e-6
+    group_text_tokens: int = 5
+    group_speech_tokens: int = 15
+    min_frames_per_token: float = 2.0
+    max_frames_per_token: float = 20.0
+
+    def __post_init__(self) -> None:
+        wrong = [name for name, value in vars(self).items() if isinstance(value, int) and value < 1]
+        if wrong:
+            raise ConfigError(f"lm.{wrong[0]}: {getattr(self, wrong[0])} is not a size; use at least 1")
+        if self.num_heads % self.num_kv_heads or self.head_dim % 2:
+            raise ConfigError(
+                f"lm: {self.num_heads} heads of {self.head_dim} over {self.num_kv_heads} key heads cannot be; "
+                "num_heads must be a multiple of num_kv_heads, and head_dim even"
+            )
+        if not 0 <= self.min_frames_per_token < self.max_frames_per_token:
+            raise ConfigError(
+                f"lm: from {self.min_frames_per_token} to {self.max_frames_per_token} frames per text token is no "
+                "range; use 0 <= min_frames_per_token < max_frames_per_token"
+            )
+
+    @property
+    def eos(self) -> int:
+        """The code that ends the speech."""
+        return self.codebook_size
+
+    @property
+    def fill(self) -> int:
+        """The code that asks for the next group of text."""
+        return self.codebook_size + 2
+
+    @property
+    def stop_codes(self) -> tuple[int, ...]:
+        """Codes that are no speech."""
+        return tuple(range(self.codebook_size, self.table_rows))
+
+    @property
+    def table_rows(self) -> int:
+        """Rows of the speech table and of the speech head."""
+        return self.codebook_size + 3
+
+    @property
+    def sos_id(self) -> int:
+        """The position that opens every sequence."""
+        return self.vocab_size
+
+    @property
+    def task_id(self) -> int:
+        """The position between the end of the text and what is spoken of it from then on."""
+        return self.vocab_size + 1
+
+    @property
+    def speech_id(self) -> int:
+        """A position that holds a speech code."""
+        return self.vocab_size + 2
+
+    @property
+    def attention(self) -> AttentionConfig:
+        """The sizes of one attention block."""
+        return AttentionConfig(self.hidden_size, self.num_heads, self.num_kv_heads, self.head_dim, qkv_bias=True)
+
+
+@dataclass(frozen=True)
+class CosyVoiceConfig:
+    """`config.json` of a checkpoint in Parlando's own layout.
+
+    ``flow``, ``hift``, ``speech_tokenizer``, ``speaker`` and ``text`` are the settings of those parts; ``expected``
+    holds what the recipe measured (``length``: the settings of the length prior).
+    """
+
+    name: str
+    lm: LMConfig
+    flow: dict
+    hift: dict
+    speech_tokenizer: dict
+    speaker: dict
+    text: dict
+    default_voice: str
+    format: Literal[1] = 1
+    family: Literal["cosyvoice"] = "cosyvoice"
+    sampling: SamplingOptions = PUBLISHED_SAMPLING
+    expected: dict = field(default_factory=dict)
+
+
+def parse_cosyvoice_config(data: Mapping[str, Any], where: str = "config.json") -> CosyVoiceConfig:
+    """`CosyVoiceConfig` from plain data.
+
+    Raises:
+        ConfigError: an unknown or missing key, a wrong type or a value out of range.
+    """
+    return from_mapping(CosyVoiceConfig, data, where)
+
+
+def lm_config_from_published(
+    backbone: Mapping[str, Any], codebook_size: int = PUBLISHED_CODEBOOK_SIZE, where: str = "config.json"
+) -> LMConfig:
+    """`LMConfig` from the Qwen2 config of a published folder (``CosyVoice-BlankEN/config.json``).
+
+    That config does not know the speech codes; ``cosyvoice2.yaml`` calls their number ``speech_token_size``.
+
+    Raises:
+        ConfigError: a size is missing, or the config asks for something that this model does not compute.
+    """
+    supported = {"hidden_act": "silu", "use_sliding_window": False, "rope_scaling": None}
+    for key, value in supported.items():
+        if backbone.get(key, value) != value:
+            raise ConfigError(f"{where}: {key} = {backbone[key]!r} is not supported; only {value!r} is")
+    names = {
+        "vocab_size": "vocab_size",
+        "hidden_size": "hidden_size",
+        "num_layers": "num_hidden_layers",
+        "num_heads": "num_attention_heads",
+        "num_kv_heads": "num_key_value_heads",
+        "intermediate_size": "intermediate_size",
+        "context_length": "max_position_embeddings",
+    }
+    missing = [key for key in names.values() if backbone.get(key) is None]
+    if missing:
+        raise ConfigError(f"{where}: '{missing[0]}' is missing; this is not a complete Qwen2 config")
+    sizes = {name: backbone[key] for name, key in names.items()}
+    return LMConfig(
+        **sizes,
+        head_dim=backbone.get("head_dim") or sizes["hidden_size"] // sizes["num_heads"],
+        codebook_size=codebook_size,
+        rope=RopeConfig(theta=float(backbone.get("rope_theta", _PUBLISHED_THETA))),
+        rms_norm_eps=float(backbone.get("rms_norm_eps", 1e-6)),
+    )

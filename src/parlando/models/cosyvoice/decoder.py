@@ -1,0 +1,90 @@
+"""Speech tokens in, samples out: flow and vocoder one behind the other, each with its own explicit state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from parlando.core.errors import AudioError
+from parlando.core.types import Frame, Prompt, Voice
+from parlando.models.cosyvoice.parts.flow import Flow, FlowPrompt
+from parlando.models.cosyvoice.parts.hift import HiFT
+from parlando.models.cosyvoice.prompt import SpeechPrompt
+from parlando.models.cosyvoice.voices import MEL, SPEAKER
+from parlando.nn.tempo import FrameTempo
+
+NOISE_SEED = 0
+
+
+class CosyVoiceDecoder:
+    """Opens wave streams over one flow and one vocoder (a `core.stages.WaveDecoder`)."""
+
+    def __init__(self, flow: Flow, hift: HiFT) -> None:
+        self._flow, self._hift = flow, hift
+        self.sample_rate = hift.config.source.sample_rate
+        self.samples_per_frame = flow.config.encoder.frames_per_token * hift.config.samples_per_frame
+
+    def open(self, prompt: Prompt, speed: float = 1.0) -> CosyVoiceWaveStream:
+        """A stream for the audio that follows a prompt, in the sound of its voice.
+
+        Raises:
+            AudioError: the voice has no clip and no speaker embedding, or those of another model.
+        """
+        if not isinstance(prompt, SpeechPrompt) or prompt.voice is None:
+            raise AudioError("this prompt has no voice; build it with the model's own prompt builder")
+        return self.open_voice(prompt.voice, speed)
+
+    def open_voice(self, voice: Voice, speed: float = 1.0) -> CosyVoiceWaveStream:
+        """A stream in the sound of a voice; errors as for `open`."""
+        return CosyVoiceWaveStream(self._flow, self._hift, flow_prompt(voice, self._flow), speed)
+
+
+class CosyVoiceWaveStream:
+    """One request's frames in, samples out (a `core.stages.WaveStream`); frames without a code are text, and silent.
+
+    State: the flow's and the vocoder's own, and the mel frames that a change of tempo still needs. The work for a frame
+    does not grow with its position, but for attention to what came before.
+    """
+
+    def __init__(self, flow: Flow, hift: HiFT, prompt: FlowPrompt, speed: float = 1.0) -> None:
+        self._flow, self._hift = flow, hift
+        self._mel_state = flow.open(prompt)
+        self._wave_state = hift.open([NOISE_SEED])
+        self._tempo = FrameTempo(speed)
+
+    @torch.inference_mode()
+    def push(self, frames: Sequence[Frame], final: bool) -> np.ndarray:
+        """Samples (float32 [n]) that no later frame can change; after ``final`` everything is ignored.
+
+        Raises:
+            IndexError: a code outside the vocabulary, which a sampler must never make.
+        """
+        if self._wave_state.ended:
+            return np.zeros(0, dtype=np.float32)
+        mel = self._flow.push(self._mel_state, [frame.codes[0] for frame in frames if frame.codes], final)
+        mel = self._tempo.push(mel, final)
+        samples, self._wave_state = self._hift.push(mel, self._wave_state, final)
+        return samples[0].float().cpu().numpy()
+
+
+def flow_prompt(voice: Voice, flow: Flow) -> FlowPrompt:
+    """What the flow continues for a voice: its clips one after the other, and their mean speaker embedding.
+
+    Raises:
+        AudioError: the voice has none of that.
+    """
+    clips = [reference for reference in voice.references if SPEAKER in reference.features]
+    if not clips:
+        raise AudioError(
+            f"voice '{voice.name}' has no sound of its own for this model; clone it from a recording (--ref-audio)"
+        )
+    bins = flow.config.mel_bins
+    codes = [torch.from_numpy(clip.codes[0].astype(np.int64)) for clip in clips]
+    mels = [torch.from_numpy(clip.features.get(MEL, np.zeros((0, bins), np.float32))) for clip in clips]
+    speakers = [torch.from_numpy(clip.features[SPEAKER]) for clip in clips]
+    device = flow.encoder_proj.weight.device
+    speaker = torch.nn.functional.normalize(torch.stack(speakers).float(), dim=1).mean(0)
+    parts = (torch.cat(codes), torch.cat(mels).float(), speaker)
+    return FlowPrompt(*(part.to(device) for part in parts)).trimmed(flow.config.encoder.frames_per_token)

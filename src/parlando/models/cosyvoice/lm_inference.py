@@ -1,0 +1,154 @@
+"""The CosyVoice2 language model with a cache: prefill of one row, and one batched step over rows of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from parlando.core.errors import GenerationError, PromptTooLongError
+from parlando.core.types import Frame, Prompt
+from parlando.models.cosyvoice.config import DRAW_RULES, LMConfig
+from parlando.models.cosyvoice.lm import CosyVoiceLM, DecoderLayer
+from parlando.nn.attention import attend_cached, attend_causal
+from parlando.nn.kvcache import KVCache
+from parlando.nn.norm import FastRMSNorm
+from parlando.nn.packing import pack_linears
+from parlando.nn.rope import RopeTable, rotate_
+from parlando.nn.sampling import Ranking
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Those of one request: row ``row`` of ``ranking`` (float32, on the host, one codebook), which a step shares."""
+
+    ranking: Ranking
+    row: int
+
+
+class _Layer:
+    """One packed layer; attention over whatever was seen before is the caller's."""
+
+    def __init__(self, layer: DecoderLayer) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        inputs = (attention.q_proj, attention.k_proj, attention.v_proj)
+        self._bias = torch.cat([projection.bias.detach() for projection in inputs])
+        self._qkv, self._out = pack_linears(inputs), pack_linears((attention.o_proj,))
+        self._gate_up, self._down = pack_linears((mlp.gate_proj, mlp.up_proj)), pack_linears((mlp.down_proj,))
+        self._before, self._after = FastRMSNorm(layer.input_layernorm), FastRMSNorm(layer.post_attention_layernorm)
+
+    def forward(self, x: Float[Tensor, "row dim"], attend: Callable[[Tensor], Tensor]) -> Float[Tensor, "row dim"]:
+        """Advance the residual stream; ``attend`` maps packed q, k, v to mixed values."""
+        x = torch.addmm(x, attend(torch.addmm(self._bias, self._before(x), self._qkv)), self._out)
+        gate, up = torch.mm(self._after(x), self._gate_up).chunk(2, dim=-1)
+        return torch.addmm(x, functional.silu(gate).mul_(up), self._down)
+
+
+class CosyVoiceTokenLM:
+    """`core.stages.TokenLM` over the weights of a `CosyVoiceLM`, which it packs once and never changes.
+
+    After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
+    A frame without codes is a position of text or a mark, one with a code a position of speech; rows of both kinds
+    share a step. Every position is fed exactly once, and a step needs no mask beyond the cache's own (the published
+    code passes one that newer libraries read as "see the first position only").
+    """
+
+    def __init__(self, lm: CosyVoiceLM) -> None:
+        self.config: LMConfig = lm.config
+        self.context_length = lm.config.context_length
+        self._lm = lm
+        self._layers = [_Layer(cast("DecoderLayer", layer)) for layer in lm.layers]
+        self._head, self._head_bias = pack_linears((lm.speech_head,)), lm.speech_head.bias.detach()
+        self._norm = FastRMSNorm(lm.norm)
+        self._like = lm.norm.weight.detach()
+        self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
+
+    def new_cache(self, rows: int, length: int) -> KVCache:
+        """Allocate ``rows`` sequences of at most ``length`` positions, on the model's device and in its dtype."""
+        config = self.config
+        return KVCache(config.attention, config.num_layers, rows, min(length, self.context_length), self._like)
+
+    @torch.inference_mode()
+    def prefill(self, prompt: Prompt, cache: KVCache, row: int) -> Logits:
+        """Replace what a row holds by a prompt; returns the logits of its last position.
+
+        Raises:
+            PromptTooLongError: the prompt is longer than the cache's rows.
+        """
+        length = len(prompt)
+        if length > cache.capacity:
+            raise PromptTooLongError(
+                f"the prompt has {length} positions and the context {cache.capacity}; shorten the text or the reference"
+            )
+        cache.free(row)
+        codes = torch.zeros(length, dtype=torch.int64)
+        is_speech = torch.from_numpy(prompt.audio_mask)
+        codes[is_speech] = torch.from_numpy(prompt.codes).flatten()
+        rope = self._rope.at(slice(length))
+
+        def attend(layer: int, qkv: Tensor) -> Tensor:
+            q, pairs = self._split_heads(qkv, rope)
+            keys, values = pairs.unbind(1)
+            cache.fill(layer, row, keys, values)
+            return attend_causal(q, keys, values)
+
+        hidden = self._run(torch.tensor(prompt.tokens), codes, is_speech, attend)
+        cache.advance(row, length)
+        return self._logits(hidden[-1:])[0]
+
+    @torch.inference_mode()
+    def step(self, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
+        """Advance rows ``0..len(frames)-1`` by one frame each; idle rows (None) get None.
+
+        Raises:
+            GenerationError: a row has no room for another position.
+        """
+        live = [frame is not None for frame in frames]
+        full = [row for row, is_live in enumerate(live) if is_live and cache.length(row) >= cache.capacity]
+        if full:
+            raise GenerationError(f"row {full[0]} is full at {cache.capacity} positions; ask for less audio at once")
+        if not any(live):
+            return [None] * len(frames)
+        plan = cache.plan(live)
+        rope = self._rope.at(plan.positions)
+
+        def attend(layer: int, qkv: Tensor) -> Tensor:
+            q, pairs = self._split_heads(qkv, rope)
+            return attend_cached(q, *cache.append(layer, plan, pairs), plan.mask)
+
+        # An idle row is computed along as any text.
+        tokens = torch.tensor([frame.token if frame else 0 for frame in frames])
+        codes = torch.tensor([frame.codes[0] if frame and frame.codes else 0 for frame in frames])
+        is_speech = torch.tensor([bool(frame and frame.codes) for frame in frames])
+        logits = self._logits(self._run(tokens, codes, is_speech, attend))
+        for row, is_live in enumerate(live):
+            cache.advance(row, int(is_live))
+        return [each if is_live else None for each, is_live in zip(logits, live, strict=True)]
+
+    def _run(
+        self, tokens: Tensor, codes: Tensor, is_speech: Tensor, attend: Callable[[int, Tensor], Tensor]
+    ) -> Float[Tensor, "row dim"]:
+        """Hidden states after the last norm of positions that are described on the host."""
+        x = self._lm.embed(*(part.to(self._like.device, non_blocking=True) for part in (tokens, codes, is_speech)))
+        for index, layer in enumerate(self._layers):
+            x = layer.forward(x, partial(attend, index))
+        return self._norm(x)
+
+    def _split_heads(self, qkv: Float[Tensor, "row packed"], rope: RopeTable) -> tuple[Tensor, Tensor]:
+        """Queries [row, head, dim], and keys before values [row, 2, kv_head, dim]; turns those in ``qkv`` in place."""
+        config = self.config
+        parts = qkv.unflatten(1, (-1, config.head_dim))
+        rotate_(parts[:, : config.num_heads + config.num_kv_heads], rope)
+        queries, pairs = parts.tensor_split([config.num_heads], dim=1)
+        return queries, pairs.unflatten(1, (2, config.num_kv_heads))
+
+    def _logits(self, hidden: Float[Tensor, "row dim"]) -> list[Logits]:
+        logits = torch.addmm(self._head_bias, hidden, self._head).float().cpu()
+        ranking = Ranking(logits[:, None], DRAW_RULES)
+        return [Logits(ranking, row) for row in range(len(hidden))]

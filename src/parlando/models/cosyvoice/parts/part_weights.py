@@ -1,0 +1,79 @@
+"""Weights of the parts around the language model, in our own layout: a file of tensors each, strict both ways.
+
+A training writes a part's settings beside its file (``flow.json``); a whole model has all of them in ``config.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from parlando.core.config import from_mapping, read_json
+from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
+from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
+from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly, read_tensors, save_tensors
+
+M = TypeVar("M", bound=nn.Module)
+C = TypeVar("C")
+FLOW_FILE, SPEECH_TOKENIZER_FILE = "flow.safetensors", "speech_tokenizer.safetensors"
+SPEAKER_FILE = "speaker.safetensors"
+
+
+def load_flow(folder: Path, config: FlowConfig | None = None) -> Flow:
+    """The flow of a folder; without a config, that of the settings beside it.
+
+    Raises:
+        FileMissingError: the folder has none.
+        ConfigError: the settings are unknown or do not fit each other.
+        CheckpointError: tensors are missing, unexpected, misshapen or not finite.
+    """
+    return load_part(Flow, config or _settings(FlowConfig, folder / FLOW_FILE), folder / FLOW_FILE)
+
+
+def load_speech_tokenizer(folder: Path, config: SpeechTokenizerConfig | None = None) -> SpeechTokenizer:
+    """The speech tokenizer of a folder; config and errors as for `load_flow`."""
+    file = folder / SPEECH_TOKENIZER_FILE
+    return load_part(SpeechTokenizer, config or _settings(SpeechTokenizerConfig, file), file)
+
+
+def load_speaker(folder: Path, config: CampPlusConfig | None = None) -> CampPlus:
+    """The speaker encoder of a folder; config and errors as for `load_flow`."""
+    return load_part(CampPlus, config or _settings(CampPlusConfig, folder / SPEAKER_FILE), folder / SPEAKER_FILE)
+
+
+def load_part(build: Callable[[C], M], config: C, file: Path) -> M:
+    """A part filled from its file, on the CPU, in float32 whatever precision it is stored in.
+
+    Counters of batches, which only a training reads, may be left out. Errors are as for `load_flow`.
+    """
+    with SkipInitialisation():
+        module = build(config)
+    tensors = {key: t.float() if t.is_floating_point() else t for key, t in read_tensors(file).items()}
+    check_finite(tensors, str(file))
+    counters = {key: value for key, value in module.state_dict().items() if not value.is_floating_point()}
+    load_strictly(module, {**counters, **tensors}, str(file))
+    return module.eval()
+
+
+def save_part(module: nn.Module, file: Path, dtype: torch.dtype = torch.float32) -> Path:
+    """Write a part's floating-point tensors in ``dtype``; returns the file."""
+    state = module.state_dict()
+    return save_tensors({key: tensor.to(dtype) for key, tensor in state.items() if tensor.is_floating_point()}, file)
+
+
+def save_trained(module: nn.Module, config: Any, file: Path) -> Path:
+    """Write a part's tensors (float32), and its settings beside them; returns the file of tensors."""
+    file.with_suffix(".json").write_text(json.dumps(asdict(config), indent=2), encoding="utf-8")
+    return save_part(module, file)
+
+
+def _settings(kind: type[C], file: Path) -> C:
+    path = file.with_suffix(".json")
+    return from_mapping(kind, read_json(path), str(path))

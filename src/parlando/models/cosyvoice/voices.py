@@ -1,0 +1,110 @@
+"""The voices of a checkpoint: `voices.json` in our own layout, ``spk2info.pt`` in the published one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from parlando.core.errors import CheckpointError
+from parlando.core.types import Reference, Voice
+from parlando.core.voicefile import read_voices
+
+VOICES_FILE, PUBLISHED_VOICES_FILE = "voices.json", "spk2info.pt"
+MEL, SPEAKER = "mel", "speaker"
+"""Features of a reference: the mel (natural log) [frame, bin] of the flow, and the speaker embedding [dim]."""
+
+
+_MEL_DIMENSIONS = 3
+
+
+def load_voices(folder: Path, codebook_size: int, default: str) -> dict[str, Voice]:
+    """A checkpoint's voices by name.
+
+    Raises:
+        FileMissingError: there is no voices.json.
+        ConfigError: an entry is not a voice.
+        CheckpointError: the default voice is not among them, or one has codes of another model.
+    """
+    path = folder / VOICES_FILE
+    voices = read_voices(path)
+    check_voices(voices, codebook_size, default, str(path))
+    return voices
+
+
+def check_voices(voices: Mapping[str, Voice], codebook_size: int, default: str, where: str) -> None:
+    """Refuse voices that do not fit; errors as for `load_voices`. Without voices there is no default."""
+    if default not in voices and (voices or default):
+        raise CheckpointError(f"{where}: the default voice '{default}' is not there; there are: {', '.join(voices)}")
+    for voice in voices.values():
+        for reference in voice.references:
+            codes = reference.codes
+            if codes.shape[0] != 1 or (codes.size and not 0 <= codes.min() <= codes.max() < codebook_size):
+                raise CheckpointError(
+                    f"{where}: a reference of '{voice.name}' has codes that are not one row of 0 to "
+                    f"{codebook_size - 1}; encode the clip with this model"
+                )
+
+
+def published_voices(folder: Path, decode: Callable[[list[int]], str]) -> dict[str, Voice]:
+    """The speakers of a published folder and those that were saved into it since; it may have neither.
+
+    Raises:
+        CheckpointError: as for `read_speakers`.
+        ConfigError: the saved ones are damaged.
+    """
+    published, saved = folder / PUBLISHED_VOICES_FILE, folder / VOICES_FILE
+    speakers = read_speakers(published, decode) if published.is_file() else {}
+    return speakers | (read_voices(saved) if saved.is_file() else {})
+
+
+def list_published(folder: Path) -> tuple[dict[str, Voice], str]:
+    """`published_voices` without their words, and the default one's name: the first, if there is any."""
+    voices = published_voices(folder, lambda _: "")
+    return voices, next(iter(voices), "")
+
+
+def read_speakers(path: Path, decode: Callable[[list[int]], str]) -> dict[str, Voice]:
+    """The speakers of a published ``spk2info.pt``: embeddings alone, or whole saved zero-shot prompts.
+
+    A saved prompt has its transcript as ids, which ``decode`` turns into text. Only tensors and plain values are read.
+
+    Raises:
+        CheckpointError: the file is damaged, an entry is no speaker, or one of its numbers is not finite.
+    """
+    try:
+        entries = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f"{path}: not a plain table of tensors ({error}); save the speakers again") from error
+    if not isinstance(entries, Mapping):
+        raise CheckpointError(f"{path}: expected speakers by name, found {type(entries).__name__}")
+    clips = {str(name): _speaker(entry, decode, f"{path}: {name}") for name, entry in entries.items()}
+    return {name: Voice(name, references=(clip,)) for name, clip in clips.items()}
+
+
+def _speaker(entry: Any, decode: Callable[[list[int]], str], where: str) -> Reference:
+    if not isinstance(entry, Mapping):
+        raise CheckpointError(f"{where}: expected a speaker's tensors, found {type(entry).__name__}")
+    embedding = entry.get("flow_embedding", entry.get("embedding"))
+    if not isinstance(embedding, Tensor):
+        raise CheckpointError(f"{where}: no speaker embedding ('embedding' or 'flow_embedding')")
+    features = {SPEAKER: _array(embedding, where).reshape(-1)}
+    tokens, mel = entry.get("flow_prompt_speech_token"), entry.get("prompt_speech_feat")
+    if not isinstance(tokens, Tensor) or not isinstance(mel, Tensor):
+        return Reference("", np.zeros((1, 0), dtype=np.int64), features)
+    text = entry.get("prompt_text")
+    words = decode(text.flatten().long().tolist()) if isinstance(text, Tensor) else ""
+    if mel.ndim != _MEL_DIMENSIONS or len(mel) != 1:
+        raise CheckpointError(f"{where}: a mel of shape {list(mel.shape)}, not [1, frame, bin]; save the speaker again")
+    codes = tokens.reshape(1, -1).numpy().astype(np.int64)
+    return Reference(words, codes, {**features, MEL: _array(mel[0], where)})
+
+
+def _array(tensor: Tensor, where: str) -> np.ndarray:
+    if not tensor.isfinite().all():
+        raise CheckpointError(f"{where}: a number is not finite; save the speaker again")
+    return tensor.float().numpy()

@@ -1,0 +1,1 @@
+"""What only this family is made of: its notation, its delay pattern and its codec."""

@@ -1,0 +1,47 @@
+"""Where and in what precision a model computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from parlando.core.errors import ConfigError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DEVICE_TYPES = ("cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The device of all parts and the dtype of the LM; what makes sound is always float32, in half it is unstable."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def choose(cls, device: str | None, dtype: str | None, large: bool = False) -> Placement:
+        """Fill in what was left open: the GPU if there is one, and float32 but for large models there.
+
+        Raises:
+            ConfigError: there is no such device or dtype.
+        """
+        target = cls._device(device)
+        name = dtype or ("bfloat16" if large and target.type == "cuda" else "float32")
+        if name not in DTYPES:
+            raise ConfigError(f"no dtype '{name}'; there are: {', '.join(DTYPES)}")
+        return cls(target, DTYPES[name])
+
+    @staticmethod
+    def _device(name: str | None) -> torch.device:
+        if name is None:
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(name)
+        except RuntimeError as error:
+            raise ConfigError(f"no device '{name}'; use cpu, cuda or cuda:1") from error
+        if device.type not in DEVICE_TYPES:
+            raise ConfigError(f"no device '{name}' here; use {', '.join(DEVICE_TYPES)} or cuda:1")
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise ConfigError(f"no device '{name}' here: {torch.cuda.device_count()} GPUs are visible; use cpu")
+        return device

@@ -1,0 +1,102 @@
+"""CosyVoice's own HTTP: five forms that answer with bare 16-bit samples, and a simple JSON ``POST /tts``."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from parlando.serve.cosyvoice import Asked, utterance_of
+from parlando.serve.documented import DETAIL_ERRORS, PCM
+from parlando.serve.gate import call_of
+from parlando.serve.schemas import Strict, decode_recording
+from parlando.serve.service import Service
+from parlando.serve.streamed import Streamed, collect
+
+Text = Annotated[str, Form(description="What is to be said.")]
+Speaker = Annotated[str, Form(max_length=128, description="A voice by name.")]
+Words = Annotated[str, Form(max_length=4096)]
+Prompt = Annotated[UploadFile, File(description="A recording to follow.")]
+
+
+class TtsRequest(Strict):
+    """A body of ``POST /tts``: a speaker, or a recording with the words in it; by default the model's own voice."""
+
+    text: str
+    speaker: str | None = Field(default=None, max_length=128)
+    prompt_audio: str | None = Field(default=None, description="A recording to follow: base64, or a data: URL.")
+    prompt_text: str = Field(default="", max_length=4096, description="What is said in it.")
+    instruct_text: str | None = Field(default=None, max_length=4096)
+    speed: float = Field(default=1.0, ge=0.25, le=4.0)
+    seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
+
+
+class TtsAnswer(BaseModel):
+    """A whole WAV file in base64."""
+
+    audio: str
+    format: str = "wav"
+    sample_rate: int
+    seed: int
+
+
+def build_router(service: Service) -> APIRouter:
+    """The door."""
+    router = APIRouter(tags=["CosyVoice"])
+
+    def form(path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """At this path, by POST, and by GET with the form in its body, as their client sends it."""
+
+        def add(handler: Callable[..., Any]) -> Callable[..., Any]:
+            router.post(path, responses={**PCM, **DETAIL_ERRORS}, response_class=Response)(handler)
+            router.get(path, response_class=Response, include_in_schema=False)(handler)
+            return handler
+
+        return add
+
+    def speak(request: Request, asked: Asked) -> Response:
+        speaking = service.open(utterance_of(service, asked), "pcm", call_of(request.scope).caller)
+        headers = {"x-sample-rate": str(speaking.sample_rate), "x-seed": str(speaking.seed)}
+        media_type = f"audio/pcm;rate={speaking.sample_rate}"
+        return Streamed(speaking.stream, media_type, headers, stall_seconds=service.config.limits.stall_seconds)
+
+    @form("/inference_sft")
+    async def sft(request: Request, tts_text: Text, spk_id: Speaker) -> Response:
+        """Speak with a voice of the model."""
+        return speak(request, Asked(tts_text, spk_id))
+
+    @form("/inference_zero_shot")
+    async def zero_shot(request: Request, tts_text: Text, prompt_text: Words, prompt_wav: Prompt) -> Response:
+        """Follow a recording whose words are known."""
+        return speak(request, Asked(tts_text, recording=await prompt_wav.read(), recording_text=prompt_text))
+
+    @form("/inference_cross_lingual")
+    async def cross_lingual(request: Request, tts_text: Text, prompt_wav: Prompt) -> Response:
+        """Follow a recording without its words, for models that can."""
+        return speak(request, Asked(tts_text, recording=await prompt_wav.read()))
+
+    @form("/inference_instruct")
+    async def instruct(request: Request, tts_text: Text, spk_id: Speaker, instruct_text: Words) -> Response:
+        """Speak as told, with a voice of the model."""
+        return speak(request, Asked(tts_text, spk_id, instructions=instruct_text))
+
+    @form("/inference_instruct2")
+    async def instruct2(request: Request, tts_text: Text, instruct_text: Words, prompt_wav: Prompt) -> Response:
+        """Speak as told, following a recording."""
+        return speak(request, Asked(tts_text, recording=await prompt_wav.read(), instructions=instruct_text))
+
+    @router.post("/tts", responses=DETAIL_ERRORS)
+    async def tts(body: TtsRequest, request: Request) -> TtsAnswer:
+        """Speak a text; the answer is whole."""
+        given = body.prompt_audio
+        recording = None if given is None else decode_recording(given, None, "prompt_audio").audio
+        asked = Asked(body.text, body.speaker, recording, body.prompt_text, body.instruct_text, body.speed, body.seed)
+        speaking = service.open(utterance_of(service, asked), "wav", call_of(request.scope).caller)
+        audio = base64.b64encode(await collect(request, speaking.stream)).decode("ascii")
+        return TtsAnswer(audio=audio, sample_rate=speaking.sample_rate, seed=speaking.seed)
+
+    return router

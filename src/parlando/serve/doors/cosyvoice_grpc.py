@@ -1,0 +1,139 @@
+"""CosyVoice's gRPC service, ``cosyvoice.CosyVoice/Inference``, on a port of its own; the interface is cosyvoice.proto.
+
+Metadata may carry ``x-seed`` and a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from parlando.core.errors import ConfigError, InputError, MissingDependencyError
+from parlando.serve.cosyvoice import Asked, prompt_recording, utterance_of
+from parlando.serve.cosyvoice_messages import FIELDS, KINDS, message_classes
+from parlando.serve.gate import SideGate, key_of
+from parlando.serve.problems import problem_of
+from parlando.serve.service import Service, Utterance
+
+SERVICE, METHOD = "cosyvoice.CosyVoice", "Inference"
+CODES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+}
+
+
+def check_installed() -> None:
+    """Whether this door can be opened.
+
+    Raises:
+        MissingDependencyError: grpcio or protobuf is not installed.
+    """
+    try:
+        import google.protobuf  # noqa: F401
+        import grpc  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError("grpcio", "pip install 'parlando[grpc]'") from error
+
+
+@asynccontextmanager
+async def listening(service: Service, gate: SideGate) -> AsyncIterator[None]:
+    """The door, open as long as the context; without a port in the configuration there is none.
+
+    Raises:
+        ConfigError: the address is taken.
+    """
+    config = service.config
+    if config.grpc_port is None:
+        yield
+        return
+    import grpc
+
+    inference = Inference(service, gate)
+    options = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", config.limits.max_body_bytes))
+    server = grpc.aio.server(options=options)
+    handler = grpc.unary_stream_rpc_method_handler(inference.answer)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    try:
+        port = server.add_insecure_port(f"{host}:{config.grpc_port}")
+    except RuntimeError as error:
+        raise ConfigError(f"cannot listen on {host}:{config.grpc_port}; choose another --grpc-port") from error
+    await server.start()
+    service.opened("grpc", port)
+    try:
+        yield
+    finally:
+        await server.stop(config.drain_seconds)
+
+
+class Inference:
+    """Answers one kind of call."""
+
+    def __init__(self, service: Service, gate: SideGate) -> None:
+        import grpc
+        from google.protobuf.message import DecodeError
+
+        self._service, self._gate, self._grpc, self._undecodable = service, gate, grpc, DecodeError
+        self._request, self._response = message_classes()
+
+    async def answer(self, body: bytes, context: Any) -> AsyncIterator[bytes]:
+        """Audio as it is made; an error is a status, at any time."""
+        headers = {name.encode(): str(value).encode() for name, value in context.invocation_metadata() or ()}
+        try:
+            with self._gate.call("GRPC", f"/{SERVICE}/{METHOD}", _address(context.peer()), key_of(headers)) as call:
+                utterance = await self._utterance(body, headers.get(b"x-seed"))
+                speaking = self._service.open(utterance, "pcm", call.caller)
+                told = (("x-sample-rate", str(speaking.sample_rate)), ("x-seed", str(speaking.seed)))
+                try:
+                    while parts := await speaking.stream.batch():
+                        await context.send_initial_metadata(told) if call.first_byte_seconds is None else None
+                        data = b"".join(parts)
+                        call.count(len(data))
+                        yield self._response(tts_audio=data).SerializeToString()
+                finally:
+                    speaking.stream.cancel()
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except Exception as error:  # noqa: BLE001  the gate has logged it, the client is told
+            problem = problem_of(error)
+            code = getattr(self._grpc.StatusCode, CODES.get(problem.status, "INTERNAL"))
+            await context.abort(code, f"{problem.code}: {problem.message}")
+
+    async def _utterance(self, body: bytes, seed: bytes | None) -> Utterance:
+        if seed is not None and not seed.isdigit():
+            raise InputError("x-seed: expected a whole number")
+        try:
+            request = self._request.FromString(body)
+        except self._undecodable as error:
+            raise InputError("the request is not a cosyvoice.Request") from error
+        kind = request.WhichOneof("RequestPayload")
+        if kind is None:
+            raise InputError("the request is empty; set one of: " + ", ".join(KINDS))
+        payload = getattr(request, kind)
+        given = {name: getattr(payload, name) for name in FIELDS[KINDS[kind]]}
+        audio = given.get("prompt_audio")
+        recording = None if audio is None else await self._service.bridge.call(prompt_recording, audio)
+        return utterance_of(
+            self._service,
+            Asked(
+                given["tts_text"],
+                given.get("spk_id"),
+                recording,
+                given.get("prompt_text", ""),
+                given.get("instruct_text"),
+                seed=None if seed is None else int(seed[:20]),
+            ),
+        )
+
+
+def _address(peer: str) -> str:
+    """The address in what gRPC calls a peer, such as ipv4:127.0.0.1:5000."""
+    return peer.partition(":")[2].rpartition(":")[0] or peer

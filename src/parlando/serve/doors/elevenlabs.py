@@ -1,0 +1,94 @@
+"""ElevenLabs over HTTP: ``/v1/text-to-speech/{voice}`` and ``/stream``, and the voices and models that clients list.
+
+Its WebSockets are in `elevenlabs_live`. Settings that have no meaning here are passed over, as its clients send many.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
+
+from parlando.audio.formats import FORMATS
+from parlando.core.errors import VoiceNotFoundError
+from parlando.serve.documented import AUDIO, ELEVENLABS_ERRORS
+from parlando.serve.elevenlabs import DEFAULT_OUTPUT, OUTPUTS, Output, SpeechBody, model_card, own_voices, utterance_of
+from parlando.serve.gate import call_of
+from parlando.serve.livetext import pieces_of
+from parlando.serve.service import Service
+from parlando.serve.streamed import Body, Streamed
+
+# Refused by whoever reads it, in words of its own; told here.
+OutputName = Annotated[str, Query(json_schema_extra={"enum": [*OUTPUTS]})]
+
+
+class TheirRoute(APIRoute):
+    """A route that is there for ElevenLabs' clients only; others find another one at the same path."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match their clients' requests."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else {}
+        theirs = "xi-api-key" in headers or headers.get("x-fern-sdk-name") == "elevenlabs"
+        return super().matches(scope) if theirs else (Match.NONE, {})
+
+
+def build_router(service: Service) -> APIRouter:
+    """The door."""
+    router = APIRouter(tags=["ElevenLabs"])
+    listing = APIRouter(route_class=TheirRoute)
+
+    @router.post("/v1/text-to-speech/{voice_id}", responses={**AUDIO, **ELEVENLABS_ERRORS}, response_class=Response)
+    @router.post(
+        "/v1/text-to-speech/{voice_id}/stream", responses={**AUDIO, **ELEVENLABS_ERRORS}, response_class=Response
+    )
+    async def speak(
+        voice_id: str, body: SpeechBody, request: Request, output_format: OutputName = DEFAULT_OUTPUT
+    ) -> Response:
+        """Speak a text; both routes answer with the first sound."""
+        output = Output.of(output_format)
+        wanted = utterance_of(voice_id, body, output)
+        making = pieces_of(output.format, output.sample_rate, output.bits_per_second)
+        speaking = service.open(wanted, making, call_of(request.scope).caller)
+
+        async def bytes_of() -> Body:
+            while pieces := await speaking.stream.batch():
+                if data := b"".join(piece.data for piece in pieces):
+                    yield data
+
+        media_type, headers = FORMATS[output.format].media_type, {"x-seed": str(speaking.seed)}
+        return Streamed(speaking.stream, media_type, headers, bytes_of, service.config.limits.stall_seconds)
+
+    @router.get("/v1/voices")
+    async def voices() -> dict[str, Any]:
+        """All voices."""
+        return {"voices": own_voices(service)}
+
+    @router.get("/v2/voices")
+    async def search(search: str = "", page_size: Annotated[int, Query(ge=1, le=100)] = 10) -> dict[str, Any]:
+        """The voices that have a word in their name or description, on one page."""
+        words = search.lower()
+        found = [each for each in own_voices(service) if words in f"{each['name']} {each['description']}".lower()]
+        page = found[:page_size]
+        return {"voices": page, "has_more": False, "total_count": len(found), "next_page_token": None}
+
+    @router.get("/v1/voices/{voice_id}", responses=ELEVENLABS_ERRORS)
+    async def voice(voice_id: str) -> dict[str, Any]:
+        """One of them."""
+        known = {each["voice_id"]: each for each in own_voices(service)}
+        name = service.shelf.resolve(service.host(None), voice_id)
+        if name not in known:
+            raise VoiceNotFoundError(name, known)
+        return known[name]
+
+    @listing.get("/v1/models", include_in_schema=False)
+    async def models() -> list[dict[str, Any]]:
+        """The models, for their clients; OpenAI's find another list here."""
+        return [model_card(service, name) for name in service.hosts]
+
+    router.include_router(listing)
+    return router

@@ -1,0 +1,169 @@
+"""ElevenLabs' WebSockets, ``stream-input`` with one text and ``multi-stream-input`` with several contexts."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, WebSocket
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
+
+from parlando.core.errors import InputError, ParlandoError
+from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, SpeechBody, VoiceSettings, utterance_of
+from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
+from parlando.serve.service import Service, Utterance
+from parlando.serve.sockets import NORMAL, POLICY, Wire
+
+PATH = "/v1/text-to-speech/{voice_id}/"
+MOST_CONTEXTS = 32
+NO_ALIGNMENT = {"alignment": None, "normalizedAlignment": None}
+
+
+class Message(BaseModel):
+    """What their clients send; what has no meaning here is passed over."""
+
+    text: str | None = None
+    context_id: Annotated[
+        str | None, Field(max_length=128, validation_alias=AliasChoices("context_id", "contextId"))
+    ] = None
+    voice_settings: VoiceSettings | None = None
+    flush: bool | None = None
+    close_context: bool | None = None
+    close_socket: bool | None = None
+
+
+@dataclass
+class Talk:
+    """One connection; without ``several`` it has one context without a name, and ends with it."""
+
+    service: Service
+    wire: Wire
+    wanted: Utterance
+    output: Output
+    several: bool
+    whole_sentences: bool = False
+    contexts: dict[str | None, LiveText] = field(default_factory=dict)
+    closing: bool = False
+
+    async def take(self, raw: dict[str, Any] | InputError) -> None:
+        """Do what one message says; one that cannot be read ends the connection."""
+        context = None
+        try:
+            if isinstance(raw, InputError):
+                raise raw
+            message = Message.model_validate(raw)
+            context = message.context_id if self.several else None
+            if message.close_socket:
+                await self._close_socket()
+            elif message.close_context and self.several:
+                if context in self.contexts:
+                    self.contexts[context].end(only_flushed=True)
+            else:
+                self._write(context, message)
+        except (ParlandoError, ValidationError) as error:
+            await self.complain(error, context)
+
+    def cancel(self) -> None:
+        """Be silent at once."""
+        for live in self.contexts.values():
+            live.cancel()
+        self.contexts.clear()
+
+    async def complain(self, error: Exception, context: str | None = None) -> None:
+        """Say what is wrong, in their words; what speaks one text ends with it."""
+        problem = self.wire.trouble(error)
+        told = {"message": problem.message, "error": problem.code, "code": POLICY}
+        await self.wire.send({**told, "contextId": context} if self.several else told)
+        if not self.several:
+            self.cancel()
+            await self.wire.close(POLICY, problem.message)
+
+    def _write(self, context: str | None, message: Message) -> None:
+        live = self.contexts.get(context)
+        if live is None:
+            live = self._begin(context, message.voice_settings or VoiceSettings())
+        if message.text:
+            live.push(message.text)
+            if self.whole_sentences:
+                live.close_turn()
+        if message.flush:
+            live.flush()
+        if message.text == "" and not self.several:
+            live.end()
+
+    def _begin(self, context: str | None, settings: VoiceSettings) -> LiveText:
+        if len(self.contexts) >= MOST_CONTEXTS:
+            raise InputError(f"{MOST_CONTEXTS} contexts are open on this connection; close one first")
+        wanted = replace(self.wanted, speed=settings.speed or 1.0)
+        making = partial(pieces_of, self.output.format, bits_per_second=self.output.bits_per_second)
+        live = self.contexts[context] = LiveText(self.service, wanted, making, self.wire.call.caller)
+        self.wire.speak(self._tell(context, live))
+        return live
+
+    async def _close_socket(self) -> None:
+        self.closing = True
+        for live in self.contexts.values():
+            live.end()
+        if not self.contexts:
+            await self.wire.close(NORMAL)
+
+    async def _tell(self, context: str | None, live: LiveText) -> None:
+        """Send the audio of one context, to its end."""
+        named = {"contextId": context} if self.several else {}
+        try:
+            async for heard in live:
+                if isinstance(heard, Piece) and heard.data:
+                    audio = base64.b64encode(heard.data).decode("ascii")
+                    await self.wire.send({"audio": audio, "isFinal": None, **NO_ALIGNMENT, **named})
+                elif heard is Mark.END:
+                    await self.wire.send({"audio": None, "isFinal": True, **NO_ALIGNMENT, **named})
+        except Exception as error:  # noqa: BLE001  the wire logs it, the client is told
+            await self.complain(error, context)
+        finally:
+            live.cancel()
+            if self.contexts.get(context) is live:
+                del self.contexts[context]
+        if not self.contexts and (self.closing or not self.several):
+            await self.wire.close(NORMAL)
+
+
+def build_router(service: Service) -> APIRouter:
+    """The door."""
+    router = APIRouter(tags=["ElevenLabs"])
+
+    async def converse(socket: WebSocket, several: bool, body: SpeechBody, voice_id: str) -> None:
+        wire, asked = Wire(socket, service), socket.query_params
+        if not await wire.accept():
+            return
+        auto = asked.get("auto_mode", "").lower() == "true"
+        talk = Talk(service, wire, Utterance(""), Output.of(DEFAULT_OUTPUT), several, auto)
+        try:
+            talk.output = Output.of(asked.get("output_format", DEFAULT_OUTPUT))
+            talk.wanted = utterance_of(voice_id, body, talk.output)
+            service.shelf.resolve(service.host(talk.wanted.model), voice_id)
+            async for message in wire.messages():
+                await talk.take(message)
+        except ParlandoError as error:
+            await talk.complain(error)
+            await wire.close(POLICY, str(error))
+        finally:
+            talk.cancel()
+            await wire.hang_up()
+
+    def add(path: str, several: bool) -> None:
+        @router.websocket(PATH + path)
+        async def stream_input(
+            socket: WebSocket,
+            voice_id: str,
+            model_id: str | None = None,
+            language_code: str | None = None,
+            seed: Annotated[int | None, Query(ge=0, le=2**32 - 1)] = None,
+        ) -> None:
+            body = SpeechBody(text="", model_id=model_id, language_code=language_code, seed=seed)
+            await converse(socket, several, body, voice_id)
+
+    add("stream-input", several=False)
+    add("multi-stream-input", several=True)
+    return router

@@ -1,0 +1,164 @@
+"""Our own WebSocket, ``/v1/audio/speech/stream``: text in while it is written, audio out while it is read."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, WebSocket
+from pydantic import TypeAdapter, ValidationError
+
+from parlando.core.errors import InputError, ParlandoError
+from parlando.serve.doors.speech import usage, utterance_of
+from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
+from parlando.serve.problems import openai_shape
+from parlando.serve.schemas import LiveMessage, LiveSign, LiveStart, LiveWords
+from parlando.serve.service import Service, Speaking
+from parlando.serve.sockets import Wire
+
+MOST_CONTEXTS = 32
+MESSAGES: TypeAdapter[LiveStart | LiveWords | LiveSign] = TypeAdapter(LiveMessage)
+
+
+def build_router(service: Service) -> APIRouter:
+    """The door."""
+    router = APIRouter(tags=["live"])
+
+    @router.websocket("/v1/audio/speech/stream")
+    async def live(socket: WebSocket) -> None:
+        wire = Wire(socket, service)
+        if not await wire.accept():
+            return
+        conversation = Conversation(service, wire)
+        try:
+            async for message in wire.messages():
+                await conversation.take(message)
+        finally:
+            conversation.cancel()
+            await wire.hang_up()
+
+    return router
+
+
+class Conversation:
+    """The contexts of one connection, by name."""
+
+    def __init__(self, service: Service, wire: Wire) -> None:
+        self._service, self._wire = service, wire
+        self._contexts: dict[str, LiveText] = {}
+
+    async def take(self, raw: dict[str, Any] | InputError) -> None:
+        """Do what one message says; what is wrong with it is told, and the connection goes on."""
+        context = None
+        try:
+            if isinstance(raw, InputError):
+                raise raw
+            context = raw.get("context")
+            message = MESSAGES.validate_python(raw)
+            if isinstance(message, LiveStart):
+                self._begin(message)
+            elif isinstance(message, LiveWords):
+                if message.context not in self._contexts:
+                    self._begin(LiveStart(type="start", context=message.context))
+                self._contexts[message.context].push(message.text)
+            else:
+                await self._sign(message)
+        except (ParlandoError, ValidationError) as error:
+            await self._complain(error, context if isinstance(context, str) else None)
+
+    def cancel(self) -> None:
+        """Be silent at once, everywhere."""
+        for live in self._contexts.values():
+            live.cancel()
+        self._contexts.clear()
+
+    def _begin(self, start: LiveStart) -> None:
+        if start.context in self._contexts:
+            raise InputError(f"context '{start.context}' is there already; end or cancel it first")
+        if len(self._contexts) >= MOST_CONTEXTS:
+            raise InputError(f"{MOST_CONTEXTS} contexts are open on this connection; end or cancel one first")
+        wanted, format = utterance_of(start, ""), start.response_format
+        host = self._service.host(wanted.model)
+        if isinstance(wanted.voice, str):
+            self._service.shelf.resolve(host, wanted.voice)
+        live = LiveText(self._service, wanted, lambda rate: pieces_of(format, rate), self._wire.call.caller)
+        self._contexts[start.context] = live
+        self._wire.speak(self._tell(start.context, live, format))
+
+    async def _sign(self, sign: LiveSign) -> None:
+        names = [*self._contexts] if sign.context is None else [sign.context]
+        for name in names:
+            live = self._contexts.get(name)
+            if sign.type == "cancel":
+                if live is not None:
+                    live.cancel()
+                    del self._contexts[name]
+                await self._wire.send({"type": "cancelled", "context": name})
+            elif live is None:
+                raise InputError(f"there is no context '{name}'; it ended, or nothing was sent to it")
+            else:
+                live.flush() if sign.type == "flush" else live.end()
+
+    async def _tell(self, name: str, live: LiveText, format: str) -> None:
+        """Send what is heard of one context, to its end."""
+        story = Story(format)
+        try:
+            async for heard in live:
+                for message in story.told(heard):
+                    await self._wire.send({**message, "context": name})
+        except Exception as error:  # noqa: BLE001  the wire logs it, the client is told
+            await self._complain(error, name)
+        finally:
+            live.cancel()
+            if self._contexts.get(name) is live:
+                del self._contexts[name]
+
+    async def _complain(self, error: Exception, context: str | None) -> None:
+        await self._wire.send({"type": "error", "context": context, **openai_shape(self._wire.trouble(error))})
+
+
+class Story:
+    """One context's messages: audio, and where its sentences begin and end, in seconds of all its audio."""
+
+    def __init__(self, format: str) -> None:
+        self._format = format
+        self._speaking: Speaking | None = None
+        self._seconds = 0.0
+        self._next, self._sentence = 0, -1
+
+    def told(self, heard: Speaking | Piece | Mark) -> Iterator[dict[str, Any]]:
+        """The messages that one thing heard is."""
+        if isinstance(heard, Mark):
+            yield self._ended(heard)
+        elif isinstance(heard, Piece):
+            yield from self._piece(heard)
+        else:
+            self._speaking, self._sentence = heard, -1
+            yield {
+                "type": "started",
+                "model": heard.model,
+                "seed": heard.seed,
+                "sample_rate": heard.sample_rate,
+                "response_format": self._format,
+            }
+
+    def _piece(self, piece: Piece) -> Iterator[dict[str, Any]]:
+        chunk = piece.chunk
+        if chunk.text and chunk.sentence != self._sentence:
+            self._sentence, self._next = chunk.sentence, self._next + 1
+            place = {"sentence": self._next - 1, "start_seconds": round(self._seconds, 4)}
+            yield {"type": "sentence.started", **place, "text": chunk.text}
+        self._seconds += chunk.duration_seconds
+        if piece.data:
+            yield {"type": "audio", "audio": base64.b64encode(piece.data).decode("ascii")}
+        if chunk.report is not None:
+            place = {"sentence": self._next - 1, "end_seconds": round(self._seconds, 4)}
+            yield {"type": "sentence.ended", **place, "finish": chunk.report.finish}
+            self._sentence = -1
+
+    def _ended(self, mark: Mark) -> dict[str, Any]:
+        if mark is Mark.FLUSHED:
+            return {"type": "flushed", "audio_seconds": round(self._seconds, 4)}
+        used = None if self._speaking is None else usage(self._speaking).model_dump()
+        return {"type": "done", "audio_seconds": round(self._seconds, 4), "usage": used}

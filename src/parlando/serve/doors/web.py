@@ -1,0 +1,96 @@
+"""The page at ``/``: files of the package, sent under a policy that lets them reach this server and nothing else.
+
+Only the names found at start are served, so no path of a request reaches the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from parlando.serve.service import Service
+
+INDEX = "index.html"
+MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "media-src blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "permissions-policy": "microphone=(self), camera=(), geolocation=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    # Asked for again each time, answered with 304 until the package changes.
+    "cache-control": "no-cache",
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One file, and the tag that says whether a browser has it already."""
+
+    content: bytes
+    media_type: str
+    tag: str
+
+
+def build_router(service: Service) -> APIRouter:
+    """The door. It needs nothing of the service: the page asks the public routes, as any client does."""
+    del service
+    router = APIRouter(include_in_schema=False)
+    pages = read_pages()
+
+    @router.api_route("/", methods=["GET", "HEAD"])
+    async def index(request: Request) -> Response:
+        return _sent(pages[INDEX], request)
+
+    @router.api_route("/webui/{name}", methods=["GET", "HEAD"])
+    async def file(name: str, request: Request) -> Response:
+        if name not in pages:
+            raise HTTPException(404, "the page has no such file")
+        return _sent(pages[name], request)
+
+    return router
+
+
+def read_pages() -> dict[str, Page]:
+    """Every file of the page, by name."""
+    found = {}
+    for path in files("parlando.serve").joinpath("webui").iterdir():
+        media_type = MEDIA_TYPES.get(path.name[path.name.rfind(".") :])
+        if media_type is not None:
+            content = path.read_bytes()
+            found[path.name] = Page(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:16]}"')
+    return found
+
+
+def _sent(page: Page, request: Request) -> Response:
+    headers = {**HEADERS, "etag": page.tag}
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if page.tag in known:
+        return Response(status_code=304, headers=headers)
+    return Response(page.content, media_type=page.media_type, headers=headers)

@@ -1,0 +1,205 @@
+"""Text that is spoken while it is written: pieces in, turn by turn; audio, sentences and ends of turns out.
+
+A door pushes what its client sends and iterates over `LiveText` in a task of its own. A turn begins with the first
+letter and ends with `flush`, `end`, or a pause; between turns nothing is held: no stream, no thread, no row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+import numpy as np
+
+from parlando.audio.containers import StreamEncoder, open_encoder
+from parlando.core.errors import InputError, ParlandoError, TooLargeError
+from parlando.result import Chunk
+from parlando.serve.bridge import TextFeed
+from parlando.serve.service import Making, Service, Speaking, Utterance, check_characters
+from parlando.speech import derived_seed
+
+
+class Mark(Enum):
+    """What a client of live text is told besides audio: everything up to a flush was sent; all of it was."""
+
+    FLUSHED = auto()
+    END = auto()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Bytes of the wanted format that are final now, and the chunk that they came with."""
+
+    data: bytes
+    chunk: Chunk
+
+
+def pieces_of(format: str, sample_rate: int, bits_per_second: int | None = None) -> Making:
+    """For `Service.open`: chunks as `Piece`s of an encoder for that format."""
+
+    def made(chunks: Iterator[Chunk]) -> Iterator[Piece]:
+        encoder = open_encoder(format, sample_rate, bits_per_second)
+        chunk = Chunk(np.zeros(0, np.float32), sample_rate)
+        for chunk in chunks:
+            yield Piece(_fed(encoder, chunk), chunk)
+        yield Piece(encoder.close(), replace(chunk, samples=chunk.samples[:0], text="", report=None))
+
+    return made
+
+
+def _fed(encoder: StreamEncoder, chunk: Chunk) -> bytes:
+    return encoder.feed(chunk.samples) if len(chunk.samples) else b""
+
+
+@dataclass
+class Turn:
+    """Text up to a flush, an end or a pause."""
+
+    text: TextFeed | str
+    flushed: bool = False
+    dropped: bool = False
+    speaking: Speaking | None = None
+
+    def drop(self) -> None:
+        """Let nothing more of it be heard."""
+        self.dropped = True
+        self.close()
+        if self.speaking is not None:
+            self.speaking.stream.cancel()
+
+    def close(self) -> None:
+        """No more text comes."""
+        if isinstance(self.text, TextFeed):
+            self.text.close()
+
+
+class LiveText:
+    """One text that a client writes; iterate over it for `Speaking` at each turn's begin, `Piece`s and `Mark`s.
+
+    ``wanted`` is the utterance but for its text; ``making`` is told the rate of the audio. An error ends the
+    iteration. Whoever iterates calls `cancel` when done.
+    """
+
+    def __init__(
+        self, service: Service, wanted: Utterance, making: Callable[[int], Making], caller: str = "local"
+    ) -> None:
+        self.cancelled = self._ended = False
+        self._service, self._wanted, self._making, self._caller = service, wanted, making, caller
+        self._queue: asyncio.Queue[Turn | Mark] = asyncio.Queue()
+        self._writing: Turn | None = None
+        self._feed = TextFeed()
+        self._unspoken: list[Turn] = []
+        self._held, self._characters, self._turns = "", 0, 0
+        self._pause: asyncio.TimerHandle | None = None
+
+    def push(self, text: str) -> None:
+        """Add text.
+
+        Raises:
+            InputError: there was an end before it.
+            TooLargeError: a turn is longer than texts may be.
+            TextError: it has half of a character.
+        """
+        if self._ended:
+            raise InputError("this text has ended and is still being spoken; begin another context")
+        check_characters(text)
+        limits = self._service.config.limits
+        self._characters += len(text)
+        if self._characters > limits.max_input_characters:
+            raise TooLargeError(f"more than {limits.max_input_characters} characters without a flush; flush in parts")
+        if self._writing is None:
+            text, self._held = self._held + text, ""
+            if not any(map(str.isalnum, text)):
+                self._held = text
+                return
+            self._feed = TextFeed()
+            self._writing = self._add(Turn(self._feed))
+        self._feed.push(text)
+        self._wait_no_longer()
+        self._pause = asyncio.get_running_loop().call_later(limits.pause_seconds, self.close_turn)
+
+    def say(self, text: str) -> None:
+        """Add a turn that is all there, such as SSML."""
+        self.close_turn()
+        self._add(Turn(text))
+
+    def flush(self) -> None:
+        """Have everything so far spoken to its end, and be told when it was."""
+        self.close_turn()
+        for turn in self._unspoken:
+            turn.flushed = True
+        self._queue.put_nowait(Mark.FLUSHED)
+
+    def end(self, *, only_flushed: bool = False) -> None:
+        """No more text comes. What is there is still spoken, or only what was flushed."""
+        for turn in self._unspoken:
+            if only_flushed and not turn.flushed:
+                turn.drop()
+        self._ended = True
+        self.close_turn()
+        self._queue.put_nowait(Mark.END)
+
+    def cancel(self) -> None:
+        """Be silent: the iteration ends, and no piece comes after this."""
+        self.cancelled = True
+        for turn in self._unspoken:
+            turn.drop()
+        self.end()
+
+    async def __aiter__(self) -> AsyncIterator[Speaking | Piece | Mark]:
+        """All of it, in order."""
+        while not self.cancelled:
+            item = await self._queue.get()
+            if isinstance(item, Turn):
+                async for each in self._spoken(item):
+                    yield each
+            elif not self.cancelled:
+                yield item
+            if item is Mark.END:
+                return
+
+    async def _spoken(self, turn: Turn) -> AsyncIterator[Speaking | Piece]:
+        if turn.dropped:
+            return
+        speaking = turn.speaking = self._open(turn)
+        try:
+            yield speaking
+            while pieces := await speaking.stream.batch():
+                for piece in pieces:
+                    if turn.dropped:
+                        return
+                    yield piece
+        except ParlandoError:
+            if not turn.dropped:
+                raise
+        finally:
+            speaking.stream.cancel()
+            self._unspoken.remove(turn)
+
+    def _open(self, turn: Turn) -> Speaking:
+        wanted, options = self._wanted, dict(self._wanted.options)
+        if self._turns and options.get("seed") is not None:
+            options["seed"] = derived_seed(options["seed"], self._turns, 1)
+        self._turns += 1
+        rate = wanted.sample_rate or self._service.host(wanted.model).synthesizer.sample_rate
+        utterance = replace(wanted, text=turn.text, options=options)
+        return self._service.open(utterance, self._making(rate), self._caller)
+
+    def _add(self, turn: Turn) -> Turn:
+        self._unspoken.append(turn)
+        self._queue.put_nowait(turn)
+        return turn
+
+    def close_turn(self) -> None:
+        """Have what is there spoken as if nothing followed; what follows is another turn."""
+        self._wait_no_longer()
+        if self._writing is not None:
+            self._writing.close()
+        self._writing, self._held, self._characters = None, "", 0
+
+    def _wait_no_longer(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None

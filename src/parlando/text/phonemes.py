@@ -1,0 +1,137 @@
+"""Words to the small integers that a phoneme model reads: phones by the lexicon, letters where it has none, and marks.
+
+What else such a model reads (prompt strings, tags) is its family's; the ids here begin where the family's end.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from parlando.core.errors import ConfigError
+from parlando.text.lexicon import PHONES, Lexicon
+from parlando.text.markup import PHONES_FORM
+
+Pronounce = Callable[[str], tuple[str, ...] | None]
+Spell = Callable[[str], bool]
+
+LETTER_A = "ey1"
+_WORD_CACHE = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhonemeInventory:
+    """What a phoneme model reads of ordinary text; ids count through the fields in this order."""
+
+    boundary: str = " "
+    punctuation: tuple[str, ...] = (",", ".", "?", "!", ";", ":", "-")
+    phones: tuple[str, ...] = PHONES
+    letters: tuple[str, ...] = (*"abcdefghijklmnopqrstuvwxyz", "'")
+
+    def __post_init__(self) -> None:
+        for name, entries in vars(self).items():
+            if isinstance(entries, tuple) and (len(set(entries)) != len(entries) or not all(entries)):
+                raise ConfigError(f"text.{name}: entries must be non-empty and different from each other")
+
+
+class PhonemeReader:
+    """Words become phones by the lexicon, or letters where it has none.
+
+    Between two words stands the boundary, unless punctuation does; white space counts for nothing else. A word may also
+    stand as its phones (``{hh ax0 l ow1}``), as a user's lexicon writes it. Characters outside the inventory are
+    dropped.
+    """
+
+    def __init__(self, inventory: PhonemeInventory, first_id: int, pronounce: Pronounce | None = None) -> None:
+        """``pronounce`` maps a lower-case word to phones; the packaged lexicon by default."""
+        self._pronounce = pronounce or Lexicon.default().pronounce
+        self._boundary = first_id
+        self._punctuation_ids = number(inventory.punctuation, first_id + 1)
+        self._first_phone = first_id + 1 + len(inventory.punctuation)
+        self._phone_ids = number(inventory.phones, self._first_phone)
+        self._letter_ids = number(inventory.letters, self._first_phone + len(inventory.phones))
+        phones = tuple(f"{{{phone}}}" for phone in inventory.phones)
+        self.surfaces = (inventory.boundary, *inventory.punctuation, *phones, *inventory.letters)
+        self._units = re.compile(
+            rf"{PHONES_FORM}|[^\W\d_]+(?:'[^\W\d_]+)*'?|'[^\W\d_]+|{any_of(self._punctuation_ids)}"
+        )
+        self._word = lru_cache(_WORD_CACHE)(self._word_ids)
+
+    def read(self, text: str, spell: Spell | None = None) -> list[int]:
+        """Ids of ordinary text; words for which ``spell`` says so are read by letters although the lexicon has them."""
+        ids: list[int] = []
+        after_word = False
+        units = self._units.findall(_plain(text))
+        for index, unit in enumerate(units):
+            mark = self._punctuation_ids.get(unit)
+            if mark is not None:
+                ids.append(mark)
+                after_word = False
+                continue
+            word = self._letter_a(units, index) or self._word(unit.lower(), spell is not None and spell(unit.lower()))
+            ids.extend((self._boundary, *word) if after_word and word else word)
+            after_word = after_word or bool(word)
+        return ids
+
+    def measure(self, ids: Iterable[int]) -> tuple[int, int]:
+        """How many of the ids are spoken (phones and letters), and how many are punctuation marks."""
+        known = list(ids)
+        pauses = sum(self._boundary < index < self._first_phone for index in known)
+        return sum(index >= self._first_phone for index in known), pauses
+
+    def unread(self, text: str) -> str:
+        """The first word with a letter that is in no way in the inventory; empty if there is none."""
+        for unit in self._units.findall(_plain(text)):
+            word = unit.lower()
+            lost = any(letter.isalpha() and letter not in self._letter_ids for letter in word)
+            if lost and not word.startswith("{") and self._phones(word) is None:
+                return unicodedata.normalize("NFC", unit)
+        return ""
+
+    def knows(self, word: str) -> bool:
+        """Whether a word is read by its phones rather than by letters."""
+        return self._phones(word.lower()) is not None
+
+    def _letter_a(self, units: Sequence[str], index: int) -> tuple[int, ...] | None:
+        """A capital A beside another single capital is the letter's name (the U S A), not the article."""
+        if units[index] != "A" or LETTER_A not in self._phone_ids:
+            return None
+        beside = (units[place] for place in (index - 1, index + 1) if 0 <= place < len(units))
+        named = any(len(unit) == 1 and unit.isupper() and unit != "I" for unit in beside)
+        return (self._phone_ids[LETTER_A],) if named else None
+
+    def _word_ids(self, word: str, by_letters: bool) -> tuple[int, ...]:
+        if word.startswith("{"):
+            return tuple(self._phone_ids[phone] for phone in word[1:-1].split() if phone in self._phone_ids)
+        phones = None if by_letters else self._phones(word)
+        if phones is not None:
+            return tuple(self._phone_ids[phone] for phone in phones)
+        return tuple(self._letter_ids[letter] for letter in word.strip("'") if letter in self._letter_ids)
+
+    def _phones(self, word: str) -> tuple[str, ...] | None:
+        """A word's phones, tried with its outer apostrophes ('em, dogs') and then without."""
+        return self._pronounce(word) or (self._pronounce(word.strip("'")) if "'" in word else None) or None
+
+
+def number(entries: Sequence[str], first: int) -> dict[str, int]:
+    """Ids of entries, in their order from ``first`` on."""
+    return {entry: first + index for index, entry in enumerate(entries)}
+
+
+def any_of(strings: Sequence[str] | Mapping[str, int]) -> str:
+    """A pattern for any of the strings, the longest that fits first."""
+    return "|".join(re.escape(text) for text in sorted(strings, key=len, reverse=True))
+
+
+def _plain(text: str) -> str:
+    """Accents dropped, typographic apostrophes and dashes made plain."""
+    if text.isascii():
+        return text
+    folded = unicodedata.normalize("NFKD", text.translate(_TYPOGRAPHY))
+    return "".join(character for character in folded if not unicodedata.combining(character))
+
+
+_TYPOGRAPHY = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": "-", "\u2026": "."})

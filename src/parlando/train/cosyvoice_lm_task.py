@@ -1,0 +1,194 @@
+"""Training of the CosyVoice language model: next code, and the frame's phone as an aid.
+
+The codes are numbers with digits (`nn.fsq`), and codes that share digits sound alike. While it is trained, a code's row
+in the speech table and in the head is therefore its own plus one for each of its digits; the sums are what is exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from parlando.core.errors import ConfigError
+from parlando.models.cosyvoice.config import LMConfig
+from parlando.models.cosyvoice.lm import INITIAL_STD, CosyVoiceLM, DecoderLayer
+from parlando.nn.rope import RopeTable, rotate
+from parlando.train.alignment import UNALIGNED, TextAligner
+from parlando.train.cosyvoice_examples import CosyVoiceExampleSampler, LabelledExample
+from parlando.train.sequence_task import IGNORED_LABEL, Arrays, SequenceTask, SequenceTrainConfig, known_phones
+
+TABLE, HEAD = "embed_speech.weight", "speech_head.weight"
+
+
+@dataclass(frozen=True)
+class CosyVoiceTrainConfig(SequenceTrainConfig):
+    """``code_levels`` is how many values a digit of a code has; 1 shares nothing between codes.
+
+    ``guide_weight`` is that of the guide at the beginning, from where it goes to none; ``guide_layer`` is where its
+    head is, the middle one by default.
+    """
+
+    lm: LMConfig
+    code_levels: int = 3
+    guide_weight: float = 0.0
+    guide_layer: int | None = None
+
+
+@dataclass(frozen=True)
+class Batch(Arrays):
+    """Padded examples; position p's labels are what p predicts, ``aligned`` where the phoneme of that stands."""
+
+    tokens: Int[Tensor, "batch position"]
+    codes: Int[Tensor, "batch position"]
+    is_speech: Bool[Tensor, "batch position"]
+    targets: Int[Tensor, "batch position"]
+    phones: Int[Tensor, "batch position"]
+    aligned: Int[Tensor, "batch position"]
+
+
+def collate(examples: Sequence[LabelledExample], aligner: TextAligner) -> Batch:
+    """Pad on the right to the longest example."""
+    size = (len(examples), max(len(example.prompt) for example, _ in examples))
+    tokens, codes = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+    is_speech = np.zeros(size, dtype=bool)
+    targets, phones, aligned = (np.full(size, IGNORED_LABEL) for _ in range(3))
+    for row, (example, labels) in enumerate(examples):
+        prompt = example.prompt
+        speech = np.flatnonzero(prompt.audio_mask)
+        tokens[row, : len(prompt)] = prompt.tokens
+        is_speech[row, speech] = True
+        codes[row, speech] = prompt.codes[:, 0]
+        targets[row, : len(prompt)] = example.labels
+        phones[row, speech - 1] = known_phones(labels)
+        places = aligner.positions(prompt, labels)
+        is_seen = (places != UNALIGNED) & (places < speech)
+        aligned[row, speech - 1] = np.where(is_seen, places, IGNORED_LABEL)
+    return Batch(*map(torch.from_numpy, (tokens, codes, is_speech, targets, phones, aligned)))
+
+
+class SharedDigits(nn.Module):
+    """What codes have in common: a row for every value of every digit, for the speech table and for the head.
+
+    Raises:
+        ConfigError: the codes are no such numbers.
+    """
+
+    one_hot: Tensor
+
+    def __init__(self, config: LMConfig, levels: int) -> None:
+        super().__init__()
+        count, codes = 0, torch.arange(config.codebook_size)
+        while levels**count < config.codebook_size:
+            count += 1
+        if levels**count != config.codebook_size:
+            raise ConfigError(
+                f"code_levels = {levels}: {config.codebook_size} codes are not numbers of such digits; use 1"
+            )
+        digits = torch.stack([codes // levels**place % levels for place in range(count)], dim=1)
+        one_hot = functional.one_hot(digits, levels).flatten(1).float()
+        rows = functional.pad(one_hot, (0, 0, 0, config.table_rows - config.codebook_size))
+        self.register_buffer("one_hot", rows, persistent=False)
+        self.table = nn.Parameter(torch.randn(count * levels, config.hidden_size) * INITIAL_STD)
+        self.head = nn.Parameter(torch.randn(count * levels, config.hidden_size) * INITIAL_STD)
+
+    def tables(self, lm: CosyVoiceLM) -> dict[str, Float[Tensor, "row dim"]]:
+        """The speech table and the head's weight, with what their rows share added."""
+        return {
+            TABLE: lm.embed_speech.weight + self.one_hot @ self.table,
+            HEAD: lm.speech_head.weight + self.one_hot @ self.head,
+        }
+
+
+class AttentionGuide:
+    """Teaches one head of one layer to look at the phoneme that is said next (after guided attention, Tachibana et al.,
+    2018), which a small model takes long to find by itself.
+
+    The targets come from the corpus's phone labels; nothing is added to the model.
+    """
+
+    def __init__(self, lm: CosyVoiceLM, layer: int) -> None:
+        self._attention = cast("DecoderLayer", lm.layers[layer]).self_attn
+        self._seen: tuple[Tensor, RopeTable, Tensor] | None = None
+        self._attention.register_forward_pre_hook(self._look)
+
+    def _look(self, module: nn.Module, inputs: tuple[Tensor, RopeTable, Tensor]) -> None:
+        del module
+        self._seen = inputs
+
+    def loss(self, aligned: Int[Tensor, "batch position"]) -> Float[Tensor, ""]:
+        """Cross entropy of the first head's attention in the last forward pass, where there is a target."""
+        assert self._seen is not None, "call the model first"
+        (x, rope, mask), self._seen = self._seen, None
+        size = self._attention.config.head_dim
+        queries, keys = (
+            rotate(functional.linear(x, part.weight[:size], part.bias[:size])[:, :, None], rope.to(x.dtype))[:, :, 0]
+            for part in (self._attention.q_proj, self._attention.k_proj)
+        )
+        scores = (queries * size**-0.5) @ keys.transpose(1, 2) + mask
+        has_target = aligned != IGNORED_LABEL
+        if not has_target.any():
+            return scores.new_zeros(())
+        return functional.cross_entropy(scores[has_target].float(), aligned[has_target])
+
+
+class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
+    """Implements `train.loop.Task` for `CosyVoiceLM`."""
+
+    config: CosyVoiceTrainConfig
+    sampler: CosyVoiceExampleSampler
+
+    def __init__(
+        self, sampler: CosyVoiceExampleSampler, config: CosyVoiceTrainConfig, device: str = "cpu", rank: int = 0
+    ) -> None:
+        self.lm = CosyVoiceLM(config.lm)
+        self.lm.set_dropout(config.dropout)
+        self.shared = SharedDigits(config.lm, config.code_levels) if config.code_levels > 1 else None
+        super().__init__(sampler, self.lm, config, device, rank)
+        layer = config.lm.num_layers // 2 if config.guide_layer is None else config.guide_layer
+        self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(sampler.builder.tokenizer)
+
+    def _aids(self) -> Sequence[nn.Module]:
+        return () if self.shared is None else (self.shared,)
+
+    def _collate(self, examples: Sequence[LabelledExample]) -> Batch:
+        return collate(examples, self._aligner).to(self.device)
+
+    def _extent(self, batch: Batch) -> tuple[int, int]:
+        return batch.tokens.numel(), int((batch.targets != IGNORED_LABEL).sum())
+
+    def _total(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
+        return losses["codes"] + (1 - progress) * self.config.guide_weight * losses["guide"]
+
+    def _weights(self) -> Mapping[str, Tensor]:
+        return self.lm.state_dict() | self._tables()
+
+    def _tables(self) -> dict[str, Tensor]:
+        own = {TABLE: self.lm.embed_speech.weight, HEAD: self.lm.speech_head.weight}
+        return own if self.shared is None else self.shared.tables(self.lm)
+
+    def _losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        tables = self._tables()
+        hidden = functional_call(self.lm, {TABLE: tables[TABLE]}, (batch.tokens, batch.codes, batch.is_speech))
+        speaking = batch.targets != IGNORED_LABEL
+        at_codes, targets = hidden[speaking], batch.targets[speaking]
+        logits = functional.linear(at_codes, tables[HEAD], self.lm.speech_head.bias).float()
+        return {
+            "codes": functional.cross_entropy(logits, targets),
+            "accuracy": (logits.argmax(-1) == targets).float().mean(),
+            **self._phone_losses(at_codes, batch.phones[speaking]),
+            "guide": self.guide.loss(batch.aligned),
+        }
+
+    @torch.no_grad()
+    def evaluate(self) -> Mapping[str, float]:
+        """Losses and accuracies on held-out sentences, and the same where text arrives (``arriving_``...)."""
+        arriving = self._mean_losses(self.sampler.held_out(arriving=True))
+        return {**super().evaluate(), **{f"arriving_{name}": value for name, value in arriving.items()}}

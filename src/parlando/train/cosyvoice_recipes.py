@@ -1,0 +1,95 @@
+"""Recipes of the CosyVoice family: what turns each into a task and a budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from parlando.data.shards import PackedCorpus
+from parlando.models.cosyvoice.parts.part_weights import SPEECH_TOKENIZER_FILE, load_speaker, load_speech_tokenizer
+from parlando.train.encoders import LONGEST_SECONDS, Encoder, SpeakerEmbedder, TokenizerEncoder
+from parlando.train.flow_examples import FlowSampler
+from parlando.train.flow_task import FlowTask, FlowTrainConfig
+from parlando.train.loop import Budget
+from parlando.train.recipes import load_trained_codec
+from parlando.train.speaker_task import SpeakerTask, SpeakerTrainConfig
+from parlando.train.speech_tokenizer_task import SpeechTokenizerTask, SpeechTokenizerTrainConfig
+from parlando.train.tokens import TokenCorpus
+from parlando.train.vocoder_task import VocoderTask, VocoderTrainConfig
+
+
+@dataclass(frozen=True)
+class SpeechTokenizerRecipe:
+    """A training of the speech tokenizer and its budget."""
+
+    budget: Budget
+    train: SpeechTokenizerTrainConfig = field(default_factory=SpeechTokenizerTrainConfig)
+
+
+def make_speech_tokenizer_task(
+    recipe: SpeechTokenizerRecipe, packed: Path, device: str, rank: int = 0
+) -> SpeechTokenizerTask:
+    """The task of a tokenizer recipe on a packed corpus."""
+    return SpeechTokenizerTask(PackedCorpus(packed), recipe.train, device, rank)
+
+
+@dataclass(frozen=True)
+class SpeakerRecipe:
+    """A training of the speaker encoder and its budget."""
+
+    budget: Budget
+    train: SpeakerTrainConfig = field(default_factory=SpeakerTrainConfig)
+
+
+def make_speaker_task(recipe: SpeakerRecipe, packed: Path, device: str, rank: int = 0) -> SpeakerTask:
+    """The task of a speaker recipe on a packed corpus."""
+    return SpeakerTask(PackedCorpus(packed), recipe.train, device, rank)
+
+
+def load_encoder(folder: Path, sample_rate: int) -> Encoder:
+    """The speech tokenizer or else the codec that a training exported, for a corpus at ``sample_rate``.
+
+    Raises:
+        FileMissingError: the folder holds neither.
+        CheckpointError: the tensors do not fit the config.
+    """
+    if (folder / SPEECH_TOKENIZER_FILE).is_file():
+        return TokenizerEncoder(load_speech_tokenizer(folder), sample_rate)
+    return load_trained_codec(folder)
+
+
+def load_embedder(folder: Path, sample_rate: int, longest_seconds: float = LONGEST_SECONDS) -> SpeakerEmbedder:
+    """The speaker encoder that a training exported, for a corpus at ``sample_rate``.
+
+    Raises:
+        FileMissingError: the folder holds none.
+        CheckpointError: the tensors do not fit the config.
+    """
+    return SpeakerEmbedder(load_speaker(folder), sample_rate, longest_seconds)
+
+
+@dataclass(frozen=True)
+class VocoderRecipe:
+    """A vocoder training and its budget."""
+
+    budget: Budget
+    train: VocoderTrainConfig = field(default_factory=VocoderTrainConfig)
+
+
+@dataclass(frozen=True)
+class FlowRecipe:
+    """A flow training and its budget."""
+
+    budget: Budget
+    train: FlowTrainConfig = field(default_factory=FlowTrainConfig)
+
+
+def make_vocoder_task(recipe: VocoderRecipe, packed: Path, device: str, rank: int = 0) -> VocoderTask:
+    """The task of a vocoder recipe on a packed corpus whose pitch is measured."""
+    return VocoderTask(PackedCorpus(packed), recipe.train, device, rank)
+
+
+def make_flow_task(recipe: FlowRecipe, packed: Path, codes: Path, device: str, rank: int = 0) -> FlowTask:
+    """The task of a flow recipe on a packed corpus and its codes, which came with speaker embeddings."""
+    sampler = FlowSampler(PackedCorpus(packed), TokenCorpus(codes), recipe.train.mix)
+    return FlowTask(sampler, recipe.train, device, rank)

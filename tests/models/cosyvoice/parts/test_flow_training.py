@@ -1,0 +1,126 @@
+"""The flow's loss: a pure function of a draw that does not see padding, and that a few steps bring down."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from parlando.core.config import from_mapping
+from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
+from parlando.models.cosyvoice.parts.flow_training import FlowDraw, FlowExamples, FlowOdds, draw_flow, flow_loss
+
+SIZES = {
+    "vocab_size": 20,
+    "mel_bins": 6,
+    "speaker_dim": 5,
+    "encoder": {
+        "input_dim": 12,
+        "dim": 12,
+        "num_heads": 2,
+        "inner_dim": 16,
+        "num_layers": 1,
+        "num_up_layers": 1,
+        "chunk_tokens": 4,
+        "dropout": 0.0,
+    },
+    "estimator": {"dim": 12, "num_heads": 2, "head_dim": 4, "num_mid_stages": 1, "layers_per_stage": 1},
+}
+
+
+def new_flow() -> Flow:
+    torch.manual_seed(0)
+    return Flow(from_mapping(FlowConfig, SIZES))
+
+
+def examples_of(lengths: list[int]) -> FlowExamples:
+    torch.manual_seed(1)
+    batch, longest = len(lengths), max(lengths)
+    return FlowExamples(
+        torch.randint(0, 20, (batch, longest)),
+        torch.tensor(lengths),
+        torch.randn(batch, 2 * longest, 6),
+        torch.randn(batch, 5),
+    )
+
+
+def draw_for(examples: FlowExamples, seed: int = 0, odds: FlowOdds | None = None) -> FlowDraw:
+    return draw_flow(examples, torch.Generator().manual_seed(seed), odds)
+
+
+def test_a_draw_follows_the_odds():
+    examples = examples_of([100] * 400)
+    draws = [draw_for(examples, seed) for seed in range(20)]
+    assert 3 < sum(draw.chunked for draw in draws) < 17
+    prompts = torch.cat([draw.prompt_frames for draw in draws]).float()
+    assert (prompts == 0).float().mean().item() == pytest.approx(0.5 + 0.5 / 61, abs=0.02)
+    assert prompts.max().item() == 60  # 30 % of 200 frames
+    assert prompts[prompts > 0].mean().item() == pytest.approx(30.5, abs=1)
+    assert torch.cat([draw.kept for draw in draws]).float().mean().item() == pytest.approx(0.8, abs=0.02)
+    assert torch.cat([draw.time for draw in draws]).mean().item() == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_draw_is_repeatable_and_prompts_fit_their_own_length():
+    examples = examples_of([10, 40])
+    first, again, other = draw_for(examples, 3), draw_for(examples, 3), draw_for(examples, 4)
+    assert torch.equal(first.noise, again.noise)
+    assert not torch.equal(first.noise, other.noise)
+    odds = FlowOdds(no_prompt=0.0)
+    prompts = torch.stack([draw_for(examples, seed, odds).prompt_frames for seed in range(60)])
+    assert prompts.amax(dim=0).tolist() == [6, 24]
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_padding_changes_nothing(chunked):
+    flow, examples = new_flow().eval(), examples_of([9, 5])
+    draw = dataclasses.replace(draw_for(examples), chunked=chunked)
+    with torch.no_grad():
+        whole = flow_loss(flow, examples, draw)
+        alone = []
+        for row, length in enumerate([9, 5]):
+            rows, frames = slice(row, row + 1), slice(2 * length)
+            one = FlowExamples(
+                examples.tokens[rows, :length],
+                examples.lengths[rows],
+                examples.mel[rows, frames],
+                examples.speaker[rows],
+            )
+            kept = FlowDraw(
+                chunked, draw.prompt_frames[rows], draw.kept[rows], draw.time[rows], draw.noise[rows, frames]
+            )
+            alone.append(flow_loss(flow, one, kept).item() * length)
+    assert whole.item() == pytest.approx(sum(alone) / 14, rel=1e-5)
+
+
+def test_the_prompt_and_the_conditions_are_heard():
+    flow, examples = new_flow().eval(), examples_of([8, 8])
+    draw = dataclasses.replace(draw_for(examples), kept=torch.tensor([True, True]), prompt_frames=torch.tensor([0, 0]))
+    with torch.no_grad():
+        losses = [
+            flow_loss(flow, examples, dataclasses.replace(draw, **change)).item()
+            for change in ({}, {"prompt_frames": torch.tensor([4, 0])}, {"kept": torch.tensor([False, True])})
+        ]
+    assert len({round(loss, 6) for loss in losses}) == 3
+    without = dataclasses.replace(draw, kept=torch.tensor([False, False]))
+    other = dataclasses.replace(examples, tokens=examples.tokens.flip(1))
+    with torch.no_grad():
+        assert flow_loss(flow, examples, without).item() == flow_loss(flow, other, without).item()
+
+
+def test_every_weight_learns_and_a_few_steps_bring_the_loss_down():
+    flow, examples = new_flow().train(), examples_of([9, 6, 8])
+    draw = dataclasses.replace(
+        draw_for(examples), kept=torch.ones(3, dtype=torch.bool), prompt_frames=torch.tensor([4, 0, 2])
+    )
+    flow_loss(flow, examples, draw).backward()
+    assert [name for name, weight in flow.named_parameters() if weight.grad is None or not weight.grad.any()] == []
+    optimiser = torch.optim.Adam(flow.parameters(), 1e-2)
+    losses = []
+    for _ in range(12):
+        optimiser.zero_grad()
+        loss = flow_loss(flow, examples, draw)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]

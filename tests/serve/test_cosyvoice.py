@@ -1,0 +1,207 @@
+"""CosyVoice's forms as its published client sends them, its gRPC by a client made from the interface, and /tts."""
+
+from __future__ import annotations
+
+import base64
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+
+from parlando.audio.files import encode_audio, read_audio
+
+RECORDING = np.random.default_rng(0).normal(0, 0.1, 16000 * 2).astype(np.float32)
+WAV = encode_audio(RECORDING, 16000)
+PCM16 = (RECORDING * 2**15).astype("<i2").tobytes()
+
+
+def form(running, method, path, prompt=False, **fields):
+    """As their client: a form in the body, for GET too, and the answer as it comes."""
+    uploads = {"prompt_wav": ("prompt_wav", WAV, "application/octet-stream")} if prompt else None
+    request = running.http.build_request("POST", path, data=fields, files=uploads)
+    request.method = method
+    with_stream = running.http.send(request, stream=True)
+    try:
+        parts = list(with_stream.iter_raw())
+    finally:
+        with_stream.close()
+    return with_stream, np.frombuffer(b"".join(parts), "<i2") if with_stream.status_code == 200 else b"".join(parts)
+
+
+@pytest.fixture(scope="module")
+def obedient(serving):
+    """A server whose model follows instructions and clones without words, with gRPC."""
+    with serving(instructions=True, grpc_port=0) as running:
+        running.model.needs_transcript = False
+        yield running
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_sft_streams_bare_samples(stub, method):
+    response, wave = form(stub, method, "/inference_sft", tts_text="Hello there.", spk_id="bob")
+    assert (response.status_code, len(wave)) == (200, 24000)
+    assert response.headers["content-type"] == "audio/pcm;rate=24000"
+    assert stub.model.asked[-1][1].name == "bob"
+
+
+@pytest.mark.parametrize(("speaker", "name"), [("中文女", "ada"), ("英文男", "bob")])
+def test_their_own_speakers_stand_for_somebody(stub, speaker, name):
+    assert form(stub, "POST", "/inference_sft", tts_text="Hello.", spk_id=speaker)[0].status_code == 200
+    assert stub.model.asked[-1][1].name == name
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_zero_shot_follows_the_recording(stub, method):
+    fields = {"tts_text": "Hello there.", "prompt_text": "What is said."}
+    response, wave = form(stub, method, "/inference_zero_shot", prompt=True, **fields)
+    assert (response.status_code, len(wave)) == (200, 24000)
+    assert stub.model.asked[-1][1].references[0].text == "What is said."
+
+
+def test_cloning_without_words_and_instructions_are_for_models_that_can(stub, obedient):
+    cases = [
+        ("/inference_cross_lingual", True, {}, "words"),
+        ("/inference_instruct", False, {"spk_id": "ada", "instruct_text": "Sadly."}, "instructions"),
+        ("/inference_instruct2", True, {"instruct_text": "Sadly."}, "instructions"),
+    ]
+    for path, prompt, fields, said in cases:
+        response, answer = form(stub, "POST", path, prompt, tts_text="Hello.", **fields)
+        assert (response.status_code, said in answer.decode()) == (400, True), answer
+        response, wave = form(obedient, "POST", path, prompt, tts_text="Hello.", **fields)
+        assert (response.status_code, len(wave)) == (200, 24000)
+        assert obedient.model.asked[-1][1].scene == fields.get("instruct_text")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status"),
+    [
+        ("/inference_sft", {"tts_text": "Hello."}, 400),
+        ("/inference_sft", {"tts_text": "...", "spk_id": "ada"}, 400),
+        ("/inference_sft", {"tts_text": "Hello.", "spk_id": "../../etc"}, 404),
+        ("/inference_sft", {"tts_text": "a " * 10_000, "spk_id": "ada"}, 413),
+        ("/inference_zero_shot", {"tts_text": "Hello.", "prompt_text": "x", "prompt_wav": "text"}, 400),
+    ],
+)
+def test_errors_are_details(stub, path, fields, status):
+    response = stub.http.post(path, data=fields)
+    assert response.status_code == status
+    assert isinstance(response.json()["detail"], str)
+
+
+def test_tts_answers_a_wav_in_base64(stub):
+    answer = stub.http.post("/tts", json={"text": "Hello there.", "speaker": "bob", "seed": 3, "speed": 2.0})
+    assert (answer.status_code, answer.json()["seed"], answer.json()["format"]) == (200, 3, "wav")
+    assert read_audio(base64.b64decode(answer.json()["audio"])).duration_seconds == pytest.approx(0.5, abs=0.01)
+    prompt = {"prompt_audio": base64.b64encode(WAV).decode(), "prompt_text": "What is said."}
+    assert stub.http.post("/tts", json={"text": "Hello.", **prompt}).status_code == 200
+    assert stub.model.asked[-1][1].references[0].text == "What is said."
+    for wrong in ({}, {"text": "Hi.", "volume": 1}, {"text": "Hi.", "prompt_audio": "!"}):
+        assert stub.http.post("/tts", json=wrong).status_code == 400
+
+
+def test_keys_guard_these_doors_too(serving, tmp_path):
+    from parlando.serve.limits import new_key
+
+    key = new_key(tmp_path / "keys", "ann")
+    with serving(api_keys=str(tmp_path / "keys")) as running:
+        for path in ("/tts", "/inference_sft"):
+            assert running.http.post(path).status_code == 401
+        given = {"Authorization": f"Bearer {key}"}
+        assert running.http.post("/tts", json={"text": "Hi there."}, headers=given).status_code == 200
+
+
+@pytest.fixture
+def infer(obedient, cosyvoice_stubs):
+    """Call the service with a request of one kind; bytes of every answer, in a list."""
+    pb2, stubs = cosyvoice_stubs
+    with grpc.insecure_channel(f"127.0.0.1:{obedient.service.ports['grpc']}") as channel:
+        stub = stubs.CosyVoiceStub(channel)
+
+        def call(kind, **fields):
+            request = pb2.Request()
+            getattr(request, kind).SetInParent()
+            for name, value in fields.items():
+                setattr(getattr(request, kind), name, value)
+            return stub.Inference(request, timeout=20)
+
+        yield call
+
+
+def heard(answers):
+    return np.frombuffer(b"".join(each.tts_audio for each in answers), "<i2")
+
+
+def test_grpc_speaks_all_four_kinds(infer, obedient):
+    assert len(heard(infer("sft_request", spk_id="bob", tts_text="Hello there."))) == 24000
+    assert obedient.model.asked[-1][1].name == "bob"
+    fields = {"tts_text": "Hello there.", "prompt_text": "What is said.", "prompt_audio": PCM16}
+    assert len(heard(infer("zero_shot_request", **fields))) == 24000
+    assert obedient.model.asked[-1][1].references[0].text == "What is said."
+    assert len(heard(infer("cross_lingual_request", tts_text="Hello there.", prompt_audio=WAV))) == 24000
+    fields = {"tts_text": "Hello there.", "spk_id": "ada", "instruct_text": "Sadly."}
+    assert len(heard(infer("instruct_request", **fields))) == 24000
+    assert obedient.model.asked[-1][1].scene == "Sadly."
+
+
+def test_grpc_streams_as_it_speaks_and_a_client_that_cancels_frees_the_row(infer, obedient):
+    obedient.model.lm.step_seconds = 0.02
+    try:
+        answers = infer("sft_request", spk_id="ada", tts_text="A long one.")
+        assert len(next(answers).tts_audio) > 0
+        assert not obedient.idle()
+        assert dict(answers.initial_metadata())["x-sample-rate"] == "24000"
+        answers.cancel()
+        obedient.wait_until(obedient.idle, 2.0)
+    finally:
+        obedient.model.lm.step_seconds = 0.0
+    assert len(heard(infer("sft_request", spk_id="ada", tts_text="Hello there."))) == 24000
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "code"),
+    [
+        ("sft_request", {"spk_id": "nobody", "tts_text": "Hi."}, "NOT_FOUND"),
+        ("sft_request", {"spk_id": "ada", "tts_text": "..."}, "INVALID_ARGUMENT"),
+        ("zero_shot_request", {"tts_text": "Hi.", "prompt_audio": b"123"}, "INVALID_ARGUMENT"),
+        ("cross_lingual_request", {"tts_text": "Hi.", "prompt_audio": PCM16[:100]}, "INVALID_ARGUMENT"),
+        ("sft_request", {"spk_id": "ada", "tts_text": "unvoiced"}, "INTERNAL"),
+    ],
+)
+def test_grpc_errors_are_statuses(infer, obedient, kind, fields, code):
+    with pytest.raises(grpc.RpcError) as caught:
+        heard(infer(kind, **fields))
+    assert caught.value.code().name == code
+    assert "Traceback" not in caught.value.details()
+    obedient.wait_until(obedient.idle)
+
+
+def test_grpc_refuses_what_is_no_request_and_a_model_that_fails_is_internal(infer, obedient):
+    with grpc.insecure_channel(f"127.0.0.1:{obedient.service.ports['grpc']}") as channel:
+        call = channel.unary_stream("/cosyvoice.CosyVoice/Inference")
+        for body in (b"", b"\xff\xff\xff"):
+            with pytest.raises(grpc.RpcError) as caught:
+                list(call(body))
+            assert caught.value.code().name == "INVALID_ARGUMENT"
+    obedient.model.lm.failures = [RuntimeError("out of memory")]
+    with pytest.raises(grpc.RpcError) as caught:
+        heard(infer("sft_request", spk_id="ada", tts_text="Hello there."))
+    assert caught.value.code().name == "INTERNAL"
+    assert "memory" not in caught.value.details() or "failed" in caught.value.details()
+
+
+def test_grpc_asks_for_a_key_and_is_counted(serving, cosyvoice_stubs, tmp_path):
+    from parlando.serve.limits import new_key
+
+    pb2, stubs = cosyvoice_stubs
+    key = new_key(tmp_path / "keys", "ann")
+    with serving(api_keys=str(tmp_path / "keys"), grpc_port=0) as running:
+        with grpc.insecure_channel(f"127.0.0.1:{running.service.ports['grpc']}") as channel:
+            request = pb2.Request(sft_request=pb2.sftRequest(spk_id="ada", tts_text="Hello there."))
+            stub = stubs.CosyVoiceStub(channel)
+            with pytest.raises(grpc.RpcError) as caught:
+                heard(stub.Inference(request))
+            assert caught.value.code().name == "UNAUTHENTICATED"
+            assert len(heard(stub.Inference(request, metadata=[("authorization", f"Bearer {key}")]))) == 24000
+        text = httpx.get(f"{running.url}/metrics").text
+        assert 'parlando_requests_total{route="/cosyvoice.CosyVoice/Inference",status="200"} 1' in text

@@ -1,0 +1,204 @@
+"""ElevenLabs' routes and WebSockets, as the official client uses them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from contextlib import suppress
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from elevenlabs.client import ElevenLabs
+from elevenlabs.core.api_error import ApiError
+from elevenlabs.types import VoiceSettings
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
+
+from parlando.serve.elevenlabs import OUTPUTS
+
+
+@pytest.fixture(scope="module")
+def theirs(patient):
+    with httpx.Client() as http:
+        yield ElevenLabs(base_url=patient.url, api_key="none", httpx_client=http)
+
+
+def talk(running, path, messages):
+    """Everything said to a client that sends these messages, until the server hangs up."""
+    with connect(f"{running.url.replace('http', 'ws')}/v1/text-to-speech/{path}", max_size=None) as wire:
+        for message in messages:
+            wire.send(message if isinstance(message, str) else json.dumps(message))
+        got = []
+        with suppress(ConnectionClosedError):
+            for each in wire:
+                got.append(json.loads(each))
+        return got, wire.protocol.close_code
+
+
+def samples(messages, context=None):
+    data = [m["audio"] for m in messages if m.get("audio") and m.get("contextId") == context]
+    return np.frombuffer(b"".join(map(base64.b64decode, data)), "<i2")
+
+
+@pytest.mark.parametrize("name", ["mp3_44100_128", "mp3_22050_32", "opus_48000_64", "wav_24000", "wav_8000"])
+def test_compressed_formats_decode_at_their_rate(theirs, decoded, name):
+    data = b"".join(theirs.text_to_speech.convert("ada", text="Hello there.", output_format=name))
+    wave, rate = decoded(data)
+    assert rate == int(name.split("_")[1])
+    assert len(wave) / rate == pytest.approx(1.0, abs=0.1)
+    assert np.abs(wave).max() > (0.2 if np.abs(wave).max() <= 2 else 6000)
+
+
+@pytest.mark.parametrize("name", ["pcm_8000", "pcm_16000", "pcm_48000", "ulaw_8000", "alaw_8000"])
+def test_pcm_and_telephony_play_the_tone(theirs, name):
+    data = b"".join(theirs.text_to_speech.stream("ada", text="Hello there.", output_format=name, seed=1))
+    codec, rate = name.split("_")
+    subtype = {"pcm": "PCM_16", "ulaw": "ULAW", "alaw": "ALAW"}[codec]
+    wave, _ = soundfile.read(io.BytesIO(data), format="RAW", samplerate=int(rate), channels=1, subtype=subtype)
+    assert len(wave) == int(rate)
+    assert np.abs(np.fft.rfft(wave)).argmax() == pytest.approx(220, abs=2)
+    assert np.abs(wave).max() == pytest.approx(0.3, abs=0.05)
+
+
+def test_every_output_that_is_listed_answers(stub):
+    for name in OUTPUTS:
+        answer = stub.http.post(f"/v1/text-to-speech/ada?output_format={name}", json={"text": "Hi there."})
+        assert (answer.status_code, len(answer.content) > 500) == (200, True), name
+
+
+def test_settings_are_heeded_or_passed_over(theirs, stub):
+    settings = VoiceSettings(stability=0.1, similarity_boost=0.2, style=0.3, use_speaker_boost=True, speed=2.0)
+    data = theirs.text_to_speech.convert(
+        "bob", text="Hello.", model_id="eleven_flash_v2_5", output_format="pcm_24000", voice_settings=settings,
+        language_code="en", previous_text="Before.", apply_text_normalization="off", seed=4,
+    )  # fmt: skip
+    assert len(b"".join(data)) == pytest.approx(24000, abs=100)
+    assert stub.model.asked[-1][1].name == "bob"
+
+
+def test_their_clients_find_voices_and_models_and_openais_still_find_theirs(theirs, stub):
+    assert {voice.voice_id for voice in theirs.voices.get_all().voices} == {"ada", "bob"}
+    assert [voice.name for voice in theirs.voices.search(search="BOB").voices] == ["bob"]
+    assert theirs.voices.get("ada").category == "premade"
+    (model,) = theirs.models.list()
+    assert (model.model_id, model.can_do_text_to_speech) == ("stub", True)
+    assert stub.openai().models.list().data[0].id == "stub"
+    assert stub.http.get("/v1/models").json()["object"] == "list"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"voice_id": "nobody"}, 404, "voice_not_found"),
+        ({"output_format": "mp3_1_2"}, 400, "invalid_value"),
+        ({"text": "..."}, 400, "invalid_text"),
+        ({"model_id": "gpt-99"}, 404, "model_not_found"),
+        ({"seed": -1}, 400, "invalid_value"),
+        ({"language_code": "xx"}, 400, "invalid_value"),
+        ({"text": "a " * 10_000}, 413, "too_large"),
+    ],
+    ids=str,
+)
+def test_errors_have_their_shape(theirs, change, status, code):
+    with pytest.raises(ApiError) as caught:
+        list(theirs.text_to_speech.convert(**{"voice_id": "ada", "text": "Hi.", **change}))
+    assert caught.value.status_code == status
+    assert caught.value.body["detail"]["status"] == code
+    assert caught.value.body["detail"]["message"]
+
+
+def test_a_model_that_fails_has_their_shape_and_a_missing_key_too(stub, serving, tmp_path):
+    from parlando.serve.limits import new_key
+
+    stub.model.lm.failures = [RuntimeError("out of memory")]
+    answer = stub.http.post("/v1/text-to-speech/ada", json={"text": "Hello there."})
+    assert (answer.status_code, answer.json()["detail"]["status"]) == (500, "generation_failed")
+    key = new_key(tmp_path / "keys", "ann")
+    with serving(api_keys=str(tmp_path / "keys")) as running, httpx.Client() as http:
+        for given, good in (("wrong", False), (key, True)):
+            client = ElevenLabs(base_url=running.url, api_key=given, httpx_client=http)
+            if good:
+                assert client.voices.get_all().voices
+                continue
+            with pytest.raises(ApiError) as caught:
+                client.voices.get_all()
+            assert (caught.value.status_code, caught.value.body["detail"]["status"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.filterwarnings("ignore:ConnectionClosed:DeprecationWarning")
+def test_the_official_client_speaks_over_the_websocket(theirs, stub, monkeypatch):
+    # It makes wss:// of any address; there is no TLS on this socket.
+    monkeypatch.setattr(theirs.text_to_speech, "_ws_base_url", stub.url.replace("http", "ws"))
+    said = ["Hello", " there, you.", " And", " now the rest."]
+    data = b"".join(theirs.text_to_speech.convert_realtime("ada", text=iter(said), output_format="pcm_24000"))
+    assert len(data) == pytest.approx(2 * 24000 * 2.1, abs=400)
+    with pytest.raises(ApiError, match="nobody"):
+        list(theirs.text_to_speech.convert_realtime("nobody", text=iter(said), output_format="pcm_24000"))
+
+
+def test_stream_input_ends_with_the_last_audio(stub, decoded):
+    begin = {"text": " ", "voice_settings": {"stability": 0.5, "speed": 2.0}, "xi_api_key": "x"}
+    said = [begin, {"text": "Hello there. ", "try_trigger_generation": True}, {"text": "Bye now ", "flush": True}]
+    got, code = talk(stub, "ada/stream-input?output_format=pcm_24000&model_id=eleven_v3", [*said, {"text": ""}])
+    assert len(samples(got)) == pytest.approx(24000 * 2.1 / 2, abs=100)
+    assert (got[-1]["isFinal"], got[-1]["audio"], code) == (True, None, 1000)
+    got, _ = talk(stub, "ada/stream-input", [*said[1:], {"text": ""}])
+    wave, rate = decoded(b"".join(base64.b64decode(m["audio"]) for m in got if m["audio"]))
+    assert (rate, len(wave) / rate) == (44100, pytest.approx(2.1, abs=0.1))
+    assert [m["isFinal"] for m in talk(stub, "ada/stream-input", [begin, {"text": ""}])[0]] == [True]
+
+
+def test_multi_stream_input_keeps_contexts_apart(stub):
+    messages = [
+        {"text": " ", "context_id": "a"},
+        {"text": "Hello there. ", "context_id": "a"},
+        {"text": "This one is interrupted. And", "context_id": "b"},
+        {"text": "Good bye", "contextId": "c", "flush": True},
+        {"text": "", "context_id": "c"},
+        {"context_id": "c", "close_context": True},
+        {"context_id": "b", "close_context": True},
+        {"close_socket": True},
+    ]
+    stub.model.lm.step_seconds = 0.004
+    got, code = talk(stub, "ada/multi-stream-input?output_format=pcm_8000", messages)
+    assert (len(samples(got, "a")), len(samples(got, "c")), code) == (8000, 8000, 1000)
+    assert len(samples(got, "b")) < 8000
+    assert sorted(m["contextId"] for m in got if m["isFinal"]) == ["a", "b", "c"]
+
+
+def test_whole_sentences_are_spoken_at_once_and_dropped_by_an_interruption(stub):
+    stub.model.lm.step_seconds = 0.004
+    path = f"{stub.url.replace('http', 'ws')}/v1/text-to-speech/ada/multi-stream-input?output_format=pcm_8000"
+    with connect(f"{path}&auto_mode=true", max_size=None) as wire:
+        wire.send(json.dumps({"text": "One short sentence.", "context_id": "a"}))
+        assert json.loads(wire.recv(timeout=5))["contextId"] == "a"
+        wire.send(json.dumps({"text": "A long one.", "context_id": "a"}))
+        wire.send(json.dumps({"context_id": "a", "close_context": True}))
+        stub.wait_until(stub.idle, 1.5)
+        wire.send(json.dumps({"close_socket": True}))
+        got = [json.loads(each) for each in wire]
+    assert len(samples(got, "a")) < 8000
+    assert got[-1]["isFinal"]
+
+
+@pytest.mark.parametrize(
+    ("path", "messages", "said"),
+    [
+        ("nobody/stream-input", [], "nobody"),
+        ("ada/stream-input?output_format=mp3", [], "output_format"),
+        ("ada/stream-input?model_id=gpt", [], "gpt"),
+        ("ada/stream-input", ["no"], "not JSON"),
+        ("ada/stream-input", [{"text": 7}], "text"),
+        ("ada/stream-input", [{"text": "a " * 10_000}], "flush in parts"),
+        ("ada/stream-input", [{"text": "unvoiced "}, {"text": ""}], "no audio"),
+        ("nobody/multi-stream-input", [], "nobody"),
+    ],
+)
+def test_a_wrong_message_ends_the_connection_and_says_why(stub, path, messages, said):
+    got, code = talk(stub, path, messages)
+    assert code == 1008
+    assert said in got[-1]["message"]
+    stub.wait_until(stub.idle)
