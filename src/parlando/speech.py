@@ -219,7 +219,7 @@ class Synthesizer:
                     "model %s cannot say '%s' and leaves it out, in: %s", self.model.name, unread, prompt.sentence
                 )
             if pause_seconds > 0:
-                yield from _played(iter((self.pause(pause_seconds, index),)), request.playback)
+                yield from _played(iter((self.pause(pause_seconds / request.speed, index),)), request.playback)
             for chunk in _played(self._speak(prompt, index, request), request.playback):
                 yield replace(_told(chunk, said), elapsed_seconds=time.perf_counter() - started)
             pause_seconds = request.pauses.after(ends_paragraph)

@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from cosyvoice_tiny import FLOW, HIFT
+from parlando.cli.app import main
+from parlando.core.config import read_json
+from parlando.evaluate import stream_bench
 from parlando.evaluate.stream_bench import StreamLoad, draw_stream, run_stream_bench, stream_markdown
 from parlando.models.cosyvoice.parts.flow import Flow
 from parlando.models.cosyvoice.parts.hift import HiFT
@@ -47,3 +50,21 @@ def test_the_report_is_a_table_and_a_picture(tmp_path):
     assert "recomputation's time" in table
     pytest.importorskip("matplotlib")
     assert draw_stream(report, tmp_path / "stream.png").stat().st_size > 5_000
+
+
+def test_the_command_prints_draws_and_writes(monkeypatch, tmp_path, capsys):
+    asked = []
+
+    def small(load, device, seed):
+        asked.append((load.seconds, load.hops, load.solver_steps, device, seed))
+        return run_stream_bench(LOAD)
+
+    monkeypatch.setattr(stream_bench, "run_stream_bench", small)
+    files = "-o", str(tmp_path / "r.json"), "--plot", str(tmp_path / "p.png")
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "stream", "--seconds", "4", "--hops", "5", "--hops", "10", "--seed", "3", *files])
+    assert not ended.value.code
+    assert asked == [(4.0, (5, 10), 10, "cpu", 3)]
+    assert "ours takes" in capsys.readouterr().out
+    assert len(read_json(tmp_path / "r.json")["chunks"]) == 4
+    assert (tmp_path / "p.png").is_file()

@@ -75,17 +75,29 @@ class StubSampler:
         return Frame(token=self.count)
 
 
+class StubStream:
+    """The tone, which goes on from chunk to chunk; a second of it is a whole number of periods."""
+
+    def __init__(self, tone, speed):
+        self.tone, self.speed, self.frames = tone, speed, 0
+
+    def push(self, frames, final):
+        start, self.frames = self.frames, self.frames + len(frames)
+        places = np.arange(round(start * PER_FRAME / self.speed), round(self.frames * PER_FRAME / self.speed))
+        return self.tone[places % RATE]
+
+
 class StubDecoder:
     sample_rate, samples_per_frame = RATE, PER_FRAME
 
     def __init__(self):
         tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE)
-        self.tone = np.concatenate([tone] * 2).astype(np.float32)
+        self.tone = tone.astype(np.float32)
 
     def open(self, prompt, speed=1.0):
         if "unvoiced" in prompt.sentence:
             return SimpleNamespace(push=lambda frames, final: np.zeros(0, np.float32))
-        return SimpleNamespace(push=lambda frames, final: self.tone[: round(len(frames) * PER_FRAME / speed)])
+        return StubStream(self.tone, speed)
 
 
 class StubModel:

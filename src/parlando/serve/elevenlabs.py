@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from parlando.core.errors import ConfigError, nearest
+from parlando.serve.schemas import LanguageName, Words
 from parlando.serve.service import Service, Utterance
 from parlando.serve.voices import Listed
 
@@ -55,9 +56,9 @@ class VoiceSettings(BaseModel):
 class SpeechBody(BaseModel):
     """A body of ``POST /v1/text-to-speech/{voice}``."""
 
-    text: str
+    text: Words
     model_id: Annotated[str, Field(max_length=256)] | None = None
-    language_code: Annotated[str, Field(max_length=16)] | None = None
+    language_code: LanguageName | None = None
     voice_settings: VoiceSettings | None = None
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
 

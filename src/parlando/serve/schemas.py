@@ -36,13 +36,15 @@ def _voice_name(value: Any) -> Any:
 VoiceName = Annotated[str, BeforeValidator(_voice_name, json_schema_input_type=str | VoiceId), Field(max_length=128)]
 
 # Refused by whoever reads the text, in words of its own; told here.
+# The description holds the bound as a float, so it names the last whole number that is one.
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1, json_schema_extra={"maximum": 2**63 - 1024})]
 LanguageName = Annotated[str, Field(max_length=16, json_schema_extra={"enum": [*LANGUAGES, AUTOMATIC]})]
 
 
 class Sampling(Strict):
     """How frames are drawn; what is left out is the model's own choice."""
 
-    seed: Annotated[int | None, Field(ge=0, le=2**63 - 1)] = None
+    seed: Seed | None = None
     temperature: Annotated[float | None, Field(ge=0, le=10)] = None
     top_k: Annotated[int | None, Field(ge=0, le=2**31, description="0 switches it off.")] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
@@ -52,6 +54,10 @@ class Sampling(Strict):
         given = {"seed": self.seed, "temperature": self.temperature, "top_p": self.top_p}
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         return chosen if self.top_k is None else {**chosen, "top_k": self.top_k or None}
+
+
+# An empty one is a TextError, with what to do about it.
+Words = Annotated[str, Field(json_schema_extra={"minLength": 1}, examples=["Hello there."])]
 
 
 class Wanted(Sampling):
@@ -70,7 +76,7 @@ class Wanted(Sampling):
 class SpeechRequest(Wanted):
     """A body of ``POST /v1/audio/speech``."""
 
-    input: str
+    input: Words
     response_format: AudioName = "mp3"
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool | None = Field(default=None, description="Accepted and of no effect: every answer is a stream.")

@@ -13,13 +13,13 @@ from starlette.responses import Response
 from parlando.serve.cosyvoice import Asked, utterance_of
 from parlando.serve.documented import DETAIL_ERRORS, PCM
 from parlando.serve.gate import call_of
-from parlando.serve.schemas import Strict, decode_recording
+from parlando.serve.schemas import Seed, Strict, decode_recording
 from parlando.serve.service import Service
 from parlando.serve.streamed import Streamed, collect
 
-Text = Annotated[str, Form(description="What is to be said.")]
-Speaker = Annotated[str, Form(max_length=128, description="A voice by name.")]
-Words = Annotated[str, Form(max_length=4096)]
+Text = Annotated[str, Form(min_length=1, description="What is to be said.")]
+Speaker = Annotated[str, Form(min_length=1, max_length=128, description="A voice by name.")]
+Words = Annotated[str, Form(min_length=1, max_length=4096)]
 Prompt = Annotated[UploadFile, File(description="A recording to follow.")]
 
 
@@ -32,7 +32,7 @@ class TtsRequest(Strict):
     prompt_text: str = Field(default="", max_length=4096, description="What is said in it.")
     instruct_text: str | None = Field(default=None, max_length=4096)
     speed: float = Field(default=1.0, ge=0.25, le=4.0)
-    seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    seed: Seed | None = None
 
 
 class TtsAnswer(BaseModel):

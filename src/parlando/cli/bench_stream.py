@@ -1,0 +1,51 @@
+"""`parlando bench stream`: what a chunk of a long stream costs by where it is, next to recomputing all before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from parlando.cli.options import command
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchStreamOptions:
+    """Options of `parlando bench stream`."""
+
+    seconds: Annotated[float, typer.Option(help="How long the stream is.", min=1.0)] = 20.0
+    hops: Annotated[
+        list[int] | None, typer.Option(help="Tokens of a chunk; repeat it for each, the last one stays.")
+    ] = None
+    steps: Annotated[int, typer.Option(help="Steps of the flow's solver.", min=1)] = 10
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu"
+    threads: Annotated[int | None, typer.Option(help="Processor threads; default: all.", min=1)] = None
+    seed: Annotated[int, typer.Option(help="Of the random weights and tokens.")] = 0
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the report here as JSON.")] = None
+    plot: Annotated[Path | None, typer.Option(help="Draw it here; needs matplotlib.")] = None
+
+
+@command(BenchStreamOptions)
+def run(options: BenchStreamOptions) -> None:
+    """The CosyVoice decoder at its published size: our stream, and the whole sequence anew for every chunk.
+
+    Both ways take turns, chunk by chunk, on the same random weights. Takes some minutes.
+
+    Example: parlando bench stream --plot stream.png
+    """
+    import torch
+
+    from parlando.evaluate.report import save_json
+    from parlando.evaluate.stream_bench import StreamLoad, draw_stream, run_stream_bench, stream_markdown
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    hops = tuple(options.hops) if options.hops else StreamLoad.hops
+    report = run_stream_bench(StreamLoad(options.seconds, hops, options.steps), options.device, options.seed)
+    typer.echo(stream_markdown(report))
+    if options.out is not None:
+        save_json(report, options.out)
+    if options.plot is not None:
+        draw_stream(report, options.plot)
