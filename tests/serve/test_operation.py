@@ -215,6 +215,18 @@ def test_pages_of_other_origins_may_ask_only_where_that_is_wanted(serving, patie
         assert running.http.options("/v1/audio/speech", headers=asking).status_code == 200
 
 
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_page_of_another_origin_changes_nothing_here(serving, patient, method):
+    path = "/v1/audio/voices" if method == "POST" else "/v1/audio/voices/ann"
+    refused = patient.http.request(method, path, headers={"origin": "https://example.org"}, files={"audio": b"x"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "foreign_page")
+    own = patient.http.request(method, path, headers={"origin": patient.url}, files={"audio": b"x"})
+    assert own.status_code in (400, 404), "the server's own page is heard"
+    with serving(cors_origins=("https://example.org",)) as running:
+        allowed = running.http.request(method, path, headers={"origin": "https://example.org"}, files={"audio": b"x"})
+        assert allowed.status_code in (400, 404)
+
+
 def test_a_config_file_is_strict(tmp_path):
     path = tmp_path / "serve.toml"
     path.write_text('port = 8080\n[voices]\nnova = "slt"\n[limits]\nmax_streams = 4\n')

@@ -15,6 +15,7 @@ ParlandoError
 ├── GenerationError             the model produced no usable audio
 ├── TrainingError               a training that cannot go on
 ├── AccessError                 a key that is missing or not known
+│   └── ForeignPageError        a web page of another origin
 ├── BusyError                   asking again later may work
 │   ├── EngineBusyError         the engine's queue is full
 │   ├── OverloadedError         a first sound would come too late
@@ -119,6 +120,10 @@ class TrainingError(ParlandoError):
 
 class AccessError(ParlandoError):
     """A key that is missing or not known."""
+
+
+class ForeignPageError(AccessError):
+    """A web page of another origin, which nobody allowed to ask."""
 
 
 class BusyError(ParlandoError):

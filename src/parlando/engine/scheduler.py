@@ -1,9 +1,8 @@
 """Who runs next: pure decisions over sessions and rows, without a model, a tensor or a thread.
 
-Sessions without a listener are served first come, first served, and whoever has a row steps every turn. With listeners,
-who has heard nothing yet comes first, then who runs out first, then the rest; newcomers wait for a row while the
-machine makes just enough sound for those who listen already; and a listener's row is kept for the next sentence. A
-session that waits for outside input keeps its row and sits out.
+Sessions without a listener: first come, first served, and whoever has a row steps every turn. With listeners, who has
+heard nothing yet comes first, then who runs out first, then the rest; newcomers wait while the machine makes just
+enough sound for those who listen, whose rows are kept for the next sentence. Who waits for outside input sits out.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from parlando.core.errors import ConfigError, ParlandoError
+from parlando.serve.call import call_of
 from parlando.serve.config import ServeConfig
 from parlando.serve.doors import (
     chat,
@@ -30,7 +31,7 @@ from parlando.serve.doors import (
     web,
     wyoming,
 )
-from parlando.serve.gate import Gate, SideGate, call_of
+from parlando.serve.gate import Gate, SideGate
 from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
 from parlando.serve.problems import answer, problem_of
@@ -91,7 +92,7 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     for kind in (ParlandoError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
     trace, service.when_closed = otlp_trace(config.telemetry) if config.telemetry else (None, service.when_closed)
-    app.add_middleware(Gate, keys=keys, limits=config.limits, registry=service.registry, trace=trace)
+    app.add_middleware(Gate, keys=keys, config=config, registry=service.registry, trace=trace)
     if config.cors_origins:
         # Outermost: a browser asks for leave without a key.
         app.add_middleware(

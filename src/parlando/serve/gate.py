@@ -3,69 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parlando.core.errors import AccessError, ParlandoError, RateLimitError
-from parlando.serve.config import Limits
+from parlando.serve.call import FAILED, Call, report
+from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.limits import Budgets, KeyRing
 from parlando.serve.metrics import Registry
+from parlando.serve.origins import Origins
 from parlando.serve.problems import answer, problem_of
 from parlando.serve.tracing import Trace
 
 log = logging.getLogger("parlando.serve")
 REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
 GUARDED = ("/v1/", "/v2/", "/inference_", "/tts")
-TOO_LARGE, TOO_SLOW, FAILED = 413, 408, 500
-
-
-@dataclass
-class Call:
-    """One request on its way: who asks, under which id, and how it goes."""
-
-    request_id: str
-    caller: str
-    started_seconds: float
-    status: int = 0
-    first_byte_seconds: float | None = None
-    sent_bytes: int = 0
-    error: BaseException | None = None
-
-    def count(self, sent_bytes: int) -> None:
-        """Take note of what was sent."""
-        if self.first_byte_seconds is None:
-            self.first_byte_seconds = time.perf_counter() - self.started_seconds
-        self.sent_bytes += sent_bytes
-
-    def note(self, error: BaseException) -> None:
-        """Have an error in the log line."""
-        self.error = error
-
-
-def call_of(scope: Scope) -> Call:
-    """The call that a scope belongs to."""
-    call: Call = scope["parlando"]
-    return call
+HARMLESS = ("GET", "HEAD", "OPTIONS")
+TOO_LARGE, TOO_SLOW = 413, 408
 
 
 class Gate:
     """The outermost layer of the application."""
 
     def __init__(
-        self, app: ASGIApp, keys: KeyRing, limits: Limits, registry: Registry, trace: Trace | None = None
+        self, app: ASGIApp, keys: KeyRing, config: ServeConfig, registry: Registry, trace: Trace | None
     ) -> None:
-        self._app, self._keys, self._limits, self._registry, self._trace = app, keys, limits, registry, trace
-        self._budgets = Budgets(limits)
+        self._app, self._keys, self._limits, self._registry, self._trace = app, keys, config.limits, registry, trace
+        self._budgets, self._origins = Budgets(config.limits), Origins(config.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket."""
@@ -77,6 +48,8 @@ class Gate:
         observed = _observed(call, send)
         try:
             if scope["path"].startswith(GUARDED):
+                if scope.get("method", "GET") not in HARMLESS:
+                    self._origins.check(headers)
                 call.caller = self._keys.caller(key_of(headers), call.caller)
                 self._budgets.spend(call.caller)
             await self._app(scope, self._bounded(headers, receive), observed)
@@ -126,31 +99,6 @@ class Gate:
         report(self._registry, call, scope.get("method", "WEBSOCKET"), scope["path"], route)
         if self._trace is not None:
             self._trace(scope, call)
-
-
-def report(registry: Registry, call: Call, method: str, path: str, route: str) -> None:
-    """Count a call that is over, and log its line."""
-    seconds = time.perf_counter() - call.started_seconds
-    registry.count("parlando_requests_total", route=route, status=str(call.status))
-    if call.first_byte_seconds is not None:
-        registry.observe("parlando_first_byte_seconds", call.first_byte_seconds, route=route)
-    level = logging.INFO
-    line: dict[str, Any] = {
-        "event": "request",
-        "request_id": call.request_id,
-        "caller": call.caller,
-        "method": method,
-        "path": path,
-        "status": call.status,
-        "seconds": round(seconds, 4),
-        "first_byte_seconds": round(call.first_byte_seconds or 0.0, 4),
-        "bytes": call.sent_bytes,
-    }
-    if call.error is not None:
-        line["error"] = f"{type(call.error).__name__}: {call.error}"
-        level = logging.ERROR if problem_of(call.error).status == FAILED else logging.WARNING
-    if log.isEnabledFor(level):
-        log.log(level, json.dumps(line))
 
 
 class SideGate:

@@ -7,14 +7,14 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from parlando.core.errors import AccessError, InputError
-from parlando.serve.gate import FAILED, Call, call_of
+from parlando.core.errors import ForeignPageError, InputError
+from parlando.serve.call import FAILED, Call, call_of
+from parlando.serve.origins import Origins
 from parlando.serve.problems import Problem, problem_of
 from parlando.serve.service import Service
 
@@ -27,7 +27,7 @@ class Wire:
 
     def __init__(self, socket: WebSocket, service: Service) -> None:
         self._socket, self._limits = socket, service.config.limits
-        self._origins = service.config.cors_origins
+        self._origins = Origins(service.config.cors_origins)
         self._turn_to_send = asyncio.Lock()
         self._speakers: set[asyncio.Task[None]] = set()
         self._over = False
@@ -39,10 +39,10 @@ class Wire:
 
     async def accept(self) -> bool:
         """Open the connection; a web page of another origin must be allowed to."""
-        origin = self._socket.headers.get("origin")
-        known = origin is None or origin in self._origins or "*" in self._origins
-        if not known and urlsplit(origin).netloc != self._socket.headers.get("host"):
-            self.call.note(AccessError(f"a page of {origin!r} may not connect; allow it with --cors"))
+        try:
+            self._origins.check(dict(self._socket.scope["headers"]))
+        except ForeignPageError as error:
+            self.call.note(error)
             await self._socket.close(POLICY)
             return False
         await self._socket.accept()

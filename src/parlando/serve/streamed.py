@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from parlando.core.errors import CancelledError, ParlandoError
 from parlando.serve.bridge import Stream
-from parlando.serve.gate import call_of
+from parlando.serve.call import call_of
 from parlando.serve.problems import answer, problem_of
 
 log = logging.getLogger("parlando.serve")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parlando.core.errors import ConfigError, MissingDependencyError
+from parlando.serve.call import Call
 
-if TYPE_CHECKING:
-    from parlando.serve.gate import Call
-
-Trace = Callable[[Mapping[str, Any], "Call"], None]
+Trace = Callable[[Mapping[str, Any], Call], None]
 NANOSECONDS = 1_000_000_000
 SERVER_ERROR = 500
 

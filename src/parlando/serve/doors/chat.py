@@ -13,10 +13,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from parlando.core.errors import ParlandoError
+from parlando.serve.call import call_of
 from parlando.serve.conversation import utterances_of
 from parlando.serve.documented import CHAT_OR_EVENTS, ERRORS
 from parlando.serve.doors.speech import EVENT_STREAM, event
-from parlando.serve.gate import call_of
 from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import ChatRequest
 from parlando.serve.service import Service, Speaking, Utterance

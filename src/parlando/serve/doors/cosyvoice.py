@@ -10,9 +10,9 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from parlando.serve.call import call_of
 from parlando.serve.cosyvoice import Asked, utterance_of
 from parlando.serve.documented import DETAIL_ERRORS, PCM
-from parlando.serve.gate import call_of
 from parlando.serve.schemas import Seed, Strict, decode_recording
 from parlando.serve.service import Service
 from parlando.serve.streamed import Streamed, collect

@@ -16,9 +16,9 @@ from starlette.types import Scope
 
 from parlando.audio.formats import FORMATS
 from parlando.core.errors import VoiceNotFoundError
+from parlando.serve.call import call_of
 from parlando.serve.documented import AUDIO, ELEVENLABS_ERRORS
 from parlando.serve.elevenlabs import DEFAULT_OUTPUT, OUTPUTS, Output, SpeechBody, model_card, own_voices, utterance_of
-from parlando.serve.gate import call_of
 from parlando.serve.livetext import pieces_of
 from parlando.serve.service import Service
 from parlando.serve.streamed import Body, Streamed

@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from parlando.audio.formats import FORMATS
 from parlando.core.errors import ModelNotFoundError, ParlandoError
+from parlando.serve.call import call_of
 from parlando.serve.documented import AUDIO_OR_EVENTS, ERRORS
-from parlando.serve.gate import call_of
 from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import SpeechRequest, SpeechUsage, Wanted, decode_recording
 from parlando.serve.service import Service, Speaking, Utterance

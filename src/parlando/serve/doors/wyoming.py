@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from parlando.core.errors import ConfigError, ParlandoError
-from parlando.serve.gate import Call, SideGate
+from parlando.serve.call import Call
+from parlando.serve.gate import SideGate
 from parlando.serve.livetext import LiveText, Piece, pieces_of
 from parlando.serve.problems import problem_of
 from parlando.serve.service import Service, Speaking

@@ -1,0 +1,71 @@
+"""A request on its way through the server, and what is counted and logged of it when it is over."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Scope
+
+from parlando.serve.metrics import Registry
+from parlando.serve.problems import problem_of
+
+log = logging.getLogger("parlando.serve")
+FAILED = 500
+
+
+@dataclass
+class Call:
+    """One request on its way: who asks, under which id, and how it goes."""
+
+    request_id: str
+    caller: str
+    started_seconds: float
+    status: int = 0
+    first_byte_seconds: float | None = None
+    sent_bytes: int = 0
+    error: BaseException | None = None
+
+    def count(self, sent_bytes: int) -> None:
+        """Take note of what was sent."""
+        if self.first_byte_seconds is None:
+            self.first_byte_seconds = time.perf_counter() - self.started_seconds
+        self.sent_bytes += sent_bytes
+
+    def note(self, error: BaseException) -> None:
+        """Have an error in the log line."""
+        self.error = error
+
+
+def call_of(scope: Scope) -> Call:
+    """The call that a scope belongs to."""
+    call: Call = scope["parlando"]
+    return call
+
+
+def report(registry: Registry, call: Call, method: str, path: str, route: str) -> None:
+    """Count a call that is over, and log its line."""
+    seconds = time.perf_counter() - call.started_seconds
+    registry.count("parlando_requests_total", route=route, status=str(call.status))
+    if call.first_byte_seconds is not None:
+        registry.observe("parlando_first_byte_seconds", call.first_byte_seconds, route=route)
+    level = logging.INFO
+    line: dict[str, Any] = {
+        "event": "request",
+        "request_id": call.request_id,
+        "caller": call.caller,
+        "method": method,
+        "path": path,
+        "status": call.status,
+        "seconds": round(seconds, 4),
+        "first_byte_seconds": round(call.first_byte_seconds or 0.0, 4),
+        "bytes": call.sent_bytes,
+    }
+    if call.error is not None:
+        line["error"] = f"{type(call.error).__name__}: {call.error}"
+        level = logging.ERROR if problem_of(call.error).status == FAILED else logging.WARNING
+    if log.isEnabledFor(level):
+        log.log(level, json.dumps(line))
