@@ -142,10 +142,21 @@ class Engine:
 
     def _turn(self) -> bool:
         plan = self._scheduler.plan()
+        if not plan:
+            return False
         turn = self._runner.run(plan)
         self._meter.turn(turn)
         self._scheduler.costs.learn(turn)
-        return bool(plan)
+        return True
+
+    def _turns(self) -> bool:
+        """Take turns until somebody else asks for the engine; false when there is nothing to do."""
+        with self._entrance:
+            while self._turn():
+                if self._lock.wanted:
+                    return True
+                self._release()
+            return False
 
     def _release(self) -> None:
         for row, session in self._scheduler.release():
@@ -157,8 +168,9 @@ class Engine:
     def _advance(self, session: Session) -> None:
         """For a consumer with nothing to read: wait for the worker, or take a turn."""
         if self._worker is not None:
-            # The worker may have found nothing to do while this session waited for its consumer.
-            self._arrived.set()
+            if not self._arrived.is_set():
+                # The worker may have found nothing to do while this session waited for its consumer.
+                self._arrived.set()
             session.wait()
             return
         with self._entrance:
@@ -170,7 +182,7 @@ class Engine:
         try:
             while not self._closed:
                 self._arrived.clear()
-                if not self.step():
+                if not self._turns():
                     # Who waits although nobody runs waits for a row that is kept, which may be given up silently.
                     self._arrived.wait(POLL_SECONDS if self._scheduler.waiting else None)
         finally:

@@ -13,6 +13,11 @@ class FairLock:
         self._line: deque[threading.Lock] = deque()
         self._changing = threading.Lock()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody else waits for who is inside."""
+        return len(self._line) > 1
+
     def __enter__(self) -> None:
         ticket = threading.Lock()
         ticket.acquire()

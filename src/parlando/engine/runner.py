@@ -76,7 +76,7 @@ class Runner:
 
 def frames_made(plan: Plan) -> int:
     """Frames that the sessions of a plan have so far."""
-    return sum(seat.session.frame_count for seat in plan.steps)
+    return sum([seat.session.frame_count for seat in plan.steps])
 
 
 def last_frames(seats: list[Seat]) -> list[Frame | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
@@ -88,7 +88,7 @@ class Scheduler:
         self._sound_rate = math.inf
         self._slots = Slots(rows)
         self._waiting: deque[Session] = deque()
-        self._running: dict[int, Session] = {}
+        self._seats: tuple[Seat, ...] = ()
         self._kept: dict[Playback, _Kept] = {}
         self._rests: Counter[int] = Counter()
 
@@ -109,7 +109,7 @@ class Scheduler:
     @property
     def sessions(self) -> tuple[Session, ...]:
         """All that run, by row, and then all that wait, in order."""
-        return (*(seat.session for seat in self._seats()), *self._waiting)
+        return (*(seat.session for seat in self._seats), *self._waiting)
 
     @property
     def waiting(self) -> int:
@@ -125,7 +125,7 @@ class Scheduler:
         in_the_middle = session.playback is not None and session.playback.begun
         if len(self._waiting) >= self._policy.max_waiting + self._slots.free and not in_the_middle:
             raise EngineBusyError(
-                f"the engine is full: {len(self._running)} requests run and {len(self._waiting)} wait; "
+                f"the engine is full: {len(self._seats)} requests run and {len(self._waiting)} wait; "
                 "try again later, or allow more rows or a longer queue"
             )
         self._waiting.append(session)
@@ -133,7 +133,7 @@ class Scheduler:
     def plan(self) -> Plan:
         """Admit who fits, and name the work of the next turn; an empty plan is false."""
         if not (self._waiting and (self._slots.free or self._kept)):
-            return Plan((), self._stepping(set()))
+            return Plan((), self._stepping())
         self._measure()
         prefills: list[Seat] = []
         for session in self._in_order():
@@ -144,18 +144,19 @@ class Scheduler:
             row = self._row_for(session)
             if row is not None:
                 self._waiting.remove(session)
-                self._running[row] = session
                 prefills.append(Seat(row, session))
-        return Plan(tuple(prefills), self._stepping({row for row, _ in prefills}))
+                self._seats = tuple(sorted((*self._seats, prefills[-1]), key=_row))
+        return Plan(tuple(prefills), self._stepping(prefills))
 
     def release(self) -> tuple[Seat, ...]:
         """Take the rows back from every session that is over, and say which they were."""
-        over = [(row, session) for row, session in self._running.items() if session.over]
+        over = tuple([seat for seat in self._seats if seat.session.over])
         if not over and not self._kept:
             return ()
-        seats = tuple(map(Seat._make, sorted(over, key=_row)))
-        for row, session in seats:
-            del self._running[row], self._rests[row]
+        if over:
+            self._seats = tuple([seat for seat in self._seats if seat not in over])
+        for row, session in over:
+            del self._rests[row]
             playback = session.playback
             if playback is None or session.finish != "end":
                 self._slots.give(row)
@@ -165,7 +166,7 @@ class Scheduler:
             if playback.closed or kept.until_seconds <= self._clock():
                 del self._kept[playback]
                 self._slots.give(kept.row)
-        return seats
+        return over
 
     def drop(self) -> tuple[Session, ...]:
         """Take out of the queue, and return, every session that was over before it got a row."""
@@ -175,9 +176,6 @@ class Scheduler:
         for session in dropped:
             self._waiting.remove(session)
         return dropped
-
-    def _seats(self) -> tuple[Seat, ...]:
-        return tuple(map(Seat._make, sorted(self._running.items(), key=_row)))
 
     def _lead(self, session: Session) -> float:
         return lead_seconds(session, self._frame_seconds)
@@ -195,7 +193,7 @@ class Scheduler:
         """The row that was kept for it, or a free one unless somebody would be cut short."""
         playback = session.playback
         if playback is not None:
-            leads = [self._lead(each) for each in self._running.values() if each.playback is not None]
+            leads = [self._lead(each) for _, each in self._seats if each.playback is not None]
             if not playback.begun and not self._has_sound_to_spare(leads):
                 return None
             if self._lead(session) >= self._policy.comfortable_seconds and self._would_interrupt(leads):
@@ -226,13 +224,13 @@ class Scheduler:
         return min(1.0, max(0.0, 1 - lead / self._policy.horizon_seconds))
 
     def _measure(self) -> None:
-        listeners = [session.playback for session in self._running.values() if session.playback is not None]
+        listeners = [session.playback for _, session in self._seats if session.playback is not None]
         decoding = decoding_rate(listeners, self._frame_seconds, self._policy.decoders)
         self._sound_rate = min(self.costs.sound_rate, decoding) if self._frame_seconds else math.inf
 
-    def _stepping(self, prefilled: set[int]) -> tuple[Seat, ...]:
+    def _stepping(self, prefilled: Iterable[Seat] = ()) -> tuple[Seat, ...]:
         """Everybody who can, or those pressed for time and as many more as a step in real time has room for."""
-        seats = tuple(seat for seat in self._seats() if not seat.session.awaiting)
+        seats = tuple([seat for seat in self._seats if not seat.session.awaiting])
         if not self._frame_seconds or len(seats) < 2:
             return seats
         room = self.costs.largest_batch(len(seats), self._frame_seconds)
@@ -244,6 +242,6 @@ class Scheduler:
         if not pressed:
             return seats
         by_need = sorted(leads, key=leads.__getitem__)
-        chosen = {*by_need[:room], *pressed, *tired, *prefilled}
+        chosen = {*by_need[:room], *pressed, *tired, *(row for row, _ in prefilled)}
         self._rests = Counter({row: self._rests[row] + 1 for row in leads if row not in chosen})
         return tuple(seat for seat in seats if seat.row in chosen)

@@ -69,7 +69,9 @@ class Session:
         self._error: ParlandoError | None = None
         self._awaited: tuple[Awaited, Any] | None = None
         self._frames: deque[Frame] = deque()
-        self._changed = threading.Condition()
+        # Entering the lock itself is much cheaper than entering its condition, and happens for every frame.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._moments = {"submitted": time.perf_counter()}
 
     @property
@@ -121,18 +123,18 @@ class Session:
     def cancel(self) -> None:
         """End it now and forget its frames; its row is free before the next step. Nothing happens when it is over."""
         reason = f"request {self.number} was cancelled after {self.frame_count} frames; submit it again if it is wanted"
-        with self._changed:
+        with self._lock:
             if self._conclude(State.CANCELLED, "cancelled", CancelledError(reason)):
                 self._frames.clear()
 
     def wait(self) -> None:
         """Block until `ready` or `awaiting`."""
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self.ready or self.awaiting)
 
     def begin(self) -> None:
         """The engine's word that the prefill starts."""
-        with self._changed:
+        with self._lock:
             if not self.over:
                 self.state = State.RUNNING
                 self._mark("begun")
@@ -144,7 +146,7 @@ class Session:
     def decide(self, logits: Any) -> None:
         """Ask the sampler what follows, and take that; what it waits for is kept with the logits it was asked with."""
         decided = self.sampler.next(logits)
-        with self._changed:
+        with self._lock:
             if isinstance(decided, Awaited):
                 self._awaited = decided, logits
                 self._changed.notify_all()
@@ -157,18 +159,20 @@ class Session:
 
     def accept(self, frame: Frame | None) -> None:
         """Take what the sampler decided: a frame, or ``None`` for the end."""
-        with self._changed:
+        with self._lock:
             if self.over:
                 return
             if frame is None:
                 self._conclude(State.ENDED, "end")
                 return
+            if not self.frame_count:
+                self._mark("first_frame")
             self._frames.append(frame)
-            self._mark("first_frame")
             self.last_frame, self.frame_count = frame, self.frame_count + 1
             if self.frame_count >= self.max_frames:
                 self._conclude(State.ENDED, "length")
-            if self.ready:
+            elif len(self._frames) == self.wanted_frames:
+                # Who sleeps wants the same number until woken, so that no further frame need wake anybody.
                 self._changed.notify_all()
 
     def fail(self, cause: BaseException) -> None:
@@ -190,9 +194,10 @@ class Session:
                 self._pump(self)
             else:
                 self._fetch(*self._awaited)
-        with self._changed:
-            if self._frames:
-                return self._frames.popleft()
+        try:
+            return self._frames.popleft()
+        except IndexError:  # it is over, or was cancelled from outside just now
+            pass
         if self._error is not None:
             raise self._error
         return None
@@ -206,7 +211,7 @@ class Session:
             self.fail(error)
 
     def _conclude(self, state: State, finish: Finish, error: ParlandoError | None = None) -> bool:
-        with self._changed:
+        with self._lock:
             if self.over:
                 return False
             self.state, self._error, self.finish = state, error, finish

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from parlando.engine.playback import Playback
 from parlando.engine.session import Session
@@ -26,8 +26,7 @@ def lead_seconds(session: Session, frame_seconds: float) -> float:
     return playback.lead_seconds + undecoded_frames * frame_seconds / playback.speed
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """What a turn did: prompts prefilled, rows in its step (0 for no step), frames made, and how long it took.
 
     ``prefill_seconds`` are those of ``seconds`` that went before the step.
