@@ -193,7 +193,8 @@ class Synthesizer:
         own["interleave"] = own.get("interleave", True) and self.model.arriving is not None
         language, lexicon = options.pop("language", None), options.pop("lexicon", None)
         options = {name: value for name, value in options.items() if name != "seed" or value is not None}
-        sampling = from_mapping(SamplingOptions, {**vars(self.model.sampling), **options}, "options")
+        checked = from_mapping(SamplingOptions, options, "options")
+        sampling = replace(self.model.sampling, **{name: getattr(checked, name) for name in options})
         seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
         if not 0 <= seed < SEED_LIMIT:
             raise ConfigError(f"options.seed: {seed} is out of range; use a whole number from 0 to {SEED_LIMIT - 1}")
@@ -220,8 +221,8 @@ class Synthesizer:
                 )
             if pause_seconds > 0:
                 yield from _played(iter((self.pause(pause_seconds / request.speed, index),)), request.playback)
-            for chunk in _played(self._speak(prompt, index, request), request.playback):
-                yield replace(_told(chunk, said), elapsed_seconds=time.perf_counter() - started)
+            for chunk in _played(self._speak(prompt, index, request, started), request.playback):
+                yield _told(chunk, said)
             pause_seconds = request.pauses.after(ends_paragraph)
             index += 1
         if index == 0:
@@ -328,7 +329,7 @@ class Synthesizer:
             raise ConfigError(f"model '{self.model.name}' takes no instructions; leave the instruction out")
         return replace(voice, instruction=instruction)
 
-    def _speak(self, prompt: Prompt, index: int, request: Request) -> Iterator[Chunk]:
+    def _speak(self, prompt: Prompt, index: int, request: Request, started: float) -> Iterator[Chunk]:
         """One sentence, tried again as long as nothing of it was heard."""
         heard = False
         for attempt in range(1, request.retries.attempts + 1):
@@ -344,7 +345,8 @@ class Synthesizer:
                         break
                     heard = heard or len(samples) > 0
                     report = take.report(attempt, options.seed)
-                    yield Chunk(samples, self.sample_rate, index, prompt.sentence, report, frames=frames)
+                    elapsed = time.perf_counter() - started
+                    yield Chunk(samples, self.sample_rate, index, prompt.sentence, report, elapsed, frames)
                 else:
                     return
 
@@ -360,7 +362,7 @@ class Take:
         self._turnstile = turnstile
         self._guard = RunawayGuard(prompt.expected_frames, request.retries.guard)
         self._verdict: str | None = None
-        self._silence = SilenceMeter()
+        self._silence = SilenceMeter(request.retries.silence_seconds * decoder.sample_rate)
 
     @property
     def failed(self) -> bool:
@@ -430,12 +432,16 @@ class Take:
 
 
 class SilenceMeter:
-    """The longest stretch of a signal, in samples, that stays 40 dB below the loudest sample before it."""
+    """The longest stretch of a signal, in samples, that stays 40 dB below the loudest sample before it.
+
+    It need not find stretches of up to ``notable_samples``.
+    """
 
     QUIET_SHARE = 0.01
 
-    def __init__(self) -> None:
+    def __init__(self, notable_samples: float = 0.0) -> None:
         self.longest_samples = 0
+        self._notable_samples = notable_samples
         self._peak = 0.0
         self._running_samples = 0
 
@@ -443,10 +449,15 @@ class SilenceMeter:
         """Take more of the signal; returns the longest stretch so far."""
         level = np.abs(samples)
         self._peak = max(self._peak, float(level.max(initial=0.0)))
-        loud = np.flatnonzero(level > self._peak * self.QUIET_SHARE)
-        edges = np.concatenate(([-1 - self._running_samples], loud, [len(samples)]))
-        self.longest_samples = max(self.longest_samples, int(np.diff(edges).max()) - 1)
-        self._running_samples = int(edges[-1] - edges[-2]) - 1
+        loud = level > self._peak * self.QUIET_SHARE
+        before = int(loud.argmax()) if loud.any() else len(samples)
+        stretches = [self.longest_samples, self._running_samples + before]
+        self._running_samples += before
+        if before < len(samples):
+            self._running_samples = int(loud[::-1].argmax())
+            if len(samples) > self._notable_samples:
+                stretches.append(int(np.diff(np.flatnonzero(loud)).max(initial=1)) - 1)
+        self.longest_samples = max(*stretches, self._running_samples)
         return self.longest_samples
 
 

@@ -55,13 +55,14 @@ class RunawayGuard:
 
     def _repeats(self, key: tuple[int, ...]) -> bool:
         """Count, per period, how many frames in a row equal the one a period before; is one of them a loop by now?"""
-        runs: dict[int, int] = {}
-        if key in self._recent:
-            periods = (index for index, earlier in enumerate(self._recent, start=1) if earlier == key)
-            runs = {period: self._runs.get(period, 0) + 1 for period in periods}
-        self._runs = runs
+        if key not in self._recent:
+            self._runs = {}
+            self._recent.appendleft(key)
+            return False
+        periods = [index for index, earlier in enumerate(self._recent, start=1) if earlier == key]
+        self._runs = {period: self._runs.get(period, 0) + 1 for period in periods}
         self._recent.appendleft(key)
-        return any(self._is_loop(period, run) for period, run in runs.items())
+        return any(self._is_loop(period, run) for period, run in self._runs.items())
 
     def _is_loop(self, period: int, agreeing: int) -> bool:
         return agreeing + period >= max(period * self._limits.loop_rounds, self._limits.loop_frames)

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from parlando.core.errors import EngineClosedError
@@ -37,6 +38,7 @@ class Stream(Generic[T]):
         self._items: deque[T] = deque()
         self._room = threading.Semaphore(capacity)
         self._news = asyncio.Event()
+        self._called = False  # whether the loop was called, and has not come yet
         self._over = False
         self._error: BaseException | None = None
 
@@ -47,6 +49,7 @@ class Stream(Generic[T]):
             ParlandoError: what the iterator raised, after the items that came before.
         """
         while not self._items and not self._over:
+            self._called = False
             self._news.clear()
             if not self._items and not self._over:
                 await self._news.wait()
@@ -107,8 +110,9 @@ class Stream(Generic[T]):
             self._error = self._error or error
 
     def _wake(self) -> None:
-        if self._news.is_set():
+        if self._called:
             return
+        self._called = True
         try:
             self._loop.call_soon_threadsafe(self._news.set)
         except RuntimeError:
@@ -133,14 +137,19 @@ class Bridge:
         """
         if self._closed:
             raise EngineClosedError("the server is shutting down; ask again in a moment")
-        self._open.add(stream)
-        future = asyncio.get_running_loop().run_in_executor(self._speakers, stream.pump, source)
+        loop = asyncio.get_running_loop()
 
-        def done(_: Any) -> None:
+        def done() -> None:
             self._open.discard(stream)
             after()
 
-        future.add_done_callback(done)
+        def work() -> None:
+            stream.pump(source)
+            with suppress(RuntimeError):  # the loop was closed while this thread was still at work
+                loop.call_soon_threadsafe(done)
+
+        self._open.add(stream)
+        self._speakers.submit(work)
         return stream
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:

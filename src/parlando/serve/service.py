@@ -277,7 +277,7 @@ class Source:
         for chunk in self._spoken():
             samples = resampler.feed(chunk.samples)
             self.tally.sound(len(samples) / rate)
-            yield replace(chunk, samples=samples, sample_rate=rate)
+            yield chunk if samples is chunk.samples else replace(chunk, samples=samples, sample_rate=rate)
         samples = resampler.close()
         self.tally.sound(len(samples) / rate)
         if len(samples):
