@@ -55,7 +55,7 @@ class Chunker:
         self._due = next(self._sizes)
         self._least = self._due
         self._frames: list[Frame] = []
-        self._awaited = 1
+        self._asked = self._awaited = 1
         self._playback, self._frame_seconds = playback, frame_seconds
         self._pace = Pace(time.perf_counter if playback is None else playback.clock)
 
@@ -63,8 +63,10 @@ class Chunker:
         """Add a frame; the chunk when this one fills it, else nothing."""
         self._frames.append(frame)
         self._awaited -= 1
+        if self._awaited > 0:
+            return ()
         if self._playback is not None and self._frame_seconds:
-            self._pace.tick()
+            self._pace.tick(self._asked)
             full = self._is_time(self._playback)
         else:
             full = len(self._frames) >= self._due
@@ -80,7 +82,7 @@ class Chunker:
 
     def await_frames(self) -> int:
         """How many frames may come before there is anything to decide; as many are awaited from now on."""
-        self._awaited = self._pace.awaited = self._missing_frames()
+        self._asked = self._awaited = self._missing_frames()
         return self._awaited
 
     def _missing_frames(self) -> int:
@@ -120,22 +122,18 @@ class Chunker:
 
 
 class Pace:
-    """Seconds from one frame to the next, as a running mean. Frames may come several at once."""
+    """Seconds from one frame to the next, as a running mean."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.seconds = 0.0
-        self.awaited = 1
-        self._clock, self._last_seconds, self._came = clock, -1.0, 0
+        self._clock, self._last_seconds = clock, -1.0
 
-    def tick(self) -> None:
-        """A frame has come."""
-        self._came += 1
-        if self._came < self.awaited:
-            return
-        now, last, came = self._clock(), self._last_seconds, self._came
-        self._last_seconds, self._came = now, 0
+    def tick(self, frames: int = 1) -> None:
+        """So many frames have come, the last one now."""
+        now, last = self._clock(), self._last_seconds
+        self._last_seconds = now
         if last >= 0:
-            self.seconds += ((now - last) / came - self.seconds) * (PACE_MEMORY if self.seconds else 1.0)
+            self.seconds += ((now - last) / frames - self.seconds) * (PACE_MEMORY if self.seconds else 1.0)
 
 
 def chunked(

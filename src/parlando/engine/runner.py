@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from parlando.core.stages import TokenLM
@@ -42,44 +43,42 @@ class Runner:
 
         What a prompt or a sampler raises ends its own session; what the step raises, and any interrupt, ends them all.
         """
-        start, made = time.perf_counter(), frames_made(plan)
-        live: list[Seat] = []
-        prefilled = start
-        with Isolation(*(seat.session for seat in plan.steps)):
-            for seat in plan.prefills:
-                self._prefill(seat)
-            prefilled = time.perf_counter()
-            live = [seat for seat in plan.steps if not (seat.session.over or seat.session.awaiting)]
+        prefilled = start = time.perf_counter()
+        live: Sequence[Seat] = ()
+        frames = 0
+        with Isolation(*[seat.session for seat in plan.steps]):
+            live = plan.steps
+            if plan.prefills:
+                frames = sum([self._prefill(seat) for seat in plan.prefills])
+                prefilled = time.perf_counter()
+                live = [seat for seat in plan.steps if not (seat.session.over or seat.session.awaiting)]
             if live:
-                self._step(live)
-        seconds = time.perf_counter() - start
-        return Turn(len(plan.prefills), len(live), frames_made(plan) - made, seconds, prefilled - start)
+                frames += self._step(live)
+        return Turn(len(plan.prefills), len(live), frames, time.perf_counter() - start, prefilled - start)
 
     def free(self, row: int) -> None:
         """Forget what a row holds."""
         self._cache.free(row)
 
-    def _prefill(self, seat: Seat) -> None:
+    def _prefill(self, seat: Seat) -> int:
         session = seat.session
         session.begin()
         with Isolation(session):
             logits = self._lm.prefill(session.prompt, self._cache, seat.row)
             session.prefilled()
-            session.decide(logits)
+            return session.decide(logits)
+        return 0
 
-    def _step(self, live: list[Seat]) -> None:
+    def _step(self, live: Sequence[Seat]) -> int:
         logits = self._lm.step(last_frames(live), self._cache)
+        frames = 0
         for row, session in live:
             with Isolation(session):
-                session.decide(logits[row])
+                frames += session.decide(logits[row])
+        return frames
 
 
-def frames_made(plan: Plan) -> int:
-    """Frames that the sessions of a plan have so far."""
-    return sum([seat.session.frame_count for seat in plan.steps])
-
-
-def last_frames(seats: list[Seat]) -> list[Frame | None]:
+def last_frames(seats: Sequence[Seat]) -> list[Frame | None]:
     """What each row is fed, up to the last row in use; ``None`` for the idle ones between."""
     frames: list[Frame | None] = [None] * (seats[-1].row + 1)
     for row, session in seats:

@@ -143,28 +143,32 @@ class Session:
         """The engine's word that the prompt is in the cache."""
         self._mark("prefilled")
 
-    def decide(self, logits: Any) -> None:
-        """Ask the sampler what follows, and take that; what it waits for is kept with the logits it was asked with."""
+    def decide(self, logits: Any) -> int:
+        """Ask the sampler what follows, and take that; returns how many frames that is.
+
+        What it waits for is kept with the logits it was asked with.
+        """
         decided = self.sampler.next(logits)
         with self._lock:
             if isinstance(decided, Awaited):
                 self._awaited = decided, logits
                 self._changed.notify_all()
-                return
+                return 0
             # Only with the frame in its place may the engine step this row again.
-            self.accept(decided)
+            frames = self.accept(decided)
             if self.sampler.ended:
                 self.accept(None)
             self._awaited = None
+            return frames
 
-    def accept(self, frame: Frame | None) -> None:
-        """Take what the sampler decided: a frame, or ``None`` for the end."""
+    def accept(self, frame: Frame | None) -> int:
+        """Take what the sampler decided, a frame, or ``None`` for the end; returns how many frames that is."""
         with self._lock:
             if self.over:
-                return
+                return 0
             if frame is None:
                 self._conclude(State.ENDED, "end")
-                return
+                return 0
             if not self.frame_count:
                 self._mark("first_frame")
             self._frames.append(frame)
@@ -174,6 +178,7 @@ class Session:
             elif len(self._frames) == self.wanted_frames:
                 # Who sleeps wants the same number until woken, so that no further frame need wake anybody.
                 self._changed.notify_all()
+            return 1
 
     def fail(self, cause: BaseException) -> None:
         """End it with an error of its own; the consumer sees a GenerationError with this cause."""

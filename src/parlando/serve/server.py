@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import socket
@@ -106,4 +107,7 @@ def configure_logging() -> None:
 def serve(app: FastAPI, config: ServeConfig, opened: socket.socket) -> None:
     """Serve until a signal."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    # What is loaded now stays; looking through it for garbage again and again would hold up everybody.
+    gc.collect()
+    gc.freeze()
     make_server(app, config).run(sockets=[opened])
