@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from parlando.audio.clip import Clip
 from parlando.audio.files import write_audio
@@ -418,6 +420,23 @@ def test_silence_is_measured_across_pushes():
     assert meter.push(np.concatenate([np.zeros(20), np.ones(5)])) == 50
     assert meter.push(np.zeros(40)) == 50
     assert meter.push(np.zeros(0)) == 50
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, 0.001, 0.1, 1.0]), max_size=12), max_size=6),
+    st.integers(min_value=0, max_value=12),
+)
+def test_silence_is_what_one_sees_sample_by_sample_and_only_short_ones_are_overlooked(pieces, notable_samples):
+    exact, rough = SilenceMeter(), SilenceMeter(notable_samples)
+    peak, running, longest = 0.0, 0, 0
+    for piece in pieces:
+        peak = max([peak, *piece])
+        for level in piece:
+            running = 0 if level > peak * SilenceMeter.QUIET_SHARE else running + 1
+            longest = max(longest, running)
+        assert exact.push(np.array(piece)) == longest
+        found = rough.push(np.array(piece))
+        assert found == longest if longest > notable_samples else found <= longest
 
 
 def test_load_of_nothing_there_says_so():

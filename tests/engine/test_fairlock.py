@@ -79,3 +79,16 @@ def test_an_interrupt_while_waiting_leaves_the_line(monkeypatch):
         assert len(lock._line) == 1
     with lock:
         assert len(lock._line) == 1
+
+
+def test_whoever_is_inside_sees_that_somebody_waits():
+    lock = FairLock()
+    assert not lock.wanted
+    with lock:
+        assert not lock.wanted, "nobody waits for oneself"
+        waiter = threading.Thread(target=lambda: lock.__enter__())
+        waiter.start()
+        in_line(lock, 2)
+        assert lock.wanted
+    waiter.join(5)
+    assert not lock.wanted

@@ -85,6 +85,7 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
         summary="Text in, speech out.",
         lifespan=_lifespan(service, listeners),
         openapi_url="/openapi.json",
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `tracing` and `metrics` are ours
     )
     app.state.service = service
     for build_router in DOORS:
