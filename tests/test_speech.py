@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from parlando.audio.clip import Clip
 from parlando.audio.files import write_audio
@@ -24,7 +22,7 @@ from parlando.core.errors import (
 )
 from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.engine.chunking import HopSchedule
-from parlando.speech import MAX_SEED, Pauses, SilenceMeter, Synthesizer, derived_seed, load
+from parlando.speech import MAX_SEED, Pauses, Synthesizer, derived_seed, load
 from parlando.text.reading import Reading
 from parlando.text.sentences import spoken_sentences
 
@@ -411,32 +409,6 @@ def test_a_long_recording_is_refused_since_its_words_would_not_fit():
         Synthesizer(Model()).clone(
             Clip(np.concatenate([recording(20.0), np.zeros(16_000), recording(20.0)]), 16_000), "Hi."
         )
-
-
-def test_silence_is_measured_across_pushes():
-    meter = SilenceMeter()
-    assert meter.push(np.ones(10)) == 0
-    assert meter.push(np.zeros(30)) == 30
-    assert meter.push(np.concatenate([np.zeros(20), np.ones(5)])) == 50
-    assert meter.push(np.zeros(40)) == 50
-    assert meter.push(np.zeros(0)) == 50
-
-
-@given(
-    st.lists(st.lists(st.sampled_from([0.0, 0.001, 0.1, 1.0]), max_size=12), max_size=6),
-    st.integers(min_value=0, max_value=12),
-)
-def test_silence_is_what_one_sees_sample_by_sample_and_only_short_ones_are_overlooked(pieces, notable_samples):
-    exact, rough = SilenceMeter(), SilenceMeter(notable_samples)
-    peak, running, longest = 0.0, 0, 0
-    for piece in pieces:
-        peak = max([peak, *piece])
-        for level in piece:
-            running = 0 if level > peak * SilenceMeter.QUIET_SHARE else running + 1
-            longest = max(longest, running)
-        assert exact.push(np.array(piece)) == longest
-        found = rough.push(np.array(piece))
-        assert found == longest if longest > notable_samples else found <= longest
 
 
 def test_load_of_nothing_there_says_so():

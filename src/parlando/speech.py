@@ -19,7 +19,7 @@ import numpy as np
 from parlando.audio.check import DEFAULT_LIMITS, check_reference
 from parlando.audio.clip import Clip
 from parlando.audio.files import Source, read_audio
-from parlando.audio.silence import speech_spans
+from parlando.audio.silence import SilenceMeter, speech_spans
 from parlando.audio.tempo import FASTEST, SLOWEST
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
@@ -429,36 +429,6 @@ class Take:
         spans = speech_spans(samples, self._sample_rate)
         kept_samples = round(self._request.retries.kept_tail_seconds * self._sample_rate)
         return samples[: spans[-1].end + kept_samples] if spans else samples[:kept_samples]
-
-
-class SilenceMeter:
-    """The longest stretch of a signal, in samples, that stays 40 dB below the loudest sample before it.
-
-    It need not find stretches of up to ``notable_samples``.
-    """
-
-    QUIET_SHARE = 0.01
-
-    def __init__(self, notable_samples: float = 0.0) -> None:
-        self.longest_samples = 0
-        self._notable_samples = notable_samples
-        self._peak = 0.0
-        self._running_samples = 0
-
-    def push(self, samples: np.ndarray) -> int:
-        """Take more of the signal; returns the longest stretch so far."""
-        level = np.abs(samples)
-        self._peak = max(self._peak, float(level.max(initial=0.0)))
-        loud = level > self._peak * self.QUIET_SHARE
-        before = int(loud.argmax()) if loud.any() else len(samples)
-        stretches = [self.longest_samples, self._running_samples + before]
-        self._running_samples += before
-        if before < len(samples):
-            self._running_samples = int(loud[::-1].argmax())
-            if len(samples) > self._notable_samples:
-                stretches.append(int(np.diff(np.flatnonzero(loud)).max(initial=1)) - 1)
-        self.longest_samples = max(*stretches, self._running_samples)
-        return self.longest_samples
 
 
 def _played(chunks: Iterator[Chunk], playback: Playback | None) -> Iterator[Chunk]:

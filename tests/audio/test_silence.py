@@ -10,6 +10,7 @@ from sounds import RATE, babble, buzz, noise, silence, tone
 
 from parlando.audio.silence import (
     DEFAULT_VAD,
+    SilenceMeter,
     Span,
     frame_levels,
     is_silent,
@@ -112,3 +113,29 @@ def test_spans_are_ordered_apart_and_inside_the_clip(parts):
     assert speech_seconds(wave, RATE) <= len(wave) / RATE
     pauses = [pause for _, pause in parts[:-1] if pause > 0.25]
     assert len(spans) >= 1 + len(pauses)
+
+
+def test_silence_is_measured_across_pushes():
+    meter = SilenceMeter()
+    assert meter.push(np.ones(10)) == 0
+    assert meter.push(np.zeros(30)) == 30
+    assert meter.push(np.concatenate([np.zeros(20), np.ones(5)])) == 50
+    assert meter.push(np.zeros(40)) == 50
+    assert meter.push(np.zeros(0)) == 50
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, 0.001, 0.1, 1.0]), max_size=12), max_size=6),
+    st.integers(min_value=0, max_value=12),
+)
+def test_silence_is_what_one_sees_sample_by_sample_and_only_short_ones_are_overlooked(pieces, notable_samples):
+    exact, rough = SilenceMeter(), SilenceMeter(notable_samples)
+    peak, running, longest = 0.0, 0, 0
+    for piece in pieces:
+        peak = max([peak, *piece])
+        for level in piece:
+            running = 0 if level > peak * SilenceMeter.QUIET_SHARE else running + 1
+            longest = max(longest, running)
+        assert exact.push(np.array(piece)) == longest
+        found = rough.push(np.array(piece))
+        assert found == longest if longest > notable_samples else found <= longest

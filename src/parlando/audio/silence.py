@@ -127,3 +127,33 @@ def _join(spans: list[Span], gap: int) -> list[Span]:
         else:
             joined.append(span)
     return joined
+
+
+class SilenceMeter:
+    """The longest stretch of a signal, in samples, that stays 40 dB below the loudest sample before it.
+
+    It need not find stretches of up to ``notable_samples``.
+    """
+
+    QUIET_SHARE = 0.01
+
+    def __init__(self, notable_samples: float = 0.0) -> None:
+        self.longest_samples = 0
+        self._notable_samples = notable_samples
+        self._peak = 0.0
+        self._running_samples = 0
+
+    def push(self, samples: np.ndarray) -> int:
+        """Take more of the signal; returns the longest stretch so far."""
+        level = np.abs(samples)
+        self._peak = max(self._peak, float(level.max(initial=0.0)))
+        loud = level > self._peak * self.QUIET_SHARE
+        before = int(loud.argmax()) if loud.any() else len(samples)
+        stretches = [self.longest_samples, self._running_samples + before]
+        self._running_samples += before
+        if before < len(samples):
+            self._running_samples = int(loud[::-1].argmax())
+            if len(samples) > self._notable_samples:
+                stretches.append(int(np.diff(np.flatnonzero(loud)).max(initial=1)) - 1)
+        self.longest_samples = max(*stretches, self._running_samples)
+        return self.longest_samples
