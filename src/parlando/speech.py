@@ -250,7 +250,7 @@ class Synthesizer:
 
         Raises:
             FileMissingError: there is no such file.
-            AudioError: it is not audio, or too short, silent, clipped, or far too long.
+            AudioError: it is not audio, or too short, silent, clipped, far too long, or has no speech.
             TextError: the transcript is missing, or has no letter and no digit.
         """
         words = (text or "").strip()

@@ -176,6 +176,8 @@ def test_play_hands_the_samples_to_the_player(say, monkeypatch):
         ((TEXT, "-o", "a.wav", "--ref-audio", "r.wav"), "words"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "r.wav", "--ref-text", "Hi."), "no audio file at 'r.wav'"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "short.wav", "--ref-text", "Hi."), "at least 1 s"),
+        ((TEXT, "-o", "a.wav", "--ref-audio", "noise.wav", "--ref-text", "Hi."), "'noise.wav': no speech found"),
+        ((TEXT, "-o", "a.wav", "--voice", "noise.wav"), "give it as --ref-audio"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "text.txt", "--ref-text", "Hi."), "cannot be read as audio"),
         ((TEXT, "-o", "a.wav", "--dtype", "int3"), "no dtype 'int3'"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "long.wav", "--ref-text", "Hi."), "exceed the model's context"),
@@ -184,6 +186,7 @@ def test_play_hands_the_samples_to_the_player(say, monkeypatch):
 def test_what_cannot_be_is_one_line_status_2_and_no_file(say, tmp_path, arguments, message):
     recording(tmp_path / "short.wav", 0.3)
     recording(tmp_path / "long.wav", 25.0)
+    write_audio(tmp_path / "noise.wav", 0.1 * np.random.default_rng(0).standard_normal(72_000), 24_000)
     (tmp_path / "text.txt").write_text("not audio")
     before = sorted(path.name for path in tmp_path.iterdir())
     status, out, err = say(*arguments)

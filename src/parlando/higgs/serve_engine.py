@@ -23,7 +23,7 @@ from parlando.speech import WHOLE_SENTENCES, Synthesizer
 
 STREAMED = HopSchedule(first=2, largest=10)
 # A clip may also be an earlier reply, which can be one word or a minute long.
-CLIP_LIMITS = ReferenceLimits(min_speech_seconds=0.2, used_seconds=DEFAULT_LIMITS.max_seconds)
+CLIP_LIMITS = ReferenceLimits(min_speech_seconds=0.2, used_seconds=DEFAULT_LIMITS.max_seconds, speech_only=False)
 
 
 class HiggsAudioServeEngine:
