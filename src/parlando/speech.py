@@ -23,6 +23,7 @@ from parlando.audio.silence import speech_spans
 from parlando.audio.tempo import FASTEST, SLOWEST
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
+from parlando.core.kinds import expect, expect_fields
 from parlando.core.stages import Model, WaveDecoder, WaveStream
 from parlando.core.types import Frame, Prompt, SamplingOptions, SentenceReport, Voice
 from parlando.engine.cancel import Cancellation
@@ -56,6 +57,9 @@ class Pauses:
     sentence_seconds: float = 0.1
     paragraph_seconds: float = 0.5
 
+    def __post_init__(self) -> None:
+        expect_fields(Pauses, vars(self), "pauses")
+
     def after(self, ends_paragraph: bool) -> float:
         """Seconds to wait after a sentence."""
         return self.paragraph_seconds if ends_paragraph else self.sentence_seconds
@@ -75,6 +79,9 @@ class Retries:
     shortest_share: float = 0.4
     kept_tail_seconds: float = 0.1
     guard: GuardLimits = field(default_factory=GuardLimits)
+
+    def __post_init__(self) -> None:
+        expect_fields(Retries, vars(self), "retries")
 
 
 @dataclass(frozen=True)
@@ -113,8 +120,12 @@ def load(
     Raises:
         InputError: there is no such model.
         CheckpointError: its files do not fit its config, or it could not be fetched.
-        ConfigError: its config has an unknown key, there is no such device or dtype, or no room for a prompt.
+        ConfigError: its config has an unknown key, there is no such device or dtype, or no room for a prompt; or an
+            argument is of a wrong type.
     """
+    expect("model", model, str | PathLike | None, "a name or a path")
+    expect("device", device, str | None)
+    expect("dtype", dtype, str | None)
     return Synthesizer(load_model(locate(model), device, dtype), rows, context)
 
 
@@ -122,6 +133,8 @@ class Synthesizer:
     """Speaks with one loaded model. Many threads may use it at once; their requests share the engine's batch."""
 
     def __init__(self, model: Model, rows: int = 8, context: int | None = None) -> None:
+        expect("rows", rows, int)
+        expect("context", context, int | None)
         self.model = model
         self.rows = rows
         decoders = os.cpu_count() or 1
@@ -156,6 +169,7 @@ class Synthesizer:
         """Speak several texts in one batch; each sounds as it would alone. Options and errors as for `say`."""
         if isinstance(texts, str):
             raise TextError("texts is one str; give a list of texts, or use say()")
+        expect("texts", texts, Sequence, "a list of texts")
         if not texts:
             return []
         with ThreadPoolExecutor(min(len(texts), self.rows), "parlando-say") as pool:
@@ -187,11 +201,15 @@ class Synthesizer:
 
     def request(self, voice: str | Voice | None = None, **options: Any) -> Request:
         """Check and complete the options of `stream`."""
-        speaker = self._instructed(self._voice(voice), options.pop("instruction", None))
+        instruction, language, lexicon = (options.pop(name, None) for name in ("instruction", "language", "lexicon"))
+        expect("options.instruction", instruction, str | None)
+        expect("options.language", language, str | None)
+        expect("options.lexicon", lexicon, UserLexicon | None)
+        speaker = self._instructed(self._voice(voice), instruction)
         own = {name: options.pop(name) for name in OWN_OPTIONS if options.get(name) is not None}
         check_speed(own.get("speed", 1.0))
+        expect_fields(Request, own, "options")
         own["interleave"] = own.get("interleave", True) and self.model.arriving is not None
-        language, lexicon = options.pop("language", None), options.pop("lexicon", None)
         options = {name: value for name, value in options.items() if name != "seed" or value is not None}
         sampling = from_mapping(SamplingOptions, {**vars(self.model.sampling), **options}, "options")
         seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
@@ -253,6 +271,8 @@ class Synthesizer:
             AudioError: it is not audio, or too short, silent, clipped, far too long, or has no speech.
             TextError: the transcript is missing, or has no letter and no digit.
         """
+        expect("text", text, str | None, "the words that are said in the recording (str)")
+        expect("name", name, str)
         words = (text or "").strip()
         if self.model.needs_transcript and not words:
             raise TextError("cloning needs the words that are said in the recording; give them as text (--ref-text)")
@@ -312,6 +332,7 @@ class Synthesizer:
     def _voice(self, voice: str | Voice | None) -> Voice:
         if isinstance(voice, Voice):
             return voice
+        expect("voice", voice, str | None, "a voice's name (str) or a Voice")
         name = self.model.default_voice if voice is None else voice
         if not name:
             raise InputError(
