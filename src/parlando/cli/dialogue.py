@@ -44,7 +44,7 @@ class DialogueOptions(SpeakOptions):
 
 @command(DialogueOptions)
 def run(options: DialogueOptions) -> None:
-    """Speak a script; speakers without a voice of their own get different ones.
+    """Speak a script, each speaker in a voice of their own.
 
     Example: parlando dialogue script.txt -o out.wav --cast Anna=slt,Bob=rms
     """
