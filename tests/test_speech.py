@@ -22,7 +22,8 @@ from parlando.core.errors import (
 )
 from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.engine.chunking import HopSchedule
-from parlando.speech import MAX_SEED, Pauses, Retries, SilenceMeter, Synthesizer, derived_seed, load
+from parlando.request import MAX_SEED, Pauses, Retries, derived_seed
+from parlando.speech import SilenceMeter, Synthesizer, load
 from parlando.text.reading import Reading
 from parlando.text.sentences import spoken_sentences
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,22 +19,29 @@ from parlando.audio.check import DEFAULT_LIMITS, check_reference
 from parlando.audio.clip import Clip
 from parlando.audio.files import Source, read_audio
 from parlando.audio.silence import speech_spans
-from parlando.audio.tempo import FASTEST, SLOWEST
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
 from parlando.core.kinds import expect, expect_fields
 from parlando.core.stages import Model, WaveDecoder, WaveStream
 from parlando.core.types import Frame, Prompt, SamplingOptions, SentenceReport, Voice
-from parlando.engine.cancel import Cancellation
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
-from parlando.engine.guard import GuardLimits, RunawayGuard
+from parlando.engine.guard import RunawayGuard
 from parlando.engine.playback import Playback
 from parlando.engine.scheduler import Policy
 from parlando.engine.session import Session
 from parlando.engine.turnstile import Turnstile
 from parlando.models.locate import locate
 from parlando.models.registry import load_model
+from parlando.request import (
+    GROWING,
+    MAX_SEED,
+    SEED_LIMIT,
+    WHOLE_SENTENCES,
+    Request,
+    check_speed,
+    derived_seed,
+)
 from parlando.result import Chunk, Speech, join
 from parlando.text.arriving import ArrivingSentences
 from parlando.text.normalize import check_speakable
@@ -44,64 +50,7 @@ from parlando.text.sentences import check_text, spoken_sentences
 from parlando.text.user_lexicon import UserLexicon
 
 logger = logging.getLogger(__name__)
-GROWING = HopSchedule()
-WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
 OWN_OPTIONS = ("schedule", "pauses", "retries", "speed", "interleave", "cancellation", "playback")
-MAX_SEED, SEED_LIMIT = 2**31, 2**63
-
-
-@dataclass(frozen=True)
-class Pauses:
-    """Silence put between two sentences, and between two paragraphs; 0 is none."""
-
-    sentence_seconds: float = 0.1
-    paragraph_seconds: float = 0.5
-
-    def __post_init__(self) -> None:
-        expect_fields(Pauses, vars(self), "pauses")
-
-    def after(self, ends_paragraph: bool) -> float:
-        """Seconds to wait after a sentence."""
-        return self.paragraph_seconds if ends_paragraph else self.sentence_seconds
-
-
-@dataclass(frozen=True)
-class Retries:
-    """When a sentence is given up and tried again with another seed.
-
-    Besides what ``guard`` says of its frames: a silence longer than ``silence_seconds``, or an end before
-    ``shortest_share`` of the expected length. ``attempts`` counts the first one; the last one is kept, without its
-    silent tail.
-    """
-
-    attempts: int = 3
-    silence_seconds: float = 1.5
-    shortest_share: float = 0.4
-    kept_tail_seconds: float = 0.1
-    guard: GuardLimits = field(default_factory=GuardLimits)
-
-    def __post_init__(self) -> None:
-        expect_fields(Retries, vars(self), "retries")
-
-
-@dataclass(frozen=True)
-class Request:
-    """Everything that is decided before the first sentence; ``cancellation`` ends it from another thread.
-
-    With a ``playback``, somebody listens while it is made, and it takes its turns so that they do not run out.
-    """
-
-    voice: Voice
-    sampling: SamplingOptions
-    seed: int
-    schedule: HopSchedule = GROWING
-    pauses: Pauses = field(default_factory=Pauses)
-    retries: Retries = field(default_factory=Retries)
-    speed: float = 1.0
-    reading: Reading = field(default_factory=Reading)
-    interleave: bool = False
-    cancellation: Cancellation = field(default_factory=Cancellation)
-    playback: Playback | None = None
 
 
 def load(
@@ -477,23 +426,6 @@ def _played(chunks: Iterator[Chunk], playback: Playback | None) -> Iterator[Chun
         if playback is not None:
             playback.hand_out(chunk.duration_seconds)
         yield chunk
-
-
-def check_speed(speed: float) -> None:
-    """Refuse a tempo out of range.
-
-    Raises:
-        ConfigError: it is not from 0.25 to 4.
-    """
-    if isinstance(speed, bool) or not isinstance(speed, int | float) or not SLOWEST <= speed <= FASTEST:
-        raise ConfigError(f"options.speed: {speed!r} is out of range; use {SLOWEST:g} (slow) to {FASTEST:g} (fast)")
-
-
-def derived_seed(seed: int, sentence: int, attempt: int) -> int:
-    """The seed of one attempt: the request's own for the first attempt at the first sentence."""
-    if sentence == 0 and attempt == 1:
-        return seed
-    return int(np.random.SeedSequence((seed, sentence, attempt)).generate_state(1)[0]) % MAX_SEED
 
 
 def _overheard(text: str | Iterable[str], said: list[str]) -> str | Iterator[str]:

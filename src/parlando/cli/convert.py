@@ -35,8 +35,8 @@ def run(options: ConvertOptions) -> None:
     clip = read_audio(options.source)
     synthesizer = options.load()
     voice = choose_voice(options, synthesizer)
+    from parlando.request import GROWING, WHOLE_SENTENCES
     from parlando.result import join
-    from parlando.speech import GROWING, WHOLE_SENTENCES
 
     schedule, speed = GROWING if options.stream else WHOLE_SENTENCES, options.speed or 1.0
     chunks = synthesizer.stream_conversion(clip, voice, speed, schedule)

@@ -38,8 +38,8 @@ def run(options: SayOptions) -> None:
     text = read_text(options)
     synthesizer = options.load()
     voice = choose_voice(options, synthesizer, options.ref_text)
+    from parlando.request import GROWING, WHOLE_SENTENCES
     from parlando.result import join
-    from parlando.speech import GROWING, WHOLE_SENTENCES
 
     schedule = GROWING if options.stream else WHOLE_SENTENCES
     manner = {**options.sampling(), **options.manner(), **options.reading()}

@@ -16,7 +16,8 @@ from parlando.core.errors import AudioError, CancelledError, ConfigError, Genera
 from parlando.core.types import Voice
 from parlando.engine.cancel import Cancellation
 from parlando.engine.chunking import HopSchedule
-from parlando.speech import Retries, Synthesizer
+from parlando.request import Retries
+from parlando.speech import Synthesizer
 
 SENTENCES = "The sun rises in the east, and it sets in the west. Then comes the night."
 ONCE = Retries(attempts=1)
