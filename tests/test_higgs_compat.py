@@ -29,7 +29,8 @@ from parlando.higgs.conversation import Conversation, SpokenTurn, cast, read_con
 from parlando.higgs.reply import Call, chat_reply
 from parlando.models.higgs.build import new_model
 from parlando.models.higgs.parts.delay import revert_delay
-from parlando.speech import WHOLE_SENTENCES, Synthesizer
+from parlando.request import WHOLE_SENTENCES
+from parlando.speech import Synthesizer
 
 SYSTEM = (
     "Generate audio following instruction.\n\n"

@@ -149,7 +149,7 @@ def test_families_are_not_asked_for_by_name(sources):
     assert [f for f in found if not f.startswith("parlando.models.registry")] == []
 
 
-FAMILY_FREE = ("parlando.core", "parlando.engine", "parlando.speech", "parlando.result")
+FAMILY_FREE = ("parlando.core", "parlando.engine", "parlando.request", "parlando.speech", "parlando.result")
 
 
 def test_what_serves_every_family_knows_no_word_of_one(sources):

@@ -11,7 +11,7 @@ LAYERS = [
     {"serve", "train", "evaluate", "annotate"},
     {"higgs", "cosyvoice"},
     {"speech"},
-    {"result"},
+    {"request", "result"},
     {"engine", "models"},
     {"data", "nn"},
     {"audio", "text"},

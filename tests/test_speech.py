@@ -22,7 +22,8 @@ from parlando.core.errors import (
 )
 from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.engine.chunking import HopSchedule
-from parlando.speech import MAX_SEED, Pauses, Synthesizer, derived_seed, load
+from parlando.request import MAX_SEED, Pauses, Retries, derived_seed
+from parlando.speech import Synthesizer, load
 from parlando.text.reading import Reading
 from parlando.text.sentences import spoken_sentences
 
@@ -209,6 +210,45 @@ def test_options_reach_the_sampler_and_schedule_the_chunks():
     )
     assert (seen[0].temperature, seen[0].top_k, seen[0].seed) == (0.2, None, 3)
     assert [len(chunk.frames) for chunk in chunks] == [5, 5, 0]
+
+
+OPTIONS = (
+    "voice", "instruction", "seed", "temperature", "top_k", "top_p", "repetition_window", "repetition_limit",
+    "max_frames", "schedule", "pauses", "retries", "speed", "interleave", "cancellation", "language", "lexicon",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [b"x", [], object(), {}, np.zeros(3)], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_value_of_a_wrong_type_is_told_with_its_option(option, value):
+    with pytest.raises(ConfigError, match=option):
+        Synthesizer(Model()).stream("One.", **{option: value})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda made: made.say("One.", voice=3), r"voice: expected a voice's name \(str\) or a Voice, got 3 \(int\)"),
+        (lambda made: made.say("One.", retries=3), r"options.retries: expected Retries, got 3 \(int\)"),
+        (lambda made: made.say("One.", pauses=0.5), r"options.pauses: expected Pauses, got 0.5 \(float\)"),
+        (lambda made: made.say_many(3), r"texts: expected a list of texts, got 3 \(int\)"),
+        (lambda made: made.clone("a.wav", 3), r"text: expected the words .*, got 3 \(int\)"),
+        (lambda made: made.clone("a.wav", "Hi.", name=3), r"name: expected str, got 3"),
+        (lambda made: made.say("One.", seed=1).save(None), r"path: expected a file's path .*, got None \(NoneType\)"),
+        (lambda made: made.say("One.", seed=1).save("a.wav", 3), r"format: expected one of wav, .*, got 3 \(int\)"),
+        (lambda made: Synthesizer(Model(), rows="8"), r"rows: expected int, got '8' \(str\)"),
+        (lambda made: Synthesizer(Model(), context=1.5), r"context: expected int or None, got 1.5 \(float\)"),
+        (lambda made: load(3), r"model: expected a name or a path, got 3 \(int\)"),
+        (lambda made: load(device=0), r"device: expected str or None, got 0 \(int\)"),
+        (lambda made: load(dtype=16), r"dtype: expected str or None, got 16 \(int\)"),
+        (lambda made: Pauses("0.5"), r"pauses.sentence_seconds: expected float, got '0.5'"),
+        (lambda made: Retries(attempts=2.5), r"retries.attempts: expected int, got 2.5"),
+        (lambda made: HopSchedule("2"), r"schedule.first: expected int, got '2'"),
+    ],
+)
+def test_every_wrong_type_is_an_error_of_ours(call, message):
+    with pytest.raises(ConfigError, match=message):
+        call(Synthesizer(Model()))
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class Speech:
         The file appears whole or not at all.
 
         Raises:
-            ConfigError: the ending names no known format.
+            ConfigError: the ending names no known format, or ``path`` is none.
             FileMissingError: the folder is not there.
             AudioError: the file cannot be written.
         """

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,29 @@ from parlando.audio.check import DEFAULT_LIMITS, check_reference
 from parlando.audio.clip import Clip
 from parlando.audio.files import Source, read_audio
 from parlando.audio.silence import SilenceMeter, speech_spans
-from parlando.audio.tempo import FASTEST, SLOWEST
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
+from parlando.core.kinds import expect, expect_fields
 from parlando.core.stages import Model, WaveDecoder, WaveStream
 from parlando.core.types import Frame, Prompt, SamplingOptions, SentenceReport, Voice
-from parlando.engine.cancel import Cancellation
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
-from parlando.engine.guard import GuardLimits, RunawayGuard
+from parlando.engine.guard import RunawayGuard
 from parlando.engine.playback import Playback
 from parlando.engine.scheduler import Policy
 from parlando.engine.session import Session
 from parlando.engine.turnstile import Turnstile
 from parlando.models.locate import locate
 from parlando.models.registry import load_model
+from parlando.request import (
+    GROWING,
+    MAX_SEED,
+    SEED_LIMIT,
+    WHOLE_SENTENCES,
+    Request,
+    check_speed,
+    derived_seed,
+)
 from parlando.result import Chunk, Speech, join
 from parlando.text.arriving import ArrivingSentences
 from parlando.text.normalize import check_speakable
@@ -43,58 +50,7 @@ from parlando.text.sentences import check_text, spoken_sentences
 from parlando.text.user_lexicon import UserLexicon
 
 logger = logging.getLogger(__name__)
-GROWING = HopSchedule()
-WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
 OWN_OPTIONS = ("schedule", "pauses", "retries", "speed", "interleave", "cancellation", "playback")
-MAX_SEED, SEED_LIMIT = 2**31, 2**63
-
-
-@dataclass(frozen=True)
-class Pauses:
-    """Silence put between two sentences, and between two paragraphs; 0 is none."""
-
-    sentence_seconds: float = 0.1
-    paragraph_seconds: float = 0.5
-
-    def after(self, ends_paragraph: bool) -> float:
-        """Seconds to wait after a sentence."""
-        return self.paragraph_seconds if ends_paragraph else self.sentence_seconds
-
-
-@dataclass(frozen=True)
-class Retries:
-    """When a sentence is given up and tried again with another seed.
-
-    Besides what ``guard`` says of its frames: a silence longer than ``silence_seconds``, or an end before
-    ``shortest_share`` of the expected length. ``attempts`` counts the first one; the last one is kept, without its
-    silent tail.
-    """
-
-    attempts: int = 3
-    silence_seconds: float = 1.5
-    shortest_share: float = 0.4
-    kept_tail_seconds: float = 0.1
-    guard: GuardLimits = field(default_factory=GuardLimits)
-
-
-@dataclass(frozen=True)
-class Request:
-    """Everything that is decided before the first sentence; ``cancellation`` ends it from another thread.
-
-    With a ``playback``, somebody listens while it is made, and it takes its turns so that they do not run out.
-    """
-
-    voice: Voice
-    sampling: SamplingOptions
-    seed: int
-    schedule: HopSchedule = GROWING
-    pauses: Pauses = field(default_factory=Pauses)
-    retries: Retries = field(default_factory=Retries)
-    speed: float = 1.0
-    reading: Reading = field(default_factory=Reading)
-    interleave: bool = False
-    cancellation: Cancellation = field(default_factory=Cancellation)
-    playback: Playback | None = None
 
 
 def load(
@@ -113,8 +69,12 @@ def load(
     Raises:
         InputError: there is no such model.
         CheckpointError: its files do not fit its config, or it could not be fetched.
-        ConfigError: its config has an unknown key, there is no such device or dtype, or no room for a prompt.
+        ConfigError: its config has an unknown key, there is no such device or dtype, or no room for a prompt; or an
+            argument is of a wrong type.
     """
+    expect("model", model, str | PathLike | None, "a name or a path")
+    expect("device", device, str | None)
+    expect("dtype", dtype, str | None)
     return Synthesizer(load_model(locate(model), device, dtype), rows, context)
 
 
@@ -122,6 +82,8 @@ class Synthesizer:
     """Speaks with one loaded model. Many threads may use it at once; their requests share the engine's batch."""
 
     def __init__(self, model: Model, rows: int = 8, context: int | None = None) -> None:
+        expect("rows", rows, int)
+        expect("context", context, int | None)
         self.model = model
         self.rows = rows
         decoders = os.cpu_count() or 1
@@ -156,6 +118,7 @@ class Synthesizer:
         """Speak several texts in one batch; each sounds as it would alone. Options and errors as for `say`."""
         if isinstance(texts, str):
             raise TextError("texts is one str; give a list of texts, or use say()")
+        expect("texts", texts, Sequence, "a list of texts")
         if not texts:
             return []
         with ThreadPoolExecutor(min(len(texts), self.rows), "parlando-say") as pool:
@@ -187,11 +150,15 @@ class Synthesizer:
 
     def request(self, voice: str | Voice | None = None, **options: Any) -> Request:
         """Check and complete the options of `stream`."""
-        speaker = self._instructed(self._voice(voice), options.pop("instruction", None))
+        instruction, language, lexicon = (options.pop(name, None) for name in ("instruction", "language", "lexicon"))
+        expect("options.instruction", instruction, str | None)
+        expect("options.language", language, str | None)
+        expect("options.lexicon", lexicon, UserLexicon | None)
+        speaker = self._instructed(self._voice(voice), instruction)
         own = {name: options.pop(name) for name in OWN_OPTIONS if options.get(name) is not None}
         check_speed(own.get("speed", 1.0))
+        expect_fields(Request, own, "options")
         own["interleave"] = own.get("interleave", True) and self.model.arriving is not None
-        language, lexicon = options.pop("language", None), options.pop("lexicon", None)
         options = {name: value for name, value in options.items() if name != "seed" or value is not None}
         checked = from_mapping(SamplingOptions, options, "options")
         sampling = replace(self.model.sampling, **{name: getattr(checked, name) for name in options})
@@ -251,9 +218,11 @@ class Synthesizer:
 
         Raises:
             FileMissingError: there is no such file.
-            AudioError: it is not audio, or too short, silent, clipped, or far too long.
+            AudioError: it is not audio, or too short, silent, clipped, far too long, or has no speech.
             TextError: the transcript is missing, or has no letter and no digit.
         """
+        expect("text", text, str | None, "the words that are said in the recording (str)")
+        expect("name", name, str)
         words = (text or "").strip()
         if self.model.needs_transcript and not words:
             raise TextError("cloning needs the words that are said in the recording; give them as text (--ref-text)")
@@ -313,6 +282,7 @@ class Synthesizer:
     def _voice(self, voice: str | Voice | None) -> Voice:
         if isinstance(voice, Voice):
             return voice
+        expect("voice", voice, str | None, "a voice's name (str) or a Voice")
         name = self.model.default_voice if voice is None else voice
         if not name:
             raise InputError(
@@ -437,23 +407,6 @@ def _played(chunks: Iterator[Chunk], playback: Playback | None) -> Iterator[Chun
         if playback is not None:
             playback.hand_out(chunk.duration_seconds)
         yield chunk
-
-
-def check_speed(speed: float) -> None:
-    """Refuse a tempo out of range.
-
-    Raises:
-        ConfigError: it is not from 0.25 to 4.
-    """
-    if isinstance(speed, bool) or not isinstance(speed, int | float) or not SLOWEST <= speed <= FASTEST:
-        raise ConfigError(f"options.speed: {speed!r} is out of range; use {SLOWEST:g} (slow) to {FASTEST:g} (fast)")
-
-
-def derived_seed(seed: int, sentence: int, attempt: int) -> int:
-    """The seed of one attempt: the request's own for the first attempt at the first sentence."""
-    if sentence == 0 and attempt == 1:
-        return seed
-    return int(np.random.SeedSequence((seed, sentence, attempt)).generate_state(1)[0]) % MAX_SEED
 
 
 def _overheard(text: str | Iterable[str], said: list[str]) -> str | Iterator[str]:

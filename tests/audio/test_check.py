@@ -51,6 +51,9 @@ CLIPPED = np.clip(babble([(2.0, 0.2)]) * 20, -1, 1)
     ("wave", "message"),
     [
         (babble([(0.5, 0.5)]), r"clip: 0\.\d\d s of speech; a voice needs at least 1 s"),
+        (babble([(0.1, 0.0)]), r"clip: too short, 0\.1 s; a voice needs at least 1 s of speech, .* record more"),
+        (silence(0.1), "clip: too short"),
+        (noise(3.0, amplitude=0.1), "clip: no speech found, only steady noise; record one speaker for 5 to 15 s"),
         (noise(6.0), r"clip: 0 minutes long; cut out the best"),
         (silence(2.0), "clip: it is silent; record it again"),
         (noise(2.0, amplitude=0.0002), "clip: it is silent"),
@@ -75,6 +78,12 @@ def test_clicks_alone_are_no_speech():
     wave[::RATE] = 0.9
     with pytest.raises(AudioError, match=r"0\.00 s of speech"):
         check_reference(wave, RATE)
+
+
+def test_noise_may_pass_where_no_voice_is_to_be_made_of_it():
+    assert (
+        check_reference(noise(3.0, amplitude=0.1), RATE, limits=ReferenceLimits(speech_only=False)).speech_seconds > 2
+    )
 
 
 def test_a_wrong_rate_is_refused():

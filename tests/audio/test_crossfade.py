@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sounds import RATE, buzz, noise, silence, tone
 
+from parlando.audio import crossfade as crossfades
 from parlando.audio.crossfade import crossfade, fade_curve, fade_edges, find_clicks
 from parlando.core.errors import AudioError
 
@@ -88,3 +89,13 @@ def test_neighbouring_jumps_count_once_and_distant_ones_twice():
     wave = silence(1.0)
     wave[[5000, 5001, 15000]] = 0.2, 0.5, 0.4
     assert find_clicks(wave, RATE) == [5001, 15000]
+
+
+@pytest.mark.parametrize("size", [100, 1001, 5000])
+def test_clicks_are_those_of_the_whole_however_it_is_cut(monkeypatch, size):
+    wave = buzz(150, 0.6) + noise(0.6, amplitude=0.0003)
+    wave[[1, 99, 2002, 5000, 9999, len(wave) - 2]] += 0.4
+    whole = find_clicks(wave, RATE)
+    assert len(whole) == 6
+    monkeypatch.setattr(crossfades, "BLOCK_SAMPLES", size)
+    assert find_clicks(wave, RATE) == whole

@@ -11,7 +11,7 @@ from sounds import RATE, babble, buzz, noise, silence, tone
 from parlando.audio.files import encode_audio, write_audio
 from parlando.audio.inspect import bandwidth, draw_report, inspect_audio
 from parlando.audio.resample import resample
-from parlando.core.errors import FileMissingError, MissingDependencyError
+from parlando.core.errors import ConfigError, FileMissingError, MissingDependencyError
 
 
 @pytest.fixture
@@ -94,6 +94,27 @@ def test_the_picture_of_silence_and_of_clicks(tmp_path, speech):
     draw_report(inspect_audio(encode_audio(silence(0.5), RATE)), tmp_path / "silence.png")
     draw_report(inspect_audio(speech), tmp_path / "clicks.png")
     assert (tmp_path / "clicks.png").stat().st_size > (tmp_path / "silence.png").stat().st_size
+
+
+@pytest.mark.parametrize(("name", "start"), [("p.svg", b"<?xml"), ("p.PDF", b"%PDF")])
+def test_the_picture_may_be_of_lines(tmp_path, speech, name, start):
+    pytest.importorskip("matplotlib")
+    draw_report(inspect_audio(speech), tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("name", ["p.xyz", "p"])
+def test_another_format_of_pictures_is_refused_with_those_there_are(tmp_path, speech, name):
+    with pytest.raises(ConfigError, match=rf"{name}' names no format of pictures here; use \.png, \.svg, \.pdf"):
+        draw_report(inspect_audio(speech), tmp_path / name)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["two.wav"]
+
+
+def test_progress_is_told_from_the_start_to_nearly_the_end(speech):
+    shares = []
+    assert inspect_audio(speech, shares.append).rows() == inspect_audio(speech).rows()
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] <= 1
 
 
 def test_the_axes_are_labelled_with_units(speech):

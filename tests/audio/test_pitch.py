@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sounds import RATE, buzz, noise, silence, tone
 
+from parlando.audio import pitch
 from parlando.audio.pitch import median_pitch, pitch_track
 
 
@@ -20,6 +21,15 @@ def test_a_pure_tone_has_its_own_pitch():
 @pytest.mark.parametrize("wave", [silence(0.5), noise(1.0, amplitude=0.2), np.zeros(10, np.float32)])
 def test_what_is_not_voiced_has_no_pitch(wave):
     assert median_pitch(wave, RATE) == 0.0
+
+
+def test_a_track_in_blocks_is_that_of_the_whole(monkeypatch):
+    wave = np.concatenate([buzz(120, 0.5), 0.02 * buzz(180, 0.3), buzz(240, 0.5)])
+    whole, shares = pitch_track(wave, RATE), []
+    monkeypatch.setattr(pitch, "BLOCK_FRAMES", 20)
+    assert np.array_equal(pitch_track(wave, RATE, shares.append), whole)
+    assert shares == sorted(shares)
+    assert (len(shares), shares[-1]) == (7, 1.0)
 
 
 def test_the_track_has_a_frame_every_10_ms_and_zeros_in_the_pause():

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ import soundfile
 import torch
 
 from command_line import BytesOut, recording
+from parlando.audio.containers import STREAM_FORMATS
 from parlando.audio.files import read_audio, write_audio
+from parlando.audio.formats import FILE_FORMATS
 from parlando.cli.app import COMMANDS, build_app
 from parlando.cli.dialogue import Line, assign, parse_cast
 from parlando.cli.output import summary
@@ -176,6 +179,8 @@ def test_play_hands_the_samples_to_the_player(say, monkeypatch):
         ((TEXT, "-o", "a.wav", "--ref-audio", "r.wav"), "words"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "r.wav", "--ref-text", "Hi."), "no audio file at 'r.wav'"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "short.wav", "--ref-text", "Hi."), "at least 1 s"),
+        ((TEXT, "-o", "a.wav", "--ref-audio", "noise.wav", "--ref-text", "Hi."), "'noise.wav': no speech found"),
+        ((TEXT, "-o", "a.wav", "--voice", "noise.wav"), "give it as --ref-audio"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "text.txt", "--ref-text", "Hi."), "cannot be read as audio"),
         ((TEXT, "-o", "a.wav", "--dtype", "int3"), "no dtype 'int3'"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "long.wav", "--ref-text", "Hi."), "exceed the model's context"),
@@ -184,6 +189,7 @@ def test_play_hands_the_samples_to_the_player(say, monkeypatch):
 def test_what_cannot_be_is_one_line_status_2_and_no_file(say, tmp_path, arguments, message):
     recording(tmp_path / "short.wav", 0.3)
     recording(tmp_path / "long.wav", 25.0)
+    write_audio(tmp_path / "noise.wav", 0.1 * np.random.default_rng(0).standard_normal(72_000), 24_000)
     (tmp_path / "text.txt").write_text("not audio")
     before = sorted(path.name for path in tmp_path.iterdir())
     status, out, err = say(*arguments)
@@ -310,6 +316,26 @@ def test_inspect_measures_and_draws(cli, tmp_path):
     assert data["peak_dbfs"] == pytest.approx(-10.5, abs=0.2)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [("a.xyz", "use .png, .svg, .pdf"), ("none/a.png", "no folder at 'none'")]
+)
+def test_inspect_refuses_a_picture_before_it_measures(cli, tmp_path, monkeypatch, name, message):
+    recording(tmp_path / "a.wav")
+    monkeypatch.setattr("parlando.audio.inspect.inspect_audio", None)
+    status, out, err = cli("inspect", "a.wav", "--png", name)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_inspect_shows_a_bar_on_a_terminal_when_it_takes_long(cli, tmp_path, monkeypatch):
+    recording(tmp_path / "a.wav")
+    assert cli("inspect", "a.wav")[2] == ""
+    monkeypatch.setattr("parlando.cli.output.PROGRESS_AFTER_SECONDS", 1e-9)
+    monkeypatch.setattr("parlando.audio.inspect.find_clicks", lambda *_: time.sleep(0.15) or [])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert "80%|" in cli("inspect", "a.wav")[2]
+
+
 def test_inspect_of_silence_is_json_too(cli, tmp_path):
     write_audio(tmp_path / "a.wav", np.zeros(24_000, np.float32), 24_000)
     assert json.loads(cli("inspect", "a.wav", "--json")[1])["peak_dbfs"] is None
@@ -329,6 +355,21 @@ def test_help_lists_the_commands_and_version_is_a_number(cli):
         assert command in out
     assert cli("--version")[1].strip() == "0.1.0"
     assert build_app().info.name == "parlando"
+
+
+@pytest.mark.parametrize("group", [(), ("train",), ("data",), ("eval",)], ids=" ".join)
+def test_every_summary_fits_a_terminal_of_80_columns(cli, monkeypatch, group):
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = cli(*group, "--help")[1].split("Commands:\n")[1].splitlines()
+    assert len(listed) > 2
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...") or len(line) > 80] == []
+
+
+@pytest.mark.parametrize(("name", "streams"), [("say", True), ("convert", True), ("dialogue", False)])
+def test_help_lists_the_formats(cli, name, streams):
+    shown = " ".join(cli(name, "--help")[1].split())
+    assert f"does not say it: {', '.join(FILE_FORMATS)}" in shown
+    assert (f"of the stream: {', '.join(STREAM_FORMATS).replace('wav', 'wav (default)', 1)}." in shown) == streams
 
 
 def test_summary_names_sentences_that_were_cut():

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from parlando.audio.files import encode_audio, read_audio
+from whisper import whisper
 
-RECORDING = np.random.default_rng(0).normal(0, 0.1, 16000 * 2).astype(np.float32)
+RECORDING = whisper(2.0, 16000)
 WAV = encode_audio(RECORDING, 16000)
 PCM16 = (RECORDING * 2**15).astype("<i2").tobytes()
 

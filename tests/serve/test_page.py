@@ -15,6 +15,7 @@ from browser import ALT, CONTROL, SHIFT, Browser, find_chromium
 from parlando.audio.files import encode_audio
 from parlando.serve import doors
 from parlando.serve.limits import new_key
+from whisper import whisper
 
 WEBUI = Path(doors.__file__).parents[1] / "webui"
 PARTS = (Path(__file__).parent / "page_parts.js").read_text(encoding="utf-8")
@@ -43,8 +44,7 @@ def browser(tmp_path_factory):
     if program is None:
         pytest.skip("there is no Chromium; install the package chromium to test the page")
     spoken = tmp_path_factory.mktemp("microphone") / "said.wav"
-    noise = np.random.default_rng(0).normal(0, 0.1, 24000 * 3).astype(np.float32)
-    spoken.write_bytes(encode_audio(noise, 24000))
+    spoken.write_bytes(encode_audio(whisper(3.0), 24000))
     running = Browser(program, f"--use-file-for-fake-audio-capture={spoken}")
     yield running
     running.close()
@@ -182,7 +182,7 @@ def fill_voice(page, name):
 
 def test_a_voice_is_uploaded_spoken_with_and_deleted(stub, open_page, tmp_path):
     clip = tmp_path / "said.wav"
-    clip.write_bytes(encode_audio(np.random.default_rng(1).normal(0, 0.1, 48000).astype(np.float32), 24000))
+    clip.write_bytes(encode_audio(whisper(2.0, seed=1), 24000))
     page = open_page()
     page.click("[data-opens=voice-dialog]")
     for fill, complaint in ((None, "Choose a file"), (clip, "Write down the words")):

@@ -11,13 +11,13 @@ from parlando.audio.files import encode_audio
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.core.types import Voice
 from parlando.core.voicefile import write_voice
+from whisper import whisper
 
 WORDS = {"text": "What is said.", "consent": "Ann Speaker, 2026-11-21"}
 
 
 def recording(seed=0, seconds=2.0, format="wav"):
-    noise = np.random.default_rng(seed).normal(0, 0.1, round(24000 * seconds))
-    return encode_audio(noise.astype(np.float32), 24000, format)
+    return encode_audio(whisper(seconds, seed=seed), 24000, format)
 
 
 def upload(running, name="ann", audio=None, **fields):

@@ -8,6 +8,7 @@ import numpy as np
 
 from parlando.audio.clip import Clip, as_mono, check_sample_rate
 from parlando.audio.silence import Span, is_silent, speech_spans
+from parlando.audio.speechlike import is_speechlike
 from parlando.core.errors import AudioError
 
 FULL_SCALE = 0.999
@@ -15,13 +16,14 @@ FULL_SCALE = 0.999
 
 @dataclass(frozen=True)
 class ReferenceLimits:
-    """What a reference may be. Shares and offset are of full scale 1.0."""
+    """What a reference may be. Shares and offset are of full scale 1.0; ``speech_only`` refuses steady noise."""
 
     min_speech_seconds: float = 1.0
     used_seconds: float = 30.0
     max_seconds: float = 600.0
     max_clipped_share: float = 0.005
     max_offset: float = 0.1
+    speech_only: bool = True
 
 
 DEFAULT_LIMITS = ReferenceLimits()
@@ -53,7 +55,8 @@ def check_reference(
     """Check a recording and keep its first ``limits.used_seconds``, ended at a pause where there is one.
 
     Raises:
-        AudioError: not finite, empty, too long, silent, clipped, with a constant offset, or with too little speech.
+        AudioError: not finite, empty, too short, too long, silent, clipped, with a constant offset, with too little
+            speech, or with nothing but noise.
     """
     rate, mono = check_sample_rate(sample_rate, where), as_mono(samples, where)
     _check_whole(mono, rate, where, limits)
@@ -63,7 +66,11 @@ def check_reference(
     if speech_seconds < limits.min_speech_seconds:
         raise AudioError(
             f"{where}: {speech_seconds:.2f} s of speech; a voice needs at least {limits.min_speech_seconds:g} s, "
-            "better 5 to 15 s"
+            "better 5 to 15 s; record more"
+        )
+    if limits.speech_only and not is_speechlike(np.concatenate([mono[span.start : span.end] for span in used]), rate):
+        raise AudioError(
+            f"{where}: no speech found, only steady noise; record one speaker for 5 to 15 s, with little noise"
         )
     start, end = used[0].start, used[-1].end
     note = "" if end == spans[-1].end else _cut_note(where, start / rate, end / rate)
@@ -76,6 +83,11 @@ def _check_whole(mono: np.ndarray, rate: int, where: str, limits: ReferenceLimit
         raise AudioError(
             f"{where}: {seconds / 60:.0f} minutes long; cut out the best 5 to 15 s of one speaker "
             f"(at most {limits.max_seconds / 60:g} minutes are accepted)"
+        )
+    if seconds < limits.min_speech_seconds:
+        raise AudioError(
+            f"{where}: too short, {seconds:.2g} s; a voice needs at least {limits.min_speech_seconds:g} s of speech, "
+            "better 5 to 15 s; record more"
         )
     offset = float(mono.mean(dtype=np.float64))
     if abs(offset) > limits.max_offset:

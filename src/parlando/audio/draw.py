@@ -12,12 +12,13 @@ import torch
 
 from parlando.audio.mel import MelConfig, MelSpectrogram, hz_to_mel
 from parlando.audio.report import AudioReport
-from parlando.core.errors import FileMissingError, MissingDependencyError
+from parlando.core.errors import ConfigError, FileMissingError, MissingDependencyError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+PICTURE_FORMATS = ("png", "svg", "pdf")
 INK, WAVE, SPEECH, CLICK = "#22313f", "#2a6f97", "#cfe8d5", "#d1495b"
 BANDS = 96
 COLUMNS = 1600
@@ -27,25 +28,36 @@ WINDOW_SECONDS = 0.04
 TICKS_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 12000, 16000, 20000)
 
 
-def draw_report(report: AudioReport, out_png: str | os.PathLike[str]) -> None:
-    """Draw waveform, speech, clicks and spectrogram over one time axis in seconds.
+def check_picture(path: str | os.PathLike[str]) -> Path:
+    """The path, if a picture can be drawn there.
 
     Raises:
+        ConfigError: the ending names no format of pictures that there is.
         MissingDependencyError: matplotlib is not installed.
-        FileMissingError: the folder of ``out_png`` is not there.
+        FileMissingError: its folder is not there.
     """
+    target = Path(path)
+    if target.suffix.lower().lstrip(".") not in PICTURE_FORMATS:
+        raise ConfigError(f"'{target}' names no format of pictures here; use .{', .'.join(PICTURE_FORMATS)}")
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError("matplotlib", "pip install 'parlando[plots]'") from error
-    target = Path(out_png)
     if not target.parent.is_dir():
         raise FileMissingError(target.parent, "folder")
+    return target
+
+
+def draw_report(report: AudioReport, out_png: str | os.PathLike[str]) -> None:
+    """Draw waveform, speech, clicks and spectrogram over one time axis in seconds; errors as for `check_picture`."""
+    target = check_picture(out_png)
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 6.2), dpi=130, facecolor="white", layout="constrained")
     _draw(figure, report)
     partial = target.with_name(f".{target.name}.part")
     try:
-        figure.savefig(partial, format="png")
+        figure.savefig(partial, format=target.suffix.lower().lstrip("."))
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from parlando.audio.clip import Clip, as_mono, check_sample_rate
 from parlando.audio.formats import FILE_FORMATS, AudioFormat, container_rate, find_format, format_of
 from parlando.audio.resample import resample
 from parlando.core.errors import AudioError, FileMissingError
+from parlando.core.kinds import expect
 
 
 @runtime_checkable
@@ -157,10 +158,11 @@ def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: 
     format cannot hold is resampled to the next one it can.
 
     Raises:
-        ConfigError: no such format.
+        ConfigError: no such format, or what should be a path is none.
         FileMissingError: the folder is not there.
         AudioError: the samples are empty or not finite, or the file cannot be written.
     """
+    expect("path", path, str | os.PathLike, "a file's path (str or Path)")
     target = Path(path)
     entry = format_of(target) if format is None else find_format(format, FILE_FORMATS)
     mono, rate = as_mono(samples), check_sample_rate(sample_rate)

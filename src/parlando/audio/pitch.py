@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 WINDOW_SECONDS = 0.05
@@ -9,41 +11,51 @@ HOP_SECONDS = 0.01
 LOWEST_HZ, HIGHEST_HZ = 60.0, 450.0
 VOICED_STRENGTH = 0.6
 QUIET_SHARE = 0.05
+BLOCK_FRAMES = 1024
 # A later peak must beat the first by this much: half the pitch fits every voiced sound as well.
 OCTAVE_MARGIN = 0.9
 
 
-def pitch_track(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+def pitch_track(
+    samples: np.ndarray, sample_rate: int, on_progress: Callable[[float], object] = lambda share: None
+) -> np.ndarray:
     """Fundamental frequency (hertz) of each 10 ms frame [frame], 0 where nothing is voiced.
 
-    The autocorrelation of each windowed frame is divided by the window's own (Boersma, 1993).
+    The autocorrelation of each windowed frame is divided by the window's own (Boersma, 1993). The memory it takes does
+    not grow with the length; ``on_progress`` is told the share that is done, 0 to 1, now and then.
     """
-    frames = _windowed_frames(np.asarray(samples, dtype=np.float64), sample_rate)
-    if not len(frames):
+    size, hop = round(WINDOW_SECONDS * sample_rate), round(HOP_SECONDS * sample_rate)
+    wave = np.asarray(samples)
+    if len(wave) < size:
         return np.zeros(0)
+    frames, blocks = np.lib.stride_tricks.sliding_window_view(wave, size)[::hop], []
+    for start in range(0, len(frames), BLOCK_FRAMES):
+        blocks.append(_measured(frames[start : start + BLOCK_FRAMES].astype(np.float64), sample_rate))
+        on_progress(min(1.0, (start + BLOCK_FRAMES) / len(frames)))
+    power, strength, pitch = map(np.concatenate, zip(*blocks, strict=True))
+    voiced = (power > (QUIET_SHARE**2) * power.max()) & (strength > VOICED_STRENGTH)
+    return np.where(voiced, pitch, 0.0)
+
+
+def _measured(frames: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Power, strength of the periodicity and its frequency (hertz) of each frame."""
+    window = np.hanning(frames.shape[1])
+    frames = (frames - frames.mean(axis=1, keepdims=True)) * window
     size = 2 * frames.shape[1]
-    window_power = _autocorrelation(np.hanning(frames.shape[1])[None], size)[0]
+    window_power = _autocorrelation(window[None], size)[0]
     power = _autocorrelation(frames, size)
-    loud = power[:, 0] > (QUIET_SHARE**2) * power[:, 0].max(initial=0.0)
     lags = np.arange(int(sample_rate / HIGHEST_HZ), int(sample_rate / LOWEST_HZ) + 1)
     strength = power[:, lags] / np.maximum(power[:, :1], 1e-12) * (window_power[0] / window_power[lags])
     best = _first_strong_peak(strength)
-    voiced = loud & (strength[np.arange(len(best)), best] > VOICED_STRENGTH)
-    return np.where(voiced, sample_rate / _refined(strength, best, lags), 0.0)
+    return power[:, 0], strength[np.arange(len(best)), best], sample_rate / _refined(strength, best, lags)
 
 
-def median_pitch(samples: np.ndarray, sample_rate: int) -> float:
-    """Median fundamental frequency (hertz) of the voiced frames; 0 when there are none."""
-    track = pitch_track(samples, sample_rate)
+def median_pitch(
+    samples: np.ndarray, sample_rate: int, on_progress: Callable[[float], object] = lambda share: None
+) -> float:
+    """Median fundamental frequency (hertz) of the voiced frames, 0 when there are none; otherwise as `pitch_track`."""
+    track = pitch_track(samples, sample_rate, on_progress)
     return float(np.median(track[track > 0])) if (track > 0).any() else 0.0
-
-
-def _windowed_frames(wave: np.ndarray, sample_rate: int) -> np.ndarray:
-    size, hop = round(WINDOW_SECONDS * sample_rate), round(HOP_SECONDS * sample_rate)
-    if len(wave) < size:
-        return np.zeros((0, size))
-    frames = np.lib.stride_tricks.sliding_window_view(wave, size)[::hop]
-    return (frames - frames.mean(axis=1, keepdims=True)) * np.hanning(size)
 
 
 def _autocorrelation(frames: np.ndarray, size: int) -> np.ndarray:

@@ -23,9 +23,10 @@ class BenchOptions(ModelOptions):
 
 @command(BenchOptions)
 def run(options: BenchOptions) -> None:
-    """Real-time factor, time to first audio, memory, and tokens per second next to transformers.
+    """Measure how fast a model is here, next to transformers.
 
-    Requests of different lengths wait in a queue; equal ones are measured as well. Takes a few minutes.
+    Real-time factor, time to first audio, memory, and tokens per second. Requests of different lengths wait in a queue;
+    equal ones are measured as well. Takes a few minutes.
 
     Example: parlando bench --quick
     """

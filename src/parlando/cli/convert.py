@@ -8,23 +8,24 @@ from typing import Annotated
 
 import typer
 
-from parlando.cli.options import OutputOptions, command
+from parlando.cli.options import StreamOptions, command
 from parlando.cli.output import check_target, deliver, with_seconds
 from parlando.cli.say import sent_out
 from parlando.cli.sources import VoiceOptions, choose_voice
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertOptions(OutputOptions, VoiceOptions):
+class ConvertOptions(StreamOptions, VoiceOptions):
     """Options of `parlando convert`."""
 
     source: Annotated[Path, typer.Argument(help="The recording to convert; any length.")]
-    stream: Annotated[bool, typer.Option("--stream", help="Send audio to stdout as it is made, in --format.")] = False
 
 
 @command(ConvertOptions)
 def run(options: ConvertOptions) -> None:
-    """Say in another voice what a recording says, with a model that can.
+    """Say in another voice what a recording says.
+
+    It takes a model that can, one of the CosyVoice family.
 
     Example: parlando convert me.wav --model cosyvoice-mini --ref-audio you.wav -o out.wav
     """
@@ -34,8 +35,8 @@ def run(options: ConvertOptions) -> None:
     clip = read_audio(options.source)
     synthesizer = options.load()
     voice = choose_voice(options, synthesizer)
+    from parlando.request import GROWING, WHOLE_SENTENCES
     from parlando.result import join
-    from parlando.speech import GROWING, WHOLE_SENTENCES
 
     schedule, speed = GROWING if options.stream else WHOLE_SENTENCES, options.speed or 1.0
     chunks = synthesizer.stream_conversion(clip, voice, speed, schedule)

@@ -55,7 +55,9 @@ class SynthesiseOptions:
 @app.command("synthesise")
 @command(SynthesiseOptions)
 def synthesise_corpus(options: SynthesiseOptions) -> None:
-    """Speak sentences with voices of flite or festival, phone times included; resumes where it stopped.
+    """Speak sentences with voices of flite or festival.
+
+    Phone times are kept, too. It resumes where it stopped.
 
     Example: parlando data synthesise sentences.txt -o corpus/synthetic --test heldout.txt
     """
@@ -74,7 +76,9 @@ def import_recordings(
     table: Annotated[Path, typer.Argument(help="Tab-separated: path, speaker, language, text, seconds.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Manifest to write (.jsonl).")],
 ) -> None:
-    """Bring a folder of recordings into a manifest; the audio stays where it is.
+    """Bring a folder of recordings into a manifest.
+
+    The audio stays where it is.
 
     Example: parlando data import recordings/metadata.tsv -o corpus/voice/source.jsonl
     """
@@ -88,7 +92,9 @@ def align_recordings(
     manifest: Annotated[Path, typer.Argument(help="Manifest of recordings with transcripts.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Manifest to write, in the same folder.")],
 ) -> None:
-    """Add phone times to recordings by forced alignment; resumes where it stopped.
+    """Add phone times to recordings by forced alignment.
+
+    It resumes where it stopped.
 
     Example: parlando data align corpus/voice/source.jsonl -o corpus/voice/manifest.jsonl
     """
@@ -122,7 +128,9 @@ def encode(
     speaker: Annotated[Path | None, typer.Option(help="Folder of a trained speaker encoder.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Turn a packed corpus into codes, the language model's training data; with --speaker, into embeddings too.
+    """Turn a packed corpus into codes.
+
+    They are the language model's training data; with --speaker, there are embeddings too.
 
     Example: parlando data encode corpus/packed runs/codec -o corpus/codes
     """
@@ -141,7 +149,9 @@ def encode(
 
 @app.command("pitch")
 def pitch(packed: Annotated[Path, typer.Argument(help="Packed corpus.")]) -> None:
-    """Measure the pitch of a packed corpus and keep it there; revoicing needs it.
+    """Measure the pitch of a packed corpus and keep it there.
+
+    Revoicing needs it.
 
     Example: parlando data pitch corpus/packed
     """
@@ -169,7 +179,9 @@ class RevoiceOptions:
 @app.command("revoice")
 @command(RevoiceOptions)
 def revoice(options: RevoiceOptions) -> None:
-    """Let a speaker with few recordings say other speakers' sentences too, as codes to train a language model on.
+    """Let a speaker say other speakers' sentences too.
+
+    For one with few recordings; what is said is kept as codes, to train a language model on.
 
     Example: parlando data revoice corpus/packed corpus/codes runs/revoicer --speaker kathleen --sources slt,rms,awb
     -o corpus/revoiced
@@ -191,7 +203,9 @@ def lexicon(
     words: Annotated[Path, typer.Argument(help="Dictionary in the format of CMU's: a word and its phones a line.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Packed lexicon to write.")],
 ) -> None:
-    """Build a packed pronunciation lexicon with flite's lexicon and letter-to-sound rules.
+    """Build a packed pronunciation lexicon.
+
+    Of the pronunciations written for a word, the one is taken that flite agrees with.
 
     Example: parlando data lexicon cmudict.dict -o en.lexicon.xz
     """

@@ -15,8 +15,9 @@ from parlando.cli.sources import named_voice, read_standard_input, read_text_fil
 from parlando.core.errors import InputError
 
 if TYPE_CHECKING:
+    from parlando.request import Request
     from parlando.result import Chunk
-    from parlando.speech import Request, Synthesizer
+    from parlando.speech import Synthesizer
 
 
 class Line(NamedTuple):
@@ -44,7 +45,7 @@ class DialogueOptions(SpeakOptions):
 
 @command(DialogueOptions)
 def run(options: DialogueOptions) -> None:
-    """Speak a script; speakers without a voice of their own get different ones.
+    """Speak a script, each speaker in a voice of their own.
 
     Example: parlando dialogue script.txt -o out.wav --cast Anna=slt,Bob=rms
     """
@@ -104,7 +105,7 @@ def assign(turns: Sequence[Line], cast: Mapping[str, str], voices: Sequence[str]
 
 def make_requests(synthesizer: Synthesizer, voices: Mapping[str, str], options: DialogueOptions) -> dict[str, Request]:
     """A request for every speaker, all of one seed; voices and options are checked before anybody speaks."""
-    from parlando.speech import WHOLE_SENTENCES
+    from parlando.request import WHOLE_SENTENCES
 
     chosen = {**options.sampling(), **options.manner(), **options.reading()}
     requests: dict[str, Request] = {}
@@ -118,7 +119,7 @@ def spoken(
     synthesizer: Synthesizer, turns: Sequence[Line], requests: Mapping[str, Request], pause_seconds: float
 ) -> Iterator[Chunk]:
     """The turns one after the other, with a pause between two."""
-    from parlando.speech import derived_seed
+    from parlando.request import derived_seed
 
     for index, turn in enumerate(turns):
         if index and pause_seconds > 0:

@@ -43,7 +43,9 @@ class WerOptions(ModelOptions):
 @app.command("wer")
 @command(WerOptions)
 def wer(options: WerOptions) -> None:
-    """Word error rate of held-out sentences, next to that of a reference.
+    """Word error rate of held-out sentences.
+
+    That of a reference stands next to it.
 
     Example: parlando eval wer --teacher slt --out report.json
     """
@@ -96,7 +98,7 @@ class SimilarityOptions(ModelOptions):
 @app.command("similarity")
 @command(SimilarityOptions)
 def similarity(options: SimilarityOptions) -> None:
-    """Clone speakers and see whether each clone is nearest to its own recording.
+    """Clone speakers and see which recording each is nearest to.
 
     Example: parlando eval similarity recordings/ --speakers 5
     """
@@ -121,7 +123,7 @@ class CodecOptions(ModelOptions):
 @app.command("codec")
 @command(CodecOptions)
 def codec(options: CodecOptions) -> None:
-    """What recordings lose on their way through the codec and back.
+    """What recordings lose on their way through the codec.
 
     Example: parlando eval codec recordings/ --limit 20
     """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parlando.cli.options import command
+from parlando.cli.output import share_done
 
 if TYPE_CHECKING:
     from parlando.audio.report import AudioReport
@@ -22,19 +23,26 @@ class InspectOptions:
     """Options of `parlando inspect`."""
 
     file: Annotated[Path, typer.Argument(help="An audio file.")]
-    png: Annotated[Path | None, typer.Option(help="Draw waveform and spectrogram into this picture.")] = None
+    png: Annotated[
+        Path | None, typer.Option(help="Draw waveform and spectrogram into this picture: .png, .svg or .pdf.")
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; clicks and speech are in samples.")] = False
 
 
 @command(InspectOptions)
 def run(options: InspectOptions) -> None:
-    """Measure an audio file: duration, loudness, clipping, silence, clicks, pitch, bandwidth.
+    """Measure an audio file, and draw it.
+
+    Duration, loudness, clipping, silence, clicks, pitch, bandwidth.
 
     Example: parlando inspect out.wav --png out.png
     """
-    from parlando.audio.inspect import draw_report, inspect_audio
+    from parlando.audio.inspect import check_picture, draw_report, inspect_audio
 
-    report = inspect_audio(options.file)
+    if options.png is not None:
+        check_picture(options.png)
+    with share_done() as on_progress:
+        report = inspect_audio(options.file, on_progress)
     if options.png is not None:
         draw_report(report, options.png)
     if options.as_json:

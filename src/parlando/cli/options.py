@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from parlando.audio.formats import FILE_FORMATS
+
 if TYPE_CHECKING:
     from parlando.speech import Synthesizer
 
 T = TypeVar("T")
+# Written down, for asking `parlando.audio.containers` takes a second, and help is not to wait.
+STREAM_FORMATS = "wav (default), pcm, flac, mp3, opus, aac, ulaw, alaw"
 SMALL_MODEL_BYTES = 256 * 2**20
 
 
@@ -99,12 +103,28 @@ class OutputOptions(ModelOptions):
     """What every command that makes audio understands."""
 
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: wav, flac, mp3, opus, ogg.")] = None
-    format: Annotated[str | None, typer.Option(help="Format, where the file's ending does not say it.")] = None
+    format: Annotated[
+        str | None, typer.Option(help=f"Format, where the file's ending does not say it: {', '.join(FILE_FORMATS)}.")
+    ] = None
     speed: Annotated[
         float | None, typer.Option(help="Tempo at the same pitch: 0.25 (slow) to 4 (fast).", min=0.25, max=4.0)
     ] = None
     play: Annotated[bool, typer.Option("--play", help="Play it through the loudspeaker.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress bar.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamOptions(OutputOptions):
+    """What a command understands besides that can send its audio out while it is made."""
+
+    stream: Annotated[bool, typer.Option("--stream", help="Send audio to stdout as it is made, in --format.")] = False
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Format, where the file's ending does not say it: {', '.join(FILE_FORMATS)}; "
+            f"with --stream that of the stream: {STREAM_FORMATS}."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

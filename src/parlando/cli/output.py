@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,23 @@ def _counted(
         for chunk in chunks:
             bar.update(min(measure(chunk), total - bar.n))
             yield chunk
+
+
+@contextmanager
+def share_done() -> Iterator[Callable[[float], object]]:
+    """A function to tell the share of a work that is done (0 to 1) to: a bar on a terminal, after two seconds."""
+    from tqdm import tqdm
+
+    with tqdm(
+        total=1.0,
+        bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+        delay=PROGRESS_AFTER_SECONDS,
+        miniters=0,
+        disable=not sys.stderr.isatty(),
+        leave=False,
+        file=sys.stderr,
+    ) as bar:
+        yield lambda share: bar.update(share - bar.n)
 
 
 def deliver(speech: Speech, options: OutputOptions, streams: bool = False, seeded: bool = True) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from parlando.cli.options import SpeakOptions, command
+from parlando.cli.options import SpeakOptions, StreamOptions, command
 from parlando.cli.output import check_target, deliver, with_progress
 from parlando.cli.sources import CloneOptions, choose_voice, read_standard_input, read_text_file
 from parlando.core.errors import InputError, TextError
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SayOptions(SpeakOptions, CloneOptions):
+class SayOptions(StreamOptions, SpeakOptions, CloneOptions):
     """Options of `parlando say`."""
 
     text: Annotated[str | None, typer.Argument(help="What to say; - reads standard input.")] = None
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the text from a file.")] = None
-    stream: Annotated[bool, typer.Option("--stream", help="Send audio to stdout as it is made, in --format.")] = False
 
 
 @command(SayOptions)
@@ -39,8 +38,8 @@ def run(options: SayOptions) -> None:
     text = read_text(options)
     synthesizer = options.load()
     voice = choose_voice(options, synthesizer, options.ref_text)
+    from parlando.request import GROWING, WHOLE_SENTENCES
     from parlando.result import join
-    from parlando.speech import GROWING, WHOLE_SENTENCES
 
     schedule = GROWING if options.stream else WHOLE_SENTENCES
     manner = {**options.sampling(), **options.manner(), **options.reading()}

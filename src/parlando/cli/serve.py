@@ -45,7 +45,9 @@ class ServeOptions(ModelOptions):
 
 @command(ServeOptions)
 def run(options: ServeOptions) -> None:
-    """Serve speech over HTTP and WebSocket as OpenAI, ElevenLabs and CosyVoice do, and over gRPC and Wyoming.
+    """Serve speech over HTTP, WebSocket, gRPC and Wyoming.
+
+    Routes and messages are those of OpenAI, ElevenLabs and CosyVoice; each has its formats of audio (docs/serving.md).
 
     Example: parlando serve --port 50000
     """

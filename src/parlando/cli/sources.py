@@ -54,10 +54,15 @@ def named_voice(name: str) -> Voice | str:
     Raises:
         FileMissingError: there is no such file.
         ConfigError: it is not a voice.
+        InputError: it is a recording.
     """
     from parlando.core.voicefile import read_voice
 
-    return read_voice(Path(name)) if name.endswith(".json") else name
+    if name.endswith(".json"):
+        return read_voice(Path(name))
+    if Path(name).suffix and Path(name).is_file():
+        raise InputError(f"--voice: '{name}' is a file and no voice; to clone a recording, give it as --ref-audio")
+    return name
 
 
 def transcript(text: str | None) -> str | None:

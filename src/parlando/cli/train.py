@@ -84,7 +84,9 @@ class CorpusOptions(TrainOptions):
 @app.command("codec")
 @command(CodecOptions)
 def train_codec(options: CodecOptions) -> None:
-    """Train the light codec, or tune its decoder against discriminators (an adversarial recipe with --from).
+    """Train the light codec, or tune its decoder.
+
+    An adversarial recipe with --from tunes the decoder against discriminators.
 
     Example: parlando train codec recipes/higgs-mini/codec.toml --corpus corpus/packed -o runs/codec
     """
@@ -100,7 +102,7 @@ def train_codec(options: CodecOptions) -> None:
 @app.command("vocoder")
 @command(VocoderOptions)
 def train_vocoder(options: VocoderOptions) -> None:
-    """Train the vocoder of the CosyVoice family: mel frames to samples.
+    """Train CosyVoice's vocoder: mel frames to samples.
 
     Example: parlando train vocoder recipes/cosyvoice-mini/vocoder.toml --corpus corpus/packed -o runs/vocoder
     """
@@ -117,7 +119,7 @@ def train_vocoder(options: VocoderOptions) -> None:
 @app.command("flow")
 @command(FlowOptions)
 def train_flow(options: FlowOptions) -> None:
-    """Train the flow of the CosyVoice family: codes and a speaker to mel frames.
+    """Train CosyVoice's flow: codes and a speaker to mels.
 
     Example: parlando train flow recipes/cosyvoice-mini/flow.toml --corpus corpus/packed --codes corpus/codes
     -o runs/flow
@@ -135,7 +137,9 @@ def train_flow(options: FlowOptions) -> None:
 @app.command("revoicer")
 @command(RevoicerOptions)
 def train_revoicer(options: RevoicerOptions) -> None:
-    """Train what says other speakers' sentences in the voice of one with few recordings (parlando data revoice).
+    """Train what gives sentences another speaker's voice.
+
+    It says other speakers' sentences in the voice of one with few recordings (parlando data revoice).
 
     Example: parlando train revoicer recipes/higgs-mini/revoicer.toml --corpus corpus/packed --codes corpus/codes
     -o runs/revoicer
@@ -150,7 +154,9 @@ def train_revoicer(options: RevoicerOptions) -> None:
 @app.command("lm")
 @command(LMOptions)
 def train_lm(options: LMOptions) -> None:
-    """Train the language model of either family on an encoded corpus; under torchrun, on all its processes.
+    """Train the language model of either family.
+
+    On an encoded corpus; under torchrun, on all its processes.
 
     Example: parlando train lm recipes/higgs-mini/lm.toml --codes corpus/codes --codec runs/codec -o runs/lm
     """
@@ -164,7 +170,9 @@ def train_lm(options: LMOptions) -> None:
 @app.command("speech-tokenizer")
 @command(CorpusOptions)
 def train_speech_tokenizer(options: CorpusOptions) -> None:
-    """Train the CosyVoice family's speech tokenizer: a phone recogniser cut off by a quantiser.
+    """Train CosyVoice's speech tokenizer.
+
+    It is a phone recogniser, cut off by a quantiser.
 
     Example: parlando train speech-tokenizer recipes/cosyvoice-mini/speech_tokenizer.toml --corpus corpus/packed
     -o runs/tokenizer
@@ -180,7 +188,9 @@ def train_speech_tokenizer(options: CorpusOptions) -> None:
 @app.command("speaker")
 @command(CorpusOptions)
 def train_speaker(options: CorpusOptions) -> None:
-    """Train the CosyVoice family's speaker encoder to tell voices apart, each at several speeds.
+    """Train CosyVoice's speaker encoder.
+
+    It learns to tell voices apart, each at several speeds.
 
     Example: parlando train speaker recipes/cosyvoice-mini/speaker.toml --corpus corpus/packed -o runs/speaker
     """
@@ -211,7 +221,7 @@ class AssembleOptions:
 @app.command("assemble")
 @command(AssembleOptions)
 def assemble_model(options: AssembleOptions) -> None:
-    """Put trained parts and voices together into one model folder.
+    """Put trained parts and voices into one model folder.
 
     Example: parlando train assemble recipes/higgs-mini/model.toml --codec runs/decoder --lm runs/lm
     --codes corpus/codes -o my-model

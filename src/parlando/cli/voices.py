@@ -28,7 +28,9 @@ class VoicesOptions(ModelOptions, CloneOptions):
 
 @command(VoicesOptions)
 def run(options: VoicesOptions) -> None:
-    """List a model's voices, the default one marked with a star; or keep a cloned voice in a file.
+    """List a model's voices; or keep a cloned voice in a file.
+
+    The default one is marked with a star.
 
     Such a file can be given wherever a voice can: --voice me.json
 

@@ -21,8 +21,9 @@ from parlando.models.cosyvoice.prompt import with_instruction, without_transcrip
 from parlando.models.cosyvoice.voices import VOICES_FILE
 from parlando.models.locate import PACKAGED, locate
 from parlando.models.registry import family_of
+from parlando.request import WHOLE_SENTENCES
 from parlando.result import Chunk
-from parlando.speech import WHOLE_SENTENCES, Synthesizer
+from parlando.speech import Synthesizer
 from parlando.text.sentences import check_text
 
 logger = logging.getLogger(__name__)

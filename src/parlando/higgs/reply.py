@@ -13,7 +13,8 @@ from parlando.higgs.arguments import GenerateArguments
 from parlando.higgs.conversation import cast, read_conversation
 from parlando.models.higgs.build import HiggsModel
 from parlando.models.higgs.parts.chatml import ANSWER, SPEAK, Message
-from parlando.speech import Pauses, Synthesizer, derived_seed
+from parlando.request import Pauses, derived_seed
+from parlando.speech import Synthesizer
 
 SILENT = np.zeros(0, dtype=np.float32)
 NO_PAUSES = Pauses(0.0, 0.0)

@@ -19,11 +19,12 @@ from parlando.models.higgs.build import HiggsModel, load_model, load_published
 from parlando.models.higgs.parts.chatml import AudioContent
 from parlando.models.higgs.parts.delay import Undelay, build_delay
 from parlando.models.locate import is_own_layout, locate
-from parlando.speech import WHOLE_SENTENCES, Synthesizer
+from parlando.request import WHOLE_SENTENCES
+from parlando.speech import Synthesizer
 
 STREAMED = HopSchedule(first=2, largest=10)
 # A clip may also be an earlier reply, which can be one word or a minute long.
-CLIP_LIMITS = ReferenceLimits(min_speech_seconds=0.2, used_seconds=DEFAULT_LIMITS.max_seconds)
+CLIP_LIMITS = ReferenceLimits(min_speech_seconds=0.2, used_seconds=DEFAULT_LIMITS.max_seconds, speech_only=False)
 
 
 class HiggsAudioServeEngine:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from parlando.core.errors import EngineClosedError
 from parlando.engine.chunking import HopSchedule
 from parlando.engine.playback import Playback
+from parlando.request import Request
 from parlando.result import Chunk
 from parlando.serve.bridge import TextFeed
-from parlando.speech import Request, Synthesizer
+from parlando.speech import Synthesizer
 
 log = logging.getLogger("parlando.serve")
 WARM_UP_TEXT = "Ready."

@@ -15,10 +15,10 @@ import numpy as np
 
 from parlando.audio.containers import StreamEncoder, open_encoder
 from parlando.core.errors import InputError, ParlandoError, TooLargeError
+from parlando.request import derived_seed
 from parlando.result import Chunk
 from parlando.serve.bridge import TextFeed
 from parlando.serve.service import Making, Service, Speaking, Utterance, check_characters
-from parlando.speech import derived_seed
 
 
 class Mark(Enum):

@@ -30,6 +30,7 @@ from parlando.core.errors import (
 from parlando.core.types import Voice
 from parlando.engine.cancel import Cancellation
 from parlando.engine.playback import Playback
+from parlando.request import Request, derived_seed
 from parlando.result import Chunk
 from parlando.serve.bridge import Bridge, Stream, TextFeed
 from parlando.serve.config import ServeConfig
@@ -39,7 +40,6 @@ from parlando.serve.metrics import Registry, Tally
 from parlando.serve.names import model_names
 from parlando.serve.problems import INTERNAL, InternalError
 from parlando.serve.voices import Recording, VoiceShelf
-from parlando.speech import Request, derived_seed
 from parlando.text.normalize import check_speakable
 
 log = logging.getLogger("parlando.serve")

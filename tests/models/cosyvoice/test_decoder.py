@@ -48,6 +48,19 @@ def test_any_pieces_equal_the_whole_within_1e_5(model, count, places, speed, voi
     assert np.abs(whole - streamed).max(initial=0.0) < 1e-5
 
 
+@pytest.mark.parametrize(
+    "sizes",
+    [[1] * 80, [3] * 30, [10] * 8, [15] * 5, [25] * 3, [2, 4, 8, 16, 32], [25, 50, 100]],
+    ids=["1", "3", "10", "15", "25", "doubled", "25, 50, 100"],
+)
+def test_the_usual_schedules_equal_the_whole(model, sizes):
+    frames = frames_of(sum(sizes) + 7)
+    whole = model.open(model.voices["anna"]).push(frames, True)
+    streamed = in_pieces(model.open(model.voices["anna"]), frames, itertools.accumulate(sizes))
+    assert len(whole) == len(streamed) == len(frames) * PER_FRAME
+    assert np.abs(whole - streamed).max() < 1e-5
+
+
 def test_each_voice_and_code_has_a_sound_of_its_own(model):
     anna, bert = (model.open(voice).push(frames_of(20), True) for voice in model.voices.values())
     assert len(anna) == len(bert) == 20 * PER_FRAME

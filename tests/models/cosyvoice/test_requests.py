@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from cosyvoice_tiny import tiny_cosyvoice
-from parlando.core.errors import CancelledError, ConfigError, GenerationError, TextError
+from parlando.audio.clip import Clip
+from parlando.core.errors import AudioError, CancelledError, ConfigError, GenerationError, InputError, TextError
 from parlando.core.types import Voice
 from parlando.engine.cancel import Cancellation
 from parlando.engine.chunking import HopSchedule
-from parlando.speech import Retries, Synthesizer
+from parlando.request import Retries
+from parlando.speech import Synthesizer
 
 SENTENCES = "The sun rises in the east, and it sets in the west. Then comes the night."
 ONCE = Retries(attempts=1)
@@ -161,6 +165,64 @@ def test_a_stream_that_is_closed_leaves_no_row_and_one_that_is_cancelled_ends(sy
         list(stream)
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_stream_that_is_closed_lets_go_of_its_text_and_starts_no_thread_that_stays(synthesizer, steps):
+    synthesizer.say("Hello.", seed=1, **FIXED)
+    before, source, left = set(threading.enumerate()), words(), []
+
+    def pieces():
+        try:
+            yield from source
+        finally:
+            left.append(True)
+
+    stream = synthesizer.stream(pieces(), "anna", seed=1, **FIXED)
+    for _ in range(steps):
+        next(stream)
+    stream.close()
+    del stream
+    # A session that is over goes when somebody next looks at its engine.
+    assert synthesizer.engine.free_rows == 4
+    gc.collect()
+    assert left == [True]
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize("language", [None, "zh", "auto"])
+@pytest.mark.parametrize("text", ["今天天气很好。", ["今天", "天气", "很好。"]], ids=["whole", "arriving"])
+def test_text_that_the_model_cannot_read_is_refused_with_what_it_speaks(synthesizer, text, language):
+    given = text if isinstance(text, str) else iter(text)
+    with pytest.raises(
+        TextError, match=r"can read nothing of '今天天气很好.'; it speaks English, in the letters from a"
+    ):
+        synthesizer.say(given, "anna", language=language, **FIXED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The sun rises in the east. 今天天气很好。", ["The sun rises in the east. 今天", "天气很好。"]],
+    ids=["whole", "arriving"],
+)
+def test_a_sentence_that_cannot_be_read_does_not_cost_the_others(synthesizer, text):
+    given = text if isinstance(text, str) else iter(text)
+    reports = synthesizer.say(given, "anna", seed=1, **FIXED).report.sentences
+    assert [report.finish == "skipped" for report in reports] == [False, True]
+
+
+def swelling(seconds, rate=24_000):
+    time = np.arange(round(seconds * rate)) / rate
+    return Clip((0.3 * np.sin(2 * np.pi * 200 * time) * np.sin(np.pi * 2 * time)).astype(np.float32), rate)
+
+
+def test_a_clip_to_follow_may_not_be_over_30_s_nor_below_16_khz(synthesizer):
+    assert synthesizer.clone(swelling(29.9), "Hello.").references[0].codes.shape[1] == pytest.approx(29.9 * 25, abs=3)
+    for words_said in ("Hello.", None):
+        with pytest.raises(InputError, match=r"only 0\.0 s to (29|30)\.\d s are used; .* cut the recording"):
+            synthesizer.clone(swelling(40.0), words_said)
+        with pytest.raises(AudioError, match="a clip at 8000 Hz; this model needs at least 16000 Hz"):
+            synthesizer.clone(swelling(3.0, 8_000), words_said)
+
+
 def test_an_instruction_changes_the_prompt_and_an_empty_one_nothing(synthesizer):
     plain, instructed, empty = (
         synthesizer.request("anna", instruction=instruction).voice for instruction in (None, "Speak slowly.", "")
@@ -171,8 +233,6 @@ def test_an_instruction_changes_the_prompt_and_an_empty_one_nothing(synthesizer)
 
 
 def test_conversion_takes_any_voice_and_says_what_it_cannot(synthesizer, tiny_model):
-    from parlando.audio.clip import Clip
-
     time = np.arange(24_000) / 24_000
     clip = Clip((0.3 * np.sin(2 * np.pi * 200 * time)).astype(np.float32), 24_000)
     whole = synthesizer.convert(clip, "bert")

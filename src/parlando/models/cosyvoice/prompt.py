@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from parlando.text.phonemes import Spell
 
 PUBLISHED_LENGTH = LengthPrior(frames_per_unit=8.0)
 IGNORED_LABEL = -100
+MOST_QUOTED = 60
 _MARKUP = re.compile(r"<\|[^|<>]*\|>")
 
 
@@ -81,7 +83,7 @@ class CosyVoicePromptBuilder:
         """The prompt after which the model speaks one sentence.
 
         Raises:
-            TextError: there is nothing to pronounce.
+            TextError: there is nothing to pronounce, or nothing that this model can read.
             PromptTooLongError: prompt and expected speech exceed the context; the message says which part is long.
             InputError: a reference's codes do not fit this model.
         """
@@ -100,13 +102,13 @@ class CosyVoicePromptBuilder:
         others when they are due. Any number of samplers may be made of it, one after another.
 
         Raises:
-            TextError: the pieces have nothing to pronounce, or one is no string.
+            TextError: the pieces have nothing to pronounce, or nothing that this model can read, or one is no string.
             PromptTooLongError: the text is longer than the limits allow.
             InputError: a reference's codes do not fit this model.
             Exception: whatever the pieces raise, as it is.
         """
         lead = self.lead(voice)
-        text = ArrivingText(pieces, lambda part: self.tokenizer.encode(without_markup(part)), self.limits)
+        text = ArrivingText(self._begun(pieces), lambda part: self.tokenizer.encode(without_markup(part)), self.limits)
         turns = self._turns(text, lead.tokens)
         values, is_code = turns.opening(lead.codes)
         prompt = self._prompt([self.config.sos_id, *values], [False, *is_code])
@@ -160,8 +162,24 @@ class CosyVoicePromptBuilder:
             raise TextError(f"nothing to pronounce in {sentence!r}; write at least one letter")
         tokens = tuple(self.tokenizer.encode(sentence, spell))
         if not self.tokenizer.measure(sentence)[0]:
-            raise TextError(f"this model can read nothing of {sentence!r}; write it in a script that it knows")
+            raise self._unreadable(sentence)
         return tokens
+
+    def _begun(self, pieces: Iterable[str]) -> Iterator[str]:
+        """The pieces, as many of them taken as it needs to know that this model can read something of the text."""
+        taken: list[str] = []
+        rest = iter(pieces)
+        for piece in rest:
+            taken.append(piece)
+            # What is no string, or comes without end, is refused where the text is read.
+            if not isinstance(piece, str) or self.tokenizer.measure(piece)[0] or len(taken) > self.limits.most_tokens:
+                return chain(taken, rest)
+        if any(map(str.isalnum, text := "".join(taken))):
+            raise self._unreadable(text.strip()[:MOST_QUOTED])
+        return iter(taken)
+
+    def _unreadable(self, text: str) -> TextError:
+        return TextError(f"this model can read nothing of {text!r}; it speaks {self.tokenizer.speaks}")
 
     def _checked(self, codes: np.ndarray) -> tuple[int, ...]:
         size = self.config.codebook_size

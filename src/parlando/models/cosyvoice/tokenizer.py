@@ -36,9 +36,13 @@ _PIECES = (
 
 
 class TextTokenizer(Protocol):
-    """What prompts need of a tokenizer; ``end_of_prompt`` is the id that closes an instruction."""
+    """What prompts need of a tokenizer; ``end_of_prompt`` is the id that closes an instruction.
+
+    ``speaks`` says in words what it has a way to write.
+    """
 
     end_of_prompt: int
+    speaks: str
     vocab_size: int
 
     def encode(self, text: str, spell: Spell | None = None) -> list[int]:
@@ -63,6 +67,8 @@ class HubTokenizer:
 
     That folder has ``vocab.json`` and ``merges.txt``; a ``tokenizer.json``, as `save` writes it, does as well.
     """
+
+    speaks = "every language"
 
     def __init__(self, folder: Path) -> None:
         """Load from a folder.
@@ -153,6 +159,8 @@ def default_phoneme_config() -> PhonemeTextConfig:
 
 class PhonemeTokenizer:
     """Words become phones or letters (`PhonemeReader`), an instruction's too; special strings become one id each."""
+
+    speaks = "English, in the letters from a to z"
 
     def __init__(self, config: PhonemeTextConfig, pronounce: Pronounce | None = None) -> None:
         """``pronounce`` maps a lower-case word to phones; the packaged lexicon by default.

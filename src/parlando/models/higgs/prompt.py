@@ -189,7 +189,7 @@ class HiggsPromptBuilder:
         """
         units, pauses = self.tokenizer.measure(text)
         if not units:
-            raise TextError(f"nothing to pronounce in {text!r}; this model reads words in Latin letters")
+            raise TextError(f"nothing to pronounce in {text!r}; this model speaks English, in the letters from a to z")
         return self.config.length.frames(units, pauses)
 
     def _build(self, voices: Sequence[Voice], content: str, texts: Sequence[str]) -> Prompt:
