@@ -2,7 +2,7 @@
 BIN ?= .venv/bin
 PYTHON := $(BIN)/python
 
-.PHONY: check format lint types layers test kernel fix
+.PHONY: check format lint types layers test agents kernel fix
 
 check: format lint types layers test
 
@@ -23,6 +23,15 @@ test:
 	$(BIN)/pytest --cov --cov-report=
 	$(BIN)/coverage report --skip-covered --fail-under=90
 	$(BIN)/coverage report --include='src/parlando/core/*,src/parlando/text/*,src/parlando/engine/*' --fail-under=95
+
+# LiveKit's and Pipecat's plugins pin older libraries than ours: they go into an environment of their own, in front of ours.
+AGENTS ?= .venv-agents
+PACKAGES := import sysconfig; print(sysconfig.get_path('purelib'))
+agents:
+	$(PYTHON) -m venv $(AGENTS)
+	$(AGENTS)/bin/pip install -qq -r tests/serve/agents.txt
+	$(PYTHON) -c "$(PACKAGES)" > "$$($(AGENTS)/bin/python -c "$(PACKAGES)")/ours.pth"
+	PYTHONPATH=src PARLANDO_AGENTS=1 $(AGENTS)/bin/python -m pytest tests/serve/test_agents.py
 
 fix:
 	$(BIN)/ruff format .

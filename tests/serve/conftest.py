@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import io
 import json
+import os
 import socket
 import sys
 import threading
@@ -262,6 +264,49 @@ def stub(patient):
     yield patient
     patient.model.lm.step_seconds, patient.model.lm.failures = 0.0, []
     patient.wait_until(patient.idle)
+
+
+def what_is_there(running):
+    """Counts that must not grow: tasks, threads but for the pools', descriptors, files, sessions."""
+
+    async def tasks():
+        return len(asyncio.all_tasks()) - 1
+
+    engine = running.host.synthesizer.engine
+    return {
+        "tasks": asyncio.run_coroutine_threadsafe(tasks(), running.service.loop).result(5),
+        "threads": sum(not thread.name.startswith("parlando-") for thread in threading.enumerate()),
+        "files": len(list(os.scandir(running.service.config.voice_folder))),
+        "descriptors": len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0,
+        "streams": len(running.service.bridge._open),
+        "waiting": engine.metrics().waiting,
+        "decoding": running.host.synthesizer._decoding.waiting,
+    }
+
+
+@pytest.fixture(scope="session")
+def unharmed():
+    """A server within the block that is afterwards as it was, and speaks."""
+
+    @contextmanager
+    def watched(running):
+        running.say()
+        running.wait_until(running.idle)
+        before = what_is_there(running)
+        yield running
+        running.model.lm.step_seconds, running.model.lm.failures = 0.0, []
+        running.wait_until(running.idle)
+        running.wait_until(lambda: all(what_is_there(running)[name] <= count for name, count in before.items()))
+        assert len(running.say().content) == 48000
+
+    return watched
+
+
+@pytest.fixture
+def sound(stub, unharmed):
+    """The stub server, watched."""
+    with unharmed(stub):
+        yield stub
 
 
 @pytest.fixture(scope="module")

@@ -2,56 +2,74 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import socket
-import threading
+from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import pytest
 
 TEXT = "A long one."
-CHAT = {"messages": [{"role": "user", "content": TEXT}], "audio": {"format": "pcm16"}}
+FORM = "application/x-www-form-urlencoded"
+
+
+def code_of(answer):
+    """Of an error in OpenAI's shape."""
+    return answer["error"]["code"]
+
+
+def status_word(answer):
+    """Of an error in ElevenLabs' shape."""
+    return answer["detail"]["status"]
+
+
+def no_code(answer):
+    """CosyVoice's shape has none; what the message says stands for it."""
+    return "internal_error" if "its log says what" in answer["detail"] else "generation_failed"
+
+
+@dataclass(frozen=True)
+class Door:
+    """A route, a body that asks for ``TEXT``, how the answer comes, and how an error names itself."""
+
+    path: str
+    body: dict
+    media_type: str = "application/json"
+    whole: bool = False
+    events: bool = False
+    code: object = code_of
+
+    @property
+    def data(self):
+        return (urlencode(self.body) if self.media_type == FORM else json.dumps(self.body)).encode()
+
+    def head(self, more=""):
+        fields = f"Host: x\r\nContent-Type: {self.media_type}\r\nContent-Length: {len(self.data)}\r\n{more}"
+        return f"POST {self.path} HTTP/1.1\r\n{fields}\r\n".encode()
+
+    def send(self, running):
+        connection = running.connect()
+        connection.sendall(self.head("Connection: close\r\n") + self.data)
+        return connection
+
+    def post(self, running):
+        return running.http.post(self.path, content=self.data, headers={"content-type": self.media_type})
+
+
+SPEECH, CHAT, ELEVENLABS = "/v1/audio/speech", "/v1/chat/completions", "/v1/text-to-speech/ada"
+CHATTED = {"messages": [{"role": "user", "content": TEXT}], "audio": {"format": "pcm16"}}
 DOORS = {
-    "speech": ("/v1/audio/speech", {"input": TEXT, "response_format": "pcm"}),
-    "speech in a compressed format": ("/v1/audio/speech", {"input": TEXT, "response_format": "mp3"}),
-    "speech as events": ("/v1/audio/speech", {"input": TEXT, "response_format": "pcm", "stream_format": "sse"}),
-    "chat": ("/v1/chat/completions", CHAT),
-    "chat as events": ("/v1/chat/completions", {**CHAT, "stream": True}),
+    "speech": Door(SPEECH, {"input": TEXT, "response_format": "pcm"}),
+    "speech in a compressed format": Door(SPEECH, {"input": TEXT, "response_format": "mp3"}),
+    "speech as events": Door(SPEECH, {"input": TEXT, "response_format": "pcm", "stream_format": "sse"}, events=True),
+    "chat": Door(CHAT, CHATTED, whole=True),
+    "chat as events": Door(CHAT, {**CHATTED, "stream": True}, events=True),
+    "elevenlabs": Door(f"{ELEVENLABS}?output_format=pcm_24000", {"text": TEXT}, code=status_word),
+    "elevenlabs, streamed": Door(f"{ELEVENLABS}/stream", {"text": TEXT}, code=status_word),
+    "cosyvoice's form": Door("/inference_sft", {"tts_text": TEXT, "spk_id": "ada"}, FORM, code=no_code),
+    "tts": Door("/tts", {"text": TEXT, "speaker": "ada"}, whole=True, code=no_code),
 }
-STREAMED = [name for name in DOORS if name != "chat"]
-EVENTS = [name for name in DOORS if name.endswith("events")]
-
-
-def what_is_there(running):
-    """Counts that must not grow: tasks, threads but for the pools', descriptors, files, sessions."""
-
-    async def tasks():
-        return len(asyncio.all_tasks()) - 1
-
-    engine = running.host.synthesizer.engine
-    return {
-        "tasks": asyncio.run_coroutine_threadsafe(tasks(), running.service.loop).result(5),
-        "threads": sum(not thread.name.startswith("parlando-") for thread in threading.enumerate()),
-        "files": len(list(os.scandir(running.service.config.voice_folder))),
-        "descriptors": len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0,
-        "streams": len(running.service.bridge._open),
-        "waiting": engine.metrics().waiting,
-        "decoding": running.host.synthesizer._decoding.waiting,
-    }
-
-
-@pytest.fixture
-def sound(stub):
-    """The stub server; afterwards it is as it was, and speaks."""
-    stub.say()
-    stub.wait_until(stub.idle)
-    before = what_is_there(stub)
-    yield stub
-    stub.model.lm.step_seconds, stub.model.lm.failures = 0.0, []
-    stub.wait_until(stub.idle)
-    stub.wait_until(lambda: all(what_is_there(stub)[name] <= count for name, count in before.items()))
-    assert len(stub.say().content) == 48000
+STREAMED = [name for name, door in DOORS.items() if not door.whole]
 
 
 def status_of(answer):
@@ -65,22 +83,20 @@ def is_cut(answer):
 
 @pytest.mark.parametrize("door", DOORS)
 def test_a_model_that_fails_at_once_is_a_500(sound, door):
-    path, body = DOORS[door]
     sound.model.lm.failures = [RuntimeError("out of memory")]
-    response = sound.http.post(path, json=body)
-    assert (response.status_code, response.json()["error"]["code"]) == (500, "generation_failed")
+    response = DOORS[door].post(sound)
+    assert (response.status_code, DOORS[door].code(response.json())) == (500, "generation_failed")
 
 
 @pytest.mark.parametrize("door", STREAMED)
 def test_a_model_that_fails_later_ends_what_was_begun_in_the_protocols_own_way(sound, raw, door):
-    path, body = DOORS[door]
     sound.model.lm.step_seconds = 0.005
-    connection = sound.send(body, path, "Connection: close\r\n")
+    connection = DOORS[door].send(sound)
     received = connection.recv(1)
     sound.model.lm.failures = [RuntimeError("out of memory")]
     received += raw.read_all(connection)
     assert status_of(received) == 200
-    assert b'"error"' in received if door in EVENTS else is_cut(received)
+    assert b'"error"' in received if DOORS[door].events else is_cut(received)
 
 
 class BrokenEncoder:
@@ -104,20 +120,21 @@ def test_an_encoder_that_fails_at_once_is_a_500_without_details(sound, monkeypat
     def missing(format, rate):
         raise OSError("no encoder")
 
-    path, body = DOORS[door]
     monkeypatch.setattr("parlando.serve.service.open_encoder", missing)
-    response = sound.http.post(path, json=body)
-    assert (response.status_code, response.json()["error"]["code"]) == (500, "internal_error")
+    monkeypatch.setattr("parlando.serve.livetext.open_encoder", missing)
+    response = DOORS[door].post(sound)
+    assert (response.status_code, DOORS[door].code(response.json())) == (500, "internal_error")
     assert "no encoder" not in response.text
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize("door", ["speech", "speech in a compressed format", "speech as events"])
+@pytest.mark.parametrize("door", [name for name in DOORS if not name.startswith("chat as")])
 def test_an_encoder_that_fails_later_ends_the_stream(sound, raw, monkeypatch, door):
-    path, body = DOORS[door]
-    monkeypatch.setattr("parlando.serve.service.open_encoder", BrokenEncoder)
-    received = raw.read_all(sound.send(body, path, "Connection: close\r\n"))
-    assert b'"error"' in received if b"200 OK" not in received or door in EVENTS else is_cut(received)
+    for place in ("service", "livetext"):
+        monkeypatch.setattr(f"parlando.serve.{place}.open_encoder", BrokenEncoder)
+    received = raw.read_all(DOORS[door].send(sound))
+    told = b"200 OK" not in received or DOORS[door].events
+    assert b'"error"' in received or b'"detail"' in received if told else is_cut(received)
     assert b"the encoder broke" not in received
     monkeypatch.undo()
 
@@ -125,18 +142,16 @@ def test_an_encoder_that_fails_later_ends_the_stream(sound, raw, monkeypatch, do
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("stage", ["head", "body", "waiting", "speaking"])
 def test_a_client_may_leave_at_any_time(sound, door, stage):
-    path, body = DOORS[door]
-    data = json.dumps(body).encode()
+    head, data = DOORS[door].head(), DOORS[door].data
     sound.model.lm.step_seconds = 0.01
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
     with sound.connect() as connection:
         if stage == "head":
-            connection.sendall(head.encode()[:40])
+            connection.sendall(head[:40])
         else:
-            connection.sendall(head.encode() + (data[:10] if stage == "body" else data))
+            connection.sendall(head + (data[:10] if stage == "body" else data))
         if stage in ("waiting", "speaking"):
             sound.wait_until(lambda: not sound.idle())
-        if stage == "speaking" and door != "chat":
+        if stage == "speaking" and not DOORS[door].whole:
             assert connection.recv(10)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     sound.wait_until(sound.idle, 2.0)
@@ -144,12 +159,9 @@ def test_a_client_may_leave_at_any_time(sound, door, stage):
 
 @pytest.mark.parametrize("door", STREAMED)
 def test_a_reader_who_takes_nothing_stops_nobody_else(sound, door):
-    path, body = DOORS[door]
     with sound.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        data = json.dumps(body).encode()
-        fields = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n"
-        connection.sendall(f"POST {path} HTTP/1.1\r\n{fields}\r\n".encode() + data)
+        connection.sendall(DOORS[door].head() + DOORS[door].data)
         assert connection.recv(10)
         assert len(sound.say().content) == 48000
     sound.wait_until(sound.idle)
@@ -158,12 +170,11 @@ def test_a_reader_who_takes_nothing_stops_nobody_else(sound, door):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("door", DOORS)
 def test_a_worker_that_dies_is_a_5xx_or_a_cut_and_another_takes_over(sound, raw, door):
-    path, body = DOORS[door]
     restarts = sound.host.restarts
     sound.model.lm.failures = [SystemExit(1)]
-    received = raw.read_all(sound.send(body, path, "Connection: close\r\n"))
+    received = raw.read_all(DOORS[door].send(sound))
     assert status_of(received) in (500, 503)
-    assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]["message"]
+    assert DOORS[door].code(json.loads(received.partition(b"\r\n\r\n")[2]))
     sound.say()
     assert sound.say().status_code == 200
     assert sound.host.restarts == restarts + 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from parlando.core.errors import ConfigError
 from parlando.core.kinds import expect_fields
 from parlando.core.types import Frame
-from parlando.engine.playback import Playback
+from parlando.engine.playback import STALL_SECONDS, Playback
 
 SPARE_FRAMES, LAST_FRAMES = 4.0, 2.0
 MOST_FIRST_FRAMES = 12
@@ -115,8 +115,8 @@ class Chunker:
         return playback.lead_seconds < needed_seconds
 
     def _first_frames(self, playback: Playback) -> int:
-        """As many as sound for longer than it takes to make and decode the next."""
-        needed_seconds = SPARE_FRAMES * self._pace.seconds + JITTER_SECONDS
+        """As many as sound for longer than it takes to make and decode the next, and than a stall."""
+        needed_seconds = SPARE_FRAMES * self._pace.seconds + STALL_SECONDS
         gained_seconds = self._frame_seconds - playback.decode_seconds_per_frame
         if gained_seconds * MOST_FIRST_FRAMES <= needed_seconds:
             return MOST_FIRST_FRAMES

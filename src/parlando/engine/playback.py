@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable
 
+STALL_SECONDS = 0.1  # a machine may be elsewhere for so long, and nobody should hear it
+
 
 class Playback:
     """One request's listener, who plays from the first sound on; its sentences share it, in turn.

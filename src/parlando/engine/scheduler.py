@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from parlando.core.errors import ConfigError, EngineBusyError
-from parlando.engine.playback import Playback
+from parlando.engine.playback import STALL_SECONDS, Playback
 from parlando.engine.session import Session
 from parlando.engine.slots import Slots
 from parlando.engine.urgency import Costs, decoding_rate, lead_seconds
@@ -204,7 +204,8 @@ class Scheduler:
 
     def _would_interrupt(self, leads: list[float]) -> bool:
         """Whether somebody runs out while one more is prefilled."""
-        return any(0 < lead < self.costs.prefill_seconds + (self._frame_seconds or 0.0) for lead in leads)
+        least_seconds = self.costs.prefill_seconds + self._frame_seconds + STALL_SECONDS
+        return any(0 < lead < least_seconds for lead in leads)
 
     def _has_sound_to_spare(self, leads: list[float]) -> bool:
         """Whether one more listener can be fed.
