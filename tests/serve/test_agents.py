@@ -1,7 +1,7 @@
 """The TTS plugins of LiveKit and Pipecat as published, against OpenAI's and ElevenLabs' doors.
 
-Their pins of soundfile, soxr and protobuf are older than ours, so they go into an environment of their own: `make agents`
-runs this there, and anything else skips it.
+Their pins of soundfile, soxr and protobuf are older than ours, so they go into an environment of their own: `make
+agents` runs this there, and anything else skips it.
 """
 
 from __future__ import annotations
