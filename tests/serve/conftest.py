@@ -40,13 +40,17 @@ class Cache:
 
 
 class StubLM:
-    """``step_seconds`` is how long a step takes; what is in ``failures`` is raised by the next ones."""
+    """``step_seconds`` is how long a step takes; what is in ``failures`` is raised by the next ones.
+
+    ``steps`` counts them: tests ask what happened before what, not how long it took.
+    """
 
     context_length = 100_000
 
     def __init__(self):
         self.step_seconds = 0.0
         self.failures = []
+        self.steps = 0
 
     def new_cache(self, rows, length):
         self.cache = Cache(rows)
@@ -57,6 +61,7 @@ class StubLM:
         return row
 
     def step(self, frames, cache):
+        self.steps += 1
         if self.step_seconds:
             time.sleep(self.step_seconds)
         if self.failures:

@@ -121,9 +121,8 @@ def test_a_closed_bridge_takes_no_more_and_ends_what_runs():
 def test_blocking_calls_do_not_hold_the_loop():
     async def test(bridge):
         slow = asyncio.create_task(bridge.call(time.sleep, 0.2))
-        started = time.perf_counter()
         await asyncio.sleep(0)
-        assert time.perf_counter() - started < 0.1
+        assert not slow.done()
         await slow
 
     with_bridge(test)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import time
 
 import pytest
 
@@ -32,9 +31,9 @@ def test_a_client_that_leaves_frees_its_row_within_a_step(stub):
     engine = stub.host.synthesizer.engine
     assert engine.free_rows == stub.host.rows - 1
     connection.close()
-    left = time.perf_counter()
+    left_at = stub.model.lm.steps
     stub.wait_until(lambda: engine.free_rows == stub.host.rows)
-    assert time.perf_counter() - left < 0.5
+    assert stub.model.lm.steps - left_at < 100, "1500 were on their way"
     stub.model.lm.step_seconds = 0.0
     works(stub)
     assert 'finish="aborted"' in stub.http.get("/metrics").text
@@ -66,9 +65,8 @@ def test_a_half_closed_socket_costs_nothing(stub):
 
 
 def test_a_reader_who_stalls_is_let_go_and_holds_up_nobody(serving):
-    with serving(limits={"stall_seconds": 0.5}) as running:
+    with serving(limits={"stall_seconds": 1.5}) as running, running.connect() as stalled:
         texts = {"input": " ".join(["A long one."] * 30), "response_format": "wav"}
-        stalled = running.connect()
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         data = json.dumps(texts).encode()
         stalled.sendall(
@@ -78,11 +76,10 @@ def test_a_reader_who_stalls_is_let_go_and_holds_up_nobody(serving):
         )
         assert stalled.recv(100)
         assert running.say().status_code == 200
-        assert running.service.admissions["stub"].streams == 1
+        running.wait_until(lambda: running.service.admissions["stub"].streams == 1)
         works(running)
         running.http.close()
         running.wait_until(lambda: not running.server.server_state.connections)
-        stalled.close()
 
 
 def test_a_model_that_fails_at_once_is_a_500_and_later_cuts_the_stream(stub, raw, caplog):
@@ -228,8 +225,6 @@ def test_a_head_that_does_not_come_is_a_408(serving, raw, begun):
         running.say()
         connection = running.connect()
         connection.sendall(begun)
-        started = time.perf_counter()
         assert status_of(raw.read_all(connection)) == 408
-        assert 0.2 < time.perf_counter() - started < 3.0
         running.model.lm.step_seconds = 0.03
         assert len(running.say().content) == 48000, "whoever is being answered has all the time"
