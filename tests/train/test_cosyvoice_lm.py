@@ -25,7 +25,7 @@ from parlando.train.alignment import UNALIGNED, TextAligner, align
 from parlando.train.checkpoint import load_weights
 from parlando.train.cosyvoice_examples import PAUSE_TAG, CosyVoiceExampleSampler, CosyVoiceMix
 from parlando.train.cosyvoice_lm_recipe import CosyVoiceLMSizes, small_cosyvoice_lm_config
-from parlando.train.cosyvoice_lm_task import CosyVoiceLMTask, CosyVoiceTrainConfig, collate
+from parlando.train.cosyvoice_lm_task import CosyVoiceLMTask, CosyVoiceTrainConfig, collate, misread
 from parlando.train.lm_recipes import LMSources, make_task, read_lm_recipe
 from parlando.train.manners import Direction, Melody, measure_melodies
 from parlando.train.optim import OptimConfig
@@ -227,6 +227,29 @@ def test_one_batch_is_learnt_by_heart(one_book, monkeypatch):
     monkeypatch.setattr(made.sampler, "batch", lambda step, rank: batch)
     losses = [made.train_step(step, step / 60)["codes"] for step in range(60)]
     assert losses[-1] < 0.6 * losses[0]
+
+
+def test_of_the_codes_before_some_are_wrong_ones_of_the_batch():
+    codes = torch.arange(4000).reshape(4, 1000) % 7
+    is_speech = (torch.arange(1000) >= 500).expand(4, -1)
+    read = misread(torch.where(is_speech, codes, 9), is_speech, 0.25)
+    wrong = read != torch.where(is_speech, codes, 9)
+    assert not wrong[:, :500].any(), "what is no speech stays as it is"
+    assert set(read[:, 500:].unique().tolist()) <= set(range(7))
+    shares = wrong[:, 500:].float().mean(1)
+    assert shares.max() < 0.5
+    assert shares.max() - shares.min() > 0.05, "a share of its own for every row"
+    assert misread(codes, is_speech, 0.0) is codes
+
+
+def test_only_training_misreads(one_book, monkeypatch):
+    made = task(one_book, misread_share=0.5)
+    asked = []
+    monkeypatch.setattr("parlando.train.cosyvoice_lm_task.misread", lambda codes, *rest: asked.append(rest[1]) or codes)
+    made.evaluate()
+    assert asked == []
+    made.train_step(0, 0.0)
+    assert asked == [0.5]
 
 
 def test_evaluation_repeats_and_tells_the_layouts_apart(one_book):

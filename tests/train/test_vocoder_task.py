@@ -128,3 +128,15 @@ def test_an_export_sounds_as_the_training_does_and_starts_another(measured, tmp_
 def test_what_does_not_fit_is_refused(measured, hift, named):
     with pytest.raises(ConfigError, match=named):
         VocoderTask(measured, VocoderTrainConfig(hift=hift, crops=CROPS, margin_frames=0 if named == "16000" else -1))
+
+
+def test_a_vocoder_that_shapes_its_source_learns_too(measured):
+    torch.manual_seed(0)
+    shaping = replace(
+        SMALL, upsample_rates=(4,), upsample_kernels=(8,), fft_samples=480, hop_samples=120, source_kernels=(3,),
+        source_dilations=((1,),), source=SourceConfig(num_harmonics=0), shapes_source=True,
+    )  # fmt: skip
+    optim = OptimConfig(rate=5e-3, warmup=0.05)
+    task = VocoderTask(measured, VocoderTrainConfig(hift=shaping, crops=CROPS, pitch_crops=2, optim=optim))
+    losses = [task.train_step(0, step / 40)["spectral"] for step in range(40)]
+    assert losses[-1] < 0.8 * losses[0]

@@ -36,8 +36,8 @@ class CosyVoiceLMSizes:
     rope_theta: float = 10_000.0
     group_text_tokens: int = 16
     group_speech_tokens: int = 15
-    min_frames_per_token: float = 0.6
-    max_frames_per_token: float = 8.0
+    min_frames_per_token: float = 1.15
+    max_frames_per_token: float = 4.5
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class CosyVoiceLMRecipe:
     phone_final: float = 0.1
     dropout: float = 0.0
     guide_weight: float = 0.0
+    misread_share: float = 0.0
     code_levels: int = 3
     frame_rate: float = 25.0
     start_from: str | None = None
@@ -98,6 +99,7 @@ def make_cosyvoice_lm_task(
         start_from=recipe.start_from,
         frame_rate=recipe.frame_rate,
         guide_weight=recipe.guide_weight,
+        misread_share=recipe.misread_share,
         code_levels=recipe.code_levels,
     )
     return CosyVoiceLMTask(sampler, config, device, rank)

@@ -33,13 +33,15 @@ class CosyVoiceTrainConfig(SequenceTrainConfig):
     """``code_levels`` is how many values a digit of a code has; 1 shares nothing between codes.
 
     ``guide_weight`` is that of the guide at the beginning, from where it goes to none; ``guide_layer`` is where its
-    head is, the middle one by default.
+    head is, the middle one by default. ``misread_share`` is how many of the codes before a code are wrong ones, see
+    `misread`.
     """
 
     lm: LMConfig
     code_levels: int = 3
     guide_weight: float = 0.0
     guide_layer: int | None = None
+    misread_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,23 @@ def collate(examples: Sequence[LabelledExample], aligner: TextAligner) -> Batch:
         is_seen = (places != UNALIGNED) & (places < speech)
         aligned[row, speech - 1] = np.where(is_seen, places, IGNORED_LABEL)
     return Batch(*map(torch.from_numpy, (tokens, codes, is_speech, targets, phones, aligned)))
+
+
+def misread(
+    codes: Int[Tensor, "batch position"], is_speech: Bool[Tensor, "batch position"], share: float
+) -> Int[Tensor, "batch position"]:
+    """Codes of which some are replaced by others of the batch: none to twice the share, drawn for each row.
+
+    What a model says is never quite what it learned from. One that learned to trust every code before follows its own
+    mistakes away from the text; one whose past is unreliable has to look at the text (Tacotron's dropout on what was
+    said, Wang et al., 2017, is to the same end).
+    """
+    said = codes[is_speech]
+    if not share or not len(said):
+        return codes
+    rates = 2 * share * torch.rand(len(codes), 1, device=codes.device)
+    is_wrong = (torch.rand(codes.shape, device=codes.device) < rates) & is_speech
+    return torch.where(is_wrong, said[torch.randint(len(said), codes.shape, device=codes.device)], codes)
 
 
 class SharedDigits(nn.Module):
@@ -175,8 +194,10 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         return own if self.shared is None else self.shared.tables(self.lm)
 
     def _losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        tables = self._tables()
-        hidden = functional_call(self.lm, {TABLE: tables[TABLE]}, (batch.tokens, batch.codes, batch.is_speech))
+        tables, codes = self._tables(), batch.codes
+        if self.lm.training:
+            codes = misread(codes, batch.is_speech, self.config.misread_share)
+        hidden = functional_call(self.lm, {TABLE: tables[TABLE]}, (batch.tokens, codes, batch.is_speech))
         speaking = batch.targets != IGNORED_LABEL
         at_codes, targets = hidden[speaking], batch.targets[speaking]
         logits = functional.linear(at_codes, tables[HEAD], self.lm.speech_head.bias).float()

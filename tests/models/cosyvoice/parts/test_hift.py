@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from parlando.core.errors import CheckpointError, ConfigError
 from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig, HiFTState
-from parlando.models.cosyvoice.parts.hift_source import HarmonicSource, SeededNoise, SourceConfig
-from parlando.models.cosyvoice.parts.hift_weights import config_from_published, load_hift
+from parlando.models.cosyvoice.parts.hift_source import HarmonicSource, PulseSource, SeededNoise, SourceConfig
+from parlando.models.cosyvoice.parts.hift_weights import config_from_published, load_hift, load_hift_folder, save_hift
 from parlando.nn.checkpoint import SkipInitialisation
 from parlando.nn.streaming import Carry
 
@@ -294,3 +294,62 @@ def test_unvoiced_noise_is_louder_than_voiced():
     assert torch.allclose(wave, torch.tensor(0.1 / 3).tanh().expand_as(wave))
     state = HiFTState(ones)
     assert state.num_bytes == 0
+
+
+@pytest.fixture(scope="module")
+def shaping():
+    """A small vocoder that shapes its source, as the small default has it."""
+    sizes = {"channels": 32, "pitch_channels": 16, "upsample_rates": (4,), "upsample_kernels": (8,)}
+    spectrum = {"fft_samples": 480, "hop_samples": 120, "source": SourceConfig(num_harmonics=0)}
+    blocks = {"kernels": (3, 7), "dilations": ((1, 3), (1, 3)), "source_kernels": (7,), "source_dilations": ((1,),)}
+    torch.manual_seed(0)
+    hift = HiFT(HiFTConfig(**sizes, **spectrum, **blocks, shapes_source=True)).prepare()
+    torch.nn.init.constant_(hift.f0_predictor.classifier.bias, 120.0)
+    return hift.requires_grad_(False)
+
+
+@pytest.mark.parametrize("sizes", [[1] * 40, [15, 25], [39, 1], [0, 40]])
+def test_pieces_of_a_shaped_source_equal_the_whole(shaping, io, sizes):
+    together = shaping(io["mel"], shaping.open([7]).noise)
+    cuts = [sum(sizes[:n]) for n in range(len(sizes) + 1)]
+    pieces, _ = stream(shaping, io["mel"], shaping.open([7]), cuts)
+    assert together.shape == (1, FRAMES * PER_FRAME)
+    assert together.std() > 1e-3
+    assert difference(torch.cat(pieces, dim=1), together) < 1e-5
+
+
+def test_a_vocoder_that_shapes_its_source_learns_through_every_weight(shaping, io):
+    fresh = HiFT(shaping.config)
+    source = fresh.m_source(torch.tensor([[120.0, 120.0, 0.0, 0.0]]), fresh.open([7]).noise, Carry())
+    fresh.filter(io["mel"][..., :4], source, Carry()).square().sum().backward()
+    unmoved = [name for name, weight in fresh.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert [name for name in unmoved if not name.startswith("f0_predictor.")] == []
+
+
+def test_a_vocoder_that_shapes_its_source_is_saved_and_loaded(shaping, io, tmp_path):
+    save_hift(HiFT(shaping.config), tmp_path)
+    loaded = load_hift_folder(tmp_path)
+    assert loaded.config == shaping.config
+    assert set(loaded.state_dict()) == set(shaping.state_dict())
+
+
+def test_pulses_have_all_harmonics_and_noise_none():
+    hertz, frames = 200.0, 100
+    source = PulseSource(SourceConfig(num_harmonics=0), PER_FRAME)
+    pulses, noise = source(torch.full((1, frames), hertz), SeededNoise((3,), PER_FRAME, 1), Carry())[0].double()
+    assert pulses.square().mean() == pytest.approx(1.0, abs=0.02)
+    assert noise.square().mean() == pytest.approx(1.0, abs=0.02)
+    middle = pulses[PER_FRAME : PER_FRAME + 24_000]
+    amplitude = torch.fft.rfft(middle).abs()
+    harmonics = torch.arange(1, 60) * int(hertz)
+    assert amplitude[harmonics].std() < 1e-3 * amplitude[harmonics].mean()
+    between = torch.ones_like(amplitude, dtype=torch.bool)
+    between[:: int(hertz)] = False
+    assert amplitude[between].max() < 1e-3 * amplitude[harmonics].mean()
+
+
+def test_without_pitch_there_are_no_pulses():
+    source = PulseSource(SourceConfig(num_harmonics=0), PER_FRAME)
+    pulses, noise = source(torch.tensor([[0.0, 5.0, 0.0]]), SeededNoise((3,), PER_FRAME, 1), Carry())[0]
+    assert not pulses.any()
+    assert noise.std() > 0.9

@@ -11,14 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 from parlando.core.errors import ConfigError
-from parlando.models.cosyvoice.parts.hift_source import HarmonicSource, Noise, PitchPredictor, SeededNoise, SourceConfig
+from parlando.models.cosyvoice.parts.hift_source import (
+    HarmonicSource,
+    Noise,
+    PitchPredictor,
+    PulseSource,
+    SeededNoise,
+    SourceConfig,
+)
 from parlando.nn.snake import FlatSnake
 from parlando.nn.stft import CenteredSTFT
 from parlando.nn.streaming import (
@@ -32,7 +39,8 @@ from parlando.nn.streaming import (
 
 _WIDE_KERNEL = 7
 _LAST_SLOPE = 0.01
-_LOUDEST = 1e2
+_LOUDEST = math.log(1e2)
+_QUIET = -3.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,11 @@ class HiFTConfig:
 
     ``channels`` halve at every upsampling. Every stage has one residual block per entry of ``kernels``, and one for
     the source with the stage's entry of ``source_kernels``.
+
+    ``shapes_source`` replaces source and head: the published head makes a spectrum, whose phases lie within a radian
+    of zero, so that its window has to be a fraction of a pitch period long. A head that shapes the source filters
+    pulses and noise instead, as a vocoder with a window of several periods has to; one upsampling then does, and it is
+    learned in a fraction of the time.
     """
 
     mel_bins: int = 80
@@ -57,6 +70,7 @@ class HiFTConfig:
     source_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
     leaky_slope: float = 0.1
     loudest_sample: float = 0.99
+    shapes_source: bool = False
 
     def __post_init__(self) -> None:
         stages = len(self.upsample_rates)
@@ -69,6 +83,11 @@ class HiFTConfig:
             raise ConfigError(f"hift: every upsample kernel must exceed its rate by an even number, got {pairs}")
         if self.fft_samples <= 2 * self.hop_samples:
             raise ConfigError(f"hift.fft_samples: must exceed two hops of {self.hop_samples}, got {self.fft_samples}")
+
+    @property
+    def num_signals(self) -> int:
+        """Signals of the source: one, or pulses and noise."""
+        return 2 if self.shapes_source else 1
 
     @property
     def samples_per_frame(self) -> int:
@@ -129,21 +148,26 @@ class HiFT(nn.Module):
         self.config = config
         self.stft = CenteredSTFT(config.fft_samples, config.hop_samples)
         self.f0_predictor = PitchPredictor(config.mel_bins, config.pitch_channels)
-        self.m_source = HarmonicSource(config.source, config.samples_per_frame)
+        source = PulseSource if config.shapes_source else HarmonicSource
+        self.m_source = source(config.source, config.samples_per_frame)
         self.conv_pre = _same_conv(config.mel_bins, config.channels, _WIDE_KERNEL)
         stages = range(len(config.upsample_rates))
         self.ups = nn.ModuleList(_upsampling_conv(config, stage) for stage in stages)
-        self.source_downs = nn.ModuleList(_source_conv(config, stage) for stage in stages)
+        excited = () if config.shapes_source else stages
+        self.source_downs = nn.ModuleList(_source_conv(config, stage) for stage in excited)
         self.source_resblocks = nn.ModuleList(
             ResidualBlock(config.stage_channels(stage), config.source_kernels[stage], config.source_dilations[stage])
-            for stage in stages
+            for stage in excited
         )
         self.resblocks = nn.ModuleList(
             ResidualBlock(config.stage_channels(stage), kernel, dilations)
             for stage in stages
             for kernel, dilations in zip(config.kernels, config.dilations, strict=True)
         )
-        self.conv_post = _same_conv(config.stage_channels(stages[-1]), 2 * self.stft.num_bins, _WIDE_KERNEL)
+        parts = (1 + config.num_signals) * self.stft.num_bins
+        self.conv_post = _same_conv(config.stage_channels(stages[-1]), parts, _WIDE_KERNEL)
+        if config.shapes_source:
+            nn.init.constant_(self.conv_post.bias, _QUIET)
 
     def prepare(self) -> HiFT:
         """Make it ready for inference, in place: weight norm folded into the weights, pitch in double precision.
@@ -186,18 +210,22 @@ class HiFT(nn.Module):
         return samples, HiFTState(state.noise, num_frames, carry.kept, ended=final)
 
     def filter(
-        self, mel: Float[Tensor, "batch bin frame"], source: Float[Tensor, "batch sample"], carry: Carry
+        self, mel: Float[Tensor, "batch bin frame"], source: Float[Tensor, "batch *signal sample"], carry: Carry
     ) -> Float[Tensor, "batch later"]:
         """Filter the source by the mel."""
         dtype = self.conv_post.weight.dtype
-        excitation = torch.view_as_real(self.stft.analyse(source, carry))
-        excitation = torch.cat(excitation.unbind(-1), dim=1).to(dtype)
+        spectra = self.stft.analyse(source.flatten(0, -2), carry).unflatten(0, (len(source), -1)).flatten(1, 2)
+        excitation = torch.cat([spectra.real, spectra.imag], dim=1).to(dtype)
         hidden = self.conv_pre(mel.to(dtype), carry)
         for stage in range(len(self.ups)):
             hidden = self._stage(stage, hidden, excitation, carry)
         hidden = self.conv_post(functional.leaky_relu(hidden, _LAST_SLOPE), carry)
-        logarithm, angle = hidden.float().chunk(2, dim=1)
-        spectrum = torch.polar(logarithm.exp().clamp_max(_LOUDEST), torch.sin(angle))
+        if self.config.shapes_source:
+            spectra, hidden = align(carry, spectra, hidden)
+            spectrum = _shaped(spectra, hidden.float())
+        else:
+            logarithm, angle = hidden.float().chunk(2, dim=1)
+            spectrum = torch.polar(_magnitude(logarithm), torch.sin(angle))
         limit = self.config.loudest_sample
         return self.stft.synthesise(spectrum, carry).clamp(-limit, limit)
 
@@ -212,12 +240,27 @@ class HiFT(nn.Module):
         hidden = self.ups[stage](functional.leaky_relu(hidden, self.config.leaky_slope), carry)
         if stage == len(self.ups) - 1:
             hidden = reflect_start(hidden, 1, carry)
-        excited = self.source_resblocks[stage](self.source_downs[stage](excitation, carry), carry)
-        hidden, excited = align(carry, hidden, excited)
-        hidden = hidden + excited
+        if not self.config.shapes_source:
+            excited = self.source_resblocks[stage](self.source_downs[stage](excitation, carry), carry)
+            hidden, excited = align(carry, hidden, excited)
+            hidden = hidden + excited
         width = len(self.config.kernels)
         blocks = self.resblocks[stage * width : (stage + 1) * width]
         return torch.stack(align(carry, *[block(hidden, carry) for block in blocks])).mean(dim=0)
+
+
+def _shaped(
+    spectra: Complex[Tensor, "batch signal_bin frame"], head: Float[Tensor, "batch part_bin frame"]
+) -> Complex[Tensor, "batch bin frame"]:
+    """Pulses times a complex gain, plus noise times a real one; the gains' magnitudes are logarithms."""
+    pulses, noise = spectra.chunk(2, dim=1)
+    loudness, angle, hiss = head.chunk(3, dim=1)
+    return torch.polar(_magnitude(loudness), angle) * pulses + _magnitude(hiss) * noise
+
+
+def _magnitude(logarithm: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Limited before it is raised: infinity has no gradient."""
+    return logarithm.clamp_max(_LOUDEST).exp()
 
 
 def _same_conv(inputs: int, outputs: int, kernel: int, dilation: int = 1) -> StreamedConv1d:
@@ -235,5 +278,5 @@ def _upsampling_conv(config: HiFTConfig, stage: int) -> nn.Module:
 def _source_conv(config: HiFTConfig, stage: int) -> nn.Module:
     """From the rate of the source's spectrum down to a stage's."""
     stride = math.prod(config.upsample_rates[stage + 1 :])
-    kernel, bins = (2 * stride if stride > 1 else 1), 2 * (config.fft_samples // 2 + 1)
+    kernel, bins = (2 * stride if stride > 1 else 1), 2 * config.num_signals * (config.fft_samples // 2 + 1)
     return StreamedConv1d(bins, config.stage_channels(stage), kernel, stride, padding=stride // 2)

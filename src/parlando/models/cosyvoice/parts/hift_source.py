@@ -23,6 +23,7 @@ from parlando.nn.streaming import Carry, StreamedConv1d, align
 _PITCH_LAYERS = 5
 _PITCH_KERNEL = 3
 _FRAME_WORD = 192
+_NEAR_PULSE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,11 @@ class HarmonicSource(nn.Module):
     """Sines at multiples of the pitch where there is one, louder noise where there is none, mixed to one signal.
 
     A wave's phase at the middle of a frame is the sum of that and all earlier frames' advances; between two middles it
-    goes straight, so it moves at the rate of the later frame. It stands still before the first and after the last.
+    goes straight, so it moves at the rate of the later frame. It stands still before the first and after the last,
+    unless it ``moves_at_ends`` too.
     """
+
+    moves_at_ends = False
 
     def __init__(self, config: SourceConfig, samples_per_frame: int) -> None:
         super().__init__()
@@ -110,29 +114,70 @@ class HarmonicSource(nn.Module):
 
     def forward(self, pitch: Float[Tensor, "batch frame"], noise: Noise, carry: Carry) -> Float[Tensor, "batch sample"]:
         """The samples (within ±1, float32) that became final, half a frame behind the pitch (hertz)."""
-        first_frame = carry.recall(0)
-        carry.keep(first_frame + pitch.shape[1])
-        draws = noise(first_frame, pitch.shape[1]).to(pitch.device).transpose(1, 2)
-        voiced = (pitch > self.config.voiced_above_hertz).repeat_interleave(self.samples_per_frame, dim=1)[:, None]
-        turns, voiced, draws = align(carry, self._turns(pitch, carry), voiced, draws)
+        turns, hertz, draws = self.track(pitch, noise, carry)
+        voiced = hertz > self.config.voiced_above_hertz
         loudness = torch.where(voiced, self.config.voiced_noise, self.config.sine_amplitude / 3)
         waves = self.config.sine_amplitude * torch.sin(2 * math.pi * turns) * voiced + loudness * draws
         mixed = functional.linear(waves.transpose(1, 2), self.l_linear.weight.float(), self.l_linear.bias.float())
         return torch.tanh(mixed)[..., 0]
+
+    def track(self, pitch: Float[Tensor, "batch frame"], noise: Noise, carry: Carry) -> list[Tensor]:
+        """Of the samples that became final: every wave's phase in turns, the frame's pitch, and draws of noise."""
+        first_frame = carry.recall(0)
+        carry.keep(first_frame + pitch.shape[1])
+        draws = noise(first_frame, pitch.shape[1]).to(pitch.device).transpose(1, 2)
+        hertz = pitch.repeat_interleave(self.samples_per_frame, dim=1)[:, None]
+        return align(carry, self._turns(pitch, carry), hertz, draws)
 
     def _turns(self, pitch: Float[Tensor, "batch frame"], carry: Carry) -> Float[Tensor, "batch wave sample"]:
         """Phase in turns, up to the middle of the last frame; summed in double precision and wrapped at every frame."""
         length, half = self.samples_per_frame, self.samples_per_frame // 2
         multiples = torch.arange(1, self.config.num_waves + 1, device=pitch.device)[:, None]
         rates = (pitch.double()[:, None] * multiples / self.config.sample_rate) % 1
-        last, begun = carry.recall(rates.new_zeros(*rates.shape[:2], 1)), carry.recall(0)
+        nothing = rates.new_zeros(*rates.shape[:2], 1)
+        last, last_rate, begun = carry.recall(nothing), carry.recall(nothing), carry.recall(0)
         middles = torch.cat([last, (last + (rates * length).cumsum(dim=2)) % 1], dim=2)
+        last_rate = torch.cat([last_rate, rates], dim=2)[..., -1:]
         carry.keep(middles[..., -1:])
+        carry.keep(last_rate)
         carry.keep(int(begun or pitch.shape[1] > 0))
         within = torch.arange(length, device=pitch.device) + 0.5
         turns = (middles[..., :-1, None] + rates[..., None] * within).flatten(2)
         if pitch.shape[1] and not begun:
-            turns = torch.cat([middles[..., 1:2].expand(-1, -1, half), turns[..., length:]], dim=2)
+            before = turns[..., half:length] if self.moves_at_ends else middles[..., 1:2].expand(-1, -1, half)
+            turns = torch.cat([before, turns[..., length:]], dim=2)
         if carry.final:
-            turns = torch.cat([turns, middles[..., -1:].expand(-1, -1, length - half)], dim=2)
+            behind = middles[..., -1:] + last_rate * self.moves_at_ends * within[: length - half]
+            turns = torch.cat([turns, behind], dim=2)
         return (turns % 1).float()
+
+
+class PulseSource(HarmonicSource):
+    """Pulses at the pitch, and white noise apart from them, both of unit power; there is nothing to learn in it.
+
+    A pulse has every harmonic below half the sample rate, equally strong and in phase. The last layer of a vocoder that
+    shapes its source decides how much of which is heard where. A pulse must not stand still, hence ``moves_at_ends``.
+    """
+
+    moves_at_ends = True
+
+    def __init__(self, config: SourceConfig, samples_per_frame: int) -> None:
+        super().__init__(config, samples_per_frame)
+        del self.l_linear
+
+    def forward(
+        self, pitch: Float[Tensor, "batch frame"], noise: Noise, carry: Carry
+    ) -> Float[Tensor, "batch 2 sample"]:
+        """The samples (float32) that became final, half a frame behind the pitch (hertz)."""
+        turns, hertz, draws = self.track(pitch, noise, carry)
+        harmonics = (self.config.sample_rate / 2 / hertz.clamp_min(self.config.voiced_above_hertz)).floor().float()
+        pulses = _cosines(turns[:, :1], harmonics) * (2 / harmonics).sqrt()
+        return torch.cat([pulses * (hertz > self.config.voiced_above_hertz), draws[:, :1].expand_as(pulses)], dim=1)
+
+
+def _cosines(turns: Float[Tensor, "*shape"], count: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The sum of ``count`` cosines at the multiples of a phase (Dirichlet's kernel)."""
+    half = torch.sin(math.pi * turns)
+    near = half.abs() < _NEAR_PULSE
+    ratio = torch.sin(math.pi * ((2 * count + 1) * turns)) / torch.where(near, 1.0, half)
+    return torch.where(near, count, (ratio - 1) / 2)
