@@ -167,7 +167,7 @@ class HiFT(nn.Module):
         parts = (1 + config.num_signals) * self.stft.num_bins
         self.conv_post = _same_conv(config.stage_channels(stages[-1]), parts, _WIDE_KERNEL)
         if config.shapes_source:
-            nn.init.constant_(self.conv_post.bias, _QUIET)
+            nn.init.constant_(self.conv_post.get_parameter("bias"), _QUIET)
 
     def prepare(self) -> HiFT:
         """Make it ready for inference, in place: weight norm folded into the weights, pitch in double precision.
