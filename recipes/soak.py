@@ -22,7 +22,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
-from itertools import count
 from pathlib import Path
 
 from parlando.evaluate.http_stream import Target, exchange
@@ -134,15 +133,19 @@ class Load:
     async def listen(self, listeners: int, seconds: float) -> None:
         await run_level(Level("concurrency", listeners, seconds), lambda due: self.ask(LISTENER, due))
 
-    async def go_round(self, seconds: float = 0.0) -> None:
-        """Every door at least once, each round in another order, until the time is over."""
+    async def go_round(self, seconds: float) -> None:
+        """All doors in turn, each round in another order, until the time is over."""
         until, chance = self.begun_seconds + seconds, random.Random(1)
-        for number in count():
+        while time.perf_counter() < until:
             for door in chance.sample(self.doors, len(self.doors)):
-                if number and time.perf_counter() > until:
-                    return
-                await self.ask(door, time.perf_counter())
-                await asyncio.sleep(PAUSE_SECONDS)
+                if time.perf_counter() < until:
+                    await self.ask(door, time.perf_counter())
+                    await asyncio.sleep(PAUSE_SECONDS)
+
+    async def go_once(self) -> None:
+        """All doors, one after the other."""
+        for door in self.doors:
+            await self.ask(door, time.perf_counter())
 
 
 async def recorded(url: str) -> bytes:
@@ -162,7 +165,7 @@ async def soak(server: Server, seconds: float, warm_up_seconds: float, listeners
     skipped = [f"{door.name}: its client needs the package {door.package}" for door in DOORS if door.missing]
     place = Place(server.url, prompts(), server.ports, recording=await recorded(server.url), recording_text=CLONED)
     warming = Load(place, usable)
-    await asyncio.gather(warming.listen(listeners + CROWD, warm_up_seconds), warming.go_round())
+    await asyncio.gather(warming.listen(listeners + CROWD, warm_up_seconds), warming.go_once())
     warm = await server.settled(lambda state: state.idle)
     load, memory = Load(place, usable), []
 
