@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from parlando.cli.app import build_app
 from parlando.core.errors import ConfigError
-from parlando.evaluate.http_stream import Target, post
+from parlando.evaluate.http_stream import Target, exchange
 from parlando.evaluate.load_report import draw_load, load_markdown, percentile, summarise
 from parlando.evaluate.prompts import prompts
 from parlando.evaluate.serve_load import Ask, Heard, Level, LevelResult, ask, run_level
@@ -88,7 +88,7 @@ def test_nobody_there_and_a_server_that_hangs_are_failures():
     assert heard.error.startswith(("ConnectionRefusedError", "OSError"))
 
     async def hang():
-        async with answering(CHUNKED + b"ffff\r\n") as url, post(Target(url), "/", {}, b"") as answer:
+        async with answering(CHUNKED + b"ffff\r\n") as url, exchange(Target(url), "/", {}) as answer:
             return [data async for data in answer.body()]
 
     with pytest.raises(EOFError):

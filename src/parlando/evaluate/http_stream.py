@@ -79,7 +79,9 @@ class Answer:
 
 
 @asynccontextmanager
-async def post(target: Target, path: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Answer]:
+async def exchange(
+    target: Target, path: str, headers: Mapping[str, str], body: bytes = b"", method: str = "POST"
+) -> AsyncIterator[Answer]:
     """Send a request; leaving the block closes its connection.
 
     Raises:
@@ -92,7 +94,7 @@ async def post(target: Target, path: str, headers: Mapping[str, str], body: byte
     try:
         fields = {"Host": f"{host}:{port}", "Content-Length": str(len(body)), "Connection": "close", **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        writer.write(f"POST {target.path}{path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body)
+        writer.write(f"{method} {target.path}{path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body)
         await writer.drain()
         yield await _answer(reader)
     finally:

@@ -9,10 +9,10 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from parlando.core.errors import ConfigError
-from parlando.evaluate.http_stream import Answer, Target, post
+from parlando.evaluate.http_stream import Answer, Target, exchange
 from parlando.evaluate.listener import Listener
 from parlando.evaluate.prompts import prompts
 
@@ -90,6 +90,22 @@ class Heard:
     underrun_seconds: float = 0.0
     gaps: int = 0
 
+    @classmethod
+    def by(cls, listener: Listener, status: int, lag_seconds: float, total_seconds: float, error: str = "") -> Self:
+        """How it went for this listener."""
+        return cls(
+            status,
+            lag_seconds,
+            total_seconds,
+            error,
+            listener.first_byte_seconds,
+            listener.playable_seconds,
+            listener.audible_seconds,
+            listener.audio_seconds,
+            listener.underrun_seconds,
+            listener.gaps,
+        )
+
     @property
     def outcome(self) -> Literal["done", "refused", "failed"]:
         """Whether it was spoken, refused in good order, or neither."""
@@ -104,25 +120,14 @@ async def ask(wanted: Ask, text: str, due_seconds: float) -> Heard:
     status, error, listener = 0, "", Listener(wanted.sample_rate)
     try:
         async with asyncio.timeout(wanted.timeout_seconds):
-            async with post(wanted.target, "/v1/audio/speech", wanted.headers, wanted.body(text)) as answer:
+            async with exchange(wanted.target, "/v1/audio/speech", wanted.headers, wanted.body(text)) as answer:
                 status = answer.status
                 if status == OK:
-                    listener.sample_rate = _sample_rate(answer, wanted.sample_rate)
-                    await _listen(answer, listener, wanted.format, due_seconds)
+                    listener.sample_rate = sample_rate_of(answer, wanted.sample_rate)
+                    await listen(answer, listener, wanted.format, due_seconds)
     except (OSError, EOFError, TimeoutError, ValueError) as failure:
         error = f"{type(failure).__name__}: {failure}"
-    return Heard(
-        status,
-        lag_seconds,
-        time.perf_counter() - due_seconds,
-        error,
-        listener.first_byte_seconds,
-        listener.playable_seconds,
-        listener.audible_seconds,
-        listener.audio_seconds,
-        listener.underrun_seconds,
-        listener.gaps,
-    )
+    return Heard.by(listener, status, lag_seconds, time.perf_counter() - due_seconds, error)
 
 
 async def run_level(level: Level, request: Callable[[float], Awaitable[Heard]]) -> list[Heard]:
@@ -153,7 +158,8 @@ async def _closed_loop(level: Level, request: Callable[[float], Awaitable[Heard]
     return [heard for several in gathered for heard in several]
 
 
-async def _listen(answer: Answer, listener: Listener, format: str, due_seconds: float) -> None:
+async def listen(answer: Answer, listener: Listener, format: str, due_seconds: float) -> None:
+    """Play an answer of bare samples or of a WAV file as it comes; it was due at that reading of the clock."""
     header = b"" if format == "wav" else None
     async for data in answer.body():
         now_seconds = time.perf_counter() - due_seconds
@@ -167,7 +173,8 @@ async def _listen(answer: Answer, listener: Listener, format: str, due_seconds: 
         listener.hear(data, now_seconds)
 
 
-def _sample_rate(answer: Answer, otherwise: int) -> int:
+def sample_rate_of(answer: Answer, otherwise: int) -> int:
+    """The rate (hertz) that an answer says it has."""
     said = answer.headers.get("x-sample-rate", "")
     match = RATE.search(answer.headers.get("content-type", ""))
     return int(said) if said.isdigit() else int(match[1]) if match else otherwise
