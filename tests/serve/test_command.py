@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from parlando.audio.files import read_audio
 from parlando.cli.app import build_app
-from parlando.cli.serve import ServeOptions, greeting, load_all, settings
-from parlando.core.errors import ConfigError
+from parlando.cli.serve import PACKAGES, ServeOptions, check_installed, greeting, load_all, settings
+from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.serve.server import listen
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
@@ -29,8 +29,9 @@ def started(tmp_path_factory):
     """The command's own process, and its line of greeting."""
     folder = tmp_path_factory.mktemp("home") / "voices"
     line = [sys.executable, "-m", "parlando", "serve", "--port", "0", "--voice-folder", str(folder)]
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
-        yield process, json.loads(process.stderr.readline())
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        hello = json.loads(process.stderr.readline())
+        yield process.stdout.readline(), hello
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
         assert process.wait(30) in (0, -signal.SIGTERM), rest
@@ -39,9 +40,9 @@ def started(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_greeting_names_a_request_that_works(started, tmp_path):
-    _, hello = started
+    printed, hello = started
     assert (hello["event"], hello["model"]) == ("listening", "higgs-mini")
-    subprocess.run(shlex.split(hello["try"]), cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(printed, shell=True, cwd=tmp_path, check=True, timeout=60)
     assert read_audio(tmp_path / "hello.mp3").duration_seconds > 0.3
 
 
@@ -49,10 +50,8 @@ def test_the_greeting_names_a_request_that_works(started, tmp_path):
 def test_the_readmes_curl_and_client_work(started, tmp_path, monkeypatch):
     _, hello = started
     section = README[README.index("## One server") :]
-    (shell, *_), (python, *_) = (
-        re.findall(rf"^```{kind}\n(.*?)^```", section, re.M | re.S) for kind in ("bash", "python")
-    )
-    (curl,) = [line for line in shell.splitlines() if line.startswith("curl")]
+    shells, (python, *_) = (re.findall(rf"^```{kind}\n(.*?)^```", section, re.M | re.S) for kind in ("bash", "python"))
+    (curl,) = [line for shell in shells for line in shell.splitlines() if line.startswith("curl")]
     subprocess.run(
         shlex.split(curl.replace("http://127.0.0.1:50000", hello["url"])), cwd=tmp_path, check=True, timeout=60
     )
@@ -126,6 +125,20 @@ def test_help_is_quick_and_says_what_it_does():
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     assert "0.0.0.0 lets others in" in result.stdout
+
+
+def test_the_readme_installs_what_its_server_needs():
+    before, _, _ = README[README.index("## One server") :].partition("parlando serve\n")
+    assert "pip install -qq '.[serve]'" in before
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_that_is_missing_is_named_with_the_command_that_brings_it(monkeypatch, name):
+    monkeypatch.setattr("parlando.cli.serve.find_spec", lambda wanted: None if wanted == name else wanted)
+    with pytest.raises(
+        MissingDependencyError, match=rf"'{name}' .* run: \S*python\S* -m pip install 'parlando\[serve\]'"
+    ):
+        check_installed()
 
 
 def test_a_port_that_is_taken_is_one_line():
