@@ -82,6 +82,27 @@ def test_a_sigterm_while_it_speaks_lets_it_end(tmp_path):
         assert "Traceback" not in process.stderr.read()
 
 
+@pytest.mark.slow
+def test_a_second_sigterm_ends_it_at_once(tmp_path):
+    """Nobody reads what is being spoken, so that without the signal it would wait for as long as it may."""
+    (tmp_path / "serve.toml").write_text("drain_seconds = 600.0\n[limits]\nstall_seconds = 600.0\n")
+    line = [sys.executable, "-m", "parlando", "serve", "--port", "0", "--voice-folder", str(tmp_path / "voices")]
+    line += ["--config", str(tmp_path / "serve.toml")]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+        url = json.loads(process.stderr.readline())["url"]
+        body = {"input": "This goes on and on, from one sentence to the next. " * 200, "response_format": "wav"}
+        with httpx.stream("POST", f"{url}/v1/audio/speech", json=body, timeout=60) as answer:
+            pieces = answer.iter_bytes()
+            next(pieces)
+            process.send_signal(signal.SIGTERM)
+            while not httpx.get(f"{url}/ready", timeout=60).json()["draining"]:
+                pass
+            process.send_signal(signal.SIGTERM)
+            ended = process.wait(60)
+        assert ended == -signal.SIGTERM
+        assert "Traceback" not in process.stderr.read()
+
+
 def test_several_models_are_served_by_their_names(monkeypatch):
     loaded = []
 

@@ -31,7 +31,8 @@ class Server(uvicorn.Server):
     app: FastAPI
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain."""
+        """Begin to drain, or end at once."""
+        self.force_exit = self.force_exit or self.should_exit  # uvicorn does so for SIGINT alone
         self.config.app.state.service.draining = True  # type: ignore[union-attr]
         super().handle_exit(sig, frame)
 
