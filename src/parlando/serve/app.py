@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
 
 from parlando.core.errors import ConfigError, ParlandoError
 from parlando.serve.call import call_of
@@ -34,7 +36,7 @@ from parlando.serve.doors import (
 from parlando.serve.gate import Gate, SideGate
 from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
-from parlando.serve.problems import answer, problem_of
+from parlando.serve.problems import problem_of, refusal
 from parlando.serve.service import Service
 from parlando.serve.tracing import otlp_trace
 from parlando.serve.voices import VoiceShelf
@@ -90,8 +92,9 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     app.state.service = service
     for build_router in DOORS:
         app.include_router(build_router(service))
-    for kind in (ParlandoError, HTTPException, RequestValidationError, Exception):
+    for kind in (ParlandoError, HTTPException, RequestValidationError, WebSocketRequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
+    app.router.default = _not_found
     trace, service.when_closed = otlp_trace(config.telemetry) if config.telemetry else (None, service.when_closed)
     app.add_middleware(Gate, keys=keys, config=config, registry=service.registry, trace=trace)
     if config.cors_origins:
@@ -122,6 +125,13 @@ def _lifespan(
     return lifespan
 
 
-async def _answer_error(request: Request, error: Exception) -> Response:
-    call_of(request.scope).note(error)
-    return answer(problem_of(error), request.scope["path"])
+async def _answer_error(asked: HTTPConnection, error: Exception) -> Any:
+    call, problem = call_of(asked.scope), problem_of(error)
+    call.note(error)
+    call.status = problem.status
+    return refusal(problem, asked.scope)
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive, send
+    raise HTTPException(404, "there is nothing at this path; docs/serving.md lists the routes")

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import ValidationException
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
+from starlette.websockets import WebSocketClose
 
 from parlando.core import errors
 
@@ -45,6 +47,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: "too_large"}
 KINDS = {401: "authentication_error", 429: "rate_limit_error", 404: "not_found_error"}
 SERVER_ERROR = 500
+POLICY = 1008  # of a WebSocket's closing codes
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Problem:
 
 def problem_of(error: BaseException) -> Problem:
     """The problem that an error is; what is not in the table is a 500 whose details stay in the log."""
-    if isinstance(error, RequestValidationError):
+    if isinstance(error, ValidationException):
         return _invalid(error)
     if isinstance(error, HTTPException):
         code = HTTP_CODES.get(error.status_code, "http_error")
@@ -87,7 +90,7 @@ def problem_of(error: BaseException) -> Problem:
     return Problem(500, "internal_error", INTERNAL)
 
 
-def _invalid(error: RequestValidationError) -> Problem:
+def _invalid(error: ValidationException) -> Problem:
     """The first thing that is wrong with a body, without what was sent."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
@@ -132,3 +135,10 @@ def answer(problem: Problem, path: str) -> Response:
     # In ASCII, for a message may quote characters that UTF-8 has no bytes for.
     body = json.dumps(SHAPES[prefix](problem))
     return Response(body, problem.status, problem.headers, "application/json")
+
+
+def refusal(problem: Problem, scope: Scope) -> Response | WebSocketClose:
+    """A problem as the answer to a request, or to a WebSocket's handshake, before it is accepted."""
+    if scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", ()):
+        return answer(problem, scope["path"])
+    return WebSocketClose(POLICY, problem.message[:100])
