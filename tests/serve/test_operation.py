@@ -209,6 +209,7 @@ def test_pages_of_other_origins_may_ask_only_where_that_is_wanted(serving, patie
     with serving(cors_origins=("https://example.org",), api_keys=str(keys)) as running:
         refused = running.http.get("/v1/models", headers=origin)
         assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://example.org")
+        assert "X-Seed" in refused.headers["access-control-expose-headers"], "or the page could not read it"
         asking = {**origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
         assert running.http.options("/v1/audio/speech", headers=asking).status_code == 200
 
@@ -223,6 +224,33 @@ def test_a_page_of_another_origin_changes_nothing_here(serving, patient, method)
     with serving(cors_origins=("https://example.org",)) as running:
         allowed = running.http.request(method, path, headers={"origin": "https://example.org"}, files={"audio": b"x"})
         assert allowed.status_code in (400, 404)
+
+
+REBOUND = "evil.example:50000"
+
+
+def asked_by_a_page(running, host):
+    headers = {"origin": f"http://{host}", "host": host}
+    return running.http.post("/v1/audio/speech", headers=headers, json={"input": "Hi."}).status_code
+
+
+def test_a_page_whose_name_was_made_to_lead_here_is_a_foreign_one(serving, patient, tmp_path):
+    assert asked_by_a_page(patient, REBOUND) == 403
+    for host in ("localhost:1", "127.0.0.1", "[::1]:1", "a.localhost"):
+        assert asked_by_a_page(patient, host) == 200, host
+    for host in ("[", "127.0.0.1.evil.example", "192.168.0.1"):
+        assert asked_by_a_page(patient, host) == 403, host
+    assert patient.http.get("/v1/models", headers={"host": REBOUND}).status_code == 200, "no page asks"
+    with serving(cors_origins=(f"http://{REBOUND}",)) as running:
+        assert asked_by_a_page(running, REBOUND) == 200
+    new_key(tmp_path / "keys", "ann")
+    with serving(api_keys=str(tmp_path / "keys")) as running:
+        assert asked_by_a_page(running, REBOUND) == 401, "a page does not have the key"
+
+
+def test_no_page_runs_scripts_of_others_here(patient):
+    assert [patient.http.get(path).status_code for path in ("/docs", "/redoc")] == [404, 404]
+    assert patient.http.get("/openapi.json").json()["info"]["title"] == "Parlando"
 
 
 def test_a_config_file_is_strict(tmp_path):

@@ -54,6 +54,8 @@ DOORS: tuple[Callable[[Service], APIRouter], ...] = (
     health.build_router,
     web.build_router,
 )
+# Headers that a page of another origin may read too.
+TOLD = ("X-Request-Id", "X-Seed", "X-Sample-Rate", "Retry-After", "WWW-Authenticate")
 # Doors on ports of their own, open while the application runs.
 LISTENERS: tuple[Callable[[Service, SideGate], AbstractAsyncContextManager[None]], ...] = (
     cosyvoice_grpc.listening,
@@ -87,6 +89,8 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
         summary="Text in, speech out.",
         lifespan=_lifespan(service, listeners),
         openapi_url="/openapi.json",
+        docs_url=None,  # these pages would run scripts from elsewhere, beside the voices and keys of this origin
+        redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `tracing` and `metrics` are ours
     )
     app.state.service = service
@@ -100,7 +104,11 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     if config.cors_origins:
         # Outermost: a browser asks for leave without a key.
         app.add_middleware(
-            CORSMiddleware, allow_origins=list(config.cors_origins), allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=list(config.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=TOLD,
         )
     return app
 

@@ -36,7 +36,7 @@ class Gate:
         self, app: ASGIApp, keys: KeyRing, config: ServeConfig, registry: Registry, trace: Trace | None
     ) -> None:
         self._app, self._keys, self._limits, self._registry, self._trace = app, keys, config.limits, registry, trace
-        self._budgets, self._origins = Budgets(config.limits), Origins(config.cors_origins)
+        self._budgets, self._origins = Budgets(config.limits), Origins(config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket."""
