@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +47,8 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
 }
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: "too_large"}
 KINDS = {401: "authentication_error", 429: "rate_limit_error", 404: "not_found_error"}
+# Of a form, in the words of the library that reads it, to which it is a 400.
+LARGE_FIELD = re.compile(r"(?:Part|Field) exceeded maximum size")
 SERVER_ERROR = 500
 POLICY = 1008  # of a WebSocket's closing codes
 
@@ -80,8 +83,9 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, ValidationException):
         return _invalid(error)
     if isinstance(error, HTTPException):
-        code = HTTP_CODES.get(error.status_code, "http_error")
-        return Problem(error.status_code, code, str(error.detail), more_headers=error.headers or {})
+        status = 413 if LARGE_FIELD.match(str(error.detail)) else error.status_code
+        code = HTTP_CODES.get(status, "http_error")
+        return Problem(status, code, str(error.detail), more_headers=error.headers or {})
     for kind in type(error).__mro__:
         if kind in STATUSES:
             status, code = STATUSES[kind]

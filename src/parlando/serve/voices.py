@@ -23,6 +23,7 @@ from parlando.serve.hosts import Host
 from parlando.serve.names import checked, fitting_voices
 from parlando.serve.voicestore import VoiceCard, VoiceStore, check_name
 from parlando.text.normalize import check_speakable
+from parlando.text.reading import Reading
 
 MOST_ENCODED = 256
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
@@ -132,12 +133,14 @@ class VoiceShelf:
             InputError: the name cannot be used, or is the model's own.
             AudioError: the recording cannot serve.
             TextError: nobody is named who consented, or the words are missing.
+            ConfigError: nothing is read out in the language.
         """
         if check_name(card.name) in self._own(host):
             raise InputError(f"'{card.name}' is a voice of the model's own; choose another name")
         if not card.consent.strip():
             raise TextError("consent: say who allowed this voice to be used, such as the speaker's name")
         check_speakable(card.text)
+        Reading(card.language)
         clip = check_reference(*_samples(recording.audio)).clip
         voice = replace(host.synthesizer.clone(clip, card.text, card.name), language=card.language)
         seconds = round(clip.duration_seconds, 3)
