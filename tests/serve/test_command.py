@@ -165,3 +165,23 @@ def test_a_package_that_is_missing_is_named_with_the_command_that_brings_it(monk
 def test_a_port_that_is_taken_is_one_line():
     with listen("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match="choose another --port"):
         listen("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("option", ["--grpc-port", "--wyoming-port"])
+def test_a_doors_port_that_is_taken_is_named_by_its_option(monkeypatch, tmp_path, option):
+    monkeypatch.setattr("parlando.cli.serve.load_all", lambda options: pytest.fail("it was loaded"))
+    with listen("127.0.0.1", 0) as taken:
+        line = ["serve", "--port", "0", "--voice-folder", str(tmp_path), option, str(taken.getsockname()[1])]
+        result = CliRunner().invoke(build_app(), line)
+    assert str(result.exception).endswith(f"choose another {option}")
+
+
+@pytest.mark.parametrize(("host", "warnings"), [("0.0.0.0", 1), ("127.0.0.1", 0)])
+def test_a_server_for_everybody_without_keys_says_so(monkeypatch, tmp_path, caplog, host, warnings):
+    monkeypatch.setattr("parlando.serve.server.configure_logging", lambda: None)
+    monkeypatch.setattr("parlando.serve.server.serve", lambda app, config, opened: opened.close())
+    monkeypatch.setattr("parlando.serve.app.build_app", lambda *given: None)
+    monkeypatch.setattr("parlando.cli.serve.load_all", lambda options: {"m": None})
+    line = ["serve", "--port", "0", "--host", host, "--voice-folder", str(tmp_path)]
+    assert CliRunner().invoke(build_app(), line).exit_code == 0
+    assert sum("--api-keys" in text for text in caplog.messages) == warnings

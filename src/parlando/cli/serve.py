@@ -60,13 +60,15 @@ def run(options: ServeOptions) -> None:
         _make_key(options.api_keys or Path("api-keys.txt"), options.new_key)
         return
     check_installed()
-    from parlando.serve.app import build_app
+    from parlando.serve.app import build_app, check_start
+    from parlando.serve.origins import is_local
     from parlando.serve.server import configure_logging, listen, log, serve
 
     config = settings(options)
-    for port in (config.grpc_port, config.wyoming_port):
+    check_start(config)
+    for option, port in (("--grpc-port", config.grpc_port), ("--wyoming-port", config.wyoming_port)):
         if port is not None:
-            listen(config.host, port).close()
+            listen(config.host, port, option=option).close()
     opened = listen(config.host, config.port, config.limits.stall_seconds)
     synthesizers = load_all(options)
     app = build_app(synthesizers, config)
@@ -74,6 +76,8 @@ def run(options: ServeOptions) -> None:
     host, port = opened.getsockname()[:2]
     hello = greeting(host, port, ", ".join(synthesizers), keyed=config.api_keys is not None)
     log.info(json.dumps(hello))
+    if config.api_keys is None and not is_local(config.host):
+        log.warning("whoever reaches %s:%d may ask, for there are no keys; give it --api-keys", host, port)
     typer.echo(hello["try"])
     serve(app, config, opened)
 

@@ -38,7 +38,7 @@ from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
 from parlando.serve.problems import problem_of, refusal
 from parlando.serve.service import Service
-from parlando.serve.tracing import otlp_trace
+from parlando.serve.tracing import check_telemetry, otlp_trace
 from parlando.serve.voices import VoiceShelf
 from parlando.speech import Synthesizer
 
@@ -63,24 +63,37 @@ LISTENERS: tuple[Callable[[Service, SideGate], AbstractAsyncContextManager[None]
 )
 
 
-def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | None = None) -> FastAPI:
-    """An application that speaks with these models, the first one by default; it closes them when it shuts down.
+def check_start(config: ServeConfig) -> KeyRing:
+    """Look for whatever can be wrong with a server before it has a model, and read its keys.
 
     Raises:
-        ConfigError: a configured name leads nowhere, or the file of keys is wrong.
+        ConfigError: settings contradict each other, or a file of keys, voices or presets is wrong.
         FileMissingError: a file or folder that the configuration names is not there.
-        MissingDependencyError: gRPC is asked for, and not installed.
+        MissingDependencyError: gRPC or telemetry is asked for, and not installed.
     """
-    config = config or ServeConfig()
-    keys = KeyRing.read(Path(config.api_keys).expanduser()) if config.api_keys else KeyRing()
-    hosts = {name: Host(name, synthesizer) for name, synthesizer in synthesizers.items()}
-    shelf = VoiceShelf(config)
-    shelf.check_config(next(iter(hosts.values())))
-    service = Service(hosts, config, shelf)
     if config.api_keys and config.wyoming_port is not None:
         raise ConfigError("serve.wyoming_port: its protocol has no keys, so api_keys would not keep anybody out")
     if config.grpc_port is not None:
         cosyvoice_grpc.check_installed()
+    if config.telemetry:
+        check_telemetry(config.telemetry)
+    VoiceShelf(config)
+    return KeyRing.read(Path(config.api_keys).expanduser()) if config.api_keys else KeyRing()
+
+
+def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | None = None) -> FastAPI:
+    """An application that speaks with these models, the first one by default; it closes them when it shuts down.
+
+    Raises:
+        ConfigError: a configured name leads nowhere, or a preset has the name of a model's voice.
+        ParlandoError: anything that `check_start` finds.
+    """
+    config = config or ServeConfig()
+    keys = check_start(config)
+    hosts = {name: Host(name, synthesizer) for name, synthesizer in synthesizers.items()}
+    shelf = VoiceShelf(config)
+    shelf.check_config(list(hosts.values()))
+    service = Service(hosts, config, shelf)
     side = SideGate(keys, config.limits, service.registry)
     listeners = [listening(service, side) for listening in LISTENERS]
     app = FastAPI(

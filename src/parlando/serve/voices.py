@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,13 +81,16 @@ class VoiceShelf:
                 return candidate
         raise VoiceNotFoundError(name[:80], {**own, **self.store.cards})
 
-    def check_config(self, host: Host) -> None:
-        """Whether every configured name leads to a voice.
+    def check_config(self, hosts: Sequence[Host]) -> None:
+        """Whether every configured name leads to a voice of the first model, and presets have names of their own.
 
         Raises:
             ConfigError: one does not.
         """
-        checked(self._config.voices, {**self._own(host), **self.store.cards}, "voices")
+        for host in hosts:
+            for name in sorted({*self._presets} & {*host.synthesizer.voices}):
+                raise ConfigError(f"preset '{name}': '{host.name}' has a voice of that name; rename the preset")
+        checked(self._config.voices, {**self._own(hosts[0]), **self.store.cards}, "voices")
 
     def listed(self, host: Host) -> list[Listed]:
         """All of them, the other names last."""
@@ -214,7 +217,7 @@ def _presets(folder: str | None) -> Iterator[tuple[str, Voice | Recording]]:
 
     Raises:
         FileMissingError: there is no such folder.
-        ConfigError: a recording has no text.
+        ConfigError: a recording has no text, or cannot serve.
     """
     if folder is None:
         return
@@ -228,4 +231,14 @@ def _presets(folder: str | None) -> Iterator[tuple[str, Voice | Recording]]:
             words = path.with_suffix(".txt")
             if not words.is_file():
                 raise ConfigError(f"'{path}' has no words; write what is said in it into '{words.name}' beside it")
-            yield path.stem, Recording(path.read_bytes(), words.read_text(encoding="utf-8").strip())
+            yield path.stem, _preset(path, words.read_text(encoding="utf-8").strip())
+
+
+def _preset(path: Path, words: str) -> Recording:
+    recording = Recording(path.read_bytes(), words)
+    try:
+        check_speakable(words)
+        check_reference(*_samples(recording.audio))
+    except InputError as error:
+        raise ConfigError(f"preset '{path}': {error}") from error
+    return recording
