@@ -49,6 +49,8 @@ HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: 
 KINDS = {401: "authentication_error", 429: "rate_limit_error", 404: "not_found_error"}
 # Of a form, in the words of the library that reads it, to which it is a 400.
 LARGE_FIELD = re.compile(r"(?:Part|Field) exceeded maximum size")
+# Of a place in a body: where it was looked for, and names of alternatives.
+NO_FIELD = re.compile(r"(?:body|query|path|str)$|list\[")
 SERVER_ERROR = 500
 POLICY = 1008  # of a WebSocket's closing codes
 
@@ -95,9 +97,10 @@ def problem_of(error: BaseException) -> Problem:
 
 
 def _invalid(error: ValidationException) -> Problem:
-    """The first thing that is wrong with a body, without what was sent."""
-    first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    """What is wrong with a body, without what was sent: of several things the innermost, for that is the alternative
+    that was meant."""
+    first = max(error.errors(), key=lambda each: len(each["loc"]))
+    place = [str(part) for part in first["loc"] if not NO_FIELD.match(str(part))]
     param = ".".join(place) or None
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "json_invalid":

@@ -181,6 +181,8 @@ class VoiceShelf:
     def _remembered(self, host: Host, recording: Recording, key: tuple[str, ...]) -> Voice:
         full = (self._model_key(host), *key)
         known = self._recall(full)
+        if known is None and host.synthesizer.model.needs_transcript and not (recording.text or "").strip():
+            raise TextError("a recording needs the words that are said in it; send them with it, such as ref_text")
         return known or self._remember(full, host.synthesizer.clone(recording.audio, recording.text))
 
     def _recall(self, key: tuple[str, ...]) -> Voice | None:
