@@ -34,6 +34,11 @@ def test_images_have_a_version_and_end_as_a_user():
     assert order.index("USER") > len(order) - order[::-1].index("RUN") - 1, "nothing is installed as the user"
 
 
+def test_the_image_has_every_extra_that_an_option_of_the_server_needs():
+    (extras,) = re.findall(r'"\.\[([\w,]+)\]"', "\n".join(arguments("RUN")))
+    assert set(extras.split(",")) >= {"serve", "grpc", "telemetry", "languages"}
+
+
 def test_packages_leave_nothing_behind():
     for command in arguments("RUN"):
         if "apt-get install" in command:

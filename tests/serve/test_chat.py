@@ -92,6 +92,19 @@ def test_instructions_become_the_scene_where_the_model_follows_them(serving):
         assert running.model.asked[-1][1].scene == "Whisper."
 
 
+def test_a_part_that_is_no_recording_is_named(patient):
+    content = [{"type": "text", "text": "Look."}, {"type": "image_url", "image_url": {"url": "x"}}]
+    with pytest.raises(openai.BadRequestError, match="image_url.*input_audio") as refused:
+        patient.openai().chat.completions.create(model="stub", messages=[{"role": "user", "content": content}])
+    assert refused.value.param == "messages.0.content.1"
+
+
+def test_a_chat_that_wants_no_audio_is_refused(patient):
+    with pytest.raises(openai.BadRequestError, match="audio only") as refused:
+        patient.openai().chat.completions.create(model="stub", messages=[ASK], modalities=["text"])
+    assert refused.value.param == "modalities"
+
+
 @pytest.mark.parametrize(
     ("messages", "code"),
     [

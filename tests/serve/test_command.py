@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from parlando.audio.files import read_audio
 from parlando.cli.app import build_app
-from parlando.cli.serve import ServeOptions, greeting, load_all, settings
-from parlando.core.errors import ConfigError
+from parlando.cli.serve import PACKAGES, ServeOptions, check_installed, greeting, load_all, settings
+from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.serve.server import listen
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
@@ -29,8 +29,9 @@ def started(tmp_path_factory):
     """The command's own process, and its line of greeting."""
     folder = tmp_path_factory.mktemp("home") / "voices"
     line = [sys.executable, "-m", "parlando", "serve", "--port", "0", "--voice-folder", str(folder)]
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
-        yield process, json.loads(process.stderr.readline())
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        hello = json.loads(process.stderr.readline())
+        yield process.stdout.readline(), hello
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
         assert process.wait(30) in (0, -signal.SIGTERM), rest
@@ -39,9 +40,9 @@ def started(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_greeting_names_a_request_that_works(started, tmp_path):
-    _, hello = started
+    printed, hello = started
     assert (hello["event"], hello["model"]) == ("listening", "higgs-mini")
-    subprocess.run(shlex.split(hello["try"]), cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(printed, shell=True, cwd=tmp_path, check=True, timeout=60)
     assert read_audio(tmp_path / "hello.mp3").duration_seconds > 0.3
 
 
@@ -49,10 +50,8 @@ def test_the_greeting_names_a_request_that_works(started, tmp_path):
 def test_the_readmes_curl_and_client_work(started, tmp_path, monkeypatch):
     _, hello = started
     section = README[README.index("## One server") :]
-    (shell, *_), (python, *_) = (
-        re.findall(rf"^```{kind}\n(.*?)^```", section, re.M | re.S) for kind in ("bash", "python")
-    )
-    (curl,) = [line for line in shell.splitlines() if line.startswith("curl")]
+    shells, (python, *_) = (re.findall(rf"^```{kind}\n(.*?)^```", section, re.M | re.S) for kind in ("bash", "python"))
+    (curl,) = [line for shell in shells for line in shell.splitlines() if line.startswith("curl")]
     subprocess.run(
         shlex.split(curl.replace("http://127.0.0.1:50000", hello["url"])), cwd=tmp_path, check=True, timeout=60
     )
@@ -80,6 +79,27 @@ def test_a_sigterm_while_it_speaks_lets_it_end(tmp_path):
         assert process.wait(30) in (0, -signal.SIGTERM)
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/health")
+        assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.slow
+def test_a_second_sigterm_ends_it_at_once(tmp_path):
+    """Nobody reads what is being spoken, so that without the signal it would wait for as long as it may."""
+    (tmp_path / "serve.toml").write_text("drain_seconds = 600.0\n[limits]\nstall_seconds = 600.0\n")
+    line = [sys.executable, "-m", "parlando", "serve", "--port", "0", "--voice-folder", str(tmp_path / "voices")]
+    line += ["--config", str(tmp_path / "serve.toml")]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+        url = json.loads(process.stderr.readline())["url"]
+        body = {"input": "This goes on and on, from one sentence to the next. " * 200, "response_format": "wav"}
+        with httpx.stream("POST", f"{url}/v1/audio/speech", json=body, timeout=60) as answer:
+            pieces = answer.iter_bytes()
+            next(pieces)
+            process.send_signal(signal.SIGTERM)
+            while not httpx.get(f"{url}/ready", timeout=60).json()["draining"]:
+                pass
+            process.send_signal(signal.SIGTERM)
+            ended = process.wait(60)
+        assert ended == -signal.SIGTERM
         assert "Traceback" not in process.stderr.read()
 
 
@@ -128,6 +148,40 @@ def test_help_is_quick_and_says_what_it_does():
     assert "0.0.0.0 lets others in" in result.stdout
 
 
+def test_the_readme_installs_what_its_server_needs():
+    before, _, _ = README[README.index("## One server") :].partition("parlando serve\n")
+    assert "pip install -qq '.[serve]'" in before
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_that_is_missing_is_named_with_the_command_that_brings_it(monkeypatch, name):
+    monkeypatch.setattr("parlando.cli.serve.find_spec", lambda wanted: None if wanted == name else wanted)
+    with pytest.raises(
+        MissingDependencyError, match=rf"'{name}' .* run: \S*python\S* -m pip install 'parlando\[serve\]'"
+    ):
+        check_installed()
+
+
 def test_a_port_that_is_taken_is_one_line():
     with listen("127.0.0.1", 0) as taken, pytest.raises(ConfigError, match="choose another --port"):
         listen("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("option", ["--grpc-port", "--wyoming-port"])
+def test_a_doors_port_that_is_taken_is_named_by_its_option(monkeypatch, tmp_path, option):
+    monkeypatch.setattr("parlando.cli.serve.load_all", lambda options: pytest.fail("it was loaded"))
+    with listen("127.0.0.1", 0) as taken:
+        line = ["serve", "--port", "0", "--voice-folder", str(tmp_path), option, str(taken.getsockname()[1])]
+        result = CliRunner().invoke(build_app(), line)
+    assert str(result.exception).endswith(f"choose another {option}")
+
+
+@pytest.mark.parametrize(("host", "warnings"), [("0.0.0.0", 1), ("127.0.0.1", 0)])
+def test_a_server_for_everybody_without_keys_says_so(monkeypatch, tmp_path, caplog, host, warnings):
+    monkeypatch.setattr("parlando.serve.server.configure_logging", lambda: None)
+    monkeypatch.setattr("parlando.serve.server.serve", lambda app, config, opened: opened.close())
+    monkeypatch.setattr("parlando.serve.app.build_app", lambda *given: None)
+    monkeypatch.setattr("parlando.cli.serve.load_all", lambda options: {"m": None})
+    line = ["serve", "--port", "0", "--host", host, "--voice-folder", str(tmp_path)]
+    assert CliRunner().invoke(build_app(), line).exit_code == 0
+    assert sum("--api-keys" in text for text in caplog.messages) == warnings

@@ -89,6 +89,18 @@ def test_their_clients_find_voices_and_models_and_openais_still_find_theirs(thei
     assert stub.http.get("/v1/models").json()["object"] == "list"
 
 
+def test_voices_come_page_by_page(stub, theirs):
+    first = theirs.voices.search(page_size=1)
+    assert (len(first.voices), first.has_more, first.total_count) == (1, True, 2)
+    second = theirs.voices.search(page_size=1, next_page_token=first.next_page_token)
+    assert (len(second.voices), second.has_more, second.next_page_token) == (1, False, None)
+    assert {voice.voice_id for voice in (*first.voices, *second.voices)} == {"ada", "bob"}
+    assert stub.http.get("/v2/voices?next_page_token=99").json()["voices"] == []
+    for wrong in ("page_size=101", "page_size=0", "next_page_token=x"):
+        refused = stub.http.get(f"/v2/voices?{wrong}")
+        assert (refused.status_code, refused.json()["detail"]["status"]) == (400, "invalid_value"), wrong
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [

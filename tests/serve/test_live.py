@@ -14,6 +14,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from parlando.core.errors import AccessError
+from parlando.serve.problems import problem_of, refusal
+
 PATH = "/v1/audio/speech/stream"
 # A sentence is certain once another follows it.
 BEGUN = "This is a long one. And"
@@ -209,7 +212,7 @@ def test_pages_of_other_origins_and_callers_without_a_key_stay_out(serving, tmp_
     key = new_key(tmp_path / "keys", "ann")
     with serving(api_keys=str(tmp_path / "keys"), cors_origins=("https://good.example",)) as running:
         for headers, status in [
-            ({}, 403),
+            ({}, 401),
             ({"Authorization": f"Bearer {key}", "Origin": "https://bad.example"}, 403),
             ({"Authorization": f"Bearer {key}", "Origin": "https://good.example"}, 101),
             ({"Authorization": f"Bearer {key}", "Origin": running.url}, 101),
@@ -221,6 +224,42 @@ def test_pages_of_other_origins_and_callers_without_a_key_stay_out(serving, tmp_
             except InvalidStatus as refused:
                 got = refused.response.status_code
             assert got == status, headers
+
+
+REFUSED = [
+    (PATH, {}, 401, "invalid_api_key"),
+    ("/v1/text-to-speech/ada/stream-input", {}, 401, "invalid_api_key"),
+    (PATH, {"Origin": "https://bad.example"}, 403, "foreign_page"),
+    ("/v1/text-to-speech/ada/stream-input?seed=x", {"key": True}, 400, "invalid_value"),
+    ("/v1/nothing", {"key": True}, 404, "not_found"),
+    ("/nothing", {}, 404, "not_found"),
+]
+
+
+def test_a_handshake_is_refused_with_a_reason_and_an_id_in_log_and_metrics(serving, tmp_path, caplog):
+    from parlando.serve.limits import new_key
+
+    key = new_key(tmp_path / "keys", "ann")
+    with serving(api_keys=str(tmp_path / "keys")) as running, caplog.at_level("INFO", "parlando.serve"):
+        for path, given, status, code in REFUSED:
+            caplog.clear()
+            headers = {"X-Request-Id": "handshake", **given}
+            if headers.pop("key", None):
+                headers["Authorization"] = f"Bearer {key}"
+            with pytest.raises(InvalidStatus) as refused:
+                connect(running.url.replace("http", "ws") + path, additional_headers=headers)
+            answer = refused.value.response
+            body = json.loads(answer.body)
+            told = body["detail"]["status"] if "detail" in body else body["error"]["code"]
+            assert (answer.status_code, told, answer.headers["x-request-id"]) == (status, code, "handshake"), path
+            assert ("www-authenticate" in answer.headers) == (status == 401)
+            running.wait_until(lambda: any(f'"status": {status}' in text for text in list(caplog.messages)))  # noqa: B023
+        assert 'status="0"' not in running.http.get("/metrics").text
+
+
+def test_a_server_that_cannot_answer_a_handshake_closes_it():
+    close = refusal(problem_of(AccessError("an API key is missing")), {"type": "websocket", "path": PATH})
+    assert (close.code, close.reason) == (1008, "an API key is missing")
 
 
 def test_a_reader_who_stalls_is_let_go(serving, raw):

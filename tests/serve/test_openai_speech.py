@@ -152,6 +152,7 @@ WRONG = [
     ({"input": "Hi.", "volume": 11}, 400, "invalid_value"),
     ({"input": ["Hi."]}, 400, "invalid_value"),
     ({"inputs": "Hi."}, 400, "invalid_value"),
+    ({"input": "Hi.", "ref_audio": "aGVsbG8="}, 400, "invalid_text"),
     ({"input": "Hi.", "ref_audio": "!!!", "ref_text": "x"}, 400, "invalid_audio"),
     ({"input": "Hi.", "ref_audio": "aGVsbG8=", "ref_text": "x"}, 400, "invalid_audio"),
     ({"input": "Hi.", "ref_audio": "http://localhost/x.wav", "ref_text": "x"}, 400, "invalid_audio"),
@@ -182,3 +183,9 @@ def test_the_official_client_raises_its_own_errors(patient):
 def test_wav_is_readable_by_the_library(patient):
     clip = read_audio(patient.say(response_format="wav").content)
     assert (clip.sample_rate, clip.duration_seconds) == (24000, pytest.approx(1.0))
+
+
+def test_a_recording_without_its_words_is_told_in_the_words_of_a_request(patient):
+    message = patient.say(ref_audio="aGVsbG8=").json()["error"]["message"]
+    assert "ref_text" in message
+    assert "--" not in message

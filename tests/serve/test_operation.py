@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import threading
 
 import pytest
+from typer.testing import CliRunner
 
-from parlando.core.errors import AccessError, ConfigError, FileMissingError, OverloadedError, RateLimitError
+from parlando.cli.app import build_app as command_line
+from parlando.core.errors import (
+    AccessError,
+    ConfigError,
+    FileMissingError,
+    OverloadedError,
+    ParlandoError,
+    RateLimitError,
+)
 from parlando.serve.config import Limits, ServeConfig, read_config
 from parlando.serve.limits import Admission, Budgets, KeyRing, new_key
 from parlando.serve.metrics import Registry, Tally
@@ -209,6 +219,7 @@ def test_pages_of_other_origins_may_ask_only_where_that_is_wanted(serving, patie
     with serving(cors_origins=("https://example.org",), api_keys=str(keys)) as running:
         refused = running.http.get("/v1/models", headers=origin)
         assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://example.org")
+        assert "X-Seed" in refused.headers["access-control-expose-headers"], "or the page could not read it"
         asking = {**origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
         assert running.http.options("/v1/audio/speech", headers=asking).status_code == 200
 
@@ -225,6 +236,33 @@ def test_a_page_of_another_origin_changes_nothing_here(serving, patient, method)
         assert allowed.status_code in (400, 404)
 
 
+REBOUND = "evil.example:50000"
+
+
+def asked_by_a_page(running, host):
+    headers = {"origin": f"http://{host}", "host": host}
+    return running.http.post("/v1/audio/speech", headers=headers, json={"input": "Hi."}).status_code
+
+
+def test_a_page_whose_name_was_made_to_lead_here_is_a_foreign_one(serving, patient, tmp_path):
+    assert asked_by_a_page(patient, REBOUND) == 403
+    for host in ("localhost:1", "127.0.0.1", "[::1]:1", "a.localhost"):
+        assert asked_by_a_page(patient, host) == 200, host
+    for host in ("[", "127.0.0.1.evil.example", "192.168.0.1"):
+        assert asked_by_a_page(patient, host) == 403, host
+    assert patient.http.get("/v1/models", headers={"host": REBOUND}).status_code == 200, "no page asks"
+    with serving(cors_origins=(f"http://{REBOUND}",)) as running:
+        assert asked_by_a_page(running, REBOUND) == 200
+    new_key(tmp_path / "keys", "ann")
+    with serving(api_keys=str(tmp_path / "keys")) as running:
+        assert asked_by_a_page(running, REBOUND) == 401, "a page does not have the key"
+
+
+def test_no_page_runs_scripts_of_others_here(patient):
+    assert [patient.http.get(path).status_code for path in ("/docs", "/redoc")] == [404, 404]
+    assert patient.http.get("/openapi.json").json()["info"]["title"] == "Parlando"
+
+
 def test_a_config_file_is_strict(tmp_path):
     path = tmp_path / "serve.toml"
     path.write_text('port = 8080\n[voices]\nnova = "slt"\n[limits]\nmax_streams = 4\n')
@@ -234,12 +272,53 @@ def test_a_config_file_is_strict(tmp_path):
         ("prot = 1", "Did you mean 'port'"),
         ("[limits]\nmax_streams = 0", "above zero"),
         ("=", "not TOML"),
+        ("port = 99999", "serve.port: 99999 is no port; use 1 to 65535"),
+        ("wyoming_port = -1", "serve.wyoming_port: -1 is no port"),
+        ("grpc_port = 50000", "serve.grpc_port: 50000 is serve.port too; give each its own"),
     ):
         path.write_text(text)
         with pytest.raises(ConfigError, match=message):
             read_config(path)
     with pytest.raises(FileMissingError):
         read_config(tmp_path / "none.toml")
+
+
+def test_free_ports_may_be_asked_for_by_all_doors():
+    assert ServeConfig(port=0, grpc_port=0, wyoming_port=0).port == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"telemetry": "no address"}, "telemetry"),
+        ({"preset_folder": "/nowhere"}, "folder of presets"),
+        ({"api_keys": "/nowhere"}, "file of API keys"),
+        ({"api_keys": "keys", "wyoming_port": 0}, "no keys"),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_model_is_loaded(tmp_path, monkeypatch, given, message):
+    monkeypatch.setattr("parlando.cli.serve.load_all", lambda options: pytest.fail("it was loaded"))
+    file = tmp_path / "serve.toml"
+    lines = {"port": 0, "voice_folder": str(tmp_path), **given}
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items()))
+    result = CliRunner().invoke(command_line(), ["serve", "--config", str(file)])
+    assert isinstance(result.exception, ParlandoError), result.exception
+    assert message in str(result.exception)
+
+
+def test_a_new_key_begins_a_line_of_its_own(tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text(f"ann:{'0' * 64}")
+    key = new_key(keys, "bob")
+    assert KeyRing.read(keys).caller(key, "1.2.3.4") == "bob"
+    other = new_key(keys, "eve")
+    assert KeyRing.read(keys).caller(other, "1.2.3.4") == "eve"
+
+
+def test_voices_are_kept_where_the_user_keeps_data(monkeypatch, tmp_path):
+    for given, home in ((str(tmp_path), str(tmp_path)), ("", "~/.local/share"), ("relative", "~/.local/share")):
+        monkeypatch.setenv("XDG_DATA_HOME", given)
+        assert ServeConfig().voice_folder == f"{home}/parlando/voices"
 
 
 def test_configured_names_must_lead_somewhere(serving):

@@ -11,6 +11,8 @@ from parlando.audio.files import encode_audio
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.core.types import Voice
 from parlando.core.voicefile import write_voice
+from parlando.serve.app import check_start
+from parlando.serve.config import ServeConfig
 from whisper import whisper
 
 WORDS = {"text": "What is said.", "consent": "Ann Speaker, 2026-11-21"}
@@ -85,6 +87,10 @@ BAD = [
     ({"consent": " "}, 400),
     ({"text": "..."}, 400),
     ({"name": "ada"}, 400),
+    ({"language": "klingon"}, 400),
+    ({"foo": "bar"}, 400),
+    ({"text": "a" * 4097}, 400),
+    ({"text": "a" * 3_000_000}, 413),
     ({"audio": b""}, 400),
     ({"audio": b"MZ not audio"}, 400),
     ({"audio": recording(seconds=0.3)}, 400),
@@ -126,6 +132,14 @@ def test_presets_come_from_a_folder(serving, tmp_path):
     with pytest.raises(ConfigError, match=r"carl.txt"), serving(preset_folder=str(tmp_path)):
         pass
     (tmp_path / "carl.txt").write_text("What Carl says.\n")
+    (tmp_path / "ada.wav").write_bytes(b"MZ not audio")
+    (tmp_path / "ada.txt").write_text("What Ada says.\n")
+    with pytest.raises(ConfigError, match=r"ada.wav"):
+        check_start(ServeConfig(preset_folder=str(tmp_path), voice_folder=str(tmp_path / "voices")))
+    (tmp_path / "ada.wav").write_bytes(recording())
+    with pytest.raises(ConfigError, match="'stub' has a voice of that name"), serving(preset_folder=str(tmp_path)):
+        pass
+    (tmp_path / "ada.wav").unlink()
     write_voice(tmp_path / "dora.json", Voice("dora", "a young woman"))
     with serving(preset_folder=str(tmp_path), voices={"boss": "carl"}) as running:
         for name in ("carl", "boss", "dora"):

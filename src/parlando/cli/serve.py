@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +19,8 @@ from parlando.core.errors import ConfigError, MissingDependencyError
 if TYPE_CHECKING:
     from parlando.serve.config import ServeConfig
     from parlando.speech import Synthesizer
+
+PACKAGES = ("av", "fastapi", "httptools", "pydantic", "python_multipart", "starlette", "uvicorn", "websockets")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,24 +59,39 @@ def run(options: ServeOptions) -> None:
     if options.new_key is not None:
         _make_key(options.api_keys or Path("api-keys.txt"), options.new_key)
         return
-    try:
-        from parlando.serve.app import build_app
-        from parlando.serve.server import configure_logging, listen, log, serve
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.startswith("parlando"):
-            raise
-        raise MissingDependencyError(str(error.name), "pip install 'parlando[serve]'") from error
+    check_installed()
+    from parlando.serve.app import build_app, check_start
+    from parlando.serve.origins import is_local
+    from parlando.serve.server import configure_logging, listen, log, serve
+
     config = settings(options)
-    for port in (config.grpc_port, config.wyoming_port):
+    check_start(config)
+    for option, port in (("--grpc-port", config.grpc_port), ("--wyoming-port", config.wyoming_port)):
         if port is not None:
-            listen(config.host, port).close()
+            listen(config.host, port, option=option).close()
     opened = listen(config.host, config.port, config.limits.stall_seconds)
     synthesizers = load_all(options)
     app = build_app(synthesizers, config)
     configure_logging()
     host, port = opened.getsockname()[:2]
-    log.info(json.dumps(greeting(host, port, ", ".join(synthesizers), keyed=config.api_keys is not None)))
+    hello = greeting(host, port, ", ".join(synthesizers), keyed=config.api_keys is not None)
+    log.info(json.dumps(hello))
+    if config.api_keys is None and not is_local(config.host):
+        log.warning("whoever reaches %s:%d may ask, for there are no keys; give it --api-keys", host, port)
+    typer.echo(hello["try"])
     serve(app, config, opened)
+
+
+def check_installed() -> None:
+    """Whether the packages of the extra are there.
+
+    Raises:
+        MissingDependencyError: one is not.
+    """
+    for name in PACKAGES:
+        if find_spec(name) is None:
+            pip = f"{shlex.quote(sys.executable)} -m pip"
+            raise MissingDependencyError(name, f"{pip} install 'parlando[serve]'")
 
 
 def load_all(options: ServeOptions) -> dict[str, Synthesizer]:

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
 
 from parlando.core.errors import ConfigError, ParlandoError
 from parlando.serve.call import call_of
@@ -34,9 +36,9 @@ from parlando.serve.doors import (
 from parlando.serve.gate import Gate, SideGate
 from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
-from parlando.serve.problems import answer, problem_of
+from parlando.serve.problems import problem_of, refusal
 from parlando.serve.service import Service
-from parlando.serve.tracing import otlp_trace
+from parlando.serve.tracing import check_telemetry, otlp_trace
 from parlando.serve.voices import VoiceShelf
 from parlando.speech import Synthesizer
 
@@ -52,6 +54,8 @@ DOORS: tuple[Callable[[Service], APIRouter], ...] = (
     health.build_router,
     web.build_router,
 )
+# Headers that a page of another origin may read too.
+TOLD = ("X-Request-Id", "X-Seed", "X-Sample-Rate", "Retry-After", "WWW-Authenticate")
 # Doors on ports of their own, open while the application runs.
 LISTENERS: tuple[Callable[[Service, SideGate], AbstractAsyncContextManager[None]], ...] = (
     cosyvoice_grpc.listening,
@@ -59,24 +63,37 @@ LISTENERS: tuple[Callable[[Service, SideGate], AbstractAsyncContextManager[None]
 )
 
 
-def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | None = None) -> FastAPI:
-    """An application that speaks with these models, the first one by default; it closes them when it shuts down.
+def check_start(config: ServeConfig) -> KeyRing:
+    """Look for whatever can be wrong with a server before it has a model, and read its keys.
 
     Raises:
-        ConfigError: a configured name leads nowhere, or the file of keys is wrong.
+        ConfigError: settings contradict each other, or a file of keys, voices or presets is wrong.
         FileMissingError: a file or folder that the configuration names is not there.
-        MissingDependencyError: gRPC is asked for, and not installed.
+        MissingDependencyError: gRPC or telemetry is asked for, and not installed.
     """
-    config = config or ServeConfig()
-    keys = KeyRing.read(Path(config.api_keys).expanduser()) if config.api_keys else KeyRing()
-    hosts = {name: Host(name, synthesizer) for name, synthesizer in synthesizers.items()}
-    shelf = VoiceShelf(config)
-    shelf.check_config(next(iter(hosts.values())))
-    service = Service(hosts, config, shelf)
     if config.api_keys and config.wyoming_port is not None:
         raise ConfigError("serve.wyoming_port: its protocol has no keys, so api_keys would not keep anybody out")
     if config.grpc_port is not None:
         cosyvoice_grpc.check_installed()
+    if config.telemetry:
+        check_telemetry(config.telemetry)
+    VoiceShelf(config)
+    return KeyRing.read(Path(config.api_keys).expanduser()) if config.api_keys else KeyRing()
+
+
+def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | None = None) -> FastAPI:
+    """An application that speaks with these models, the first one by default; it closes them when it shuts down.
+
+    Raises:
+        ConfigError: a configured name leads nowhere, or a preset has the name of a model's voice.
+        ParlandoError: anything that `check_start` finds.
+    """
+    config = config or ServeConfig()
+    keys = check_start(config)
+    hosts = {name: Host(name, synthesizer) for name, synthesizer in synthesizers.items()}
+    shelf = VoiceShelf(config)
+    shelf.check_config(list(hosts.values()))
+    service = Service(hosts, config, shelf)
     side = SideGate(keys, config.limits, service.registry)
     listeners = [listening(service, side) for listening in LISTENERS]
     app = FastAPI(
@@ -85,19 +102,26 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
         summary="Text in, speech out.",
         lifespan=_lifespan(service, listeners),
         openapi_url="/openapi.json",
+        docs_url=None,  # these pages would run scripts from elsewhere, beside the voices and keys of this origin
+        redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `tracing` and `metrics` are ours
     )
     app.state.service = service
     for build_router in DOORS:
         app.include_router(build_router(service))
-    for kind in (ParlandoError, HTTPException, RequestValidationError, Exception):
+    for kind in (ParlandoError, HTTPException, RequestValidationError, WebSocketRequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
+    app.router.default = _not_found
     trace, service.when_closed = otlp_trace(config.telemetry) if config.telemetry else (None, service.when_closed)
     app.add_middleware(Gate, keys=keys, config=config, registry=service.registry, trace=trace)
     if config.cors_origins:
         # Outermost: a browser asks for leave without a key.
         app.add_middleware(
-            CORSMiddleware, allow_origins=list(config.cors_origins), allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=list(config.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=TOLD,
         )
     return app
 
@@ -122,6 +146,13 @@ def _lifespan(
     return lifespan
 
 
-async def _answer_error(request: Request, error: Exception) -> Response:
-    call_of(request.scope).note(error)
-    return answer(problem_of(error), request.scope["path"])
+async def _answer_error(asked: HTTPConnection, error: Exception) -> Any:
+    call, problem = call_of(asked.scope), problem_of(error)
+    call.note(error)
+    call.status = problem.status
+    return refusal(problem, asked.scope)
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive, send
+    raise HTTPException(404, "there is nothing at this path; docs/serving.md lists the routes")

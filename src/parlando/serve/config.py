@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,13 @@ from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, FileMissingError
 
 MEBIBYTE = 2**20
+HIGHEST_PORT = 65535
+
+
+def voice_home() -> str:
+    """Where uploaded voices are kept unless somebody says otherwise: the user's folder of data."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    return str(Path(data if os.path.isabs(data) else "~/.local/share") / "parlando" / "voices")
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class ServeConfig:
     wyoming_port: int | None = None
     voices: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
-    voice_folder: str = "~/.local/share/parlando/voices"
+    voice_folder: str = field(default_factory=voice_home)
     preset_folder: str | None = None
     api_keys: str | None = None
     cors_origins: tuple[str, ...] = ()
@@ -74,6 +82,20 @@ class ServeConfig:
             table = getattr(self, name)
             if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
                 raise ConfigError(f"serve.{name}: expected a table of names, got {table!r}")
+        _check_ports({name: getattr(self, name) for name in ("port", "grpc_port", "wyoming_port")})
+
+
+def _check_ports(ports: Mapping[str, int | None]) -> None:
+    taken: dict[int, str] = {}
+    for name, port in ports.items():
+        if port is None:
+            continue
+        if not 0 <= port <= HIGHEST_PORT:
+            raise ConfigError(f"serve.{name}: {port} is no port; use 1 to {HIGHEST_PORT}, or 0 for a free one")
+        if port in taken:
+            raise ConfigError(f"serve.{name}: {port} is serve.{taken[port]} too; give each its own")
+        if port:
+            taken[port] = name
 
 
 def read_config(path: Path) -> ServeConfig:

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from parlando.core.errors import AccessError, ParlandoError, RateLimitError
+from parlando.core.errors import AccessError, RateLimitError
 from parlando.serve.call import FAILED, Call, report
 from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.limits import Budgets, KeyRing
 from parlando.serve.metrics import Registry
 from parlando.serve.origins import Origins
-from parlando.serve.problems import answer, problem_of
+from parlando.serve.problems import problem_of, refusal
 from parlando.serve.tracing import Trace
 
 log = logging.getLogger("parlando.serve")
@@ -36,7 +36,7 @@ class Gate:
         self, app: ASGIApp, keys: KeyRing, config: ServeConfig, registry: Registry, trace: Trace | None
     ) -> None:
         self._app, self._keys, self._limits, self._registry, self._trace = app, keys, config.limits, registry, trace
-        self._budgets, self._origins = Budgets(config.limits), Origins(config.cors_origins)
+        self._budgets, self._origins = Budgets(config.limits), Origins(config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket."""
@@ -48,14 +48,16 @@ class Gate:
         observed = _observed(call, send)
         try:
             if scope["path"].startswith(GUARDED):
-                if scope.get("method", "GET") not in HARMLESS:
+                if scope.get("method") not in HARMLESS:
                     self._origins.check(headers)
                 call.caller = self._keys.caller(key_of(headers), call.caller)
                 self._budgets.spend(call.caller)
             await self._app(scope, self._bounded(headers, receive), observed)
         except (AccessError, RateLimitError) as error:
             call.note(error)
-            await _refuse(scope, receive, observed, error)
+            problem = problem_of(error)
+            call.status = problem.status
+            await refusal(problem, scope)(scope, receive, observed)
         except Exception as error:
             call.note(error)
             raise
@@ -148,10 +150,10 @@ def _observed(call: Call, send: Send) -> Send:
 
     async def observed(message: Message) -> None:
         kind = message["type"]
-        if kind == "http.response.start":
+        if kind in ("http.response.start", "websocket.http.response.start"):
             call.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", call.request_id.encode())]
-        elif kind == "http.response.body":
+        elif kind in ("http.response.body", "websocket.http.response.body"):
             call.count(len(message.get("body", b"")))
         elif kind == "websocket.accept":
             call.status = 101
@@ -160,11 +162,3 @@ def _observed(call: Call, send: Send) -> Send:
         await send(message)
 
     return observed
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send, error: ParlandoError) -> None:
-    if scope["type"] == "http":
-        await answer(problem_of(error), scope["path"])(scope, receive, send)
-        return
-    await receive()
-    await send({"type": "websocket.close", "code": 1008, "reason": str(error)[:120]})

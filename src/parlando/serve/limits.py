@@ -79,8 +79,9 @@ def new_key(path: Path, name: str) -> str:
     if not KEY_LINE.fullmatch(line):
         raise ConfigError(f"'{name}' cannot name a key; use letters, digits, dot, dash and underscore")
     path.touch(mode=0o600, exist_ok=True)
+    ended = path.read_bytes()[-1:] in (b"", b"\n")
     with path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+        file.write(("" if ended else "\n") + line + "\n")
     return key
 
 

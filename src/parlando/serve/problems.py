@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import ValidationException
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
+from starlette.websockets import WebSocketClose
 
 from parlando.core import errors
 
@@ -44,7 +47,12 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
 }
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: "too_large"}
 KINDS = {401: "authentication_error", 429: "rate_limit_error", 404: "not_found_error"}
+# Of a form, in the words of the library that reads it, to which it is a 400.
+LARGE_FIELD = re.compile(r"(?:Part|Field) exceeded maximum size")
+# Of a place in a body: where it was looked for, and names of alternatives.
+NO_FIELD = re.compile(r"(?:body|query|path|str)$|list\[")
 SERVER_ERROR = 500
+POLICY = 1008  # of a WebSocket's closing codes
 
 
 @dataclass(frozen=True)
@@ -74,11 +82,12 @@ class Problem:
 
 def problem_of(error: BaseException) -> Problem:
     """The problem that an error is; what is not in the table is a 500 whose details stay in the log."""
-    if isinstance(error, RequestValidationError):
+    if isinstance(error, ValidationException):
         return _invalid(error)
     if isinstance(error, HTTPException):
-        code = HTTP_CODES.get(error.status_code, "http_error")
-        return Problem(error.status_code, code, str(error.detail), more_headers=error.headers or {})
+        status = 413 if LARGE_FIELD.match(str(error.detail)) else error.status_code
+        code = HTTP_CODES.get(status, "http_error")
+        return Problem(status, code, str(error.detail), more_headers=error.headers or {})
     for kind in type(error).__mro__:
         if kind in STATUSES:
             status, code = STATUSES[kind]
@@ -87,10 +96,11 @@ def problem_of(error: BaseException) -> Problem:
     return Problem(500, "internal_error", INTERNAL)
 
 
-def _invalid(error: RequestValidationError) -> Problem:
-    """The first thing that is wrong with a body, without what was sent."""
-    first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+def _invalid(error: ValidationException) -> Problem:
+    """What is wrong with a body, without what was sent: of several things the innermost, for that is the alternative
+    that was meant."""
+    first = max(error.errors(), key=lambda each: len(each["loc"]))
+    place = [str(part) for part in first["loc"] if not NO_FIELD.match(str(part))]
     param = ".".join(place) or None
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "json_invalid":
@@ -132,3 +142,10 @@ def answer(problem: Problem, path: str) -> Response:
     # In ASCII, for a message may quote characters that UTF-8 has no bytes for.
     body = json.dumps(SHAPES[prefix](problem))
     return Response(body, problem.status, problem.headers, "application/json")
+
+
+def refusal(problem: Problem, scope: Scope) -> Response | WebSocketClose:
+    """A problem as the answer to a request, or to a WebSocket's handshake, before it is accepted."""
+    if scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", ()):
+        return answer(problem, scope["path"])
+    return WebSocketClose(POLICY, problem.message[:100])

@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from parlando.core.errors import AudioError
 from parlando.serve.voices import Recording
@@ -177,6 +177,19 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
+def _with_audio(wanted: list[str]) -> list[str]:
+    if "audio" not in wanted:
+        raise ValueError("this server answers with audio only; add 'audio', or leave modalities out")
+    return wanted
+
+
+Modalities = Annotated[
+    list[Literal["text", "audio"]],
+    AfterValidator(_with_audio),
+    Field(json_schema_extra={"contains": {"const": "audio"}}),
+]
+
+
 class ChatRequest(Sampling):
     """A body of ``POST /v1/chat/completions``; what only a writing model could use is passed over."""
 
@@ -188,7 +201,7 @@ class ChatRequest(Sampling):
         examples=[[{"role": "user", "content": "Hello there."}]],
     )
     model: str | None = Field(default=None, max_length=256)
-    modalities: list[Literal["text", "audio"]] = ["text", "audio"]
+    modalities: Modalities = ["text", "audio"]
     audio: ChatAudio = Field(default_factory=ChatAudio)
     stream: bool = False
     stream_options: StreamOptions | None = None

@@ -31,7 +31,8 @@ class Server(uvicorn.Server):
     app: FastAPI
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain."""
+        """Begin to drain, or end at once."""
+        self.force_exit = self.force_exit or self.should_exit  # uvicorn does so for SIGINT alone
         self.config.app.state.service.draining = True  # type: ignore[union-attr]
         super().handle_exit(sig, frame)
 
@@ -58,11 +59,11 @@ class LineFormatter(logging.Formatter):
         return json.dumps({**line, **fields})
 
 
-def listen(host: str, port: int, stall_seconds: float = 30.0) -> socket.socket:
+def listen(host: str, port: int, stall_seconds: float = 30.0, option: str = "--port") -> socket.socket:
     """A bound socket; port 0 takes a free one. A peer that takes nothing for ``stall_seconds`` is cut off.
 
     Raises:
-        ConfigError: the address is taken or not this machine's.
+        ConfigError: the address is taken or not this machine's; ``option`` chooses another.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
@@ -71,7 +72,7 @@ def listen(host: str, port: int, stall_seconds: float = 30.0) -> socket.socket:
         opened.bind((host, port))
     except OSError as error:
         opened.close()
-        raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); choose another --port") from error
+        raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); choose another {option}") from error
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         # Closing a connection waits for what is still to be sent, for ever if nobody takes it. Linux inherits this.
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(stall_seconds * 1000))

@@ -12,14 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from parlando.core.errors import ForeignPageError, InputError
+from parlando.core.errors import InputError
 from parlando.serve.call import FAILED, Call, call_of
-from parlando.serve.origins import Origins
 from parlando.serve.problems import Problem, problem_of
 from parlando.serve.service import Service
 
 log = logging.getLogger("parlando.serve")
-POLICY, NORMAL = 1008, 1000
+NORMAL = 1000
 
 
 class Wire:
@@ -27,7 +26,6 @@ class Wire:
 
     def __init__(self, socket: WebSocket, service: Service) -> None:
         self._socket, self._limits = socket, service.config.limits
-        self._origins = Origins(service.config.cors_origins)
         self._turn_to_send = asyncio.Lock()
         self._speakers: set[asyncio.Task[None]] = set()
         self._over = False
@@ -37,16 +35,9 @@ class Wire:
         """Who asks."""
         return call_of(self._socket.scope)
 
-    async def accept(self) -> bool:
-        """Open the connection; a web page of another origin must be allowed to."""
-        try:
-            self._origins.check(dict(self._socket.scope["headers"]))
-        except ForeignPageError as error:
-            self.call.note(error)
-            await self._socket.close(POLICY)
-            return False
+    async def accept(self) -> None:
+        """Open the connection."""
         await self._socket.accept()
-        return True
 
     async def messages(self) -> AsyncIterator[dict[str, Any] | InputError]:
         """What the client sends; an error for what is no JSON object. The end is the client's leaving."""

@@ -14,8 +14,8 @@ NANOSECONDS = 1_000_000_000
 SERVER_ERROR = 500
 
 
-def otlp_trace(endpoint: str) -> tuple[Trace, Callable[[], None]]:
-    """What sends a span for each request to a collector, over HTTP, from a thread of its own; and what ends it.
+def check_telemetry(endpoint: str) -> None:
+    """Whether spans can be sent there.
 
     Raises:
         MissingDependencyError: the packages are not installed.
@@ -24,12 +24,25 @@ def otlp_trace(endpoint: str) -> tuple[Trace, Callable[[], None]]:
     if not endpoint.startswith(("http://", "https://")):
         raise ConfigError(f"telemetry: '{endpoint}' is no address; give a collector's, such as http://127.0.0.1:4318")
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        import opentelemetry.exporter.otlp.proto.http.trace_exporter
+        import opentelemetry.sdk.trace  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingDependencyError("opentelemetry", "pip install 'parlando[telemetry]'") from error
+
+
+def otlp_trace(endpoint: str) -> tuple[Trace, Callable[[], None]]:
+    """What sends a span for each request to a collector, over HTTP, from a thread of its own; and what ends it.
+
+    Raises:
+        MissingDependencyError: the packages are not installed.
+        ConfigError: the endpoint is no address.
+    """
+    check_telemetry(endpoint)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
     provider = TracerProvider(resource=Resource.create({"service.name": "parlando"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
     return trace_with(provider), provider.shutdown

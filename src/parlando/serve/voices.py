@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from parlando.serve.hosts import Host
 from parlando.serve.names import checked, fitting_voices
 from parlando.serve.voicestore import VoiceCard, VoiceStore, check_name
 from parlando.text.normalize import check_speakable
+from parlando.text.reading import Reading
 
 MOST_ENCODED = 256
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
@@ -80,13 +81,16 @@ class VoiceShelf:
                 return candidate
         raise VoiceNotFoundError(name[:80], {**own, **self.store.cards})
 
-    def check_config(self, host: Host) -> None:
-        """Whether every configured name leads to a voice.
+    def check_config(self, hosts: Sequence[Host]) -> None:
+        """Whether every configured name leads to a voice of the first model, and presets have names of their own.
 
         Raises:
             ConfigError: one does not.
         """
-        checked(self._config.voices, {**self._own(host), **self.store.cards}, "voices")
+        for host in hosts:
+            for name in sorted({*self._presets} & {*host.synthesizer.voices}):
+                raise ConfigError(f"preset '{name}': '{host.name}' has a voice of that name; rename the preset")
+        checked(self._config.voices, {**self._own(hosts[0]), **self.store.cards}, "voices")
 
     def listed(self, host: Host) -> list[Listed]:
         """All of them, the other names last."""
@@ -132,12 +136,14 @@ class VoiceShelf:
             InputError: the name cannot be used, or is the model's own.
             AudioError: the recording cannot serve.
             TextError: nobody is named who consented, or the words are missing.
+            ConfigError: nothing is read out in the language.
         """
         if check_name(card.name) in self._own(host):
             raise InputError(f"'{card.name}' is a voice of the model's own; choose another name")
         if not card.consent.strip():
             raise TextError("consent: say who allowed this voice to be used, such as the speaker's name")
         check_speakable(card.text)
+        Reading(card.language)
         clip = check_reference(*_samples(recording.audio)).clip
         voice = replace(host.synthesizer.clone(clip, card.text, card.name), language=card.language)
         seconds = round(clip.duration_seconds, 3)
@@ -175,6 +181,8 @@ class VoiceShelf:
     def _remembered(self, host: Host, recording: Recording, key: tuple[str, ...]) -> Voice:
         full = (self._model_key(host), *key)
         known = self._recall(full)
+        if known is None and host.synthesizer.model.needs_transcript and not (recording.text or "").strip():
+            raise TextError("a recording needs the words that are said in it; send them with it, such as ref_text")
         return known or self._remember(full, host.synthesizer.clone(recording.audio, recording.text))
 
     def _recall(self, key: tuple[str, ...]) -> Voice | None:
@@ -211,7 +219,7 @@ def _presets(folder: str | None) -> Iterator[tuple[str, Voice | Recording]]:
 
     Raises:
         FileMissingError: there is no such folder.
-        ConfigError: a recording has no text.
+        ConfigError: a recording has no text, or cannot serve.
     """
     if folder is None:
         return
@@ -225,4 +233,14 @@ def _presets(folder: str | None) -> Iterator[tuple[str, Voice | Recording]]:
             words = path.with_suffix(".txt")
             if not words.is_file():
                 raise ConfigError(f"'{path}' has no words; write what is said in it into '{words.name}' beside it")
-            yield path.stem, Recording(path.read_bytes(), words.read_text(encoding="utf-8").strip())
+            yield path.stem, _preset(path, words.read_text(encoding="utf-8").strip())
+
+
+def _preset(path: Path, words: str) -> Recording:
+    recording = Recording(path.read_bytes(), words)
+    try:
+        check_speakable(words)
+        check_reference(*_samples(recording.audio))
+    except InputError as error:
+        raise ConfigError(f"preset '{path}': {error}") from error
+    return recording

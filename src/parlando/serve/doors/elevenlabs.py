@@ -68,13 +68,23 @@ def build_router(service: Service) -> APIRouter:
         """All voices."""
         return {"voices": own_voices(service)}
 
-    @router.get("/v2/voices")
-    async def search(search: str = "", page_size: Annotated[int, Query(ge=1, le=100)] = 10) -> dict[str, Any]:
-        """The voices that have a word in their name or description, on one page."""
+    @router.get("/v2/voices", responses=ELEVENLABS_ERRORS)
+    async def search(
+        search: str = "",
+        page_size: Annotated[int, Query(ge=1, le=100)] = 10,
+        next_page_token: Annotated[int, Query(ge=0, description="What the page before gave; the first has none.")] = 0,
+    ) -> dict[str, Any]:
+        """The voices that have a word in their name or description, page by page."""
         words = search.lower()
         found = [each for each in own_voices(service) if words in f"{each['name']} {each['description']}".lower()]
-        page = found[:page_size]
-        return {"voices": page, "has_more": False, "total_count": len(found), "next_page_token": None}
+        end = next_page_token + page_size
+        has_more = end < len(found)
+        return {
+            "voices": found[next_page_token:end],
+            "has_more": has_more,
+            "total_count": len(found),
+            "next_page_token": str(end) if has_more else None,
+        }
 
     @router.get("/v1/voices/{voice_id}", responses=ELEVENLABS_ERRORS)
     async def voice(voice_id: str) -> dict[str, Any]:

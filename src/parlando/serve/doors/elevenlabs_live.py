@@ -13,8 +13,9 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from parlando.core.errors import InputError, ParlandoError
 from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, SpeechBody, VoiceSettings, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
+from parlando.serve.problems import POLICY
 from parlando.serve.service import Service, Utterance
-from parlando.serve.sockets import NORMAL, POLICY, Wire
+from parlando.serve.sockets import NORMAL, Wire
 
 PATH = "/v1/text-to-speech/{voice_id}/"
 MOST_CONTEXTS = 32
@@ -135,8 +136,7 @@ def build_router(service: Service) -> APIRouter:
 
     async def converse(socket: WebSocket, several: bool, body: SpeechBody, voice_id: str) -> None:
         wire, asked = Wire(socket, service), socket.query_params
-        if not await wire.accept():
-            return
+        await wire.accept()
         auto = asked.get("auto_mode", "").lower() == "true"
         talk = Talk(service, wire, Utterance(""), Output.of(DEFAULT_OUTPUT), several, auto)
         try:

@@ -28,8 +28,7 @@ def build_router(service: Service) -> APIRouter:
     @router.websocket("/v1/audio/speech/stream")
     async def live(socket: WebSocket) -> None:
         wire = Wire(socket, service)
-        if not await wire.accept():
-            return
+        await wire.accept()
         conversation = Conversation(service, wire)
         try:
             async for message in wire.messages():

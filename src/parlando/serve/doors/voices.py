@@ -6,15 +6,28 @@ import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, Form, UploadFile
+from pydantic import Field
 
 from parlando.core.errors import InputError, VoiceNotFoundError
 from parlando.serve.documented import ERRORS
+from parlando.serve.schemas import LanguageName, Strict
 from parlando.serve.service import Service
 from parlando.serve.voices import Listed, Recording
 from parlando.serve.voicestore import NAME, VoiceCard
 
 PATH = "/v1/audio/voices"
+
+
+class VoiceForm(Strict):
+    """A form of ``POST /v1/audio/voices``."""
+
+    audio_sample: UploadFile = Field(description="5 to 15 s of one speaker: wav, flac, mp3, ogg, m4a …")
+    name: str = Field(min_length=1, max_length=64, json_schema_extra={"pattern": f"^{NAME.pattern}$"})
+    text: str = Field(min_length=1, max_length=4096, description="The words that are said in it.")
+    consent: str = Field(min_length=1, max_length=512, description="Who allowed this voice to be used.")
+    language: LanguageName = "en"
+    description: str | None = Field(default=None, max_length=512)
 
 
 def build_router(service: Service) -> APIRouter:
@@ -27,17 +40,11 @@ def build_router(service: Service) -> APIRouter:
         return {"object": "list", "voices": [shown(each) for each in service.shelf.listed(service.host(None))]}
 
     @router.post(PATH, status_code=201, responses=ERRORS)
-    async def upload(
-        audio_sample: Annotated[UploadFile, File(description="5 to 15 s of one speaker: wav, flac, mp3, ogg, m4a …")],
-        name: Annotated[str, Form(min_length=1, max_length=64, json_schema_extra={"pattern": f"^{NAME.pattern}$"})],
-        text: Annotated[str, Form(min_length=1, max_length=4096, description="The words that are said in it.")],
-        consent: Annotated[str, Form(min_length=1, max_length=512, description="Who allowed this voice to be used.")],
-        language: Annotated[str, Form(max_length=16)] = "en",
-        description: Annotated[str | None, Form(max_length=512)] = None,
-    ) -> dict[str, Any]:
+    async def upload(form: Annotated[VoiceForm, Form(media_type="multipart/form-data")]) -> dict[str, Any]:
         """Keep a voice. The same name again makes a new version of it."""
-        recording = Recording(await audio_sample.read(), text)
-        card = VoiceCard(name, 0, text, consent, recording.sha256, 0.0, time.time(), language, description)
+        recording = Recording(await form.audio_sample.read(), form.text)
+        told = form.model_dump(exclude={"audio_sample"})
+        card = VoiceCard(version=0, sha256=recording.sha256, seconds=0.0, created_at=time.time(), **told)
         kept = await service.bridge.call(service.shelf.add, service.host(None), recording, card)
         return shown(Listed(kept.name, "uploaded", kept.language, kept.description, kept))
 
