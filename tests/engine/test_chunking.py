@@ -91,3 +91,11 @@ def test_a_listener_never_waits_while_frames_come_in_real_time(step_seconds):
 
 def test_a_model_far_too_slow_begins_with_more_and_not_without_end():
     assert chunk_sizes(0.2)[0][0] == 12
+
+
+def test_who_is_late_is_not_fed_frame_by_frame():
+    """One by one, frames cost the decoder several times as much, and a stream that is behind would stay so."""
+    sizes, waited_seconds = chunk_sizes(0.06, frames=200)
+    assert waited_seconds > 0
+    assert min(sizes) >= HopSchedule().first
+    assert sizes.count(sizes[0]) > 3, "who ran out begins anew"

@@ -12,7 +12,7 @@ from parlando.core.kinds import expect_fields
 from parlando.core.types import Frame
 from parlando.engine.playback import STALL_SECONDS, Playback
 
-SPARE_FRAMES, LAST_FRAMES = 4.0, 2.0
+SPARE_FRAMES = 4.0
 MOST_FIRST_FRAMES = 12
 PACE_MEMORY = 0.3
 JITTER_SECONDS, SLOWER = 0.03, 3.0
@@ -49,7 +49,9 @@ class Chunker:
     """Collects frames until the schedule's next chunk is full.
 
     Where somebody listens, a chunk goes out early rather than let them run out, and the first one grows with the time
-    that a frame takes by now: what is ahead must outlast the wait for the next.
+    that a frame takes by now: what is ahead must outlast the wait for the next. So it is with the first one after they
+    did run out. No chunk but the last has fewer frames than the schedule's first: decoding one by one takes several
+    times as long, and who is late would stay so.
     """
 
     def __init__(self, schedule: HopSchedule, playback: Playback | None = None, frame_seconds: float = 0.0) -> None:
@@ -108,10 +110,11 @@ class Chunker:
         held = len(self._frames)
         if not playback.begun:
             return held >= max(self._due, self._first_frames(playback))
-        if held >= self._due:
-            return True
-        spare = SPARE_FRAMES if held >= self._least else LAST_FRAMES
-        needed_seconds = playback.decode_seconds(held) + spare * self._pace.seconds + JITTER_SECONDS
+        if held >= self._due or held < self._least:
+            return held >= self._due
+        if playback.lead_seconds < 0:
+            return held >= self._first_frames(playback)
+        needed_seconds = playback.decode_seconds(held) + SPARE_FRAMES * self._pace.seconds + JITTER_SECONDS
         return playback.lead_seconds < needed_seconds
 
     def _first_frames(self, playback: Playback) -> int:
