@@ -245,3 +245,17 @@ def test_a_recording_that_costs_more_than_a_voice_is_refused_through_every_door(
         address = f"127.0.0.1:{obedient.service.ports['grpc']}"
         with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError, match=said):
             list(stubs.CosyVoiceStub(channel).Inference(request, timeout=20))
+
+
+def test_a_grpc_reader_who_stalls_is_let_go(serving, cosyvoice_stubs):
+    pb2, stubs = cosyvoice_stubs
+    request = pb2.Request(sft_request=pb2.sftRequest(spk_id="ada", tts_text=" ".join(["A long one."] * 30)))
+    with serving(grpc_port=0, limits={"stall_seconds": 0.5}) as running:
+        with grpc.insecure_channel(f"127.0.0.1:{running.service.ports['grpc']}") as channel:
+            answers = stubs.CosyVoiceStub(channel).Inference(request, timeout=60)
+            assert next(answers).tts_audio
+            running.wait_until(running.idle, 30)
+            with pytest.raises(grpc.RpcError, match="nobody read the answer") as told:
+                list(answers)
+        assert told.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert running.say().status_code == 200
