@@ -77,7 +77,7 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
         raise ConfigError("serve.wyoming_port: its protocol has no keys, so api_keys would not keep anybody out")
     if config.grpc_port is not None:
         cosyvoice_grpc.check_installed()
-    side = SideGate(keys, config.limits, service.registry)
+    side = SideGate(keys, service.budgets, service.registry)
     listeners = [listening(service, side) for listening in LISTENERS]
     app = FastAPI(
         title="Parlando",
@@ -93,7 +93,7 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     for kind in (ParlandoError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
     trace, service.when_closed = otlp_trace(config.telemetry) if config.telemetry else (None, service.when_closed)
-    app.add_middleware(Gate, keys=keys, config=config, registry=service.registry, trace=trace)
+    app.add_middleware(Gate, keys=keys, budgets=service.budgets, config=config, registry=service.registry, trace=trace)
     if config.cors_origins:
         # Outermost: a browser asks for leave without a key.
         app.add_middleware(
