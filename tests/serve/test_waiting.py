@@ -142,9 +142,9 @@ def test_elevenlabs_sockets_bound_what_waits(slow):
 
 
 def wyoming_errors(running, lines):
-    with socket.create_connection(("127.0.0.1", running.service.ports["wyoming"]), timeout=20) as wire:
+    address = ("127.0.0.1", running.service.ports["wyoming"])
+    with socket.create_connection(address, timeout=20) as wire, wire.makefile("rb") as file:
         wire.sendall(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-        file = wire.makefile("rb")
         while line := file.readline():
             head = json.loads(line)
             data = json.loads(file.read(head.get("data_length") or 0) or b"{}")
