@@ -20,6 +20,12 @@ def test_a_good_clip_loses_only_the_silence_around_it():
     assert np.array_equal(checked.clip.samples, wave[start : start + len(checked.clip.samples)])
 
 
+@pytest.mark.parametrize("rate", [1, 100, 3999])
+def test_a_rate_that_holds_no_speech_is_refused(rate):
+    with pytest.raises(AudioError, match=f"{rate} hertz hold no speech; record it at 4000 or more"):
+        check_reference(noise(60.0, rate, 0.1), rate)
+
+
 def test_stereo_and_integers_are_welcome():
     stereo = np.stack([babble([(2.0, 0.1)])] * 2, axis=1)
     checked = check_reference((stereo * 32767).astype(np.int16), RATE)

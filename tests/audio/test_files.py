@@ -138,6 +138,61 @@ def test_a_file_without_samples_is_refused(tmp_path):
         read_audio(tmp_path / "e.wav")
 
 
+def finely(seconds, channels, sample_rate, container="FLAC"):
+    """A small file of much silence."""
+    sink = io.BytesIO()
+    soundfile.write(sink, np.zeros((round(seconds * sample_rate), channels), np.float32), sample_rate, format=container)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(("seconds", "channels", "rate"), [(9, 8, 192_000), (9.5, 1, 192_000), (9.5, 3, 48_000)])
+def test_more_samples_than_a_recording_needs_are_refused_before_they_are_read(monkeypatch, seconds, channels, rate):
+    data = finely(seconds, channels, rate)
+    monkeypatch.setattr(soundfile.SoundFile, "read", None)
+    with pytest.raises(AudioError, match=f"{channels} channels at {rate} hertz, too many samples .* make it mono"):
+        read_audio(data, max_seconds=10)
+
+
+@pytest.mark.parametrize(("seconds", "channels", "rate"), [(9.5, 2, 48_000), (4.5, 1, 192_000), (3, 6, 48_000)])
+def test_what_studios_record_is_read(seconds, channels, rate):
+    assert read_audio(finely(seconds, channels, rate), max_seconds=10).duration_seconds == pytest.approx(seconds)
+
+
+def test_more_channels_than_anybody_mixes_are_refused(monkeypatch):
+    data = finely(0.1, 9, RATE, "WAV")
+    monkeypatch.setattr(soundfile.SoundFile, "read", None)
+    with pytest.raises(AudioError, match="9 channels, more than the 8 allowed; mix it down"):
+        read_audio(data)
+
+
+@pytest.fixture
+def only_pyav(monkeypatch):
+    """Whatever is read is nothing that libsndfile knows."""
+    pytest.importorskip("av")
+
+    def unreadable(*_, **__):
+        raise ValueError("not mine")
+
+    return lambda: monkeypatch.setattr(soundfile, "SoundFile", unreadable)
+
+
+def test_samples_are_counted_where_the_head_does_not_tell_how_many(only_pyav):
+    data = finely(2.0, 8, 96_000)
+    only_pyav()
+    with pytest.raises(AudioError, match="too many samples"):
+        read_audio(data, max_seconds=10)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 8])
+def test_channels_come_through_pyav_as_they_are(only_pyav, channels):
+    sink, wave = io.BytesIO(), np.stack([noise(0.5, RATE, 0.1, seed) for seed in range(channels)], axis=1)
+    soundfile.write(sink, wave, RATE, format="FLAC")
+    only_pyav()
+    read, rate = read_channels(sink.getvalue())
+    assert (read.shape, rate) == (wave.shape, RATE)
+    assert np.abs(read - wave).max() <= 1 / 32768
+
+
 def test_a_container_without_samples_is_refused():
     av = pytest.importorskip("av")
     sink = io.BytesIO()

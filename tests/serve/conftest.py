@@ -152,6 +152,7 @@ class Running:
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.opened]}, daemon=True)
         self.thread.start()
         self.http = httpx.Client(base_url=self.url, timeout=30)
+        self.connections = []
 
     def wait_until(self, check, seconds=10.0):
         deadline = time.perf_counter() + seconds
@@ -182,7 +183,9 @@ class Running:
         return self.service.admissions[self.host.name].streams == 0 and engine.free_rows == self.host.rows
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        """A socket; closed with the server if not before."""
+        self.connections.append(socket.create_connection(("127.0.0.1", self.port), timeout=10))
+        return self.connections[-1]
 
     def send(self, body, path="/v1/audio/speech", headers=""):
         """A request by hand; returns the open socket."""
@@ -197,6 +200,8 @@ class Running:
 
     def stop(self):
         self.http.close()
+        for connection in self.connections:
+            connection.close()
         self.server.should_exit = True
         self.thread.join(20)
         assert not self.thread.is_alive()

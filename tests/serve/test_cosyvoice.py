@@ -206,3 +206,56 @@ def test_grpc_asks_for_a_key_and_is_counted(serving, cosyvoice_stubs, tmp_path):
             assert len(heard(stub.Inference(request, metadata=[("authorization", f"Bearer {key}")]))) == 24000
         text = httpx.get(f"{running.url}/metrics").text
         assert 'parlando_requests_total{route="/cosyvoice.CosyVoice/Inference",status="200"} 1' in text
+
+
+def flac(sample_rate, seconds):
+    return encode_audio(np.full(sample_rate * seconds, 0.01, np.float32), sample_rate, "flac")
+
+
+BOMBS = {
+    "long": (flac(8000, 61), "more than the 60 s allowed"),
+    "fine": (flac(192_000, 31), "too many samples"),
+    "coarse": (encode_audio(whisper(20.0, 100), 100), "no speech"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_recording_that_costs_more_than_a_voice_is_refused_through_every_door(obedient, cosyvoice_stubs, bomb):
+    audio, said = BOMBS[bomb]
+    data = base64.b64encode(audio).decode()
+    clip = {"type": "input_audio", "input_audio": {"data": data}}
+    messages = [{"role": "user", "content": ["What is said.", "Hello."][turn]} for turn in (0, 1)]
+    messages.insert(1, {"role": "assistant", "content": [clip]})
+    fields = {"tts_text": "Hello.", "prompt_text": "What is said."}
+    http = obedient.http
+    for response in (
+        http.post("/v1/audio/speech", json={"input": "Hello.", "ref_audio": data, "ref_text": "What is said."}),
+        http.post("/v1/chat/completions", json={"messages": messages}),
+        http.post("/tts", json={"text": "Hello.", "prompt_audio": data, "prompt_text": "What is said."}),
+        http.post("/inference_zero_shot", data=fields, files={"prompt_wav": audio}),
+    ):
+        assert (response.status_code, said in response.text) == (400, True), response.text
+    if bomb == "long":
+        pb2, stubs = cosyvoice_stubs
+        request = pb2.Request(
+            zero_shot_request=pb2.zeroshotRequest(
+                tts_text="Hello.", prompt_text="What is said.", prompt_audio=bytes(2 * 16_000 * 61)
+            )
+        )
+        address = f"127.0.0.1:{obedient.service.ports['grpc']}"
+        with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError, match=said):
+            list(stubs.CosyVoiceStub(channel).Inference(request, timeout=20))
+
+
+def test_a_grpc_reader_who_stalls_is_let_go(serving, cosyvoice_stubs):
+    pb2, stubs = cosyvoice_stubs
+    request = pb2.Request(sft_request=pb2.sftRequest(spk_id="ada", tts_text=" ".join(["A long one."] * 30)))
+    with serving(grpc_port=0, limits={"stall_seconds": 0.5}) as running:
+        with grpc.insecure_channel(f"127.0.0.1:{running.service.ports['grpc']}") as channel:
+            answers = stubs.CosyVoiceStub(channel).Inference(request, timeout=60)
+            assert next(answers).tts_audio
+            running.wait_until(running.idle, 30)
+            with pytest.raises(grpc.RpcError, match="nobody read the answer") as told:
+                list(answers)
+        assert told.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert running.say().status_code == 200

@@ -8,6 +8,8 @@ import socket
 
 import pytest
 
+from parlando.serve.patience import LONGEST_HEAD_BYTES
+
 LONG = {"input": "A long one.", "response_format": "pcm"}
 
 
@@ -228,3 +230,39 @@ def test_a_head_that_does_not_come_is_a_408(serving, raw, begun):
         assert status_of(raw.read_all(connection)) == 408
         running.model.lm.step_seconds = 0.03
         assert len(running.say().content) == 48000, "whoever is being answered has all the time"
+
+
+UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+CHUNKED = b"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+LONG_HEADS = {
+    "a field that does not end": b"GET /health HTTP/1.1\r\nX-Long: ",
+    "an address that does not end": b"GET /health?",
+    "a handshake that does not end": b"GET /v1/audio/speech/stream HTTP/1.1\r\n" + UPGRADE + b"X-Long: ",
+    "many fields": b"GET /health HTTP/1.1\r\nHost: x\r\n" + (b"X-Long: " + b"x" * 1000 + b"\r\n") * 66 + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("begun", LONG_HEADS.values(), ids=LONG_HEADS.keys())
+def test_a_long_head_is_a_431_and_read_no_further(patient, raw, begun):
+    connection = patient.connect()
+    connection.sendall(begun.ljust(LONGEST_HEAD_BYTES + 1, b"x"))
+    answer = raw.read_all(connection)
+    assert status_of(answer) == 431
+    assert error_of(answer)["code"] == "too_large"
+    assert patient.say().status_code == 200
+
+
+@pytest.mark.parametrize("first", [b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", CHUNKED], ids=["whole", "chunked"])
+def test_what_comes_behind_a_request_may_be_no_longer_than_a_head(patient, raw, first):
+    connection = patient.connect()
+    connection.sendall(first)
+    assert connection.recv(10_000)
+    connection.sendall(b"0\r\nX-Long: " if first == CHUNKED else b"GET /health HTTP/1.1\r\nX-Long: ")
+    connection.sendall(b"x" * LONGEST_HEAD_BYTES)
+    assert status_of(raw.read_all(connection)) == 431
+
+
+def test_a_body_and_a_head_below_the_limit_may_be_long(patient):
+    response = patient.http.post("/v1/audio/speech", json={"input": "Hello."}, headers={"x-long": "x" * 60_000})
+    assert response.status_code == 200
+    assert patient.say("Hello. " * 2000, response_format="nothing", ref_audio="x" * 300_000).status_code == 400

@@ -93,7 +93,7 @@ def painted(page):
 
 
 def test_a_sentence_is_heard_and_drawn_before_its_end_and_is_what_the_server_sent(stub, open_page):
-    stub.model.lm.step_seconds = 0.05
+    stub.model.lm.step_seconds = 0.15
     page = open_page()
     page.click("#settings summary")
     page.write("#seed", "7")

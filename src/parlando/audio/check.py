@@ -21,6 +21,7 @@ class ReferenceLimits:
     min_speech_seconds: float = 1.0
     used_seconds: float = 30.0
     max_seconds: float = 600.0
+    min_sample_rate: int = 4000
     max_clipped_share: float = 0.005
     max_offset: float = 0.1
     speech_only: bool = True
@@ -55,8 +56,8 @@ def check_reference(
     """Check a recording and keep its first ``limits.used_seconds``, ended at a pause where there is one.
 
     Raises:
-        AudioError: not finite, empty, too short, too long, silent, clipped, with a constant offset, with too little
-            speech, or with nothing but noise.
+        AudioError: not finite, empty, at too low a rate, too short, too long, silent, clipped, with a constant offset,
+            with too little speech, or with nothing but noise.
     """
     rate, mono = check_sample_rate(sample_rate, where), as_mono(samples, where)
     _check_whole(mono, rate, where, limits)
@@ -79,6 +80,8 @@ def check_reference(
 
 def _check_whole(mono: np.ndarray, rate: int, where: str, limits: ReferenceLimits) -> None:
     seconds = len(mono) / rate
+    if rate < limits.min_sample_rate:
+        raise AudioError(f"{where}: {rate} hertz hold no speech; record it at {limits.min_sample_rate} or more")
     if seconds > limits.max_seconds:
         raise AudioError(
             f"{where}: {seconds / 60:.0f} minutes long; cut out the best 5 to 15 s of one speaker "

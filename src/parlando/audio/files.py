@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import soundfile
 
-from parlando.audio.clip import Clip, as_mono, check_sample_rate
+from parlando.audio.clip import MAX_CHANNELS, Clip, as_mono, check_sample_rate
 from parlando.audio.formats import FILE_FORMATS, AudioFormat, container_rate, find_format, format_of
 from parlando.audio.resample import resample
 from parlando.core.errors import AudioError, FileMissingError
@@ -40,6 +40,9 @@ Source = str | os.PathLike[str] | bytes | bytearray | BinaryFile
 BLOCK_SAMPLES = 65536
 # A FLAC stream that was never closed has no length; libsndfile then reports the largest integer.
 UNKNOWN_LENGTH = 1 << 62
+# Of all channels together, for each second that a recording may have: minutes of silence in many channels at a high
+# rate make a small file and cost gigabytes.
+MOST_SAMPLES_PER_SECOND = 96_000
 
 
 def read_audio(source: Source, sample_rate: int | None = None, max_seconds: float | None = None) -> Clip:
@@ -47,7 +50,8 @@ def read_audio(source: Source, sample_rate: int | None = None, max_seconds: floa
 
     Raises:
         FileMissingError: there is no such file.
-        AudioError: it is not audio, empty, not finite, or longer than ``max_seconds``.
+        AudioError: it is not audio, empty, not finite, longer than ``max_seconds``, or so fine that no recording of
+            that length needs it.
     """
     wave, rate = read_channels(source, max_seconds)
     mono = as_mono(wave, describe_source(source))
@@ -106,7 +110,7 @@ def _decode(stream: BinaryFile, where: str, max_seconds: float | None) -> tuple[
     with soundfile.SoundFile(stream) as file:
         if file.frames >= UNKNOWN_LENGTH:
             raise ValueError("the stream does not say how long it is")
-        _check_length(file.frames / file.samplerate, where, max_seconds)
+        _check_size(file.frames, file.samplerate, file.channels, where, max_seconds)
         return file.read(dtype="float32", always_2d=True), file.samplerate
 
 
@@ -118,15 +122,16 @@ def _decode_with_av(
         import av
     except ImportError:
         raise _unreadable(where, cause) from cause
-    resampler = av.AudioResampler(format="fltp")
-    blocks, seconds = [], 0.0
+    # Interleaved: PyAV reads beyond the last of eight planes, and the process dies.
+    resampler = av.AudioResampler(format="flt")
+    blocks, samples = [], 0
     try:
         with av.open(stream) as container:
             for frame in container.decode(audio=0):
-                blocks += [block.to_ndarray().T for block in resampler.resample(frame)]
-                seconds += frame.samples / frame.sample_rate
-                _check_length(seconds, where, max_seconds)
-                rate = frame.sample_rate
+                samples, rate = samples + frame.samples, frame.sample_rate
+                channels = frame.layout.nb_channels
+                _check_size(samples, rate, channels, where, max_seconds)
+                blocks += [block.to_ndarray().reshape(-1, channels) for block in resampler.resample(frame)]
     except (av.FFmpegError, ValueError, IndexError) as error:
         raise _unreadable(where, cause) from error
     if not blocks:
@@ -139,9 +144,19 @@ def _unreadable(where: str, cause: Exception) -> AudioError:
     return AudioError(f"{where} cannot be read as audio ({detail}); convert it to wav or flac, for example with ffmpeg")
 
 
-def _check_length(seconds: float, where: str, max_seconds: float | None) -> None:
-    if max_seconds is not None and seconds > max_seconds:
+def _check_size(frames: int, rate: int, channels: int, where: str, max_seconds: float | None) -> None:
+    """Whether a recording may be decoded, by what its head says."""
+    if channels > MAX_CHANNELS:
+        raise AudioError(f"{where} has {channels} channels, more than the {MAX_CHANNELS} allowed; mix it down to one")
+    if max_seconds is None:
+        return
+    if (seconds := frames / rate) > max_seconds:
         raise AudioError(f"{where} is {seconds:.0f} s long, more than the {max_seconds:.0f} s allowed; cut it shorter")
+    if frames * channels > max_seconds * MOST_SAMPLES_PER_SECOND:
+        raise AudioError(
+            f"{where} has {channels} channels at {rate} hertz, too many samples for its {seconds:.0f} s; "
+            "make it mono, at 48000 hertz or less"
+        )
 
 
 def encode_audio(samples: np.ndarray, sample_rate: int, format: str = "wav") -> bytes:

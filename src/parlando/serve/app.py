@@ -94,7 +94,7 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     shelf = VoiceShelf(config)
     shelf.check_config(list(hosts.values()))
     service = Service(hosts, config, shelf)
-    side = SideGate(keys, config.limits, service.registry)
+    side = SideGate(keys, service.budgets, service.registry)
     listeners = [listening(service, side) for listening in LISTENERS]
     app = FastAPI(
         title="Parlando",
@@ -113,7 +113,7 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
         app.add_exception_handler(kind, _answer_error)
     app.router.default = _not_found
     trace, service.when_closed = otlp_trace(config.telemetry) if config.telemetry else (None, service.when_closed)
-    app.add_middleware(Gate, keys=keys, config=config, registry=service.registry, trace=trace)
+    app.add_middleware(Gate, keys=keys, budgets=service.budgets, config=config, registry=service.registry, trace=trace)
     if config.cors_origins:
         # Outermost: a browser asks for leave without a key.
         app.add_middleware(

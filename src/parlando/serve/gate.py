@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parlando.core.errors import AccessError, RateLimitError
 from parlando.serve.call import FAILED, Call, report
-from parlando.serve.config import Limits, ServeConfig
+from parlando.serve.config import ServeConfig
 from parlando.serve.limits import Budgets, KeyRing
 from parlando.serve.metrics import Registry
 from parlando.serve.origins import Origins
@@ -33,10 +33,16 @@ class Gate:
     """The outermost layer of the application."""
 
     def __init__(
-        self, app: ASGIApp, keys: KeyRing, config: ServeConfig, registry: Registry, trace: Trace | None
+        self,
+        app: ASGIApp,
+        keys: KeyRing,
+        budgets: Budgets,
+        config: ServeConfig,
+        registry: Registry,
+        trace: Trace | None,
     ) -> None:
-        self._app, self._keys, self._limits, self._registry, self._trace = app, keys, config.limits, registry, trace
-        self._budgets, self._origins = Budgets(config.limits), Origins(config)
+        self._app, self._keys, self._budgets, self._registry, self._trace = app, keys, budgets, registry, trace
+        self._limits, self._origins = config.limits, Origins(config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket."""
@@ -104,10 +110,10 @@ class Gate:
 
 
 class SideGate:
-    """The gate for doors that are not HTTP: the same keys, a budget per caller, and the line of log."""
+    """The gate for doors that are not HTTP: the same keys, the same budgets, and the line of log."""
 
-    def __init__(self, keys: KeyRing, limits: Limits, registry: Registry) -> None:
-        self._keys, self._registry, self._budgets = keys, registry, Budgets(limits)
+    def __init__(self, keys: KeyRing, budgets: Budgets, registry: Registry) -> None:
+        self._keys, self._budgets, self._registry = keys, budgets, registry
 
     @contextmanager
     def call(self, method: str, path: str, address: str, key: str | None = None) -> Iterator[Call]:

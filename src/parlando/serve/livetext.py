@@ -7,6 +7,7 @@ letter and ends with `flush`, `end`, or a pause; between turns nothing is held: 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -17,6 +18,7 @@ from parlando.audio.containers import StreamEncoder, open_encoder
 from parlando.core.errors import InputError, ParlandoError, TooLargeError
 from parlando.request import derived_seed
 from parlando.result import Chunk
+from parlando.serve.allowance import Allowance
 from parlando.serve.bridge import TextFeed
 from parlando.serve.service import Making, Service, Speaking, Utterance, check_characters
 
@@ -58,6 +60,7 @@ class Turn:
     """Text up to a flush, an end or a pause."""
 
     text: TextFeed | str
+    characters: int = 0
     flushed: bool = False
     dropped: bool = False
     speaking: Speaking | None = None
@@ -79,18 +82,21 @@ class LiveText:
     """One text that a client writes; iterate over it for `Speaking` at each turn's begin, `Piece`s and `Mark`s.
 
     ``wanted`` is the utterance but for its text; ``making`` is told the rate of the audio. An error ends the
-    iteration. Whoever iterates calls `cancel` when done.
+    iteration. Whoever iterates calls `cancel` when done. What raises `TooLargeError` here has not been done, and the
+    text is cancelled by whoever sent it.
     """
 
     def __init__(
-        self, service: Service, wanted: Utterance, making: Callable[[int], Making], caller: str = "local"
+        self, service: Service, wanted: Utterance, making: Callable[[int], Making], allowance: Allowance
     ) -> None:
         self.cancelled = self._ended = False
-        self._service, self._wanted, self._making, self._caller = service, wanted, making, caller
+        self._service, self._wanted, self._making, self._allowance = service, wanted, making, allowance
+        self._waiting_characters = self._waiting_entries = 0
+        self._take(entries=1)
         self._queue: asyncio.Queue[Turn | Mark] = asyncio.Queue()
         self._writing: Turn | None = None
         self._feed = TextFeed()
-        self._unspoken: list[Turn] = []
+        self._unspoken: deque[Turn] = deque()
         self._held, self._characters, self._turns = "", 0, 0
         self._pause: asyncio.TimerHandle | None = None
 
@@ -99,16 +105,17 @@ class LiveText:
 
         Raises:
             InputError: there was an end before it.
-            TooLargeError: a turn is longer than texts may be.
+            TooLargeError: a turn is longer than texts may be, or too much waits.
             TextError: it has half of a character.
         """
         if self._ended:
             raise InputError("this text has ended and is still being spoken; begin another context")
         check_characters(text)
         limits = self._service.config.limits
-        self._characters += len(text)
-        if self._characters > limits.max_input_characters:
+        if self._characters + len(text) > limits.max_input_characters:
             raise TooLargeError(f"more than {limits.max_input_characters} characters without a flush; flush in parts")
+        self._take(len(text))
+        self._characters += len(text)
         if self._writing is None:
             text, self._held = self._held + text, ""
             if not any(map(str.isalnum, text)):
@@ -116,19 +123,32 @@ class LiveText:
                 return
             self._feed = TextFeed()
             self._writing = self._add(Turn(self._feed))
-        self._feed.push(text)
+        if text:
+            self._feed.push(text)
         self._wait_no_longer()
         self._pause = asyncio.get_running_loop().call_later(limits.pause_seconds, self.close_turn)
 
     def say(self, text: str) -> None:
-        """Add a turn that is all there, such as SSML."""
+        """Add a turn that is all there, such as SSML.
+
+        Raises:
+            TooLargeError: too much waits.
+        """
         self.close_turn()
-        self._add(Turn(text))
+        self._take(len(text))
+        self._add(Turn(text, len(text)))
 
     def flush(self) -> None:
-        """Have everything so far spoken to its end, and be told when it was."""
+        """Have everything so far spoken to its end, and be told when it was.
+
+        Raises:
+            TooLargeError: too much waits.
+        """
+        self._take(entries=1)
         self.close_turn()
-        for turn in self._unspoken:
+        for turn in reversed(self._unspoken):
+            if turn.flushed:
+                break
             turn.flushed = True
         self._queue.put_nowait(Mark.FLUSHED)
 
@@ -143,6 +163,8 @@ class LiveText:
 
     def cancel(self) -> None:
         """Be silent: the iteration ends, and no piece comes after this."""
+        if not self.cancelled:
+            self._allowance.release(self._waiting_characters, self._waiting_entries)
         self.cancelled = True
         for turn in self._unspoken:
             turn.drop()
@@ -157,14 +179,16 @@ class LiveText:
                     yield each
             elif not self.cancelled:
                 yield item
+            if item is Mark.FLUSHED:
+                self._release(0)
             if item is Mark.END:
                 return
 
     async def _spoken(self, turn: Turn) -> AsyncIterator[Speaking | Piece]:
-        if turn.dropped:
-            return
-        speaking = turn.speaking = self._open(turn)
         try:
+            if turn.dropped:
+                return
+            speaking = turn.speaking = self._open(turn)
             yield speaking
             while pieces := await speaking.stream.batch():
                 for piece in pieces:
@@ -175,19 +199,23 @@ class LiveText:
             if not turn.dropped:
                 raise
         finally:
-            speaking.stream.cancel()
-            self._unspoken.remove(turn)
+            if turn.speaking is not None:
+                turn.speaking.stream.cancel()
+            self._unspoken.popleft()
+            self._release(turn.characters)
 
     def _open(self, turn: Turn) -> Speaking:
+        self._allowance.pay()
         wanted, options = self._wanted, dict(self._wanted.options)
         if self._turns and options.get("seed") is not None:
             options["seed"] = derived_seed(options["seed"], self._turns, 1)
         self._turns += 1
         rate = wanted.sample_rate or self._service.host(wanted.model).synthesizer.sample_rate
         utterance = replace(wanted, text=turn.text, options=options)
-        return self._service.open(utterance, self._making(rate), self._caller)
+        return self._service.open(utterance, self._making(rate), self._allowance.caller)
 
     def _add(self, turn: Turn) -> Turn:
+        self._take(entries=1)
         self._unspoken.append(turn)
         self._queue.put_nowait(turn)
         return turn
@@ -195,9 +223,23 @@ class LiveText:
     def close_turn(self) -> None:
         """Have what is there spoken as if nothing followed; what follows is another turn."""
         self._wait_no_longer()
-        if self._writing is not None:
+        if self._writing is None:
+            self._release(self._characters, 0)
+        else:
+            self._writing.characters = self._characters
             self._writing.close()
         self._writing, self._held, self._characters = None, "", 0
+
+    def _take(self, characters: int = 0, entries: int = 0) -> None:
+        self._allowance.take(characters, entries)
+        self._waiting_characters += characters
+        self._waiting_entries += entries
+
+    def _release(self, characters: int, entries: int = 1) -> None:
+        if not self.cancelled:
+            self._allowance.release(characters, entries)
+            self._waiting_characters -= characters
+            self._waiting_entries -= entries
 
     def _wait_no_longer(self) -> None:
         if self._pause is not None:

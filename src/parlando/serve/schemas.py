@@ -83,13 +83,14 @@ class SpeechRequest(Wanted):
 
 
 ContextName = Annotated[str, Field(max_length=128)]
+DEFAULT_CONTEXT = "default"
 
 
 class LiveStart(Wanted):
     """Over a WebSocket: a context with settings of its own; without this message it has none."""
 
     type: Literal["start"]
-    context: ContextName = "default"
+    context: ContextName = DEFAULT_CONTEXT
     response_format: AudioName = "pcm"
 
 
@@ -97,7 +98,7 @@ class LiveWords(Strict):
     """Over a WebSocket: more text."""
 
     type: Literal["text"]
-    context: ContextName = "default"
+    context: ContextName = DEFAULT_CONTEXT
     text: str
 
 

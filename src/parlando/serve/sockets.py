@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from parlando.core.errors import InputError
+from parlando.serve.allowance import Allowance
 from parlando.serve.call import FAILED, Call, call_of
 from parlando.serve.problems import Problem, problem_of
 from parlando.serve.service import Service
@@ -26,6 +27,8 @@ class Wire:
 
     def __init__(self, socket: WebSocket, service: Service) -> None:
         self._socket, self._limits = socket, service.config.limits
+        # The handshake was a request, and so has paid for the first turn.
+        self.allowance = Allowance(service.budgets, self._limits, self.call.caller, prepaid=1)
         self._turn_to_send = asyncio.Lock()
         self._speakers: set[asyncio.Task[None]] = set()
         self._over = False
@@ -47,11 +50,11 @@ class Wire:
                 return
             yield _read(message.get("text"))
 
-    async def send(self, message: dict[str, Any]) -> None:
-        """Send a message, or nothing when the connection is over."""
+    async def send(self, message: dict[str, Any], unless: Callable[[], bool] = lambda: False) -> None:
+        """Send a message, or nothing when the connection is over, or ``unless`` says so when its turn has come."""
         try:
             async with self._turn_to_send:
-                if self._over:
+                if self._over or unless():
                     return
                 async with asyncio.timeout(self._limits.stall_seconds):
                     await self._socket.send_text(json.dumps(message, separators=(",", ":")))

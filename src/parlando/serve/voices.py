@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from parlando.audio.check import check_reference
+from parlando.audio.clip import Clip
 from parlando.audio.files import read_audio
 from parlando.core.errors import ConfigError, FileMissingError, InputError, TextError, VoiceNotFoundError
 from parlando.core.types import Voice
@@ -144,7 +145,8 @@ class VoiceShelf:
             raise TextError("consent: say who allowed this voice to be used, such as the speaker's name")
         check_speakable(card.text)
         Reading(card.language)
-        clip = check_reference(*_samples(recording.audio)).clip
+        given = _clip(recording.audio)
+        clip = check_reference(given.samples, given.sample_rate).clip
         voice = replace(host.synthesizer.clone(clip, card.text, card.name), language=card.language)
         seconds = round(clip.duration_seconds, 3)
         kept = self.store.add(
@@ -183,7 +185,7 @@ class VoiceShelf:
         known = self._recall(full)
         if known is None and host.synthesizer.model.needs_transcript and not (recording.text or "").strip():
             raise TextError("a recording needs the words that are said in it; send them with it, such as ref_text")
-        return known or self._remember(full, host.synthesizer.clone(recording.audio, recording.text))
+        return known or self._remember(full, host.synthesizer.clone(_clip(recording.audio), recording.text))
 
     def _recall(self, key: tuple[str, ...]) -> Voice | None:
         with self._lock:
@@ -209,9 +211,8 @@ class VoiceShelf:
         return f"{UNSAFE.sub('-', host.name)}-{self._fingerprints[host.name]}"
 
 
-def _samples(audio: bytes) -> tuple[np.ndarray, int]:
-    clip = read_audio(audio, max_seconds=LONGEST_UPLOAD_SECONDS)
-    return clip.samples, clip.sample_rate
+def _clip(audio: bytes) -> Clip:
+    return read_audio(audio, max_seconds=LONGEST_UPLOAD_SECONDS)
 
 
 def _presets(folder: str | None) -> Iterator[tuple[str, Voice | Recording]]:
@@ -240,7 +241,8 @@ def _preset(path: Path, words: str) -> Recording:
     recording = Recording(path.read_bytes(), words)
     try:
         check_speakable(words)
-        check_reference(*_samples(recording.audio))
+        given = _clip(recording.audio)
+        check_reference(given.samples, given.sample_rate)
     except InputError as error:
         raise ConfigError(f"preset '{path}': {error}") from error
     return recording

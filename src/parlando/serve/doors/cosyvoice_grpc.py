@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from parlando.core.errors import ConfigError, InputError, MissingDependencyError
+from parlando.serve.config import Limits
 from parlando.serve.cosyvoice import Asked, prompt_recording, utterance_of
 from parlando.serve.cosyvoice_messages import FIELDS, KINDS, message_classes
 from parlando.serve.gate import SideGate, key_of
@@ -57,8 +58,7 @@ async def listening(service: Service, gate: SideGate) -> AsyncIterator[None]:
     import grpc
 
     inference = Inference(service, gate)
-    options = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", config.limits.max_body_bytes))
-    server = grpc.aio.server(options=options)
+    server = grpc.aio.server(options=_options(config.limits))
     handler = grpc.unary_stream_rpc_method_handler(inference.answer)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
     host = f"[{config.host}]" if ":" in config.host else config.host
@@ -84,8 +84,8 @@ class Inference:
         self._service, self._gate, self._grpc, self._undecodable = service, gate, grpc, DecodeError
         self._request, self._response = message_classes()
 
-    async def answer(self, body: bytes, context: Any) -> AsyncIterator[bytes]:
-        """Audio as it is made; an error is a status, at any time."""
+    async def answer(self, body: bytes, context: Any) -> None:
+        """Write audio as it is made; an error is a status, at any time."""
         headers = {name.encode(): str(value).encode() for name, value in context.invocation_metadata() or ()}
         try:
             with self._gate.call("GRPC", f"/{SERVICE}/{METHOD}", _address(context.peer()), key_of(headers)) as call:
@@ -97,15 +97,20 @@ class Inference:
                         await context.send_initial_metadata(told) if call.first_byte_seconds is None else None
                         data = b"".join(parts)
                         call.count(len(data))
-                        yield self._response(tts_audio=data).SerializeToString()
+                        await self._write(context, self._response(tts_audio=data).SerializeToString())
                 finally:
                     speaking.stream.cancel()
-        except (asyncio.CancelledError, GeneratorExit):
-            raise
         except Exception as error:  # noqa: BLE001  the gate has logged it, the client is told
             problem = problem_of(error)
             code = getattr(self._grpc.StatusCode, CODES.get(problem.status, "INTERNAL"))
             await context.abort(code, f"{problem.code}: {problem.message}")
+
+    async def _write(self, context: Any, message: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._service.config.limits.stall_seconds):
+                await context.write(message)
+        except TimeoutError as error:
+            raise TimeoutError("nobody read the answer; read it as it comes") from error
 
     async def _utterance(self, body: bytes, seed: bytes | None) -> Utterance:
         if seed is not None and not seed.isdigit():
@@ -132,6 +137,17 @@ class Inference:
                 seed=None if seed is None else int(seed[:20]),
             ),
         )
+
+
+def _options(limits: Limits) -> tuple[tuple[str, int], ...]:
+    """Of the server: a port of its own, no larger messages than bodies, and an end to clients that answer no ping."""
+    patience = round(limits.stall_seconds * 1000)
+    return (
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", limits.max_body_bytes),
+        ("grpc.keepalive_time_ms", patience),
+        ("grpc.keepalive_timeout_ms", patience),
+    )
 
 
 def _address(peer: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, WebSocket
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
-from parlando.core.errors import InputError, ParlandoError
+from parlando.core.errors import InputError, ParlandoError, TextError, TooLargeError
 from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, SpeechBody, VoiceSettings, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
 from parlando.serve.problems import POLICY
@@ -85,12 +85,16 @@ class Talk:
         live = self.contexts.get(context)
         if live is None:
             live = self._begin(context, message.voice_settings or VoiceSettings())
-        if message.text:
-            live.push(message.text)
-            if self.whole_sentences:
-                live.close_turn()
-        if message.flush:
-            live.flush()
+        try:
+            if message.text:
+                live.push(message.text)
+                if self.whole_sentences:
+                    live.close_turn()
+            if message.flush:
+                live.flush()
+        except (TextError, TooLargeError):
+            self.contexts.pop(context).cancel()
+            raise
         if message.text == "" and not self.several:
             live.end()
 
@@ -99,7 +103,7 @@ class Talk:
             raise InputError(f"{MOST_CONTEXTS} contexts are open on this connection; close one first")
         wanted = replace(self.wanted, speed=settings.speed or 1.0)
         making = partial(pieces_of, self.output.format, bits_per_second=self.output.bits_per_second)
-        live = self.contexts[context] = LiveText(self.service, wanted, making, self.wire.call.caller)
+        live = self.contexts[context] = LiveText(self.service, wanted, making, self.wire.allowance)
         self.wire.speak(self._tell(context, live))
         return live
 
@@ -117,7 +121,8 @@ class Talk:
             async for heard in live:
                 if isinstance(heard, Piece) and heard.data:
                     audio = base64.b64encode(heard.data).decode("ascii")
-                    await self.wire.send({"audio": audio, "isFinal": None, **NO_ALIGNMENT, **named})
+                    told = {"audio": audio, "isFinal": None, **NO_ALIGNMENT, **named}
+                    await self.wire.send(told, unless=lambda: live.cancelled)
                 elif heard is Mark.END:
                     await self.wire.send({"audio": None, "isFinal": True, **NO_ALIGNMENT, **named})
         except Exception as error:  # noqa: BLE001  the wire logs it, the client is told

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
 from pydantic import TypeAdapter, ValidationError
 
-from parlando.core.errors import InputError, ParlandoError
+from parlando.core.errors import InputError, ParlandoError, TextError, TooLargeError
 from parlando.serve.doors.speech import usage, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
 from parlando.serve.problems import openai_shape
-from parlando.serve.schemas import LiveMessage, LiveSign, LiveStart, LiveWords
+from parlando.serve.schemas import DEFAULT_CONTEXT, LiveMessage, LiveSign, LiveStart, LiveWords
 from parlando.serve.service import Service, Speaking
 from parlando.serve.sockets import Wire
 
@@ -53,14 +53,15 @@ class Conversation:
         try:
             if isinstance(raw, InputError):
                 raise raw
-            context = raw.get("context")
+            context = raw.get("context", DEFAULT_CONTEXT if raw.get("type") in ("start", "text") else None)
             message = MESSAGES.validate_python(raw)
             if isinstance(message, LiveStart):
                 self._begin(message)
             elif isinstance(message, LiveWords):
                 if message.context not in self._contexts:
                     self._begin(LiveStart(type="start", context=message.context))
-                self._contexts[message.context].push(message.text)
+                live, text = self._contexts[message.context], message.text
+                await self._heed(message.context, lambda: live.push(text))
             else:
                 await self._sign(message)
         except (ParlandoError, ValidationError) as error:
@@ -81,7 +82,7 @@ class Conversation:
         host = self._service.host(wanted.model)
         if isinstance(wanted.voice, str):
             self._service.shelf.resolve(host, wanted.voice)
-        live = LiveText(self._service, wanted, lambda rate: pieces_of(format, rate), self._wire.call.caller)
+        live = LiveText(self._service, wanted, lambda rate: pieces_of(format, rate), self._wire.allowance)
         self._contexts[start.context] = live
         self._wire.speak(self._tell(start.context, live, format))
 
@@ -97,7 +98,15 @@ class Conversation:
             elif live is None:
                 raise InputError(f"there is no context '{name}'; it ended, or nothing was sent to it")
             else:
-                live.flush() if sign.type == "flush" else live.end()
+                await self._heed(name, live.flush if sign.type == "flush" else live.end)
+
+    async def _heed(self, name: str, act: Callable[[], None]) -> None:
+        """Have a context do something; what it cannot take is told and ends it."""
+        try:
+            act()
+        except (TextError, TooLargeError) as error:
+            self._contexts.pop(name).cancel()
+            await self._complain(error, name)
 
     async def _tell(self, name: str, live: LiveText, format: str) -> None:
         """Send what is heard of one context, to its end."""
@@ -105,7 +114,7 @@ class Conversation:
         try:
             async for heard in live:
                 for message in story.told(heard):
-                    await self._wire.send({**message, "context": name})
+                    await self._wire.send({**message, "context": name}, unless=lambda: live.cancelled)
         except Exception as error:  # noqa: BLE001  the wire logs it, the client is told
             await self._complain(error, name)
         finally:

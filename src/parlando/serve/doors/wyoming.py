@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from parlando.core.errors import ConfigError, ParlandoError
+from parlando.serve.allowance import Allowance
 from parlando.serve.call import Call
 from parlando.serve.gate import SideGate
 from parlando.serve.livetext import LiveText, Piece, pieces_of
@@ -69,6 +70,10 @@ class Guest:
     _in_order: asyncio.Lock = field(default_factory=asyncio.Lock)
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def __post_init__(self) -> None:
+        address = str(self.writer.get_extra_info("peername", ("local",))[0])
+        self._allowance = Allowance(self.service.budgets, self.service.config.limits, address)
+
     async def serve(self) -> None:
         """Answer events until the client leaves, or sends what cannot be read."""
         try:
@@ -108,16 +113,16 @@ class Guest:
             self.live = None
 
     def _begin(self, data: dict[str, Any], *, streamed: bool) -> LiveText:
-        address = str(self.writer.get_extra_info("peername", ("local",))[0])
-        live = LiveText(self.service, wanted(self.service, data), lambda rate: pieces_of("pcm", rate), address)
-        task = asyncio.ensure_future(self._speak(live, address, streamed))
+        live = LiveText(self.service, wanted(self.service, data), lambda rate: pieces_of("pcm", rate), self._allowance)
+        task = asyncio.ensure_future(self._speak(live, streamed))
         self.speakers.add(task)
         task.add_done_callback(self.speakers.discard)
         return live
 
-    async def _speak(self, live: LiveText, address: str, streamed: bool) -> None:
+    async def _speak(self, live: LiveText, streamed: bool) -> None:
         try:
-            with self.gate.call("WYOMING", "synthesize", address) as call:
+            with self.gate.call("WYOMING", "synthesize", self._allowance.caller) as call:
+                self._allowance.prepaid += 1
                 async with self._in_order:
                     await self._play(live, call, streamed)
         except Exception as error:  # noqa: BLE001  the gate logs it, the client is told
