@@ -79,14 +79,14 @@ def chunk_sizes(step_seconds, frames=100):
 
 
 def test_an_idle_machine_starts_with_what_outlasts_a_stall_and_doubles():
-    assert chunk_sizes(0.005)[0][:5] == [3, 4, 8, 16, 25]
+    assert chunk_sizes(0.005)[0][:5] == [8, 4, 8, 16, 25]
 
 
 @given(st.floats(0.001, 0.036))
 def test_a_listener_never_waits_while_frames_come_in_real_time(step_seconds):
     sizes, waited_seconds = chunk_sizes(step_seconds)
     assert waited_seconds == 0.0
-    assert sizes[0] <= 7
+    assert sizes[0] <= 12
 
 
 def test_a_model_far_too_slow_begins_with_more_and_not_without_end():

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from parlando.core.errors import ConfigError
 from parlando.core.kinds import expect_fields
 from parlando.core.types import Frame
-from parlando.engine.playback import STALL_SECONDS, Playback
+from parlando.engine.playback import Playback
 
 SPARE_FRAMES = 4.0
+AHEAD_SECONDS = 0.3  # two busy cores were seen to be elsewhere for so long
 MOST_FIRST_FRAMES = 12
 PACE_MEMORY = 0.3
 JITTER_SECONDS, SLOWER = 0.03, 3.0
@@ -118,8 +119,8 @@ class Chunker:
         return playback.lead_seconds < needed_seconds
 
     def _first_frames(self, playback: Playback) -> int:
-        """As many as sound for longer than it takes to make and decode the next, and than a stall."""
-        needed_seconds = SPARE_FRAMES * self._pace.seconds + STALL_SECONDS
+        """As many as sound for longer than it takes to make and decode the next, by `AHEAD_SECONDS`."""
+        needed_seconds = SPARE_FRAMES * self._pace.seconds + AHEAD_SECONDS
         gained_seconds = self._frame_seconds - playback.decode_seconds_per_frame
         if gained_seconds * MOST_FIRST_FRAMES <= needed_seconds:
             return MOST_FIRST_FRAMES
