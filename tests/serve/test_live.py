@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from websockets.sync.client import connect
 
 from parlando.core.errors import AccessError
 from parlando.serve.problems import problem_of, refusal
+from parlando.serve.server import DRAIN_CHECK_SECONDS
+from parlando.serve.sockets import Wire
 
 PATH = "/v1/audio/speech/stream"
 # A sentence is certain once another follows it.
@@ -312,6 +316,24 @@ def test_a_server_that_stops_lets_a_flushed_text_end(serving):
         running.service.draining = running.server.should_exit = True
         rest = client.until("done")
         assert rest[-1]["audio_seconds"] == 1.0
+
+
+def test_a_server_that_stops_waits_for_the_last_message(serving, monkeypatch):
+    send, sending = Wire.send, threading.Event()
+
+    async def slow(self, message, unless=lambda: False):
+        if message["type"] == "done":
+            sending.set()
+            await asyncio.sleep(20 * DRAIN_CHECK_SECONDS)
+        await send(self, message, unless)
+
+    monkeypatch.setattr(Wire, "send", slow)
+    with serving() as running, Client(running) as client:
+        client.send("text", text="Hello there.")
+        client.send("end")
+        assert sending.wait(10)
+        running.service.draining = running.server.should_exit = True
+        assert client.until("done")[-1]["audio_seconds"] == 1.0
 
 
 def test_the_clients_in_the_documents_work(stub, tmp_path, monkeypatch):

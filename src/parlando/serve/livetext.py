@@ -174,11 +174,12 @@ class LiveText:
         """All of it, in order."""
         while not self.cancelled:
             item = await self._queue.get()
-            if isinstance(item, Turn):
-                async for each in self._spoken(item):
-                    yield each
-            elif not self.cancelled:
-                yield item
+            with self._service.telling():
+                if isinstance(item, Turn):
+                    async for each in self._spoken(item):
+                        yield each
+                elif not self.cancelled:
+                    yield item
             if item is Mark.FLUSHED:
                 self._release(0)
             if item is Mark.END:

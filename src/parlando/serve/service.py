@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -90,6 +91,7 @@ class Service:
             name: Admission(host.rows, config.limits, places=host.places) for name, host in hosts.items()
         }
         self.draining = False
+        self._telling = 0
         self.ports: dict[str, int] = {}  # of doors that listen on their own
         self.loop: asyncio.AbstractEventLoop | None = None
         self.when_closed: Callable[[], None] = lambda: None
@@ -174,8 +176,17 @@ class Service:
 
     @property
     def speaking(self) -> bool:
-        """Whether anything is being spoken, or waits for it."""
-        return any(admission.streams for admission in self.admissions.values())
+        """Whether anything is being spoken, waits for it, or was spoken and its listener not told all of it."""
+        return self._telling > 0 or any(admission.streams for admission in self.admissions.values())
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """While somebody is told what was spoken: a socket may not be closed before its last message."""
+        self._telling += 1
+        try:
+            yield
+        finally:
+            self._telling -= 1
 
     def _check(self, utterances: Sequence[Utterance], format: str | Making | None) -> None:
         if self.draining:

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from parlando.core.errors import InputError
+from parlando.core.errors import CancelledError, InputError
 from parlando.serve.allowance import Allowance
 from parlando.serve.call import FAILED, Call, call_of
 from parlando.serve.problems import Problem, problem_of
@@ -60,7 +60,8 @@ class Wire:
                     await self._socket.send_text(json.dumps(message, separators=(",", ":")))
         except (TimeoutError, RuntimeError, WebSocketDisconnect) as error:
             # Nobody reads any more; the socket's own timeout closes it.
-            self.call.note(error)
+            gone = isinstance(error, WebSocketDisconnect)
+            self.call.note(CancelledError("the client has gone") if gone else error)
             self._leave()
 
     def trouble(self, error: Exception) -> Problem:
