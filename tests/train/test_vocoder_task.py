@@ -133,8 +133,8 @@ def test_what_does_not_fit_is_refused(measured, hift, named):
 def test_a_vocoder_that_shapes_its_source_learns_too(measured):
     torch.manual_seed(0)
     shaping = replace(
-        SMALL, upsample_rates=(4,), upsample_kernels=(8,), fft_samples=480, hop_samples=120, source_kernels=(3,),
-        source_dilations=((1,),), source=SourceConfig(num_harmonics=0), shapes_source=True,
+        SMALL, upsample_rates=(4,), upsample_kernels=(8,), fft_samples=480, hop_samples=120, source_kernels=(),
+        source_dilations=(), source=SourceConfig(num_harmonics=0), shapes_source=True,
     )  # fmt: skip
     optim = OptimConfig(rate=5e-3, warmup=0.05)
     task = VocoderTask(measured, VocoderTrainConfig(hift=shaping, crops=CROPS, pitch_crops=2, optim=optim))

@@ -301,7 +301,7 @@ def shaping():
     """A small vocoder that shapes its source, as the small default has it."""
     sizes = {"channels": 32, "pitch_channels": 16, "upsample_rates": (4,), "upsample_kernels": (8,)}
     spectrum = {"fft_samples": 480, "hop_samples": 120, "source": SourceConfig(num_harmonics=0)}
-    blocks = {"kernels": (3, 7), "dilations": ((1, 3), (1, 3)), "source_kernels": (7,), "source_dilations": ((1,),)}
+    blocks = {"kernels": (3, 7), "dilations": ((1, 3), (1, 3)), "source_kernels": (), "source_dilations": ()}
     torch.manual_seed(0)
     hift = HiFT(HiFTConfig(**sizes, **spectrum, **blocks, shapes_source=True)).prepare()
     torch.nn.init.constant_(hift.f0_predictor.classifier.bias, 120.0)

@@ -50,10 +50,10 @@ class HiFTConfig:
     ``channels`` halve at every upsampling. Every stage has one residual block per entry of ``kernels``, and one for
     the source with the stage's entry of ``source_kernels``.
 
-    ``shapes_source`` replaces source and head: the published head makes a spectrum, whose phases lie within a radian
-    of zero, so that its window has to be a fraction of a pitch period long. A head that shapes the source filters
-    pulses and noise instead, as a vocoder with a window of several periods has to; one upsampling then does, and it is
-    learned in a fraction of the time.
+    ``shapes_source`` replaces source and head, and no stage hears the source then: ``source_kernels`` is empty. The
+    published head makes a spectrum, whose phases lie within a radian of zero, so that its window has to be a fraction
+    of a pitch period long. A head that shapes the source filters pulses and noise instead, as a vocoder with a window
+    of several periods has to; one upsampling then does, and it is learned in a fraction of the time.
     """
 
     mel_bins: int = 80
@@ -74,8 +74,14 @@ class HiFTConfig:
 
     def __post_init__(self) -> None:
         stages = len(self.upsample_rates)
-        if {len(self.upsample_kernels), len(self.source_kernels), len(self.source_dilations)} != {stages}:
-            raise ConfigError(f"hift: {stages} upsample_rates need as many upsample_kernels and source blocks")
+        if len(self.upsample_kernels) != stages:
+            raise ConfigError(f"hift: {stages} upsample_rates need as many upsample_kernels")
+        excited = 0 if self.shapes_source else stages
+        if {len(self.source_kernels), len(self.source_dilations)} != {excited}:
+            raise ConfigError(
+                f"hift: source_kernels and source_dilations need {excited} entries each, "
+                "one for every stage that hears the source"
+            )
         if len(self.kernels) != len(self.dilations):
             raise ConfigError(f"hift: {len(self.kernels)} kernels need as many lists of dilations")
         pairs = list(zip(self.upsample_rates, self.upsample_kernels, strict=True))
@@ -153,11 +159,10 @@ class HiFT(nn.Module):
         self.conv_pre = _same_conv(config.mel_bins, config.channels, _WIDE_KERNEL)
         stages = range(len(config.upsample_rates))
         self.ups = nn.ModuleList(_upsampling_conv(config, stage) for stage in stages)
-        excited = () if config.shapes_source else stages
-        self.source_downs = nn.ModuleList(_source_conv(config, stage) for stage in excited)
+        blocks = list(enumerate(zip(config.source_kernels, config.source_dilations, strict=True)))
+        self.source_downs = nn.ModuleList(_source_conv(config, stage) for stage, _ in blocks)
         self.source_resblocks = nn.ModuleList(
-            ResidualBlock(config.stage_channels(stage), config.source_kernels[stage], config.source_dilations[stage])
-            for stage in excited
+            ResidualBlock(config.stage_channels(stage), *reach) for stage, reach in blocks
         )
         self.resblocks = nn.ModuleList(
             ResidualBlock(config.stage_channels(stage), kernel, dilations)
@@ -213,12 +218,10 @@ class HiFT(nn.Module):
         self, mel: Float[Tensor, "batch bin frame"], source: Float[Tensor, "batch *signal sample"], carry: Carry
     ) -> Float[Tensor, "batch later"]:
         """Filter the source by the mel."""
-        dtype = self.conv_post.weight.dtype
         spectra = self.stft.analyse(source.flatten(0, -2), carry).unflatten(0, (len(source), -1)).flatten(1, 2)
-        excitation = torch.cat([spectra.real, spectra.imag], dim=1).to(dtype)
-        hidden = self.conv_pre(mel.to(dtype), carry)
+        hidden = self.conv_pre(mel.to(self.conv_post.weight.dtype), carry)
         for stage in range(len(self.ups)):
-            hidden = self._stage(stage, hidden, excitation, carry)
+            hidden = self._stage(stage, hidden, spectra, carry)
         hidden = self.conv_post(functional.leaky_relu(hidden, _LAST_SLOPE), carry)
         if self.config.shapes_source:
             spectra, hidden = align(carry, spectra, hidden)
@@ -233,7 +236,7 @@ class HiFT(nn.Module):
         self,
         stage: int,
         hidden: Float[Tensor, "batch wide slow"],
-        excitation: Float[Tensor, "batch bins later"],
+        spectra: Complex[Tensor, "batch bin later"],
         carry: Carry,
     ) -> Float[Tensor, "batch narrow fast"]:
         """Upsample, add the source, and take the mean of the residual blocks."""
@@ -241,6 +244,7 @@ class HiFT(nn.Module):
         if stage == len(self.ups) - 1:
             hidden = reflect_start(hidden, 1, carry)
         if not self.config.shapes_source:
+            excitation = torch.cat([spectra.real, spectra.imag], dim=1).to(self.conv_post.weight.dtype)
             excited = self.source_resblocks[stage](self.source_downs[stage](excitation, carry), carry)
             hidden, excited = align(carry, hidden, excited)
             hidden = hidden + excited
@@ -278,5 +282,5 @@ def _upsampling_conv(config: HiFTConfig, stage: int) -> nn.Module:
 def _source_conv(config: HiFTConfig, stage: int) -> nn.Module:
     """From the rate of the source's spectrum down to a stage's."""
     stride = math.prod(config.upsample_rates[stage + 1 :])
-    kernel, bins = (2 * stride if stride > 1 else 1), 2 * config.num_signals * (config.fft_samples // 2 + 1)
+    kernel, bins = (2 * stride if stride > 1 else 1), 2 * (config.fft_samples // 2 + 1)
     return StreamedConv1d(bins, config.stage_channels(stage), kernel, stride, padding=stride // 2)

@@ -97,8 +97,8 @@ class PitchPredictor(nn.Module):
         return self.classifier(hidden.transpose(1, 2))[..., 0].abs()
 
 
-class HarmonicSource(nn.Module):
-    """Sines at multiples of the pitch where there is one, louder noise where there is none, mixed to one signal.
+class PitchedSource(nn.Module):
+    """What both sources have in common: waves at multiples of the pitch whose phases go on, and noise beside them.
 
     A wave's phase at the middle of a frame is the sum of that and all earlier frames' advances; between two middles it
     goes straight, so it moves at the rate of the later frame. It stands still before the first and after the last,
@@ -110,18 +110,8 @@ class HarmonicSource(nn.Module):
     def __init__(self, config: SourceConfig, samples_per_frame: int) -> None:
         super().__init__()
         self.config, self.samples_per_frame = config, samples_per_frame
-        self.l_linear = nn.Linear(config.num_waves, 1)
 
-    def forward(self, pitch: Float[Tensor, "batch frame"], noise: Noise, carry: Carry) -> Float[Tensor, "batch sample"]:
-        """The samples (within ±1, float32) that became final, half a frame behind the pitch (hertz)."""
-        turns, hertz, draws = self.track(pitch, noise, carry)
-        voiced = hertz > self.config.voiced_above_hertz
-        loudness = torch.where(voiced, self.config.voiced_noise, self.config.sine_amplitude / 3)
-        waves = self.config.sine_amplitude * torch.sin(2 * math.pi * turns) * voiced + loudness * draws
-        mixed = functional.linear(waves.transpose(1, 2), self.l_linear.weight.float(), self.l_linear.bias.float())
-        return torch.tanh(mixed)[..., 0]
-
-    def track(self, pitch: Float[Tensor, "batch frame"], noise: Noise, carry: Carry) -> list[Tensor]:
+    def _track(self, pitch: Float[Tensor, "batch frame"], noise: Noise, carry: Carry) -> list[Tensor]:
         """Of the samples that became final: every wave's phase in turns, the frame's pitch, and draws of noise."""
         first_frame = carry.recall(0)
         carry.keep(first_frame + pitch.shape[1])
@@ -152,7 +142,24 @@ class HarmonicSource(nn.Module):
         return (turns % 1).float()
 
 
-class PulseSource(HarmonicSource):
+class HarmonicSource(PitchedSource):
+    """Sines at multiples of the pitch where there is one, louder noise where there is none, mixed to one signal."""
+
+    def __init__(self, config: SourceConfig, samples_per_frame: int) -> None:
+        super().__init__(config, samples_per_frame)
+        self.l_linear = nn.Linear(config.num_waves, 1)
+
+    def forward(self, pitch: Float[Tensor, "batch frame"], noise: Noise, carry: Carry) -> Float[Tensor, "batch sample"]:
+        """The samples (within ±1, float32) that became final, half a frame behind the pitch (hertz)."""
+        turns, hertz, draws = self._track(pitch, noise, carry)
+        voiced = hertz > self.config.voiced_above_hertz
+        loudness = torch.where(voiced, self.config.voiced_noise, self.config.sine_amplitude / 3)
+        waves = self.config.sine_amplitude * torch.sin(2 * math.pi * turns) * voiced + loudness * draws
+        mixed = functional.linear(waves.transpose(1, 2), self.l_linear.weight.float(), self.l_linear.bias.float())
+        return torch.tanh(mixed)[..., 0]
+
+
+class PulseSource(PitchedSource):
     """Pulses at the pitch, and white noise apart from them, both of unit power; there is nothing to learn in it.
 
     A pulse has every harmonic below half the sample rate, equally strong and in phase. The last layer of a vocoder that
@@ -161,18 +168,15 @@ class PulseSource(HarmonicSource):
 
     moves_at_ends = True
 
-    def __init__(self, config: SourceConfig, samples_per_frame: int) -> None:
-        super().__init__(config, samples_per_frame)
-        del self.l_linear
-
     def forward(
         self, pitch: Float[Tensor, "batch frame"], noise: Noise, carry: Carry
     ) -> Float[Tensor, "batch 2 sample"]:
         """The samples (float32) that became final, half a frame behind the pitch (hertz)."""
-        turns, hertz, draws = self.track(pitch, noise, carry)
-        harmonics = (self.config.sample_rate / 2 / hertz.clamp_min(self.config.voiced_above_hertz)).floor().float()
+        turns, hertz, draws = self._track(pitch, noise, carry)
+        lowest_hertz = self.config.voiced_above_hertz
+        harmonics = (self.config.sample_rate / 2 / hertz.clamp_min(lowest_hertz)).floor().float()
         pulses = _cosines(turns[:, :1], harmonics) * (2 / harmonics).sqrt()
-        return torch.cat([pulses * (hertz > self.config.voiced_above_hertz), draws[:, :1].expand_as(pulses)], dim=1)
+        return torch.cat([pulses * (hertz > lowest_hertz), draws[:, :1].expand_as(pulses)], dim=1)
 
 
 def _cosines(turns: Float[Tensor, "*shape"], count: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
