@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import asynccontextmanager
 from itertools import islice, pairwise
 
 import pytest
 from typer.testing import CliRunner
 
+from canned_server import answering
 from parlando.cli.app import build_app
 from parlando.core.errors import ConfigError
 from parlando.evaluate.http_stream import Target, exchange
@@ -20,19 +20,6 @@ from parlando.evaluate.serve_load import Ask, Heard, Level, LevelResult, ask, ru
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: audio/pcm;rate=8000\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-
-
-@asynccontextmanager
-async def answering(answer):
-    async def serve(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 def heard_from(answer, **more):

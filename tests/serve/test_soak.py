@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from canned_server import answering
+
 STUB = f"{sys.executable} {Path(__file__).with_name('stub_command.py')}"
 SOUND = b"\x00\x40" * 24000
 
@@ -123,15 +125,7 @@ def visited(soaks, go, answer):
     visit = soaks[3]
 
     async def run():
-        async def serve(reader, writer):
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer)
-            await writer.drain()
-            writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        async with server:
-            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with answering(answer) as url:
             return await visit.visit(go, visit.Place(url, repeat("Hello.")), time.perf_counter())
 
     return asyncio.run(run())
