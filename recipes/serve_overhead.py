@@ -62,6 +62,10 @@ class StubStream:
         start, self._samples = self._samples, self._samples + len(frames) * PER_FRAME
         return self._tone[start : self._samples].copy()
 
+    def frames_until(self, sounding: int) -> int:
+        """Nothing is held back."""
+        return sounding
+
 
 class StubModel:
     """All stages of a model that says a second of a tone for every sentence, and takes no time for it."""

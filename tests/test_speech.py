@@ -83,6 +83,9 @@ class Stream:
         wave = [np.full(PER_FRAME, 0.5 * frame.codes[0] * (-1) ** frame.codes[1], np.float32) for frame in frames]
         return np.concatenate([np.zeros(0, np.float32), *wave])
 
+    def frames_until(self, sounding):
+        return sounding
+
 
 class Decoder:
     sample_rate, samples_per_frame = RATE, PER_FRAME

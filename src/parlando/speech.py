@@ -349,7 +349,9 @@ class Take:
             session.wanted_frames = frames
 
         watched = self._watched(session)
-        for frames, final in chunked(watched, self._request.schedule, playback, frame_seconds, expect):
+        for frames, final in chunked(
+            watched, self._request.schedule, playback, frame_seconds, expect, stream.frames_until
+        ):
             samples = self._decoded(stream, frames, final)
             self.finish = self._judge(samples, session.finish if final else None)
             yield frames, samples if self.finish in (None, "end") else self._without_tail(samples)

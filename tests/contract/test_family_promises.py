@@ -110,6 +110,20 @@ def test_greedy_frames_are_the_same_for_every_seed(model, prompt):
     assert runs[0] == runs[1]
 
 
+@pytest.mark.parametrize("speed", [1.0, 0.8, 1.3])
+def test_a_stream_knows_how_many_frames_it_takes_until_so_many_sound(model, prompt, frames, speed):
+    """Whoever starts to play with too little is soon interrupted, so a decoder that holds back must say so."""
+    stream, sounding, place = model.decoder.open(prompt, speed), 0, 0
+    for wanted in (1, 3, 8):
+        until = stream.frames_until(wanted)
+        before = len(stream.push(frames[place : place + until - 1], False))
+        samples = before + len(stream.push(frames[place + until - 1 : place + until], False))
+        place, sounding = place + until, sounding + samples
+        assert samples >= wanted * model.decoder.samples_per_frame / speed
+        assert speed != 1.0 or before < wanted * model.decoder.samples_per_frame
+    assert place < len(frames), "the frames must not have ended"
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: f"{schedule.first}-{schedule.largest}")
 def test_streaming_equals_offline_within_1e_5(model, prompt, frames, schedule):
     offline = model.decoder.open(prompt).push(frames, True)

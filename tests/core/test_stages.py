@@ -30,6 +30,9 @@ class Repeat:
     def push(self, frames: Sequence[Frame], final: bool) -> np.ndarray:
         return np.repeat([float(f.token) for f in frames], 2).astype(np.float32)
 
+    def frames_until(self, sounding: int) -> int:
+        return sounding
+
 
 def _run(sampler: FrameSampler, stream: WaveStream) -> np.ndarray:
     frames = list(iter(lambda: sampler.next(None), None))

@@ -64,17 +64,27 @@ def test_no_chunk_waits_for_the_frame_after_it():
     assert list(chunks)[-1] == ((), True)
 
 
-def chunk_sizes(step_seconds, frames=100):
-    """Sizes of the chunks that a listener gets from a model that takes so long for a frame of 40 ms."""
-    seconds = [0.0]
+def chunk_sizes(step_seconds, frames=100, held_back=0):
+    """How many frames sound with each chunk that a listener gets, and how long they wait in all.
+
+    The model takes so long for a frame of 40 ms, and the decoder always keeps the last ``held_back``.
+    """
+    seconds, sizes, waited_seconds = [0.0], [], 0.0
     playback = Playback(clock=lambda: seconds[0])
-    chunker, sizes, waited_seconds = Chunker(HopSchedule(), playback, 0.04), [], 0.0
+    pushed = 0
+
+    def frames_until(sounding):
+        return sounding + held_back - min(pushed, held_back)
+
+    chunker = Chunker(HopSchedule(), playback, 0.04, frames_until)
     for index in range(frames):
         seconds[0] += step_seconds
         if chunk := chunker.push(Frame(index)):
             waited_seconds += max(0.0, -playback.lead_seconds) if playback.begun else 0.0
-            playback.hand_out(0.04 * len(chunk))
-            sizes.append(len(chunk))
+            sounding = max(0, pushed + len(chunk) - held_back) - max(0, pushed - held_back)
+            pushed += len(chunk)
+            playback.hand_out(0.04 * sounding)
+            sizes.append(sounding)
     return sizes, waited_seconds
 
 
@@ -87,6 +97,13 @@ def test_a_listener_never_waits_while_frames_come_in_real_time(step_seconds):
     sizes, waited_seconds = chunk_sizes(step_seconds)
     assert waited_seconds == 0.0
     assert sizes[0] <= 12
+
+
+@pytest.mark.parametrize("held_back", [1, 10, 11, 40])
+def test_what_a_decoder_holds_back_is_not_counted_as_heard(held_back):
+    sizes, waited_seconds = chunk_sizes(0.03, held_back=held_back)
+    assert sizes[0] == chunk_sizes(0.03)[0][0]
+    assert waited_seconds == 0.0
 
 
 def test_a_model_far_too_slow_begins_with_more_and_not_without_end():

@@ -93,6 +93,9 @@ class StubStream:
         places = np.arange(round(start * PER_FRAME / self.speed), round(self.frames * PER_FRAME / self.speed))
         return self.tone[places % RATE]
 
+    def frames_until(self, sounding):
+        return sounding
+
 
 class StubDecoder:
     sample_rate, samples_per_frame = RATE, PER_FRAME

@@ -50,6 +50,14 @@ class StreamTempo:
         self._made_samples += len(joined)
         return joined
 
+    @property
+    def late_samples(self) -> int:
+        """How many samples must still come before whatever comes after them is heard for its whole length."""
+        if self._speed == 1.0:
+            return 0
+        reach = self._search + 2 * self._hop + math.ceil(self._hop * self._speed)
+        return max(0, reach - (self._fed_samples - round(self._made_samples * self._speed)))
+
     def close(self) -> np.ndarray:
         """The samples that were still held back; nothing may be fed afterwards."""
         if self._speed == 1.0:

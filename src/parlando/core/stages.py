@@ -89,6 +89,13 @@ class WaveStream(Protocol):
         """Samples (float32 [n], n may be 0) that are final; concatenated, they equal decoding everything at once."""
         ...
 
+    def frames_until(self, sounding: int) -> int:
+        """How many more frames must come, if no end does, before the sound of so many more is final.
+
+        0 or less: it could be by now, at the next push.
+        """
+        ...
+
 
 class WaveDecoder(Protocol):
     """Opens wave streams."""

@@ -18,6 +18,7 @@ MOST_FIRST_FRAMES = 12
 PACE_MEMORY = 0.3
 JITTER_SECONDS, SLOWER = 0.03, 3.0
 MOST_AT_ONCE = 25
+FramesUntil = Callable[[int], int]
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,24 @@ class Chunker:
 
     Where somebody listens, a chunk goes out early rather than let them run out, and the first one grows with the time
     that a frame takes by now: what is ahead must outlast the wait for the next. So it is with the first one after they
-    did run out. No chunk but the last has fewer frames than the schedule's first: decoding one by one takes several
-    times as long, and who is late would stay so.
+    did run out. A decoder may hold back: ``frames_until`` says how many more frames it takes until so many sound. No
+    chunk but the last has fewer frames than the schedule's first: decoding one by one takes several times as long, and
+    who is late would stay so.
     """
 
-    def __init__(self, schedule: HopSchedule, playback: Playback | None = None, frame_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        schedule: HopSchedule,
+        playback: Playback | None = None,
+        frame_seconds: float = 0.0,
+        frames_until: FramesUntil = int,
+    ) -> None:
         self._sizes = iter(schedule)
         self._due = next(self._sizes)
         self._least = self._due
         self._frames: list[Frame] = []
         self._asked = self._awaited = 1
-        self._playback, self._frame_seconds = playback, frame_seconds
+        self._playback, self._frame_seconds, self._frames_until = playback, frame_seconds, frames_until
         self._pace = Pace(time.perf_counter if playback is None else playback.clock)
 
     def push(self, frame: Frame) -> tuple[Frame, ...]:
@@ -110,16 +118,16 @@ class Chunker:
     def _is_time(self, playback: Playback) -> bool:
         held = len(self._frames)
         if not playback.begun:
-            return held >= max(self._due, self._first_frames(playback))
+            return held >= max(self._due, self._frames_until(self._first_frames(playback)))
         if held >= self._due or held < self._least:
             return held >= self._due
         if playback.lead_seconds < 0:
-            return held >= self._first_frames(playback)
+            return held >= self._frames_until(self._first_frames(playback))
         needed_seconds = playback.decode_seconds(held) + SPARE_FRAMES * self._pace.seconds + JITTER_SECONDS
         return playback.lead_seconds < needed_seconds
 
     def _first_frames(self, playback: Playback) -> int:
-        """As many as sound for longer than it takes to make and decode the next, by `AHEAD_SECONDS`."""
+        """As many as, once heard, sound for longer than it takes to make and decode the next, by `AHEAD_SECONDS`."""
         needed_seconds = SPARE_FRAMES * self._pace.seconds + AHEAD_SECONDS
         gained_seconds = self._frame_seconds - playback.decode_seconds_per_frame
         if gained_seconds * MOST_FIRST_FRAMES <= needed_seconds:
@@ -148,12 +156,13 @@ def chunked(
     playback: Playback | None = None,
     frame_seconds: float = 0.0,
     expect: Callable[[int], None] = lambda _: None,
+    frames_until: FramesUntil = int,
 ) -> Iterator[tuple[tuple[Frame, ...], bool]]:
     """Chunks as they fill, each with whether it is the last; no chunk is held back, so the last one may be empty.
 
-    ``expect`` is told how many frames are wanted next, at once.
+    ``expect`` is told how many frames are wanted next, at once; ``frames_until`` is the decoder's (`WaveStream`).
     """
-    chunker = Chunker(schedule, playback, frame_seconds)
+    chunker = Chunker(schedule, playback, frame_seconds, frames_until)
     expect(chunker.await_frames())
     for frame in frames:
         if chunk := chunker.push(frame):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -33,6 +35,10 @@ class FrameTempo:
         self._made += len(places)
         self._keep(held)
         return made
+
+    def needed(self, made: int) -> int:
+        """How many input frames there must be in all for so many to come out before the last piece."""
+        return made if self._speed == 1.0 else math.ceil((made + 1.5) * self._speed + 0.5)
 
     def _ready(self, received: int, final: bool) -> int:
         """How many output frames can be had of so many input frames."""

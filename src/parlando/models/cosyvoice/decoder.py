@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,6 +54,7 @@ class CosyVoiceWaveStream:
         self._mel_state = flow.open(prompt)
         self._wave_state = hift.open([NOISE_SEED])
         self._tempo = FrameTempo(speed)
+        self._speed, self._samples = speed, 0
 
     @torch.inference_mode()
     def push(self, frames: Sequence[Frame], final: bool) -> np.ndarray:
@@ -66,7 +68,15 @@ class CosyVoiceWaveStream:
         mel = self._flow.push(self._mel_state, [frame.codes[0] for frame in frames if frame.codes], final)
         mel = self._tempo.push(mel, final)
         samples, self._wave_state = self._hift.push(mel, self._wave_state, final)
+        self._samples += samples.shape[1]
         return samples[0].float().cpu().numpy()
+
+    def frames_until(self, sounding: int) -> int:
+        """How many more frames must come before so many more sound: the flow makes whole chunks of them."""
+        per_mel = self._hift.config.samples_per_frame
+        per_frame = self._flow.config.encoder.frames_per_token * per_mel / self._speed
+        wanted_samples = self._samples + sounding * per_frame + self._hift.late_samples
+        return self._flow.tokens_until(self._mel_state, self._tempo.needed(math.ceil(wanted_samples / per_mel)))
 
 
 def flow_prompt(voice: Voice, flow: Flow) -> FlowPrompt:

@@ -5,6 +5,7 @@ Re-decoding that window costs the same for every frame and gives the samples of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,6 +43,7 @@ class HiggsWaveStream:
         self._undelay = Undelay(codec.num_codebooks, codec.codebook_size, codec.codebook_size + 1)
         self._window = self._no_frames()
         self._emitted = 0
+        self._inside = 0
         self._closed = False
 
     def push(self, frames: Sequence[Frame], final: bool) -> np.ndarray:
@@ -54,6 +56,7 @@ class HiggsWaveStream:
             return _silence()
         self._closed = final
         delayed = [frame.codes for frame in frames if frame.codes]
+        self._inside += len(delayed)
         self._check(delayed)
         pieces, whole = [_silence()], []
         for codes in delayed:
@@ -68,6 +71,12 @@ class HiggsWaveStream:
         samples = self._tempo.feed(np.concatenate(pieces))
         return np.concatenate((samples, self._tempo.close())) if final else samples
 
+    def frames_until(self, sounding: int) -> int:
+        """How many more must come before so many more sound: the pattern's delay, and what the codec looks at."""
+        held_back = self._codec.num_codebooks + self._codec.future_frames
+        late = math.ceil(self._tempo.late_samples / self._codec.samples_per_frame)
+        return sounding + late + held_back - self._inside
+
     def _advance(self, whole: list[np.ndarray], complete: bool) -> np.ndarray:
         """Add whole frames [codebook] to the clip and hand out what is final, all of it when the clip is complete."""
         if whole:
@@ -75,13 +84,14 @@ class HiggsWaveStream:
         ready = self._window.shape[1] - (0 if complete else self._codec.future_frames)
         samples = self._emit(ready) if ready > self._emitted else _silence()
         if complete:
-            self._window, self._emitted = self._no_frames(), 0
+            self._window, self._emitted, self._inside = self._no_frames(), 0, 0
         return samples
 
     def _emit(self, ready: int) -> np.ndarray:
         """Decode the window, hand out its frames ``emitted..ready`` and keep the context of the next ones."""
         samples = decode_codes(self._codec, self._window)
         per_frame = self._codec.samples_per_frame
+        self._inside -= ready - self._emitted
         fresh = samples[self._emitted * per_frame : ready * per_frame].copy()
         dropped = max(0, ready - self._codec.past_frames)
         self._window = self._window[:, dropped:]

@@ -6,6 +6,7 @@ only its own frames and a stream equals the chunk-masked computation on the whol
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -185,6 +186,13 @@ class Flow(nn.Module):
         if final:
             state.close()
         return mel
+
+    def tokens_until(self, state: FlowState, frames: int) -> int:
+        """How many more tokens must be pushed before that many frames are final, counted from the prompt's end."""
+        encoder = self.config.encoder
+        tokens = math.ceil((len(state.prompt_mel) + frames) / encoder.frames_per_token)
+        chunks = math.ceil(tokens / encoder.chunk_tokens)
+        return chunks * encoder.chunk_tokens + encoder.lookahead_tokens - state.past_tokens - len(state.pending)
 
     @torch.inference_mode()
     def synthesise(

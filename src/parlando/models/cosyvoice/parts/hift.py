@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Complex, Float
@@ -185,6 +186,19 @@ class HiFT(nn.Module):
                 parametrize.remove_parametrizations(module, "weight")
         self.f0_predictor.double()
         return self.eval()
+
+    @cached_property
+    def late_samples(self) -> int:
+        """How many samples it runs behind, before the last piece; one channel wide, a vocoder shows it at no cost."""
+        config = self.config
+        narrow = replace(config, mel_bins=1, channels=2 ** len(config.upsample_rates), pitch_channels=1)
+        twin, num_frames, made = HiFT(narrow).prepare(), 32, 0
+        while not made:
+            num_frames *= 2
+            mel = torch.zeros(1, 1, num_frames)
+            with torch.inference_mode():
+                made = twin.push(mel, twin.open([0]), final=False)[0].shape[1]
+        return num_frames * config.samples_per_frame - made
 
     def open(self, seeds: Sequence[int]) -> HiFTState:
         """The state before the first piece of a batch of streams, whose noise is drawn from these seeds."""
