@@ -285,9 +285,7 @@ class Synthesizer:
         expect("voice", voice, str | None, "a voice's name (str) or a Voice")
         name = self.model.default_voice if voice is None else voice
         if not name:
-            raise InputError(
-                f"model '{self.model.name}' has no voices of its own; clone one: clone(recording), or --ref-audio FILE"
-            )
+            raise InputError(f"model '{self.model.name}' has no voices of its own; clone one from a recording")
         if name not in self.voices:
             raise VoiceNotFoundError(name, self.voices)
         return self.voices[name]

@@ -81,6 +81,7 @@ def test_cloning_without_words_and_instructions_are_for_models_that_can(stub, ob
         ("/inference_sft", {"tts_text": "...", "spk_id": "ada"}, 400),
         ("/inference_sft", {"tts_text": "Hello.", "spk_id": "../../etc"}, 404),
         ("/inference_sft", {"tts_text": "a " * 10_000, "spk_id": "ada"}, 413),
+        ("/inference_sft", {"tts_text": "Hello.", "spk_id": "ada", "speed": "2"}, 400),
         ("/inference_zero_shot", {"tts_text": "Hello.", "prompt_text": "x", "prompt_wav": "text"}, 400),
     ],
 )

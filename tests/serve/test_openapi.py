@@ -20,7 +20,15 @@ UNHURRIED = settings(
 )
 # What no schema can say: that a text has a letter, that bytes are audio, that the last message is a user's.
 MEANT = {"invalid_text", "invalid_audio", "invalid_input"}
-MEANT_WORDS = ("nothing to pronounce", "text is empty", "read as audio", "base64", "no instructions", "needs the words")
+MEANT_WORDS = (
+    "nothing to pronounce",
+    "text is empty",
+    "it is empty",
+    "read as audio",
+    "base64",
+    "no instructions",
+    "needs the words",
+)
 
 
 @pytest.fixture(scope="module")

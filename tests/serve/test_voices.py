@@ -139,7 +139,10 @@ def test_presets_come_from_a_folder(serving, tmp_path):
     (tmp_path / "ada.wav").write_bytes(recording())
     with pytest.raises(ConfigError, match="'stub' has a voice of that name"), serving(preset_folder=str(tmp_path)):
         pass
-    (tmp_path / "ada.wav").unlink()
+    (tmp_path / "ada.wav").rename(tmp_path / "carl.flac")
+    with pytest.raises(ConfigError, match="carl.flac' and 'carl.wav' are presets of one name"):
+        check_start(ServeConfig(preset_folder=str(tmp_path), voice_folder=str(tmp_path / "voices")))
+    (tmp_path / "carl.flac").unlink()
     write_voice(tmp_path / "dora.json", Voice("dora", "a young woman"))
     with serving(preset_folder=str(tmp_path), voices={"boss": "carl"}) as running:
         for name in ("carl", "boss", "dora"):

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-STALL_SECONDS = 0.1  # a machine may be elsewhere for so long, and nobody should hear it
+STALL_SECONDS = 0.1  # how much longer than usual a prefill may take while somebody listens
 
 
 class Playback:

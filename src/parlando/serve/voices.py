@@ -220,17 +220,24 @@ def _presets(folder: str | None) -> Iterator[tuple[str, Voice | Recording]]:
 
     Raises:
         FileMissingError: there is no such folder.
-        ConfigError: a recording has no text, or cannot serve.
+        ConfigError: a recording has no text, or cannot serve; or two files are one voice.
     """
     if folder is None:
         return
     home = Path(folder).expanduser()
     if not home.is_dir():
         raise FileMissingError(home, "folder of presets")
+    files: dict[str, Path] = {}
     for path in sorted(home.iterdir()):
+        if path.suffix not in (".json", *RECORDING_SUFFIXES):
+            continue
+        if path.stem in files:
+            raise ConfigError(f"'{files[path.stem]}' and '{path.name}' are presets of one name; rename one of them")
+        files[path.stem] = path
+    for path in files.values():
         if path.suffix == ".json":
             yield path.stem, read_voice(path)
-        elif path.suffix in RECORDING_SUFFIXES:
+        else:
             words = path.with_suffix(".txt")
             if not words.is_file():
                 raise ConfigError(f"'{path}' has no words; write what is said in it into '{words.name}' beside it")

@@ -87,9 +87,7 @@ def flow_prompt(voice: Voice, flow: Flow) -> FlowPrompt:
     """
     clips = [reference for reference in voice.references if SPEAKER in reference.features]
     if not clips:
-        raise AudioError(
-            f"voice '{voice.name}' has no sound of its own for this model; clone it from a recording (--ref-audio)"
-        )
+        raise AudioError(f"voice '{voice.name}' has no sound of its own for this model; clone it from a recording")
     bins = flow.config.mel_bins
     codes = [torch.from_numpy(clip.codes[0].astype(np.int64)) for clip in clips]
     mels = [torch.from_numpy(clip.features.get(MEL, np.zeros((0, bins), np.float32))) for clip in clips]

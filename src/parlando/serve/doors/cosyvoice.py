@@ -17,10 +17,37 @@ from parlando.serve.schemas import Seed, Strict, decode_recording
 from parlando.serve.service import Service
 from parlando.serve.streamed import Streamed, collect
 
-Text = Annotated[str, Form(min_length=1, description="What is to be said.")]
-Speaker = Annotated[str, Form(min_length=1, max_length=128, description="A voice by name.")]
-Words = Annotated[str, Form(min_length=1, max_length=4096)]
-Prompt = Annotated[UploadFile, File(description="A recording to follow.")]
+
+class Sft(Strict):
+    """A text, and a voice of the model."""
+
+    tts_text: str = Field(min_length=1, description="What is to be said.")
+    spk_id: str = Field(min_length=1, max_length=128, description="A voice by name.")
+
+
+class Instruct(Sft):
+    """A text, a voice of the model, and how to say it."""
+
+    instruct_text: str = Field(min_length=1, max_length=4096)
+
+
+class CrossLingual(Strict):
+    """A text, and a recording to follow."""
+
+    tts_text: str = Field(min_length=1, description="What is to be said.")
+    prompt_wav: UploadFile = Field(description="A recording to follow.")
+
+
+class ZeroShot(CrossLingual):
+    """A text, and a recording to follow whose words are known."""
+
+    prompt_text: str = Field(min_length=1, max_length=4096)
+
+
+class Instruct2(CrossLingual):
+    """A text, a recording to follow, and how to say it."""
+
+    instruct_text: str = Field(min_length=1, max_length=4096)
 
 
 class TtsRequest(Strict):
@@ -65,29 +92,31 @@ def build_router(service: Service) -> APIRouter:
         return Streamed(speaking.stream, media_type, headers, stall_seconds=service.config.limits.stall_seconds)
 
     @form("/inference_sft")
-    async def sft(request: Request, tts_text: Text, spk_id: Speaker) -> Response:
+    async def sft(request: Request, asked: Annotated[Sft, Form()]) -> Response:
         """Speak with a voice of the model."""
-        return speak(request, Asked(tts_text, spk_id))
+        return speak(request, Asked(asked.tts_text, asked.spk_id))
 
     @form("/inference_zero_shot")
-    async def zero_shot(request: Request, tts_text: Text, prompt_text: Words, prompt_wav: Prompt) -> Response:
+    async def zero_shot(request: Request, asked: Annotated[ZeroShot, File()]) -> Response:
         """Follow a recording whose words are known."""
-        return speak(request, Asked(tts_text, recording=await prompt_wav.read(), recording_text=prompt_text))
+        recording = await asked.prompt_wav.read()
+        return speak(request, Asked(asked.tts_text, recording=recording, recording_text=asked.prompt_text))
 
     @form("/inference_cross_lingual")
-    async def cross_lingual(request: Request, tts_text: Text, prompt_wav: Prompt) -> Response:
+    async def cross_lingual(request: Request, asked: Annotated[CrossLingual, File()]) -> Response:
         """Follow a recording without its words, for models that can."""
-        return speak(request, Asked(tts_text, recording=await prompt_wav.read()))
+        return speak(request, Asked(asked.tts_text, recording=await asked.prompt_wav.read()))
 
     @form("/inference_instruct")
-    async def instruct(request: Request, tts_text: Text, spk_id: Speaker, instruct_text: Words) -> Response:
+    async def instruct(request: Request, asked: Annotated[Instruct, Form()]) -> Response:
         """Speak as told, with a voice of the model."""
-        return speak(request, Asked(tts_text, spk_id, instructions=instruct_text))
+        return speak(request, Asked(asked.tts_text, asked.spk_id, instructions=asked.instruct_text))
 
     @form("/inference_instruct2")
-    async def instruct2(request: Request, tts_text: Text, instruct_text: Words, prompt_wav: Prompt) -> Response:
+    async def instruct2(request: Request, asked: Annotated[Instruct2, File()]) -> Response:
         """Speak as told, following a recording."""
-        return speak(request, Asked(tts_text, recording=await prompt_wav.read(), instructions=instruct_text))
+        recording = await asked.prompt_wav.read()
+        return speak(request, Asked(asked.tts_text, recording=recording, instructions=asked.instruct_text))
 
     @router.post("/tts", responses=DETAIL_ERRORS)
     async def tts(body: TtsRequest, request: Request) -> TtsAnswer:
