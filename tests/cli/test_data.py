@@ -33,7 +33,7 @@ def cli(capsys, monkeypatch, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("step", ["synthesise", "import", "align", "pack", "encode", "pitch", "revoice", "lexicon"])
+@pytest.mark.parametrize("step", ["synthesise", "import", "align", "pack", "encode", "pitch", "revoice", "retell", "lexicon"])
 def test_every_step_shows_an_example(cli, step):
     status, text = cli(step, "--help")
     assert status == 0
@@ -56,6 +56,7 @@ def test_every_step_shows_an_example(cli, step):
         (["encode", "nowhere", "codec", "-o", "codes"], "parlando: no packed corpus at 'nowhere/index.jsonl'"),
         (["pitch", "nowhere"], "parlando: no packed corpus at 'nowhere/index.jsonl'"),
         (["revoice", "p", "c", "run", "--speaker", "ada", "-o", "x"], "parlando: no encoded corpus at 'c/index.jsonl'"),
+        (["retell", "c", "run", "-o", "x"], "parlando: no encoded corpus at 'c/index.jsonl'"),
         (["lexicon", "none.dict", "-o", "x.xz"], "parlando: no CMU dictionary at 'none.dict'"),
     ],
 )

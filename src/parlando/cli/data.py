@@ -198,6 +198,29 @@ def revoice(options: RevoiceOptions) -> None:
     typer.echo(f"{count} sentences by {options.speaker} added in {options.out}", err=True)
 
 
+@app.command("retell")
+def retell(
+    codes: Annotated[Path, typer.Argument(help="Encoded corpus.")],
+    lm: Annotated[Path, typer.Argument(help="Folder of a language model that was trained on it (CosyVoice).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the encoded corpus to write.")],
+    temperature: Annotated[float, typer.Option(help="How far from the likeliest codes it draws.")] = 0.7,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Have a language model say a corpus's codes in their places.
+
+    A flow that learns from these too (`train flow --retold`) hears past the model's misses.
+
+    Example: parlando data retell runs/codes runs/lm -o runs/retold
+    """
+    from parlando.core.types import SamplingOptions
+    from parlando.train.retell import load_reteller, retell_corpus
+    from parlando.train.tokens import TokenCorpus
+
+    options = SamplingOptions(temperature=temperature, top_k=25, top_p=0.8)
+    done = retell_corpus(TokenCorpus(codes), load_reteller(lm, options, device), out)
+    typer.echo(f"{done.frames} codes said in {out}, {done.same / max(1, done.frames):.0%} as they were", err=True)
+
+
 @app.command("lexicon")
 def lexicon(
     words: Annotated[Path, typer.Argument(help="Dictionary in the format of CMU's: a word and its phones a line.")],

@@ -63,6 +63,7 @@ class FlowOptions(RevoicerOptions):
     """Options of `parlando train flow`."""
 
     start_from: Annotated[Path | None, typer.Option("--from", help="Folder of a trained flow to start from.")] = None
+    retold: Annotated[Path | None, typer.Option(help="The codes as a language model says them (data retell).")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +132,8 @@ def train_flow(options: FlowOptions) -> None:
     recipe: FlowRecipe = read_recipe(FlowRecipe, options.recipe)
     if options.start_from is not None:
         recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
-    _run(make_flow_task(recipe, options.corpus, options.codes, options.device, rank), recipe, options, rank)
+    task = make_flow_task(recipe, options.corpus, options.codes, options.device, rank, options.retold)
+    _run(task, recipe, options, rank)
 
 
 @app.command("revoicer")

@@ -89,7 +89,10 @@ def make_vocoder_task(recipe: VocoderRecipe, packed: Path, device: str, rank: in
     return VocoderTask(PackedCorpus(packed), recipe.train, device, rank)
 
 
-def make_flow_task(recipe: FlowRecipe, packed: Path, codes: Path, device: str, rank: int = 0) -> FlowTask:
+def make_flow_task(
+    recipe: FlowRecipe, packed: Path, codes: Path, device: str, rank: int = 0, retold: Path | None = None
+) -> FlowTask:
     """The task of a flow recipe on a packed corpus and its codes, which came with speaker embeddings."""
-    sampler = FlowSampler(PackedCorpus(packed), TokenCorpus(codes), recipe.train.mix)
+    said = None if retold is None else TokenCorpus(retold)
+    sampler = FlowSampler(PackedCorpus(packed), TokenCorpus(codes), recipe.train.mix, said)
     return FlowTask(sampler, recipe.train, device, rank)

@@ -27,7 +27,8 @@ class FlowMixConfig:
 
     A ``join_share`` of the examples are several utterances of one voice in a row, together at most ``longest_tokens``:
     what is spoken follows a prompt that is another utterance. A ``other_share`` has the speaker embedding of another
-    utterance of its voice, so that an embedding says who speaks and not what.
+    utterance of its voice, so that an embedding says who speaks and not what. A ``retold_share`` of the utterances has
+    the codes of a retold corpus (`retell`), so that a language model's misses are known here.
     """
 
     speaker_weights: Mapping[str, float] = field(default_factory=dict)
@@ -36,17 +37,25 @@ class FlowMixConfig:
     join_share: float = 0.3
     longest_tokens: int = 350
     other_share: float = 0.5
+    retold_share: float = 0.0
 
 
 class FlowSampler:
-    """Draws batches from an encoded corpus and the packed one that it was encoded from.
+    """Draws batches from an encoded corpus, the packed one that it was encoded from, and a retold one.
 
     Raises:
-        ConfigError: the codes came without speaker embeddings, or there is nothing to train on.
+        ConfigError: the codes came without speaker embeddings, there is nothing to train on, or ``retold`` is missing,
+            or of another corpus.
     """
 
-    def __init__(self, corpus: PackedCorpus, tokens: TokenCorpus, config: FlowMixConfig) -> None:
-        self.corpus, self.tokens, self.config = corpus, tokens, config
+    def __init__(
+        self, corpus: PackedCorpus, tokens: TokenCorpus, config: FlowMixConfig, retold: TokenCorpus | None = None
+    ) -> None:
+        if config.retold_share and retold is None:
+            raise ConfigError("train.mix.retold_share: name the retold codes by --retold; see: parlando data retell")
+        if retold is not None and retold.utterances != tokens.utterances:
+            raise ConfigError(f"'{retold.folder}' was not retold from '{tokens.folder}'; retell it again")
+        self.corpus, self.tokens, self.config, self.retold = corpus, tokens, config, retold
         self.entries = {entry.id: entry for entry in corpus.entries}
         self.embeddings = tokens.speakers
         self.number = {id(spoken): number for number, spoken in enumerate(tokens.utterances)}
@@ -120,7 +129,7 @@ class FlowSampler:
         return plan
 
     def _examples(self, plans: Sequence[list[Spoken]], generator: np.random.Generator) -> FlowExamples:
-        codes = [np.concatenate([self.tokens.codes(spoken)[0] for spoken in plan]) for plan in plans]
+        codes = [np.concatenate([self._said(spoken, generator) for spoken in plan]) for plan in plans]
         mels = [torch.cat([self._mel(spoken) for spoken in plan]) for plan in plans]
         return FlowExamples(
             pad_sequence([torch.from_numpy(row) for row in codes], batch_first=True),
@@ -128,6 +137,12 @@ class FlowSampler:
             pad_sequence(mels, batch_first=True),
             torch.stack([self._speaker(plan[-1], generator) for plan in plans]),
         )
+
+    def _said(self, spoken: Spoken, generator: np.random.Generator) -> np.ndarray:
+        """Codes of an utterance: its own, or for training also what a language model says in their place."""
+        if self.retold is None or spoken.split != "train" or generator.random() >= self.config.retold_share:
+            return self.tokens.codes(spoken)[0]
+        return self.retold.codes(spoken)[0]
 
     def _mel(self, spoken: Spoken) -> Float[Tensor, "frame bin"]:
         """The mel of an utterance as it was encoded."""

@@ -77,6 +77,7 @@ class TokenCorpus:
         self.num_codebooks, self.codebook_size = described.num_codebooks, described.codebook_size
         self._codes = np.memmap(folder / "codes.i16", dtype=np.int16, mode="r").reshape(-1, self.num_codebooks)
         self._labels = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
+        self.speaker_dim = described.speaker_dim
         self._speakers: np.ndarray | None = None
         if described.speaker_dim:
             speakers = np.memmap(folder / SPEAKERS, dtype=np.float32, mode="r")
