@@ -20,119 +20,13 @@ from parlando.core.errors import (
     TextError,
     VoiceNotFoundError,
 )
-from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
+from parlando.core.types import Frame
 from parlando.engine.chunking import HopSchedule
 from parlando.request import MAX_SEED, Pauses, Retries, derived_seed
 from parlando.speech import Synthesizer, load
 from parlando.text.reading import Reading
 from parlando.text.sentences import spoken_sentences
-
-RATE, PER_FRAME, LOUD, QUIET = 1000, 100, 1, 0
-
-
-class Cache:
-    def __init__(self, rows):
-        self.lengths = [0] * rows
-
-    def free(self, row):
-        self.lengths[row] = 0
-
-    def length(self, row):
-        return self.lengths[row]
-
-
-class LM:
-    context_length = 500
-
-    def __init__(self):
-        self.steps = 0
-        self.fail_at = None
-
-    def new_cache(self, rows, length):
-        return Cache(rows)
-
-    def prefill(self, prompt, cache, row):
-        cache.lengths[row] = len(prompt)
-        return row
-
-    def step(self, frames, cache):
-        self.steps += 1
-        if self.steps == self.fail_at:
-            raise RuntimeError("out of memory")
-        for row, frame in enumerate(frames):
-            cache.lengths[row] += frame is not None
-        return list(range(len(frames)))
-
-
-class Script:
-    """Frames that count up, so that no loop is seen; ``plan`` says how loud each is."""
-
-    def __init__(self, plan):
-        self.plan = iter(plan)
-        self.number = 0
-        self.ended = False
-
-    def next(self, logits):
-        self.number += 1
-        loud = next(self.plan, None)
-        return None if loud is None else Frame(0, (loud, self.number))
-
-
-class Stream:
-    def push(self, frames, final):
-        wave = [np.full(PER_FRAME, 0.5 * frame.codes[0] * (-1) ** frame.codes[1], np.float32) for frame in frames]
-        return np.concatenate([np.zeros(0, np.float32), *wave])
-
-    def frames_until(self, sounding):
-        return sounding
-
-
-class Decoder:
-    sample_rate, samples_per_frame = RATE, PER_FRAME
-
-    def open(self, prompt, speed=1.0):
-        return Stream()
-
-
-class Prompts:
-    def build(self, sentence, voice):
-        frames = float(len(sentence.split()) * 10)
-        return Prompt((1, 2, 3), np.zeros(3, bool), np.zeros((0, 2), np.int64), sentence, frames)
-
-
-class Model:
-    """Says ten loud frames per word, unless ``plans`` has something else for a seed."""
-
-    name, family, sample_rate, frame_rate = "fake", "fake", RATE, RATE / PER_FRAME
-    default_voice, sampling, needs_transcript = "ada", SamplingOptions(), True
-    takes_instructions, arriving, converter = False, None, None
-    notation = Notation()
-
-    def __init__(self, plans=None):
-        self.plans = {} if plans is None else plans
-        self.seeds = []
-        self.lm, self.decoder, self.prompts = LM(), Decoder(), Prompts()
-        self.voices = {"ada": Voice("ada"), "bob": Voice("bob")}
-
-    def new_sampler(self, prompt, options):
-        self.seeds.append(options.seed)
-        normal = [LOUD] * int(prompt.expected_frames)
-        plan = self.plans.get(options.seed, normal)
-        return Script(plan(prompt) if callable(plan) else plan)
-
-    def refer(self, text, samples, sample_rate):
-        return Reference(text, self.encode(samples, sample_rate))
-
-    def encode(self, samples, sample_rate):
-        return np.arange(6).reshape(2, 3)
-
-
-def always(plan):
-    class Everywhere(dict):
-        def get(self, key, default=None):
-            return plan
-
-    return Everywhere()
+from scripted_model import LOUD, QUIET, Model, Prompts, Script, always
 
 
 def test_say_is_stream_joined():

@@ -33,7 +33,9 @@ def cli(capsys, monkeypatch, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("step", ["synthesise", "import", "align", "pack", "encode", "pitch", "revoice", "retell", "lexicon"])
+@pytest.mark.parametrize(
+    "step", ["synthesise", "import", "align", "pack", "encode", "pitch", "revoice", "retell", "lexicon"]
+)
 def test_every_step_shows_an_example(cli, step):
     status, text = cli(step, "--help")
     assert status == 0
