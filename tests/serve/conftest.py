@@ -106,7 +106,7 @@ class StubDecoder:
 
     def open(self, prompt, speed=1.0):
         if "unvoiced" in prompt.sentence:
-            return SimpleNamespace(push=lambda frames, final: np.zeros(0, np.float32))
+            return SimpleNamespace(push=lambda frames, final: np.zeros(0, np.float32), frames_until=int)
         return StubStream(self.tone, speed)
 
 
