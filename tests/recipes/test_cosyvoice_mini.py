@@ -26,7 +26,7 @@ def test_the_script_names_files_and_commands_that_exist(recipe):
     function = re.search(r"\ntrain\(\) \{.*?\n\}\n", text, re.S)[0]
     text = text.replace(function, "").replace("\ntrain ", "\nparlando train ").replace("\\\n", " ")
     commands = re.findall(r"parlando (\w+)(?: ([\w-]+))? (.*?)(?=\n\S|\n\n|\Z)", text, re.S)
-    assert len(commands) == 9
+    assert len(commands) == 10
     groups = get_command(build_app()).commands
     for group, name, arguments in commands:
         command = groups[group] if group == "say" else groups[group].commands[name]
