@@ -38,6 +38,7 @@ class CosyVoiceLMSizes:
     group_speech_tokens: int = 15
     min_frames_per_token: float = 1.15
     max_frames_per_token: float = 4.5
+    consensus_draws: int = 8
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def small_cosyvoice_lm_config(sizes: CosyVoiceLMSizes, tokenizer: PhonemeTokeniz
         group_speech_tokens=sizes.group_speech_tokens,
         min_frames_per_token=sizes.min_frames_per_token,
         max_frames_per_token=sizes.max_frames_per_token,
+        consensus_draws=sizes.consensus_draws,
     )
 
 

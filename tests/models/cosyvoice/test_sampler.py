@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -217,3 +218,43 @@ def test_broken_logits_are_an_error():
     sampler = CosyVoiceSampler(CONFIG, BUILDER.build("7", VOICE), GREEDY)
     with pytest.raises(GenerationError, match="not finite"):
         sampler.next(Logits(Ranking(torch.full((1, 1, CONFIG.table_rows), np.nan)), 0))
+
+
+AGREEING = replace(CONFIG, codebook_size=27, consensus_draws=64)
+DRAWING = SamplingOptions(temperature=1.0, top_k=None, top_p=None, repetition_window=None, seed=3)
+
+
+def likely(shares: dict[int, float]) -> Logits:
+    logits = torch.full((1, 1, AGREEING.table_rows), float("-inf"))
+    for code, share in shares.items():
+        logits[..., code] = math.log(share)
+    return Logits(Ranking(logits, DRAW_RULES), 0)
+
+
+def said(config, shares, count=100, **options):
+    prompt = BUILDER.build(" ".join(["1"] * 30), VOICE)
+    sampler = CosyVoiceSampler(config, prompt, replace(DRAWING, **options))
+    return [sampler.next(likely(shares)).codes[0] for _ in range(count)]
+
+
+def test_a_consensus_has_the_digits_that_most_draws_have():
+    """111 in base 3 is 13; 112, 121 and 211 differ from it in one digit each, and from each other in two."""
+    shares = {13: 0.25, 14: 0.25, 16: 0.25, 22: 0.25}
+    assert set(said(AGREEING, shares)) == {13}
+    assert set(said(replace(AGREEING, consensus_draws=1), shares)) == {13, 14, 16, 22}
+    few = said(replace(AGREEING, consensus_draws=4), shares)
+    assert 0.3 < few.count(13) / len(few) < 1.0
+    assert few == said(replace(AGREEING, consensus_draws=4), shares), "a seed repeats"
+    assert few != said(replace(AGREEING, consensus_draws=4), shares, seed=4)
+
+
+def test_a_consensus_does_not_repeat_what_was_drawn_anew():
+    codes = said(AGREEING, {13: 0.4, 14: 0.3, 16: 0.3}, repetition_window=4, repetition_limit=1)
+    assert max(codes.count(code) for code in (13, 14, 16)) < 60
+
+
+def test_a_consensus_never_overrules_the_end():
+    prompt = BUILDER.build("1 2", VOICE)
+    sampler = CosyVoiceSampler(replace(AGREEING, min_frames_per_token=0.0), prompt, DRAWING)
+    assert sampler.next(likely({AGREEING.eos: 1.0})) is None
+    assert sampler.ended

@@ -33,6 +33,10 @@ class LMConfig:
     ``group_text_tokens`` and ``group_speech_tokens`` are the two lengths that alternate when text arrives while it is
     spoken. A sentence has at least ``min_frames_per_token`` and at most ``max_frames_per_token`` frames per text token.
 
+    With ``consensus_draws`` above 1 so many codes are drawn for each that is said, and the one nearest to them all is
+    taken (minimum Bayes risk: Kumar and Byrne, 2004; by samples: Eikema and Aziz, 2022): codes are numbers whose
+    digits, of ``code_levels`` values each, are heard, and a small model knows most digits better than the whole number.
+
     Raises:
         ConfigError: sizes that do not fit together.
     """
@@ -52,11 +56,15 @@ class LMConfig:
     group_speech_tokens: int = 15
     min_frames_per_token: float = 2.0
     max_frames_per_token: float = 20.0
+    consensus_draws: int = 1
+    code_levels: int = 3
 
     def __post_init__(self) -> None:
         wrong = [name for name, value in vars(self).items() if isinstance(value, int) and value < 1]
         if wrong:
             raise ConfigError(f"lm.{wrong[0]}: {getattr(self, wrong[0])} is not a size; use at least 1")
+        if self.code_levels < 2:
+            raise ConfigError(f"lm.code_levels: a digit of {self.code_levels} value says nothing; use at least 2")
         if self.num_heads % self.num_kv_heads or self.head_dim % 2:
             raise ConfigError(
                 f"lm: {self.num_heads} heads of {self.head_dim} over {self.num_kv_heads} key heads cannot be; "

@@ -9,12 +9,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from parlando.core.types import Awaited, Frame, SamplingOptions
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.parts.interleave import Due, Interleaver
 from parlando.models.cosyvoice.prompt import SpeechPrompt
-from parlando.nn.sampling import Ranking, check_options, draw
+from parlando.nn.sampling import Kept, Ranking, check_options, draw
 
 
 class StepLogits(Protocol):
@@ -56,6 +57,7 @@ class CosyVoiceSampler:
         self.seed = self._generator.seed() if options.seed is None else options.seed
         self._generator.manual_seed(self.seed)
         self._history = np.zeros((0, 1), dtype=np.int64)
+        self._place_values = place_values(config.codebook_size, config.code_levels)
         self._not_in_group = tuple(code for code in config.stop_codes if code != config.fill)
         self.made_frames = 0
         self.ended = False
@@ -106,7 +108,23 @@ class CosyVoiceSampler:
 
     def _draw(self, logits: StepLogits, forbidden: tuple[int, ...]) -> int:
         ranking = logits.ranking.without(forbidden)
-        return int(draw(ranking, logits.row, self._options, self._history, self._generator)[0])
+        code = int(draw(ranking, logits.row, self._options, self._history, self._generator)[0])
+        if self._config.consensus_draws == 1 or code in self._config.stop_codes or self._options.temperature == 0:
+            return code
+        return self._agreed(ranking.kept(self._options), logits.row, code)
+
+    def _agreed(self, kept: Kept, row: int, code: int) -> int:
+        """Of this code and more draws, the one nearest to all of them; this one if that would repeat itself."""
+        cumulative = kept.cumulative[row, 0]
+        uniform = torch.rand(self._config.consensus_draws - 1, generator=self._generator, dtype=torch.float64).numpy()
+        places = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+        codes = np.concatenate(([code], kept.indices[row, 0][places]))
+        codes = codes[codes < self._config.codebook_size]
+        digits = codes[:, None] // self._place_values % self._config.code_levels
+        agreed = int(codes[np.square(digits - digits.mean(axis=0)).sum(axis=1).argmin()])
+        window, limit = self._options.repetition_window or 0, self._options.repetition_limit
+        repeats = window and (self._history[-window:] == agreed).sum() >= limit
+        return code if repeats else agreed
 
     def _speech(self, code: int) -> Frame:
         self._remember(code)
@@ -118,3 +136,11 @@ class CosyVoiceSampler:
         window = self._options.repetition_window
         if window:
             self._history = np.concatenate((self._history, [[code]]))[-window:]
+
+
+def place_values(codes: int, levels: int) -> Int[np.ndarray, " digit"]:
+    """What each digit of a code counts, the first one least."""
+    count = 1
+    while levels**count < codes:
+        count += 1
+    return levels ** np.arange(count)
