@@ -37,15 +37,19 @@ def decoded_so_far(data):
     return np.concatenate(blocks) if blocks else np.zeros(0)
 
 
+# It takes many chunks, so that no client finds all of them at once.
+LONG = "The quick brown fox jumps over the lazy dog by the river."
+
+
 @pytest.fixture(scope="module")
 def expected_seconds(spoken):
-    return spoken.host.synthesizer.say("Hello.", "rms", seed=1).duration_seconds
+    return len(spoken.say(LONG, voice="onyx", seed=1).content) / 2 / spoken.host.synthesizer.sample_rate
 
 
 @pytest.mark.parametrize(("format", "media_type"), COMPRESSED.items())
 def test_each_format_streams_and_decodes_to_the_speech_itself(spoken, expected_seconds, format, media_type):
     client = spoken.openai()
-    asked = {"model": "gpt-4o-mini-tts", "voice": "onyx", "input": "Hello.", "extra_body": {"seed": 1}}
+    asked = {"model": "gpt-4o-mini-tts", "voice": "onyx", "input": LONG, "extra_body": {"seed": 1}}
     with client.audio.speech.with_streaming_response.create(**asked, response_format=format) as response:
         assert response.headers["content-type"] == media_type
         assert response.headers["transfer-encoding"] == "chunked"
