@@ -24,19 +24,9 @@ from parlando.serve.app import build_app
 from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.server import listen, make_server
 from parlando.speech import Synthesizer
+from scripted_model import Cache
 
 RATE, PER_FRAME, FRAMES = 24000, 960, 25
-
-
-class Cache:
-    def __init__(self, rows):
-        self.lengths = [0] * rows
-
-    def free(self, row):
-        self.lengths[row] = 0
-
-    def length(self, row):
-        return self.lengths[row]
 
 
 class StubLM:
