@@ -20,6 +20,7 @@ from torch.nn import functional
 from parlando.core.errors import ConfigError
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import INITIAL_STD, CosyVoiceLM, DecoderLayer
+from parlando.models.cosyvoice.parts.consensus import place_values
 from parlando.nn.rope import RopeTable, rotate
 from parlando.train.alignment import UNALIGNED, TextAligner
 from parlando.train.cosyvoice_examples import CosyVoiceExampleSampler, LabelledExample
@@ -104,19 +105,17 @@ class SharedDigits(nn.Module):
 
     def __init__(self, config: LMConfig, levels: int) -> None:
         super().__init__()
-        count, codes = 0, torch.arange(config.codebook_size)
-        while levels**count < config.codebook_size:
-            count += 1
-        if levels**count != config.codebook_size:
+        places = torch.from_numpy(place_values(config.codebook_size, levels))
+        if levels ** len(places) != config.codebook_size:
             raise ConfigError(
                 f"code_levels = {levels}: {config.codebook_size} codes are not numbers of such digits; use 1"
             )
-        digits = torch.stack([codes // levels**place % levels for place in range(count)], dim=1)
+        digits = torch.arange(config.codebook_size)[:, None] // places % levels
         one_hot = functional.one_hot(digits, levels).flatten(1).float()
         rows = functional.pad(one_hot, (0, 0, 0, config.table_rows - config.codebook_size))
         self.register_buffer("one_hot", rows, persistent=False)
-        self.table = nn.Parameter(torch.randn(count * levels, config.hidden_size) * INITIAL_STD)
-        self.head = nn.Parameter(torch.randn(count * levels, config.hidden_size) * INITIAL_STD)
+        self.table = nn.Parameter(torch.randn(len(places) * levels, config.hidden_size) * INITIAL_STD)
+        self.head = nn.Parameter(torch.randn(len(places) * levels, config.hidden_size) * INITIAL_STD)
 
     def tables(self, lm: CosyVoiceLM) -> dict[str, Float[Tensor, "row dim"]]:
         """The speech table and the head's weight, with what their rows share added."""

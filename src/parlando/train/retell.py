@@ -25,6 +25,7 @@ from parlando.core.types import SamplingOptions, Voice
 from parlando.models.cosyvoice.config import DRAW_RULES, LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_weights import load_lm
+from parlando.models.cosyvoice.parts.consensus import Consensus
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder, TrainingExample
 from parlando.models.cosyvoice.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.nn.sampling import Ranking, check_options, invert
@@ -54,7 +55,7 @@ class Reteller:
         check_options(options)
         self.lm, self.options, self.device = lm.to(device).eval(), options, torch.device(device)
         self.builder = CosyVoicePromptBuilder(PhonemeTokenizer(default_phoneme_config()), lm.config)
-        self._generator = np.random.default_rng(seed)
+        self._consensus, self._generator = Consensus(lm.config), np.random.default_rng(seed)
 
     def example(self, text: str, codes: Int[np.ndarray, "1 frame"]) -> TrainingExample | None:
         """What it is shown of an utterance, or nothing if that is too long, or cannot be read."""
@@ -65,7 +66,7 @@ class Reteller:
 
     @torch.inference_mode()
     def say(self, examples: Sequence[TrainingExample]) -> list[Int[np.ndarray, " frame"]]:
-        """A code for each code of every example, as if all before it had been said rightly."""
+        """A code for each code of every example, as if all before it had been said rightly; drawn as for speech."""
         prompts = [example.prompt for example in examples]
         tokens = [torch.tensor(prompt.tokens) for prompt in prompts]
         is_speech = [torch.from_numpy(prompt.audio_mask) for prompt in prompts]
@@ -80,8 +81,11 @@ class Reteller:
             logits = self.lm.speech_logits(hidden[row, torch.from_numpy(np.flatnonzero(speaks)).to(self.device)])
             ranking = Ranking(logits.cpu()[:, None], DRAW_RULES).without(self.lm.config.stop_codes)
             kept = ranking.kept(self.options)
-            places = invert(kept.cumulative[:, 0], self._generator.random(len(logits)))
-            said.append(kept.indices[np.arange(len(places)), 0, places])
+            drawn = [
+                invert(kept.cumulative[:, 0], self._generator.random(len(logits)))
+                for _ in range(self.lm.config.consensus_draws)
+            ]
+            said.append(self._consensus.of(np.take_along_axis(kept.indices[:, 0], np.stack(drawn, axis=1), axis=1)))
         return said
 
 

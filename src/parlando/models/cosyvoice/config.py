@@ -34,8 +34,8 @@ class LMConfig:
     spoken. A sentence has at least ``min_frames_per_token`` and at most ``max_frames_per_token`` frames per text token.
 
     With ``consensus_draws`` above 1 so many codes are drawn for each that is said, and the one nearest to them all is
-    taken (minimum Bayes risk: Kumar and Byrne, 2004; by samples: Eikema and Aziz, 2022): codes are numbers whose
-    digits, of ``code_levels`` values each, are heard, and a small model knows most digits better than the whole number.
+    taken (`parts.consensus`): codes are numbers whose digits, of ``code_levels`` values each, are heard, and a small
+    model knows most digits better than the whole number.
 
     Raises:
         ConfigError: sizes that do not fit together.

@@ -9,10 +9,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Int
 
 from parlando.core.types import Awaited, Frame, SamplingOptions
 from parlando.models.cosyvoice.config import LMConfig
+from parlando.models.cosyvoice.parts.consensus import Consensus
 from parlando.models.cosyvoice.parts.interleave import Due, Interleaver
 from parlando.models.cosyvoice.prompt import SpeechPrompt
 from parlando.nn.sampling import Kept, Ranking, check_options, draw
@@ -57,7 +57,7 @@ class CosyVoiceSampler:
         self.seed = self._generator.seed() if options.seed is None else options.seed
         self._generator.manual_seed(self.seed)
         self._history = np.zeros((0, 1), dtype=np.int64)
-        self._place_values = place_values(config.codebook_size, config.code_levels)
+        self._consensus = Consensus(config)
         self._not_in_group = tuple(code for code in config.stop_codes if code != config.fill)
         self.made_frames = 0
         self.ended = False
@@ -120,8 +120,7 @@ class CosyVoiceSampler:
         places = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
         codes = np.concatenate(([code], kept.indices[row, 0][places]))
         codes = codes[codes < self._config.codebook_size]
-        digits = codes[:, None] // self._place_values % self._config.code_levels
-        agreed = int(codes[np.square(digits - digits.mean(axis=0)).sum(axis=1).argmin()])
+        agreed = int(self._consensus.of(codes))
         window, limit = self._options.repetition_window or 0, self._options.repetition_limit
         repeats = window and (self._history[-window:] == agreed).sum() >= limit
         return code if repeats else agreed
@@ -136,11 +135,3 @@ class CosyVoiceSampler:
         window = self._options.repetition_window
         if window:
             self._history = np.concatenate((self._history, [[code]]))[-window:]
-
-
-def place_values(codes: int, levels: int) -> Int[np.ndarray, " digit"]:
-    """What each digit of a code counts, the first one least."""
-    count = 1
-    while levels**count < codes:
-        count += 1
-    return levels ** np.arange(count)
