@@ -34,7 +34,7 @@ def cli(capsys, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "step", ["synthesise", "import", "align", "pack", "encode", "pitch", "revoice", "retell", "lexicon"]
+    "step", ["synthesise", "import", "align", "pack", "encode", "pitch", "revoice", "retell", "mels", "lexicon"]
 )
 def test_every_step_shows_an_example(cli, step):
     status, text = cli(step, "--help")
@@ -59,6 +59,7 @@ def test_every_step_shows_an_example(cli, step):
         (["pitch", "nowhere"], "parlando: no packed corpus at 'nowhere/index.jsonl'"),
         (["revoice", "p", "c", "run", "--speaker", "ada", "-o", "x"], "parlando: no encoded corpus at 'c/index.jsonl'"),
         (["retell", "c", "run", "-o", "x"], "parlando: no encoded corpus at 'c/index.jsonl'"),
+        (["mels", "p", "c", "run", "-o", "x"], "parlando: no packed corpus at 'p/index.jsonl'"),
         (["lexicon", "none.dict", "-o", "x.xz"], "parlando: no CMU dictionary at 'none.dict'"),
     ],
 )

@@ -7,7 +7,8 @@ import parlando.cli.serve as command
 from parlando.cli.app import main
 from parlando.speech import Synthesizer
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent))
 from conftest import StubModel
 
 command.load_all = lambda options: {"stub": Synthesizer(StubModel(), options.rows)}

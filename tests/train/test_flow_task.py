@@ -134,6 +134,43 @@ def test_an_export_loads_as_it_was_and_starts_another(packed, tokens, tmp_path):
         assert torch.equal(started.state_dict()[name], tensor)
 
 
+def test_the_encoder_learns_first_and_the_rest_later(packed, tokens):
+    told = replace(SMALL, prior="mean", speaker_in_encoder=True)
+    sampler = FlowSampler(packed, tokens, MIX)
+    optim = OptimConfig(rate=1e-2, warmup=0.0)
+    task = FlowTask(sampler, FlowTrainConfig(flow=told, mix=MIX, optim=optim, mean_weight=1.0, velocity_after=0.5))
+    assert task.flow.decoder.estimator.final_proj.bias.abs().max() < 1
+    assert task.flow.encoder_proj.bias.mean() < -1
+    estimator = {name: tensor.clone() for name, tensor in task.flow.decoder.state_dict().items()}
+    early = task.train_step(0, 0.4)
+    assert set(early) == {"loss", "mean", "norm", "audio_seconds"}
+    assert all(torch.equal(tensor, estimator[name]) for name, tensor in task.flow.decoder.state_dict().items())
+    assert "velocity" in task.train_step(1, 0.6)
+    assert not all(torch.equal(tensor, estimator[name]) for name, tensor in task.flow.decoder.state_dict().items())
+    with pytest.raises(ConfigError, match="give mean_weight too"):
+        FlowTrainConfig(velocity_after=0.5)
+
+
+def test_codes_with_a_digit_in_common_share_what_they_learn(packed, tokens, tmp_path, monkeypatch):
+    """A code that was never seen is known by its digits, and an export is a plain table again."""
+    flow = replace(SMALL, vocab_size=32)
+    sampler = FlowSampler(packed, tokens, MIX)
+    monkeypatch.setattr(sampler.tokens, "codebook_size", 32)
+    torch.manual_seed(0)
+    task = FlowTask(sampler, FlowTrainConfig(flow=flow, mix=MIX, code_levels=2, optim=OptimConfig(warmup=0.0)))
+    before = task.flow.input_embedding.weight.detach().clone()
+    for step in range(3):
+        task.train_step(step, 0.0)
+    task.export(tmp_path)
+    exported = load_flow(tmp_path).input_embedding.weight
+    assert torch.equal(exported, task.flow.input_embedding.weight)
+    assert "velocity" in task.evaluate(), "an export leaves the training as it was"
+    never_seen = exported[CODES:] - before[CODES:]
+    assert never_seen.abs().max() > 1e-4
+    with pytest.raises(ConfigError, match="code_levels = 3"):
+        FlowTask(sampler, FlowTrainConfig(flow=flow, mix=MIX, code_levels=3))
+
+
 def test_codes_of_another_tokenizer_or_without_speakers_are_refused(packed, tokens, tmp_path):
     with pytest.raises(ConfigError, match="one of 21"):
         FlowTask(FlowSampler(packed, tokens, MIX), FlowTrainConfig(flow=replace(SMALL, vocab_size=CODES + 1)))

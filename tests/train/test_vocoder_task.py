@@ -16,7 +16,8 @@ from parlando.models.cosyvoice.parts.hift_source import SourceConfig
 from parlando.models.cosyvoice.parts.hift_weights import load_hift_folder
 from parlando.nn.streaming import Carry
 from parlando.train.optim import OptimConfig
-from parlando.train.vocoder_task import PitchedCropSampler, VocoderTask, VocoderTrainConfig
+from parlando.train.pitched_crops import PitchedCropSampler
+from parlando.train.vocoder_task import VocoderTask, VocoderTrainConfig
 
 SMALL = HiFTConfig(
     channels=16,

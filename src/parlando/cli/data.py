@@ -221,6 +221,41 @@ def retell(
     typer.echo(f"{done.frames} codes said in {out}, {done.same / max(1, done.frames):.0%} as they were", err=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MelOptions:
+    """Options of `parlando data mels`."""
+
+    packed: Annotated[Path, typer.Argument(help="Packed corpus.")]
+    codes: Annotated[Path, typer.Argument(help="The same corpus, encoded.")]
+    flow: Annotated[Path, typer.Argument(help="Folder of a trained flow (CosyVoice).")]
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the mels to write.")]
+    retold: Annotated[Path | None, typer.Option(help="The codes as a language model says them (data retell).")] = None
+    hours: Annotated[float, typer.Option(min=0.0, help="About so much speech.")] = 4.0
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu"
+
+
+@app.command("mels")
+@command(MelOptions)
+def mels(options: MelOptions) -> None:
+    """Have a flow make the mels of a corpus from its codes.
+
+    A vocoder that learns from these too (`train vocoder --mels`) knows the flow's faults.
+
+    Example: parlando data mels corpus/packed runs/codes runs/flow --retold runs/retold -o runs/mels
+    """
+    from parlando.data.shards import PackedCorpus
+    from parlando.models.cosyvoice.parts.part_weights import load_flow
+    from parlando.train.flow_examples import FlowMixConfig, FlowSampler
+    from parlando.train.made_mels import make_mels
+    from parlando.train.tokens import TokenCorpus
+
+    retold = None if options.retold is None else TokenCorpus(options.retold)
+    mix = FlowMixConfig(retold_share=0.0 if retold is None else 1.0)
+    sampler = FlowSampler(PackedCorpus(options.packed), TokenCorpus(options.codes), mix, retold)
+    hours = make_mels(sampler, load_flow(options.flow).to(options.device), options.out, options.hours)
+    typer.echo(f"{hours:.1f} h of mels in {options.out}", err=True)
+
+
 @app.command("lexicon")
 def lexicon(
     words: Annotated[Path, typer.Argument(help="Dictionary in the format of CMU's: a word and its phones a line.")],

@@ -48,6 +48,7 @@ class VocoderOptions(TrainOptions):
 
     corpus: Annotated[Path, typer.Option(help="Packed corpus, its pitch measured (parlando data pitch).")]
     start_from: Annotated[Path | None, typer.Option("--from", help="Folder of a trained vocoder to start from.")] = None
+    mels: Annotated[Path | None, typer.Option(help="The corpus's mels as a flow makes them (data mels).")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,7 @@ def train_vocoder(options: VocoderOptions) -> None:
     recipe: VocoderRecipe = read_recipe(VocoderRecipe, options.recipe)
     if options.start_from is not None:
         recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
-    _run(make_vocoder_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+    _run(make_vocoder_task(recipe, options.corpus, options.device, rank, options.mels), recipe, options, rank)
 
 
 @app.command("flow")

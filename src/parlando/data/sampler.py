@@ -45,8 +45,7 @@ class CropSampler:
 
     def __init__(self, corpus: PackedCorpus, config: CropConfig) -> None:
         self.corpus, self.config = corpus, config
-        enough = config.frames * corpus.config.frame_samples
-        usable = [e for e in corpus.entries if e.samples >= enough * config.fastest]
+        usable = [entry for entry in corpus.entries if self.usable(entry)]
         self.train = [e for e in usable if e.split == "train"]
         self.kept_back = [e for e in usable if e.split == "validation"] or self.train[:1]
         if not self.train:
@@ -73,6 +72,14 @@ class CropSampler:
         """What is known of the frames of a crop ([frame, label]): their phones."""
         return at_speed(self.corpus.labels(entry)[first_frame:], speed, self.config.frames)
 
+    def usable(self, entry: Entry) -> bool:
+        """Whether crops can be taken of an utterance, at any speed."""
+        return entry.samples >= self.config.frames * self.corpus.config.frame_samples * self.config.fastest
+
+    def loudness(self, generator: np.random.Generator) -> float:
+        """What the samples of a crop are multiplied by."""
+        return generator.uniform(0.6, 1.3)
+
     @staticmethod
     def _stack(crops: list[tuple[np.ndarray, np.ndarray, int]]) -> Crops:
         waves, labels, speakers = zip(*crops, strict=True)
@@ -92,4 +99,4 @@ class CropSampler:
         if warped:
             wave = np.interp(np.arange(samples) * speed, np.arange(len(wave)), wave).astype(np.float32)
         speaker = self.speakers.index(entry.speaker)
-        return wave[:samples] * np.float32(generator.uniform(0.6, 1.3)), label, speaker
+        return wave[:samples] * np.float32(self.loudness(generator)), label, speaker

@@ -17,13 +17,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from parlando.core.errors import ConfigError
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import INITIAL_STD, CosyVoiceLM, DecoderLayer
-from parlando.models.cosyvoice.parts.consensus import place_values
 from parlando.nn.rope import RopeTable, rotate
 from parlando.train.alignment import UNALIGNED, TextAligner
 from parlando.train.cosyvoice_examples import CosyVoiceExampleSampler, LabelledExample
+from parlando.train.digits import digits_of_codes
 from parlando.train.sequence_task import IGNORED_LABEL, Arrays, SequenceTask, SequenceTrainConfig, known_phones
 
 TABLE, HEAD = "embed_speech.weight", "speech_head.weight"
@@ -105,17 +104,11 @@ class SharedDigits(nn.Module):
 
     def __init__(self, config: LMConfig, levels: int) -> None:
         super().__init__()
-        places = torch.from_numpy(place_values(config.codebook_size, levels))
-        if levels ** len(places) != config.codebook_size:
-            raise ConfigError(
-                f"code_levels = {levels}: {config.codebook_size} codes are not numbers of such digits; use 1"
-            )
-        digits = torch.arange(config.codebook_size)[:, None] // places % levels
-        one_hot = functional.one_hot(digits, levels).flatten(1).float()
+        one_hot = digits_of_codes(config.codebook_size, levels)
         rows = functional.pad(one_hot, (0, 0, 0, config.table_rows - config.codebook_size))
         self.register_buffer("one_hot", rows, persistent=False)
-        self.table = nn.Parameter(torch.randn(len(places) * levels, config.hidden_size) * INITIAL_STD)
-        self.head = nn.Parameter(torch.randn(len(places) * levels, config.hidden_size) * INITIAL_STD)
+        self.table = nn.Parameter(torch.randn(one_hot.shape[1], config.hidden_size) * INITIAL_STD)
+        self.head = nn.Parameter(torch.randn(one_hot.shape[1], config.hidden_size) * INITIAL_STD)
 
     def tables(self, lm: CosyVoiceLM) -> dict[str, Float[Tensor, "row dim"]]:
         """The speech table and the head's weight, with what their rows share added."""

@@ -11,6 +11,7 @@ from parlando.train.encoders import LONGEST_SECONDS, Encoder, SpeakerEmbedder, T
 from parlando.train.flow_examples import FlowSampler
 from parlando.train.flow_task import FlowTask, FlowTrainConfig
 from parlando.train.loop import Budget
+from parlando.train.made_mels import MadeMels
 from parlando.train.recipes import load_trained_codec
 from parlando.train.speaker_task import SpeakerTask, SpeakerTrainConfig
 from parlando.train.speech_tokenizer_task import SpeechTokenizerTask, SpeechTokenizerTrainConfig
@@ -84,9 +85,11 @@ class FlowRecipe:
     train: FlowTrainConfig = field(default_factory=FlowTrainConfig)
 
 
-def make_vocoder_task(recipe: VocoderRecipe, packed: Path, device: str, rank: int = 0) -> VocoderTask:
+def make_vocoder_task(
+    recipe: VocoderRecipe, packed: Path, device: str, rank: int = 0, mels: Path | None = None
+) -> VocoderTask:
     """The task of a vocoder recipe on a packed corpus whose pitch is measured."""
-    return VocoderTask(PackedCorpus(packed), recipe.train, device, rank)
+    return VocoderTask(PackedCorpus(packed), recipe.train, device, rank, None if mels is None else MadeMels(mels))
 
 
 def make_flow_task(

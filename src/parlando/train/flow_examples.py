@@ -66,13 +66,17 @@ class FlowSampler:
             raise ConfigError(f"'{tokens.folder}' holds no utterance of at most {config.longest_tokens} tokens")
         for spoken in self.train:
             self.voices[spoken.voice].append(spoken)
-        weights = np.array([s.frames * config.speaker_weights.get(s.speaker, 1.0) for s in self.train], dtype=float)
+        weights = np.array([spoken.frames * self.weight(spoken) for spoken in self.train], dtype=float)
         self.cumulative = np.cumsum(weights / weights.sum())
 
     @property
     def speaker_dim(self) -> int:
         """Length of a speaker embedding."""
         return self.embeddings.shape[1]
+
+    def weight(self, spoken: Spoken) -> float:
+        """How often a token of the utterance's speaker is drawn."""
+        return self.config.speaker_weights.get(spoken.speaker, 1.0)
 
     def batch(self, step: int, rank: int = 0) -> FlowExamples:
         """Examples of similar length, together about ``tokens_per_batch`` tokens; every rank has its own."""
@@ -99,9 +103,10 @@ class FlowSampler:
         generator = np.random.default_rng(47)
         targets = self.validation or self.train[:1]
         picks = [targets[i] for i in generator.permutation(len(targets))[:count]]
-        return [(self._prompt(spoken, generator), *self._heard(spoken)) for spoken in picks]
+        return [(self.prompt(spoken, generator), *self._heard(spoken)) for spoken in picks]
 
-    def _prompt(self, spoken: Spoken, generator: np.random.Generator) -> FlowPrompt:
+    def prompt(self, spoken: Spoken, generator: np.random.Generator) -> FlowPrompt:
+        """Another utterance of the voice, or this one where it has no other."""
         others = self.voices.get(spoken.voice) or [spoken]
         other = others[int(generator.integers(len(others)))]
         codes, mel = self._heard(other)
@@ -129,7 +134,7 @@ class FlowSampler:
         return plan
 
     def _examples(self, plans: Sequence[list[Spoken]], generator: np.random.Generator) -> FlowExamples:
-        codes = [np.concatenate([self._said(spoken, generator) for spoken in plan]) for plan in plans]
+        codes = [np.concatenate([self.said(spoken, generator) for spoken in plan]) for plan in plans]
         mels = [torch.cat([self._mel(spoken) for spoken in plan]) for plan in plans]
         return FlowExamples(
             pad_sequence([torch.from_numpy(row) for row in codes], batch_first=True),
@@ -138,7 +143,7 @@ class FlowSampler:
             torch.stack([self._speaker(plan[-1], generator) for plan in plans]),
         )
 
-    def _said(self, spoken: Spoken, generator: np.random.Generator) -> np.ndarray:
+    def said(self, spoken: Spoken, generator: np.random.Generator) -> np.ndarray:
         """Codes of an utterance: its own, or for training also what a language model says in their place."""
         if self.retold is None or spoken.split != "train" or generator.random() >= self.config.retold_share:
             return self.tokens.codes(spoken)[0]

@@ -15,6 +15,7 @@ from parlando.models.cosyvoice.parts.flow_training import FlowExamples, FlowOdds
 from parlando.models.cosyvoice.parts.part_weights import FLOW_FILE, save_trained
 from parlando.nn.checkpoint import load_strictly, read_tensors
 from parlando.train import parallel
+from parlando.train.digits import merged, share_digits
 from parlando.train.flow_examples import FlowMixConfig, FlowSampler
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
 
@@ -26,6 +27,8 @@ _FIRST_BATCHES = 4
 class FlowTrainConfig:
     """A training of the flow; ``mean_weight`` is that of the encoder's own distance from the mel.
 
+    Until ``velocity_after`` of the budget the encoder learns alone, by that distance. With ``code_levels`` above 1
+    codes that have a digit in common share a part of their embedding, so that rare ones are known.
     Held-out mels are solved for ``held_out_solved`` utterances, the loss is taken over ``held_out_batch``.
     """
 
@@ -34,9 +37,15 @@ class FlowTrainConfig:
     odds: FlowOdds = field(default_factory=FlowOdds)
     optim: OptimConfig = field(default_factory=OptimConfig)
     mean_weight: float = 0.0
+    velocity_after: float = 0.0
+    code_levels: int = 1
     held_out_batch: int = 24
     held_out_solved: int = 6
     start_from: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.velocity_after and not self.mean_weight:
+            raise ConfigError("train.velocity_after: before it there is only the mean to learn; give mean_weight too")
 
 
 class FlowTask:
@@ -56,6 +65,8 @@ class FlowTask:
             load_strictly(self.flow, read_tensors(file), str(file))
         else:
             self._start_at_mean()
+        if config.code_levels > 1:
+            share_digits(self.flow.input_embedding, self.config.flow.vocab_size, config.code_levels)
         self.flow.to(self.device)
         self.optimizer = make_optimizer(self.flow, config.optim)
 
@@ -84,17 +95,19 @@ class FlowTask:
             for mel, length in zip(batch.mel, batch.lengths, strict=True)
         ]
         mean = torch.cat(mels).mean(dim=0)
-        for bias in (self.flow.encoder_proj.bias, self.flow.decoder.estimator.final_proj.bias):
-            assert bias is not None
-            bias.data.copy_(mean)
+        estimator = self.flow.decoder.estimator
+        at_ends = (self.flow.encoder_proj.bias, estimator.final_proj.bias if self.config.flow.prior == "zero" else None)
+        for bias in at_ends:
+            if bias is not None:
+                bias.data.copy_(mean)
 
     def train_step(self, step: int, progress: float) -> Mapping[str, float]:
         """One batch."""
         examples = self._placed(self.sampler.batch(step, self.rank))
         seed = (step * parallel.size() + self.rank) % _SEEDS
         draw = draw_flow(examples, torch.Generator().manual_seed(seed), self.config.odds)
-        losses = flow_losses(self.flow.train(), examples, draw)
-        loss = losses["velocity"] + self.config.mean_weight * losses["mean"]
+        losses = flow_losses(self.flow.train(), examples, draw, encoder_only=progress < self.config.velocity_after)
+        loss = losses.get("velocity", 0.0) + self.config.mean_weight * losses["mean"]
         loss.backward()
         norm = apply_gradients(self.optimizer, self.flow.parameters(), self.config.optim, progress)
         numbers = {name: float(value.detach()) for name, value in losses.items()}
@@ -136,4 +149,6 @@ class FlowTask:
 
     def export(self, folder: Path) -> None:
         """``flow.safetensors`` (float32) and ``flow.json``."""
-        save_trained(self.flow, self.flow.config, folder / FLOW_FILE)
+        plain = Flow(self.flow.config)
+        load_strictly(plain, merged(self.flow), "the trained flow")
+        save_trained(plain, plain.config, folder / FLOW_FILE)

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from parlando.audio.fbank import MirroredMel
 from parlando.core.errors import ConfigError
-from parlando.data.pitch import CorpusPitch
-from parlando.data.sampler import CropConfig, Crops, CropSampler, at_speed
-from parlando.data.shards import Entry, PackedCorpus
+from parlando.data.sampler import CropConfig, Crops
+from parlando.data.shards import PackedCorpus
 from parlando.models.cosyvoice.parts.features import flow_mel_config
 from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
 from parlando.models.cosyvoice.parts.hift_weights import WEIGHTS_FILE, published_layout, save_hift
@@ -25,7 +24,9 @@ from parlando.nn.streaming import Carry
 from parlando.train import parallel
 from parlando.train.discriminator import Discriminators, discriminator_loss, generator_losses
 from parlando.train.losses import SpectralLoss
+from parlando.train.made_mels import MadeMels
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
+from parlando.train.pitched_crops import MadeCropSampler, PitchedCropSampler
 
 _PITCH_UNIT_HERTZ = 100.0
 _OTHER_STEPS = 1 << 30
@@ -38,7 +39,8 @@ class VocoderTrainConfig:
     Mels are made of whole crops and ``margin_frames`` (of mel) cut off at both ends, where they would show the crop's
     border. Crops are up to ``quietest`` times as loud as the corpus. The corpus's pitch excites the vocoder at first,
     its own prediction after ``predicted_after`` of the budget; discriminators join in after ``adversarial_after``.
-    The pitch predictor, which costs little, learns from ``pitch_crops`` more a step.
+    The pitch predictor, which costs little, learns from ``pitch_crops`` more a step. ``made_crops`` of the crops have
+    the mel that a flow makes of their codes (`made_mels`).
     """
 
     hift: HiFTConfig = field(default_factory=HiFTConfig)
@@ -46,6 +48,7 @@ class VocoderTrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     margin_frames: int = 2
     pitch_crops: int = 24
+    made_crops: int = 0
     quietest: float = 0.3
     predicted_after: float = 0.2
     adversarial_after: float = 0.5
@@ -55,8 +58,10 @@ class VocoderTrainConfig:
     start_from: str | None = None
 
     def __post_init__(self) -> None:
-        if min(self.margin_frames, self.pitch_crops) < 0:
-            raise ConfigError("margin_frames and pitch_crops cannot be negative")
+        if min(self.margin_frames, self.pitch_crops, self.made_crops) < 0:
+            raise ConfigError("margin_frames, pitch_crops and made_crops cannot be negative")
+        if self.made_crops >= self.crops.batch:
+            raise ConfigError(f"made_crops = {self.made_crops}: use less than the {self.crops.batch} crops of a batch")
 
 
 @dataclass(frozen=True)
@@ -67,18 +72,9 @@ class VocoderBatch:
     mel: Float[Tensor, "batch bin frame"]
     hertz: Float[Tensor, "batch frame"]
 
-
-class PitchedCropSampler(CropSampler):
-    """Crops whose labels are pitch: hertz of every 10 ms of a frame, 0 where nothing is voiced."""
-
-    def __init__(self, corpus: PackedCorpus, config: CropConfig) -> None:
-        super().__init__(corpus, config)
-        self.pitch = CorpusPitch(corpus)
-
-    def describe(self, entry: Entry, first_frame: int, speed: float) -> np.ndarray:
-        """Hertz (float32 [frame, point]) as heard at this speed."""
-        hertz = self.pitch.hertz(entry)[first_frame:]
-        return at_speed(hertz, speed, self.config.frames) * np.float32(speed)
+    def and_(self, other: VocoderBatch) -> VocoderBatch:
+        """The crops of both."""
+        return VocoderBatch(*(torch.cat(pair) for pair in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
 class VocoderTask:
@@ -88,9 +84,22 @@ class VocoderTask:
         ConfigError: the corpus's pitch is not measured, or the corpus does not fit the vocoder.
     """
 
-    def __init__(self, corpus: PackedCorpus, config: VocoderTrainConfig, device: str = "cpu", rank: int = 0) -> None:
+    def __init__(
+        self,
+        corpus: PackedCorpus,
+        config: VocoderTrainConfig,
+        device: str = "cpu",
+        rank: int = 0,
+        mels: MadeMels | None = None,
+    ) -> None:
+        if config.made_crops and mels is None:
+            raise ConfigError("train.made_crops: name the flow's mels by --mels; see: parlando data mels")
         self.config, self.device, self.rank = config, torch.device(device), rank
-        self.sampler = PitchedCropSampler(corpus, config.crops)
+        own_crops = replace(config.crops, batch=config.crops.batch - config.made_crops)
+        self.sampler = PitchedCropSampler(corpus, own_crops)
+        self.made_sampler = None
+        if config.made_crops and mels is not None:
+            self.made_sampler = MadeCropSampler(corpus, replace(config.crops, batch=config.made_crops), mels)
         self.pitch_sampler = PitchedCropSampler(corpus, replace(config.crops, batch=config.pitch_crops))
         mel = flow_mel_config()
         packed, points = corpus.config, self.sampler.pitch.points
@@ -118,6 +127,8 @@ class VocoderTask:
     def train_step(self, step: int, progress: float) -> Mapping[str, float]:
         """One step: spectra and pitch, then discriminators too."""
         config, batch = self.config, self._batch(self.sampler.batch(step, self.rank), varied=True)
+        if self.made_sampler is not None:
+            batch = batch.and_(self._made_batch(self.made_sampler.batch(step, self.rank), varied=True))
         made, losses = self._reconstruct(self.hift.train(), batch, predicted=progress >= config.predicted_after)
         if config.pitch_crops:
             more = self._batch(self.pitch_sampler.batch(step + _OTHER_STEPS, self.rank), varied=True)
@@ -135,14 +146,37 @@ class VocoderTask:
         return {"loss": float(loss.detach()), **numbers, "norm": norm, "audio_seconds": seconds}
 
     def _batch(self, crops: Crops, varied: bool = False) -> VocoderBatch:
-        wave, hertz = (torch.from_numpy(array).to(self.device) for array in (crops.waves, crops.labels))
+        wave, hertz = self._placed(crops.waves), self._placed(crops.labels)
+        wave = wave * self._loudness(len(wave)) if varied else wave
+        return self._inner(wave, self.mel(wave), hertz)
+
+    def _made_batch(self, crops: Crops, varied: bool = False) -> VocoderBatch:
+        """Crops with the mels that came with them."""
+        wave, labels = self._placed(crops.waves), self._placed(crops.labels)
+        points = self.sampler.pitch.points
+        mel = labels[:, :, points:].unflatten(2, (-1, self.mel.config.num_bands)).flatten(1, 2).transpose(1, 2)
         if varied:
-            wave = wave * torch.empty(len(wave), 1, device=self.device).uniform_(self.config.quietest, 1.0)
-        inner = slice(self.config.margin_frames, -self.config.margin_frames or None)
-        mel, hop = self.mel(wave)[:, :, inner], self.config.hift.samples_per_frame
+            loudness = self._loudness(len(wave))
+            wave, mel = wave * loudness, mel + loudness.log()[:, :, None]
+        return self._inner(wave, mel, labels[:, :, :points])
+
+    def _placed(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    def _loudness(self, rows: int) -> Float[Tensor, "batch 1"]:
+        return torch.empty(rows, 1, device=self.device).uniform_(self.config.quietest, 1.0)
+
+    def _inner(
+        self,
+        wave: Float[Tensor, "batch sample"],
+        mel: Float[Tensor, "batch bin frame"],
+        hertz: Float[Tensor, "batch token point"],
+    ) -> VocoderBatch:
+        """What is left without the margins."""
+        inner, hop = slice(self.config.margin_frames, -self.config.margin_frames or None), self.mel.config.hop_samples
         # A mel frame's middle is a point of the pitch: the second of two, when points are half as far apart.
         hertz = hertz.flatten(1)[:, self.points_per_mel // 2 :: self.points_per_mel][:, inner]
-        return VocoderBatch(wave.unflatten(1, (-1, hop))[:, inner].flatten(1), mel, hertz)
+        return VocoderBatch(wave.unflatten(1, (-1, hop))[:, inner].flatten(1), mel[:, :, inner], hertz)
 
     def _reconstruct(
         self, hift: HiFT, batch: VocoderBatch, predicted: bool
@@ -183,11 +217,14 @@ class VocoderTask:
 
     @torch.no_grad()
     def evaluate(self) -> Mapping[str, float]:
-        """Of held-out crops, excited by the predicted pitch: spectral loss, pitch error, wrong decisions on voicing."""
+        """Of held-out crops, excited by the predicted pitch: spectral loss, pitch error, wrong decisions on voicing.
+
+        Of made mels the spectral loss as ``made``.
+        """
         batch = self._batch(self.sampler.held_out())
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            _, losses = self._reconstruct(self.hift.eval(), batch, predicted=True)
+        losses, made = self._held_out_losses(batch), {}
+        if self.made_sampler is not None:
+            made["made"] = float(self._held_out_losses(self._made_batch(self.made_sampler.held_out()))["spectral"])
         found, is_voiced = self.hift.f0_predictor(batch.mel, Carry()), batch.hertz > 0
         says_voiced = found > self.config.hift.source.voiced_above_hertz
         both = is_voiced & says_voiced
@@ -197,7 +234,13 @@ class VocoderTask:
             "pitch_hertz": float(losses["pitch"]) * _PITCH_UNIT_HERTZ,
             "pitch_error": float(error.median()) if len(error) else 0.0,
             "voicing_error": float((is_voiced != says_voiced).float().mean()),
+            **made,
         }
+
+    def _held_out_losses(self, batch: VocoderBatch) -> dict[str, Tensor]:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return self._reconstruct(self.hift.eval(), batch, predicted=True)[1]
 
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {

@@ -303,6 +303,44 @@ def test_a_temperature_of_0_leaves_nothing_to_chance(monkeypatch):
     assert not torch.equal(before[1], after[1])
 
 
+@pytest.fixture(scope="module")
+def told() -> Flow:
+    """A flow whose encoder is told who speaks, and whose noise lies around its frames."""
+    torch.manual_seed(0)
+    encoder = dataclasses.replace(from_mapping(FlowConfig, TINY).encoder, chunk_tokens=5)
+    config = dataclasses.replace(
+        from_mapping(FlowConfig, TINY), encoder=encoder, solver_steps=2, prior="mean", noise_scale=0.5,
+        speaker_in_encoder=True,
+    )  # fmt: skip
+    return Flow(config).eval()
+
+
+@pytest.mark.parametrize("sizes", [[], [1] * 20, [7, 0, 13]])
+def test_an_encoder_that_is_told_the_speaker_streams_as_exactly(told, sizes):
+    request = random_request(told, 8, 23)
+    (whole,) = told.synthesise([request])
+    assert furthest(stream(told, request, sizes), whole) < 1e-5
+    prompt, tokens = request
+    batch = told.synthesise([random_request(told, 3, 11, seed=1), request])
+    assert furthest(batch[1], whole) < 1e-5
+    other = FlowPrompt(prompt.tokens, prompt.mel, prompt.speaker.flip(0))
+    assert furthest(told.synthesise([(other, tokens)])[0], whole) > 1e-3
+
+
+def test_the_way_begins_at_the_encoders_frames(told):
+    """With a velocity of zero nothing is left of it but those and the scaled noise."""
+    still = Flow(told.config).eval()
+    still.load_state_dict(told.state_dict())
+    torch.nn.init.zeros_(still.decoder.estimator.final_proj.weight)
+    torch.nn.init.zeros_(still.decoder.estimator.final_proj.bias)
+    prompt, tokens = random_request(still, 0, 10)
+    span = Span(0, 10, still.config.grid)
+    with torch.inference_mode():
+        mean = still.encode(torch.tensor([tokens]), prompt.speaker[None], span)[0]
+    noise = positional_noise(0, 20, 80, still.config.noise_block_frames)
+    assert furthest(still.synthesise([(prompt, tokens)])[0].T, mean + 0.5 * noise) < 1e-5
+
+
 def test_half_precision_streams_as_well(narrow):
     rounded = tiny_flow(encoder=narrow.config.encoder, solver_steps=2, noise_block_frames=64).bfloat16()
     request = random_request(narrow, 5, 20)

@@ -9,7 +9,15 @@ import torch
 
 from parlando.core.config import from_mapping
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
-from parlando.models.cosyvoice.parts.flow_training import FlowDraw, FlowExamples, FlowOdds, draw_flow, flow_loss
+from parlando.models.cosyvoice.parts.flow_training import (
+    FlowDraw,
+    FlowExamples,
+    FlowOdds,
+    draw_flow,
+    flow_loss,
+    flow_losses,
+)
+from parlando.nn.chunked import Span
 
 SIZES = {
     "vocab_size": 20,
@@ -124,3 +132,26 @@ def test_every_weight_learns_and_a_few_steps_bring_the_loss_down():
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_velocity_of_a_prior_around_the_mean_leads_from_there():
+    """An estimator that says nothing errs by what is missing from the encoder's frames, and by the noise."""
+    flow, examples = new_flow(), examples_of([40])
+    told = Flow(dataclasses.replace(flow.config, prior="mean", noise_scale=0.1, speaker_in_encoder=True)).eval()
+    for tensor in (told.decoder.estimator.final_proj.weight, told.decoder.estimator.final_proj.bias):
+        torch.nn.init.zeros_(tensor)
+    with torch.no_grad():
+        mean = told.encode(examples.tokens, examples.speaker, Span(0, 40, None))
+        exact = dataclasses.replace(examples, mel=mean)
+        losses = flow_losses(told, exact, dataclasses.replace(draw_for(exact), chunked=False))
+    assert losses["mean"] == pytest.approx(0, abs=1e-6)
+    assert losses["velocity"] == pytest.approx(0.1**2, rel=0.1)
+
+
+def test_an_encoder_learns_alone_where_that_is_asked_for():
+    flow, examples = new_flow(), examples_of([9, 5])
+    losses = flow_losses(flow, examples, draw_for(examples), encoder_only=True)
+    assert set(losses) == {"mean"}
+    losses["mean"].backward()
+    assert all(parameter.grad is None for parameter in flow.decoder.parameters())
+    assert flow.encoder_proj.weight.grad.abs().sum() > 0

@@ -24,6 +24,7 @@ from parlando.nn.chunked import ChunkGrid, Span
 from parlando.nn.flow_matching import cosine_grid, guide, positional_noise, solve_euler
 
 Attention = Literal["chunked", "full"]
+Prior = Literal["zero", "mean"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class FlowConfig:
 
     Noise is drawn in blocks of ``noise_block_frames`` frames (`nn.flow_matching.positional_noise`) and multiplied by
     ``temperature``: below 1, a small flow leaves less noise in the mel, and its voice varies less (Matcha-TTS, 2024).
+
+    Three things that the published flow has not make a small one clear: ``speaker_in_encoder`` tells the encoder who
+    speaks, so that its mean frames are that voice's; with ``prior`` "mean" the noise, of a standard deviation of
+    ``noise_scale``, is added to those frames (Grad-TTS, Popov et al., 2021), and the flow has only to find the rest.
     """
 
     vocab_size: int = 6561
@@ -41,6 +46,9 @@ class FlowConfig:
     guidance: float = 0.7
     temperature: float = 1.0
     noise_block_frames: int = 15_000
+    prior: Prior = "zero"
+    noise_scale: float = 1.0
+    speaker_in_encoder: bool = False
     encoder: FlowEncoderConfig = field(default_factory=FlowEncoderConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
 
@@ -73,7 +81,10 @@ class FlowPrompt:
 
     def trimmed(self, frames_per_token: int) -> FlowPrompt:
         """Tokens and mel cut at their ends to the length that they share."""
-        tokens = min(len(self.tokens), len(self.mel) // frames_per_token)
+        return self.first(min(len(self.tokens), len(self.mel) // frames_per_token), frames_per_token)
+
+    def first(self, tokens: int, frames_per_token: int) -> FlowPrompt:
+        """No more than its first ``tokens`` tokens and their frames."""
         return FlowPrompt(self.tokens[:tokens], self.mel[: tokens * frames_per_token], self.speaker)
 
 
@@ -87,6 +98,7 @@ class FlowState:
 
     prompt_mel: Float[Tensor, "frame bin"]
     speaker: Float[Tensor, "1 bin"]
+    voice: Float[Tensor, "1 1 dim"] | None
     encoder: FlowEncoderState
     steps: list[EstimatorState]
     pending: list[int] = field(default_factory=list)
@@ -116,12 +128,20 @@ class FlowDecoder(nn.Module):
         reach_frames = None if reach is None else reach * self.config.encoder.frames_per_token
         return [self.estimator.new_state(lasting, reach_frames) for _ in range(steps)]
 
+    def start(
+        self, mean: Float[Tensor, "batch frame bin"], noise: Float[Tensor, "#batch frame bin"]
+    ) -> Float[Tensor, "batch frame bin"]:
+        """Where the way to the mel begins: standard normal noise, scaled, around zero or the encoder's frames."""
+        scaled = self.config.noise_scale * noise
+        return scaled.expand_as(mean) if self.config.prior == "zero" else mean + scaled
+
     def forward(
         self, conditions: Conditions, span: Span, states: Sequence[EstimatorState]
     ) -> Float[Tensor, "batch frame bin"]:
         """The mel of the frames of ``span``, in as many Euler steps as there are states."""
         rows, frames, bins = conditions.mean.shape
         noise = self.config.temperature * positional_noise(span.past, frames, bins, self.config.noise_block_frames)
+        start = self.start(conditions.mean, noise.to(conditions.mean)[None])
         seen = span.visibility(conditions.mean.device)
         if self.config.guidance:
             conditions = conditions.with_unconditional()
@@ -132,7 +152,6 @@ class FlowDecoder(nn.Module):
             found = self.estimator(both, x.new_full((len(both),), time), conditions, seen, states[step])
             return guide(found[:rows], found[rows:], self.config.guidance) if self.config.guidance else found
 
-        start = noise.to(conditions.mean).expand(rows, -1, -1)
         return solve_euler(velocity, start, cosine_grid(len(states)))
 
 
@@ -144,6 +163,9 @@ class Flow(nn.Module):
         self.config = config
         self.input_embedding = nn.Embedding(config.vocab_size, config.encoder.input_dim)
         self.spk_embed_affine_layer = nn.Linear(config.speaker_dim, config.mel_bins)
+        self.voice_embedding = None
+        if config.speaker_in_encoder:
+            self.voice_embedding = nn.Linear(config.speaker_dim, config.encoder.input_dim, bias=False)
         self.encoder = FlowEncoder(config.encoder)
         self.encoder_proj = nn.Linear(config.encoder.dim, config.mel_bins)
         self.decoder = FlowDecoder(config)
@@ -160,6 +182,7 @@ class Flow(nn.Module):
         state = FlowState(
             prompt.mel,
             self.project_speaker(prompt.speaker[None]),
+            self._voice(prompt.speaker[None]),
             self.encoder.new_state(lasting=True),
             self.decoder.new_states(self.config.solver_steps if steps is None else steps, lasting=True),
         )
@@ -218,9 +241,10 @@ class Flow(nn.Module):
         lengths = torch.tensor([len(row) for row in tokens], device=self._weight.device)
         grid = self.config.grid if attention == "chunked" else None
         span = Span(0, padded.shape[1], grid, lengths if len(lengths.unique()) > 1 else None)
+        speakers = torch.stack([prompt.speaker for prompt, _ in requests])
         conditions = Conditions(
-            self.encode(padded, span),
-            self.project_speaker(torch.stack([prompt.speaker for prompt, _ in requests])),
+            self.encode(padded, speakers, span),
+            self.project_speaker(speakers),
             self._prompt_frames([prompt.mel for prompt, _ in requests], span.new * ratio),
         )
         states = self.decoder.new_states(self.config.solver_steps if steps is None else steps, lasting=False)
@@ -230,15 +254,29 @@ class Flow(nn.Module):
             for mel, (prompt, _), row in zip(mels, requests, tokens, strict=True)
         ]
 
-    def encode(self, tokens: Int[Tensor, "batch token"], span: Span) -> Float[Tensor, "batch frame bin"]:
-        """The mean frames of whole sequences."""
+    def encode(
+        self, tokens: Int[Tensor, "batch token"], speaker: Float[Tensor, "batch dim"], span: Span
+    ) -> Float[Tensor, "batch frame bin"]:
+        """The mean frames of whole sequences, said by whom the embeddings are of."""
         state = self.encoder.new_state(lasting=False)
-        embedded = self.input_embedding(tokens)
+        embedded = self._embed(tokens, self._voice(speaker))
         return self.encoder_proj(self.encoder(embedded, embedded[:, :0], span, state))
 
     def project_speaker(self, embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch bin"]:
         """Speaker embeddings of any length, normalised and projected."""
         return self.spk_embed_affine_layer(functional.normalize(embedding.to(self._weight), dim=1))
+
+    def _voice(self, embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch 1 inputs"] | None:
+        """What every token's embedding is shifted by, for an encoder that is told who speaks."""
+        if self.voice_embedding is None:
+            return None
+        return self.voice_embedding(functional.normalize(embedding.to(self._weight), dim=1))[:, None]
+
+    def _embed(
+        self, tokens: Int[Tensor, "batch token"], voice: Float[Tensor, "batch 1 inputs"] | None
+    ) -> Float[Tensor, "batch token inputs"]:
+        embedded = self.input_embedding(tokens)
+        return embedded if voice is None else embedded + voice
 
     def _ready(self, state: FlowState) -> int:
         """How many pending tokens fill whole chunks whose look-ahead has come."""
@@ -249,7 +287,7 @@ class Flow(nn.Module):
         """Compute the first ``new`` pending tokens and hand out their frames, those of the prompt excepted."""
         ratio = self.config.encoder.frames_per_token
         known = self._ids(state.pending[: new + self.config.encoder.lookahead_tokens])[None]
-        embedded = self.input_embedding(known)
+        embedded = self._embed(known, state.voice)
         span = Span(state.past_tokens, new, self.config.grid)
         mean = self.encoder_proj(self.encoder(embedded[:, :new], embedded[:, new:], span, state.encoder))
         first, last = state.past_tokens * ratio, (state.past_tokens + new) * ratio

@@ -61,30 +61,34 @@ def draw_flow(examples: FlowExamples, generator: torch.Generator, odds: FlowOdds
     return FlowDraw(chunked < odds.chunked, prompt_frames, kept >= odds.no_conditions, time, noise)
 
 
-def flow_losses(flow: Flow, examples: FlowExamples, draw: FlowDraw) -> dict[str, Float[Tensor, ""]]:
+def flow_losses(
+    flow: Flow, examples: FlowExamples, draw: FlowDraw, encoder_only: bool = False
+) -> dict[str, Float[Tensor, ""]]:
     """``velocity``, the mean squared error at one time of each example's path, and ``mean``; padding left out.
 
     Every example shows the estimator a beginning of its own mel as the prompt, and is learned without its conditions
     now and then, which guidance needs (Le et al., 2023). Frames of the prompt count as well.
     ``mean`` is the mean absolute distance of the encoder's frames from the mel, which Grad-TTS (Popov et al., 2021)
     adds and the published training does not: with it, a short training finds out sooner what the tokens sound like.
+    ``encoder_only`` leaves ``velocity`` out, and what it costs.
     """
     ratio = flow.config.encoder.frames_per_token
     grid = flow.config.grid if draw.chunked else None
     span = Span(0, examples.tokens.shape[1], grid, examples.lengths)
     frame_span = span.scaled(ratio)
+    valid = frame_span.valid()
+    mean = flow.encode(examples.tokens, examples.speaker, span)
+    losses = {"mean": (mean - examples.mel).abs()[valid].mean()}
+    if encoder_only:
+        return losses
     is_prompt = torch.arange(frame_span.new, device=examples.mel.device) < draw.prompt_frames[:, None]
-    mean = flow.encode(examples.tokens, span)
     speaker = flow.project_speaker(examples.speaker)
     conditions = Conditions(mean, speaker, examples.mel * is_prompt[:, :, None]).kept(draw.kept)
-    point, velocity = path(examples.mel, draw.noise, draw.time)
-    estimator, valid = flow.decoder.estimator, frame_span.valid()
+    point, velocity = path(examples.mel, flow.decoder.start(mean.detach(), draw.noise), draw.time)
+    estimator = flow.decoder.estimator
     seen = frame_span.visibility(examples.mel.device)
     predicted = estimator(point, draw.time, conditions, seen, estimator.new_state(lasting=False))
-    return {
-        "velocity": flow_matching_loss(predicted, velocity, valid),
-        "mean": (mean - examples.mel).abs()[valid].mean(),
-    }
+    return {"velocity": flow_matching_loss(predicted, velocity, valid), **losses}
 
 
 def flow_loss(flow: Flow, examples: FlowExamples, draw: FlowDraw) -> Float[Tensor, ""]:
