@@ -54,7 +54,7 @@ def attend_cached(
     q: Float[Tensor, "row head dim"],
     keys: Float[Tensor, "row kv_head position dim"],
     values: Float[Tensor, "row kv_head position dim"],
-    mask: Float[Tensor, "row 1 1 position"] | None,
+    mask: Float[Tensor, "row _ _ position"] | None,
 ) -> Float[Tensor, "row mixed"]:
     """Attention of one new position per row over its cached keys and values.
 

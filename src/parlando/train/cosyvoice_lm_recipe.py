@@ -39,6 +39,7 @@ class CosyVoiceLMSizes:
     min_frames_per_token: float = 1.15
     max_frames_per_token: float = 4.5
     consensus_draws: int = 8
+    guided_layer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class CosyVoiceLMRecipe:
     phone_final: float = 0.1
     dropout: float = 0.0
     guide_weight: float = 0.0
+    guide_final: float = 0.0
     misread_share: float = 0.0
     code_levels: int = 3
     frame_rate: float = 25.0
@@ -78,6 +80,7 @@ def small_cosyvoice_lm_config(sizes: CosyVoiceLMSizes, tokenizer: PhonemeTokeniz
         min_frames_per_token=sizes.min_frames_per_token,
         max_frames_per_token=sizes.max_frames_per_token,
         consensus_draws=sizes.consensus_draws,
+        guided_layer=sizes.guided_layer,
     )
 
 
@@ -101,6 +104,7 @@ def make_cosyvoice_lm_task(
         start_from=recipe.start_from,
         frame_rate=recipe.frame_rate,
         guide_weight=recipe.guide_weight,
+        guide_final=recipe.guide_final,
         misread_share=recipe.misread_share,
         code_levels=recipe.code_levels,
     )

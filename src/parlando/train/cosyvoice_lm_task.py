@@ -32,15 +32,15 @@ TABLE, HEAD = "embed_speech.weight", "speech_head.weight"
 class CosyVoiceTrainConfig(SequenceTrainConfig):
     """``code_levels`` is how many values a digit of a code has; 1 shares nothing between codes.
 
-    ``guide_weight`` is that of the guide at the beginning, from where it goes to none; ``guide_layer`` is where its
-    head is, the middle one by default. ``misread_share`` is how many of the codes before a code are wrong ones, see
-    `misread`.
+    ``guide_weight`` is that of the guide at the beginning, from where it goes to ``guide_final``; its head is in the
+    model's guided layer, or else in the middle one. ``misread_share`` is how many of the codes before a code are wrong
+    ones, see `misread`.
     """
 
     lm: LMConfig
     code_levels: int = 3
     guide_weight: float = 0.0
-    guide_layer: int | None = None
+    guide_final: float = 0.0
     misread_share: float = 0.0
 
 
@@ -163,7 +163,7 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         self.lm.set_dropout(config.dropout)
         self.shared = SharedDigits(config.lm, config.code_levels) if config.code_levels > 1 else None
         super().__init__(sampler, self.lm, config, device, rank)
-        layer = config.lm.num_layers // 2 if config.guide_layer is None else config.guide_layer
+        layer = config.lm.num_layers // 2 if config.lm.guided_layer is None else config.lm.guided_layer
         self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(sampler.builder.tokenizer)
 
     def _aids(self) -> Sequence[nn.Module]:
@@ -176,7 +176,8 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         return batch.tokens.numel(), int((batch.targets != IGNORED_LABEL).sum())
 
     def _total(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
-        return losses["codes"] + (1 - progress) * self.config.guide_weight * losses["guide"]
+        weight = (1 - progress) * self.config.guide_weight + progress * self.config.guide_final
+        return losses["codes"] + weight * losses["guide"]
 
     def _weights(self) -> Mapping[str, Tensor]:
         return self.lm.state_dict() | self._tables()

@@ -35,7 +35,8 @@ class LMConfig:
 
     With ``consensus_draws`` above 1 so many codes are drawn for each that is said, and the one nearest to them all is
     taken (`parts.consensus`): codes are numbers whose digits, of ``code_levels`` values each, are heard, and a small
-    model knows most digits better than the whole number.
+    model knows most digits better than the whole number. ``guided_layer`` is the layer whose first head was taught to
+    look at the phoneme that is due; in use it follows the text step by step (`parts.following`).
 
     Raises:
         ConfigError: sizes that do not fit together.
@@ -58,9 +59,13 @@ class LMConfig:
     max_frames_per_token: float = 20.0
     consensus_draws: int = 1
     code_levels: int = 3
+    guided_layer: int | None = None
 
     def __post_init__(self) -> None:
-        wrong = [name for name, value in vars(self).items() if isinstance(value, int) and value < 1]
+        if self.guided_layer is not None and not 0 <= self.guided_layer < self.num_layers:
+            raise ConfigError(f"lm.guided_layer: there is no layer {self.guided_layer} among {self.num_layers}")
+        sizes = {name: value for name, value in vars(self).items() if name != "guided_layer"}
+        wrong = [name for name, value in sizes.items() if isinstance(value, int) and value < 1]
         if wrong:
             raise ConfigError(f"lm.{wrong[0]}: {getattr(self, wrong[0])} is not a size; use at least 1")
         if self.code_levels < 2:

@@ -16,6 +16,8 @@ from parlando.core.errors import GenerationError, PromptTooLongError
 from parlando.core.types import Frame, Prompt
 from parlando.models.cosyvoice.config import DRAW_RULES, LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM, DecoderLayer
+from parlando.models.cosyvoice.parts.following import Following, FollowingCache, attend_following
+from parlando.models.cosyvoice.prompt import SpeechPrompt
 from parlando.nn.attention import attend_cached, attend_causal
 from parlando.nn.kvcache import KVCache
 from parlando.nn.norm import FastRMSNorm
@@ -72,7 +74,8 @@ class CosyVoiceTokenLM:
     def new_cache(self, rows: int, length: int) -> KVCache:
         """Allocate ``rows`` sequences of at most ``length`` positions, on the model's device and in its dtype."""
         config = self.config
-        return KVCache(config.attention, config.num_layers, rows, min(length, self.context_length), self._like)
+        kind = KVCache if config.guided_layer is None else FollowingCache
+        return kind(config.attention, config.num_layers, rows, min(length, self.context_length), self._like)
 
     @torch.inference_mode()
     def prefill(self, prompt: Prompt, cache: KVCache, row: int) -> Logits:
@@ -100,6 +103,9 @@ class CosyVoiceTokenLM:
 
         hidden = self._run(torch.tensor(prompt.tokens), codes, is_speech, attend)
         cache.advance(row, length)
+        if isinstance(cache, FollowingCache):
+            text = [position for position, token in enumerate(prompt.tokens) if token < self.config.vocab_size]
+            cache.following.begin(row, text, prompt.lead_tokens if isinstance(prompt, SpeechPrompt) else 0)
         return self._logits(hidden[-1:])[0]
 
     @torch.inference_mode()
@@ -116,11 +122,18 @@ class CosyVoiceTokenLM:
         if not any(live):
             return [None] * len(frames)
         plan = cache.plan(live)
+        if isinstance(cache, FollowingCache):
+            for row, frame in enumerate(frames):
+                if frame and not frame.codes and frame.token < self.config.vocab_size:
+                    cache.following.hear(row, cache.length(row))
         rope = self._rope.at(plan.positions)
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
             q, pairs = self._split_heads(qkv, rope)
-            return attend_cached(q, *cache.append(layer, plan, pairs), plan.mask)
+            keys, values = cache.append(layer, plan, pairs)
+            if layer == self.config.guided_layer and isinstance(cache, FollowingCache):
+                return self._attend_following(q, keys, values, plan.mask, cache.following, frames)
+            return attend_cached(q, keys, values, plan.mask)
 
         # An idle row is computed along as any text.
         tokens = torch.tensor([frame.token if frame else 0 for frame in frames])
@@ -130,6 +143,23 @@ class CosyVoiceTokenLM:
         for row, is_live in enumerate(live):
             cache.advance(row, int(is_live))
         return [each if is_live else None for each, is_live in zip(logits, live, strict=True)]
+
+    def _attend_following(
+        self,
+        q: Float[Tensor, "row head dim"],
+        keys: Float[Tensor, "row kv_head position dim"],
+        values: Float[Tensor, "row kv_head position dim"],
+        mask: Float[Tensor, "row 1 1 position"] | None,
+        following: Following,
+        frames: Sequence[Frame | None],
+    ) -> Float[Tensor, "row mixed"]:
+        """The guided layer's: rows that speak go on through their text."""
+        whole, looks = attend_following(q, keys, mask, following.mask(len(frames), keys.shape[2]))
+        looked_at = looks.float().cpu().numpy()
+        for row, frame in enumerate(frames):
+            if frame and (frame.codes or frame.token == self.config.task_id):
+                following.follow(row, looked_at[row])
+        return attend_cached(q, keys, values, whole)
 
     def _run(
         self, tokens: Tensor, codes: Tensor, is_speech: Tensor, attend: Callable[[int, Tensor], Tensor]

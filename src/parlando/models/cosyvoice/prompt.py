@@ -32,11 +32,12 @@ _MARKUP = re.compile(r"<\|[^|<>]*\|>")
 class SpeechPrompt(Prompt):
     """A prompt with what the rest of the family needs to know of its request.
 
-    ``text_tokens`` counts the tokens of the sentence alone; ``voice`` is what the decoder conditions on; ``turns`` is
-    where the prompt ends in a text that is still arriving.
+    ``text_tokens`` counts the tokens of the sentence alone, ``lead_tokens`` those of the text before it; ``voice`` is
+    what the decoder conditions on; ``turns`` is where the prompt ends in a text that is still arriving.
     """
 
     text_tokens: int = 0
+    lead_tokens: int = 0
     voice: Voice | None = None
     turns: Interleaver | None = None
 
@@ -94,8 +95,9 @@ class CosyVoicePromptBuilder:
         prompt = self._prompt(*self._sequence(lead.tokens + tokens, lead.codes))
         unread = self.tokenizer.unread(sentence)
         return replace(
-            prompt, sentence=sentence, expected_frames=expected, unread=unread, text_tokens=len(tokens), voice=voice
-        )
+            prompt, sentence=sentence, expected_frames=expected, unread=unread, voice=voice,
+            text_tokens=len(tokens), lead_tokens=len(lead.tokens),
+        )  # fmt: skip
 
     def build_arriving(self, pieces: Iterable[str], voice: Voice) -> SpeechPrompt:
         """The prompt of a text that arrives in pieces, as many of which are taken as it needs; the sampler asks for the
@@ -112,7 +114,7 @@ class CosyVoicePromptBuilder:
         turns = self._turns(text, lead.tokens)
         values, is_code = turns.opening(lead.codes)
         prompt = self._prompt([self.config.sos_id, *values], [False, *is_code])
-        return replace(prompt, text_tokens=len(text.tokens), voice=voice, turns=turns)
+        return replace(prompt, text_tokens=len(text.tokens), lead_tokens=len(lead.tokens), voice=voice, turns=turns)
 
     def build_training(
         self, sentence: str, voice: Voice, codes: np.ndarray, arriving: bool = False, spell: Spell | None = None
