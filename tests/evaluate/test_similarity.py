@@ -48,6 +48,7 @@ RECORDINGS = {name: (Clip(buzz(hertz), RATE), "words") for name, hertz in (("low
 def test_clones_that_follow_are_nearest_to_their_own_recording():
     report = run_similarity(Parrot(), "tiny", RECORDINGS, ["one", "two"], direction)
     assert report.followed == 3
+    assert (report.sentences_followed, report.sentences) == (6, 6)
     assert report.own == pytest.approx(1.0, abs=1e-5)
     assert report.others == pytest.approx(report.floor, abs=1e-5)
     assert report.own - report.others > 0.2
@@ -56,6 +57,7 @@ def test_clones_that_follow_are_nearest_to_their_own_recording():
 def test_clones_that_ignore_their_reference_follow_by_chance_only():
     report = run_similarity(Parrot(deaf=True), "tiny", RECORDINGS, ["one"], direction)
     assert report.followed == 1
+    assert (report.sentences_followed, report.sentences) == (1, 3)
     assert report.matrix[0] == report.matrix[2]
 
 

@@ -40,8 +40,9 @@ class Cloner(Protocol):
 class SimilarityReport:
     """``matrix[i][j]`` is the similarity of the clone of ``names[i]`` to the recording of ``names[j]``.
 
-    ``followed`` counts clones that are nearer to their own recording than to every other; ``floor`` is the mean
-    similarity of two different recordings, what a clone reaches by chance.
+    ``followed`` counts clones that are nearer to their own recording than to every other, ``sentences_followed`` single
+    sentences of all ``sentences`` that are; ``floor`` is the mean similarity of two different recordings, what a clone
+    reaches by chance.
     """
 
     model: str
@@ -51,6 +52,8 @@ class SimilarityReport:
     others: float
     floor: float
     followed: int
+    sentences: int
+    sentences_followed: int
 
 
 @cache
@@ -70,8 +73,8 @@ def embed(clip: Clip) -> np.ndarray:
     return np.asarray(_encoder().embed_utterance(wave * (LEVEL / max(level, 1e-6))), dtype=np.float32)
 
 
-def _centroid(embeddings: Sequence[np.ndarray]) -> np.ndarray:
-    mean = np.mean(embeddings, axis=0)
+def _centroid(embeddings: np.ndarray) -> np.ndarray:
+    mean = embeddings.mean(axis=0)
     return mean / np.linalg.norm(mean)
 
 
@@ -85,11 +88,13 @@ def run_similarity(
     """Clone every recording (a clip and its words), and compare what each clone says with every recording."""
     names = tuple(recordings)
     truths = np.stack([judge(recordings[name][0]) for name in names])
-    clones = []
-    for name in tqdm(names, desc="clone", unit="voice"):
+    clones, sentences_followed = [], 0
+    for number, name in enumerate(tqdm(names, desc="clone", unit="voice")):
         voice = cloner.clone(*recordings[name], name=name)
         spoken = [cloner.say(text, voice, seed=seed) for seed, text in enumerate(sentences)]
-        clones.append(_centroid([judge(Clip(speech.samples, speech.sample_rate)) for speech in spoken]))
+        heard = np.stack([judge(Clip(speech.samples, speech.sample_rate)) for speech in spoken])
+        sentences_followed += int(((heard @ truths.T).argmax(axis=1) == number).sum())
+        clones.append(_centroid(heard))
     matrix = np.stack(clones) @ truths.T
     off = ~np.eye(len(names), dtype=bool)
     return SimilarityReport(
@@ -100,6 +105,8 @@ def run_similarity(
         others=float(matrix[off].mean()) if off.any() else 0.0,
         floor=float((truths @ truths.T)[off].mean()) if off.any() else 0.0,
         followed=int((matrix.argmax(axis=1) == np.arange(len(names))).sum()),
+        sentences=len(names) * len(sentences),
+        sentences_followed=sentences_followed,
     )
 
 
@@ -112,7 +119,8 @@ def similarity_markdown(report: SimilarityReport) -> str:
         ("clone and its own recording", f"{report.own:.2f}"),
         ("clone and another recording", f"{report.others:.2f}"),
         ("two different recordings", f"{report.floor:.2f}"),
-        ("nearest to its own recording", f"{report.followed} of {len(report.names)}"),
+        ("clones nearest to their own recording", f"{report.followed} of {len(report.names)}"),
+        ("sentences nearest to their own recording", f"{report.sentences_followed} of {report.sentences}"),
     ]
     tables = (markdown_table((report.model, *report.names), rows), markdown_table(("similarity", "mean"), facts))
     return "\n\n".join(tables)
