@@ -115,13 +115,14 @@ def test_similarity_prints_the_matrix(run, synthesizer, recordings, monkeypatch,
 
     def judged(cloner, model, clips, sentences):
         seen.append((sorted(clips), len(sentences)))
-        return similarity.SimilarityReport(model, ("a", "b"), ((0.9, 0.5), (0.6, 0.8)), 0.85, 0.55, 0.5, 2)
+        return similarity.SimilarityReport(model, ("a", "b"), ((0.9, 0.5), (0.6, 0.8)), 0.85, 0.55, 0.5, 2, 4, 3)
 
     monkeypatch.setattr(similarity, "run_similarity", judged)
     code, printed, _ = run("eval", "similarity", str(recordings), "--limit", "2", "-o", str(tmp_path / "s.json"))
     assert code == 0
     assert seen == [(["a", "b"], 2)]
     assert "2 of 2" in printed
+    assert "3 of 4" in printed
     assert json.loads((tmp_path / "s.json").read_text())["own"] == 0.85
 
 
