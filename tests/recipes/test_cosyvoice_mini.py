@@ -26,7 +26,7 @@ def test_the_script_names_files_and_commands_that_exist(recipe):
     function = re.search(r"\ntrain\(\) \{.*?\n\}\n", text, re.S)[0]
     text = text.replace(function, "").replace("\ntrain ", "\nparlando train ").replace("\\\n", " ")
     commands = re.findall(r"parlando (\w+)(?: ([\w-]+))? (.*?)(?=\n\S|\n\n|\Z)", text, re.S)
-    assert len(commands) == 12
+    assert len(commands) == 10
     groups = get_command(build_app()).commands
     for group, name, arguments in commands:
         command = groups[group] if group == "say" else groups[group].commands[name]
@@ -36,7 +36,7 @@ def test_the_script_names_files_and_commands_that_exist(recipe):
 
 def test_the_table_of_steps_has_the_budgets_of_the_recipes(recipe):
     text = (recipe / "README.md").read_text()
-    for name in ("speech_tokenizer", "speaker", "vocoder", "flow", "lm", "vocoder_tuned"):
+    for name in ("speech_tokenizer", "speaker", "vocoder", "flow", "lm"):
         minutes = tomllib.loads((recipe / f"{name}.toml").read_text())["budget"]["minutes"]
         (row,) = re.findall(rf"^\|.*parlando train [\w-]+ {name}\.toml.*\|(.*)\|$", text, re.M)
         assert int(re.findall(r"\d+", row)[-1]) == minutes, name

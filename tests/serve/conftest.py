@@ -161,7 +161,9 @@ class Running:
     def openai(self, key="none"):
         import openai
 
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0)
+        client = openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0)
+        self.connections.append(client)
+        return client
 
     def say(self, text="Hello.", **more):
         return self.http.post("/v1/audio/speech", json={"input": text, "response_format": "pcm", **more})

@@ -21,6 +21,7 @@ from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig, FlowPrompt
 from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
 
 CACHED_FRAMES = 8
+FIRST_ROUNDS = 7
 
 
 @dataclass(frozen=True)
@@ -72,19 +73,25 @@ class StreamReport:
 
 
 def run_stream_bench(load: StreamLoad, device: str = "cpu", seed: int = 0) -> StreamReport:
-    """Time both ways, chunk by chunk and by turns, on the same random weights and tokens."""
+    """Time both ways, chunk by chunk and by turns, on the same random weights and tokens.
+
+    The first chunk, for which somebody waits, is made `FIRST_ROUNDS` times anew; each way's fastest counts.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         flow, hift = Flow(load.flow).to(device).eval(), HiFT(load.hift).prepare().to(device)
         tokens = torch.randint(load.flow.vocab_size, (load.num_tokens,)).tolist()
     prompt = _no_prompt(load.flow, device)
     arguments = (flow, hift, prompt, load.solver_steps)
-    ways: list[_KeptState | _Recomputed] = [_KeptState(*arguments), _Recomputed(*arguments)]
     costs, start = [], 0
     for end in tqdm(load.ends(), desc="stream", unit="chunk"):
         known = tokens[: min(end + load.flow.encoder.lookahead_tokens, len(tokens))]
-        final = end == len(tokens)
-        ours, recomputed = (_timed(partial(way.chunk, known, final), device) for way in ways)
+        final, rounds = end == len(tokens), []
+        for _ in range(1 if start else FIRST_ROUNDS):
+            if not start:
+                ways: list[_KeptState | _Recomputed] = [_KeptState(*arguments), _Recomputed(*arguments)]
+            rounds.append([_timed(partial(way.chunk, known, final), device) for way in ways])
+        ours, recomputed = np.min(rounds, axis=0).tolist()
         seconds = load.seconds / len(tokens)
         costs.append(ChunkCost(end * seconds, (end - start) * seconds, ours, recomputed))
         start = end
