@@ -127,14 +127,13 @@ def test_a_flow_is_shown_both(packed, tmp_path):
         FlowSampler(packed, tokens, MIX, TokenCorpus(tmp_path / "retold"))
 
 
-def test_a_model_that_agrees_with_itself_retells_by_consensus(corpus, tmp_path):
-    """Where its draws scatter, the one in their middle is said: more often the same than a single one."""
-    agreeing = model()
-    said = {}
+def test_a_corpus_is_retold_by_consensus(corpus):
+    """Where draws scatter, the one in their middle is said: more often the same than a single one."""
+    lm, said = model(), {}
     for draws in (1, 16):
-        agreeing.config = replace(CONFIG, consensus_draws=draws)
-        example = Reteller(agreeing, FREE).example("so it goes", corpus.codes(corpus.utterances[0]))
-        reteller = Reteller(agreeing, FREE)
+        lm.config = replace(CONFIG, consensus_draws=draws)
+        reteller = Reteller(lm, FREE)
+        example = reteller.example("so it goes", corpus.codes(corpus.utterances[0]))
         said[draws] = np.stack([reteller.say([example])[0] for _ in range(20)])
     varied = {draws: np.mean([len(np.unique(column)) for column in rows.T]) for draws, rows in said.items()}
     assert varied[16] < varied[1]

@@ -72,7 +72,7 @@ class VocoderBatch:
     mel: Float[Tensor, "batch bin frame"]
     hertz: Float[Tensor, "batch frame"]
 
-    def and_(self, other: VocoderBatch) -> VocoderBatch:
+    def joined(self, other: VocoderBatch) -> VocoderBatch:
         """The crops of both."""
         return VocoderBatch(*(torch.cat(pair) for pair in zip(vars(self).values(), vars(other).values(), strict=True)))
 
@@ -128,7 +128,7 @@ class VocoderTask:
         """One step: spectra and pitch, then discriminators too."""
         config, batch = self.config, self._batch(self.sampler.batch(step, self.rank), varied=True)
         if self.made_sampler is not None:
-            batch = batch.and_(self._made_batch(self.made_sampler.batch(step, self.rank), varied=True))
+            batch = batch.joined(self._made_batch(self.made_sampler.batch(step, self.rank), varied=True))
         made, losses = self._reconstruct(self.hift.train(), batch, predicted=progress >= config.predicted_after)
         if config.pitch_crops:
             more = self._batch(self.pitch_sampler.batch(step + _OTHER_STEPS, self.rank), varied=True)
