@@ -1,8 +1,7 @@
 """Discriminators for a decoder's last stage of training, small enough for a CPU.
 
-Half of them see the wave folded by a period (HiFi-GAN, Kong et al., 2020), half its complex spectrogram at one resolution
-(after the multi-resolution discriminator of UnivNet, Jang et al., 2021). Eight that are tiny together teach more than few
-large ones in the same time.
+Some see the wave folded by a period (HiFi-GAN, Kong et al., 2020), some its complex spectrogram at one resolution
+(after UnivNet, Jang et al., 2021). Eight that are tiny together teach more than few large ones in the same time.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ def discriminator_loss(real: list[Judgement], made: list[Judgement]) -> Float[Te
 
 
 def generator_losses(real: list[Judgement], made: list[Judgement]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Adversarial and feature-matching losses, means over discriminators (and layers, relative to the real features)."""
+    """Adversarial and feature-matching losses, means over all parts (and layers, relative to the real features)."""
     adversarial = torch.stack([functional.relu(1 - score.float()).mean() for score, _ in made]).mean()
     matching = [
         (m.float() - r.detach().float()).abs().mean() / r.detach().float().abs().mean().clamp_min(1e-4)

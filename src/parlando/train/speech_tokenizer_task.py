@@ -20,8 +20,8 @@ from parlando.data.sampler import CropConfig, Crops, CropSampler, at_speed
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
 from parlando.models.cosyvoice.parts.part_weights import SPEECH_TOKENIZER_FILE, save_trained
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, TokenizerBlock
-from parlando.nn.rope import RopeTable
 from parlando.nn.placement import training_autocast
+from parlando.nn.rope import RopeTable
 from parlando.train import parallel
 from parlando.train.checkpoint import load_weights
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
