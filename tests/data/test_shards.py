@@ -89,7 +89,7 @@ def test_stereo_becomes_its_mean(tmp_path):
 def test_pauses_at_both_ends_are_cut_and_labels_stay_in_place(tmp_path):
     phones = (("pau", 0.3), ("s", 0.5), ("iy", 0.9), ("xx", 1.0), ("pau", 1.5))
     corpus, entry = pack_one(tmp_path, Utterance("a", "a.wav", "ada", "en", "See.", 1.5, phones))
-    first, last = 0.3 - 0.08, 1.0 + 0.08
+    first, last = 0.3 - 0.04, 1.0 + 0.1
     assert entry.samples == -(-int((last - first) * 24_000) // 960) * 960
     centres = first + (np.arange(entry.samples // 480) + 0.5) * 0.02
     expected = np.select(

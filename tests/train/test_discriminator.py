@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from parlando.train.discriminator import (
-    SCALES,
-    BandDiscriminator,
+    PERIODS,
+    RESOLUTIONS,
     Discriminators,
+    PeriodDiscriminator,
     discriminator_loss,
     generator_losses,
 )
@@ -20,23 +21,31 @@ def wave(seed=0):
     return 0.1 * torch.randn(2, 4_800, generator=torch.Generator().manual_seed(seed))
 
 
-def test_every_scale_judges_every_band_and_frame(judges):
+def test_every_part_judges_the_whole_wave(judges):
     judged = judges(wave())
-    assert len(judged) == len(SCALES) == 3
-    for (scores, features), (_, hop) in zip(judged, SCALES, strict=True):
-        assert scores.shape == (2, 12, 4_800 // hop + 1)
+    assert len(judged) == len(RESOLUTIONS) + len(PERIODS) == 8
+    for (scores, features), (_, hop) in zip(judged, RESOLUTIONS, strict=False):
+        assert scores.shape[0] == 2
+        assert scores.shape[3] == 4_800 // hop + 1
         assert len(features) == 4
-        assert {(f.shape[0], f.shape[1] % 12, f.shape[2]) for f in features} == {(2, 0, scores.shape[2])}
+    for (scores, features), period in zip(judged[len(RESOLUTIONS) :], PERIODS, strict=True):
+        assert scores.shape[3] == period
+        assert len(features) == 4
 
 
-def test_bands_are_judged_apart():
+def test_a_period_sees_only_samples_that_lie_so_far_apart():
     torch.manual_seed(1)
-    judge = BandDiscriminator(256, 64, bands=4, width=2)
-    time = torch.arange(2_048) / 24_000
-    low, high = (torch.sin(2 * torch.pi * hz * time)[None] for hz in (750, 11_000))
-    moved = (judge(low + high)[0] - judge(low)[0])[:, :, 8:-8].abs().amax((0, 2))
-    assert moved[3] > 5 * moved[0]
-    assert moved.argmax() == 3
+    judge = PeriodDiscriminator(5, widths=(2, 2))
+    quiet = torch.zeros(1, 450)
+    click = quiet.clone()
+    click[0, 200] = 1.0
+    moved = (judge(click)[0] - judge(quiet)[0]).detach().abs()[0, 0].amax(0)
+    assert moved[0] > 0
+    assert float(moved[1:].max()) == 0
+
+
+def test_they_are_small_enough_for_a_processor(judges):
+    assert sum(p.numel() for p in judges.parameters()) < 100_000
 
 
 def test_the_hinge_rests_where_judges_are_right_by_a_margin():

@@ -134,11 +134,19 @@ def test_a_spoilt_checkpoint_is_named(tmp_path):
         Trainer(Line(), tmp_path, Budget(steps=3))
 
 
-def test_only_the_first_process_writes(tmp_path):
+def test_only_the_first_process_writes_but_every_one_evaluates(tmp_path):
     task = Line()
     assert Trainer(task, tmp_path, Budget(steps=2, log_every_steps=1), rank=1).run() is True
     assert list(tmp_path.iterdir()) == []
-    assert task.evaluated == 0
+    assert task.evaluated == 1
+
+
+def test_processes_of_a_group_draw_different_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr("parlando.train.loop.size", lambda: 2)
+    tasks = [Line(), Line()]
+    for rank, task in enumerate(tasks):
+        Trainer(task, tmp_path / str(rank), Budget(steps=1), rank=rank).run()
+    assert not torch.equal(*(task.model.weight for task in tasks))
 
 
 class Stopped:

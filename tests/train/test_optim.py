@@ -2,6 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from parlando.core.config import from_mapping
+from parlando.core.errors import ConfigError
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
 
 
@@ -36,3 +38,8 @@ def test_gradients_are_clipped_applied_and_cleared():
     assert module.weight.grad is None
     moment = optimizer.state[module.weight]["exp_avg"]
     assert torch.allclose(moment, 0.1 * 0.5 * torch.tensor([[0.6, 0.8]]), atol=1e-5)
+
+
+def test_a_misspelt_decay_is_refused():
+    with pytest.raises(ConfigError, match=r"optim\.decay: .*'liner'.*linear"):
+        from_mapping(OptimConfig, {"decay": "liner"}, "optim")

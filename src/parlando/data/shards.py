@@ -32,7 +32,8 @@ PHONES = (
 # fmt: on
 UNKNOWN_PHONE = 255
 TARGET_RMS, SILENT_RMS, LOUDEST_PEAK = 0.06, 1e-5, 0.95
-MARGIN_SECONDS = 0.08
+# Silence kept at both ends: a model begins and ends as its corpus does, and listeners wait for the lead.
+LEAD_SECONDS, TAIL_SECONDS = 0.04, 0.1
 VALIDATION_SHARE = 0.01
 COMPLETE = "pack.json"
 PITCH = "pitch.f16"  # measured later, by who needs it
@@ -108,9 +109,9 @@ def _load(utterance: Utterance, folder: Path, config: PackConfig) -> tuple[np.nd
 def _spoken_span(utterance: Utterance, seconds: float) -> tuple[float, float]:
     """Start and end without the pauses at both ends, a short margin kept."""
     phones = utterance.phones or ()
-    first = phones[0][1] - MARGIN_SECONDS if phones and phones[0][0] == "pau" else 0.0
+    first = phones[0][1] - LEAD_SECONDS if phones and phones[0][0] == "pau" else 0.0
     ends_silent = len(phones) > 1 and phones[-1][0] == "pau"
-    last = phones[-2][1] + MARGIN_SECONDS if ends_silent else seconds
+    last = phones[-2][1] + TAIL_SECONDS if ends_silent else seconds
     return max(0.0, first), min(seconds, last)
 
 

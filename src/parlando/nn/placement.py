@@ -12,6 +12,17 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 DEVICE_TYPES = ("cpu", "cuda", "mps")
 
 
+def has_matrix_units() -> bool:
+    """Whether this processor multiplies matrices of bfloat16 in hardware (AMX), some five times as fast as float32."""
+    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(probe and probe())
+
+
+def training_autocast(device: torch.device) -> torch.autocast:
+    """Products in bfloat16 wherever the device has units for them; weights and optimisers stay in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or has_matrix_units())
+
+
 @dataclass(frozen=True)
 class Placement:
     """The device of all parts and the dtype of the LM; what makes sound is always float32, in half it is unstable."""

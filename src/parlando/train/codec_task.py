@@ -13,11 +13,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from parlando.data.sampler import CropConfig, Crops, CropSampler
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, PackedCorpus
 from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.nn.checkpoint import save_tensors
+from parlando.nn.placement import training_autocast
 from parlando.train import parallel
 from parlando.train.checkpoint import load_weights
 from parlando.train.discriminator import Discriminators, discriminator_loss, generator_losses
@@ -33,7 +35,8 @@ class CodecTrainConfig:
     The discriminators join in after ``adversarial_after`` of the budget; until then only spectra count.
     With ``spectral_weight`` 0 only the half-way spectrogram is learned, at half the cost: enough to settle the codes.
     ``speaker_weight`` is how strongly the content is kept from telling speakers apart (gradient reversal, Ganin and
-    Lempitsky, 2015), judged over ``speaker_reach`` frames on each side.
+    Lempitsky, 2015), judged over ``speaker_reach`` frames on each side. What an adversarial training evaluates and
+    exports is the running mean of its decoders, of which each step keeps ``averaging``.
     """
 
     codec: SpectralCodecConfig = field(default_factory=SpectralCodecConfig)
@@ -52,6 +55,7 @@ class CodecTrainConfig:
     matching_weight: float = 0.5
     dropout: float = 0.3
     unquantised: float = 0.05
+    averaging: float = 0.999
 
 
 class CodecTask:
@@ -68,6 +72,7 @@ class CodecTask:
         self.discriminators = Discriminators() if config.adversarial else None
         if config.start_from:
             load_weights(self.codec, Path(config.start_from) / "codec.safetensors")
+        self.averaged = AveragedModel(self.codec.decoder, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
         self._place()
 
     def _place(self) -> None:
@@ -76,6 +81,7 @@ class CodecTask:
             self.codec.encoder.requires_grad_(False)
             trained = [self.codec.decoder]
             self.discriminators.to(self.device)
+            self.averaged.to(self.device)
             self.judge_optimizer = make_optimizer(self.discriminators, self.config.optim)
         self.trained = nn.ModuleList(trained)
         for module in (self.codec, self.phone_head, self.speaker_head, self.spectral):
@@ -94,7 +100,7 @@ class CodecTask:
         return wave, phones.long(), speakers
 
     def _autocast(self) -> Any:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+        return training_autocast(self.device)
 
     def _reconstruction_step(
         self,
@@ -172,7 +178,13 @@ class CodecTask:
             loss = loss + config.adversarial_weight * parts["adversarial"] + config.matching_weight * parts["matching"]
         loss.backward()
         norm = apply_gradients(self.optimizer, self.trained.parameters(), config.optim, progress)
+        self.averaged.update_parameters(codec.decoder)
         return {"loss": float(loss.detach()), **{k: float(v.detach()) for k, v in parts.items()}, "norm": norm}
+
+    @property
+    def _decoder(self) -> nn.Module:
+        """The decoder that is judged and kept."""
+        return self.codec.decoder if self.discriminators is None else self.averaged.module
 
     def _judge_step(
         self, wave: Float[Tensor, "batch sample"], made: Float[Tensor, "batch sample"], progress: float
@@ -203,7 +215,7 @@ class CodecTask:
         self.codec.eval()
         wave, phones, speakers = self._batch(self.sampler.held_out())
         codes = self.codec.encode(wave)
-        made, halfway = self.codec.decoder(self.codec.quantizer.decode(codes))
+        made, halfway = self._decoder(self.codec.quantizer.decode(codes))
         content = self.codec.quantizer.content_of(codes[:, 0])
         right = self._phone_logits(content).argmax(-1) == phones
         known = phones != UNKNOWN_PHONE
@@ -224,6 +236,7 @@ class CodecTask:
         if self.discriminators is not None:
             state["judges"] = self.discriminators.state_dict()
             state["judge_optimizer"] = self.judge_optimizer.state_dict()
+            state["averaged"] = self.averaged.state_dict()
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -235,8 +248,11 @@ class CodecTask:
         if self.discriminators is not None:
             self.discriminators.load_state_dict(state["judges"])
             self.judge_optimizer.load_state_dict(state["judge_optimizer"])
+            self.averaged.load_state_dict(state["averaged"])
 
     def export(self, folder: Path) -> None:
         """``codec.safetensors`` (float32) and ``codec.json``."""
-        save_tensors({k: v.float() for k, v in self.codec.state_dict().items()}, folder / "codec.safetensors")
+        kept = {f"decoder.{name}": tensor for name, tensor in self._decoder.state_dict().items()}
+        tensors = {name: tensor.float() for name, tensor in {**self.codec.state_dict(), **kept}.items()}
+        save_tensors(tensors, folder / "codec.safetensors")
         (folder / "codec.json").write_text(json.dumps(asdict(self.config.codec), indent=2), encoding="utf-8")

@@ -1,71 +1,93 @@
-"""Discriminators for the decoder's last stage of training, cheap enough for a CPU.
+"""Discriminators for a decoder's last stage of training, small enough for a CPU.
 
-Each looks at the complex spectrogram of one resolution in frequency bands (after the multi-band discriminator of
-Kumar et al., 2023), magnitudes compressed by a square root; a band is one group of 1-D convolutions over time.
+Some see the wave folded by a period (HiFi-GAN, Kong et al., 2020), some its complex spectrogram at one resolution
+(after UnivNet, Jang et al., 2021). Eight that are tiny together teach more than few large ones in the same time.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.parametrizations import weight_norm
 
-SCALES = ((512, 192), (1024, 320), (2048, 512))
+PERIODS = (2, 3, 5, 7, 11)
+RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
+LEAK = 0.1
 Judgement = tuple[Tensor, list[Tensor]]
 
 
-class BandDiscriminator(nn.Module):
-    """Scores every band and frame of one STFT."""
+class _Stack(nn.Module):
+    """2-D convolutions that keep what every layer found, and a score per place at the end."""
 
-    window: Tensor
-
-    def __init__(self, fft_samples: int, hop_samples: int, bands: int = 12, width: int = 32) -> None:
+    def __init__(self, layers: Sequence[nn.Conv2d], judge: nn.Conv2d) -> None:
         super().__init__()
-        self.fft_samples, self.hop_samples, self.bands = fft_samples, hop_samples, bands
-        self.register_buffer("window", torch.hann_window(fft_samples), persistent=False)
-        self.bins = -(-(fft_samples // 2 + 1) // bands)
-        shapes = [(2 * self.bins, width, 1), (width, width, 1), (width, width, 2), (width, width, 4)]
-        self.layers = nn.ModuleList(
-            nn.utils.parametrizations.weight_norm(
-                nn.Conv1d(bands * i, bands * o, 3, padding=dilation, dilation=dilation, groups=bands)
-            )
-            for i, o, dilation in shapes
-        )
-        self.judge = nn.utils.parametrizations.weight_norm(nn.Conv1d(bands * width, bands, 3, padding=1, groups=bands))
+        self.layers = nn.ModuleList(weight_norm(layer) for layer in layers)
+        self.judge = weight_norm(judge)
 
-    def _band_frames(self, wave: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch channel frame"]:
-        spectrum = torch.stft(
-            wave, self.fft_samples, self.hop_samples, window=self.window, return_complex=True, pad_mode="constant"
-        )
-        parts = torch.view_as_real(spectrum)
-        compressed = parts * (parts.square().sum(-1, keepdim=True) + 1e-6).pow(-0.25)
-        padded = functional.pad(compressed, (0, 0, 0, 0, 0, self.bands * self.bins - compressed.shape[1]))
-        return padded.unflatten(1, (self.bands, self.bins)).permute(0, 1, 2, 4, 3).flatten(1, 3)
-
-    def forward(self, wave: Float[Tensor, "batch sample"]) -> Judgement:
-        """Scores [batch, band, frame] and the feature maps of every layer."""
-        x, features = self._band_frames(wave), []
+    def forward(self, x: Float[Tensor, "batch channel row column"]) -> Judgement:
+        features = []
         for layer in self.layers:
-            x = functional.leaky_relu(layer(x), 0.2)
+            x = functional.leaky_relu(layer(x), LEAK)
             features.append(x)
         return self.judge(x), features
 
 
+class PeriodDiscriminator(nn.Module):
+    """Scores a wave by samples that lie ``period`` apart."""
+
+    def __init__(self, period: int, widths: Sequence[int] = (8, 16, 32, 32)) -> None:
+        super().__init__()
+        self.period = period
+        layers = [nn.Conv2d(i, o, (5, 1), (3, 1), (2, 0)) for i, o in zip((1, *widths[:-1]), widths, strict=True)]
+        self.stack = _Stack(layers, nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
+
+    def forward(self, wave: Float[Tensor, "batch sample"]) -> Judgement:
+        """Scores and the feature maps of every layer."""
+        padded = functional.pad(wave[:, None], (0, -wave.shape[1] % self.period), mode="reflect")
+        return self.stack(padded.unflatten(2, (-1, self.period)))
+
+
+class SpectrumDiscriminator(nn.Module):
+    """Scores every place of one STFT, whose magnitudes are compressed by a square root."""
+
+    window: Tensor
+
+    def __init__(self, fft_samples: int, hop_samples: int, width: int = 16) -> None:
+        super().__init__()
+        self.fft_samples, self.hop_samples = fft_samples, hop_samples
+        self.register_buffer("window", torch.hann_window(fft_samples), persistent=False)
+        layers = [nn.Conv2d(2, width, (7, 3), (4, 1), (3, 1))]
+        layers += [nn.Conv2d(width, width, (5, 3), (2, 1), (2, dilation), (1, dilation)) for dilation in (1, 2, 4)]
+        self.stack = _Stack(layers, nn.Conv2d(width, 1, 3, padding=1))
+
+    def forward(self, wave: Float[Tensor, "batch sample"]) -> Judgement:
+        """Scores and the feature maps of every layer."""
+        spectrum = torch.stft(
+            wave, self.fft_samples, self.hop_samples, window=self.window, return_complex=True, pad_mode="constant"
+        )
+        parts = torch.view_as_real(spectrum).permute(0, 3, 1, 2)
+        return self.stack(parts * (parts.square().sum(1, keepdim=True) + 1e-6).pow(-0.25))
+
+
 class Discriminators(nn.Module):
-    """All scales at once."""
+    """All periods and resolutions at once."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(BandDiscriminator(fft, hop) for fft, hop in SCALES)
+        spectra = [SpectrumDiscriminator(fft, hop) for fft, hop in RESOLUTIONS]
+        self.parts = nn.ModuleList([*spectra, *map(PeriodDiscriminator, PERIODS)])
 
     def forward(self, wave: Float[Tensor, "batch sample"]) -> list[Judgement]:
-        """Scores and features per scale."""
-        return [scale(wave) for scale in self.scales]
+        """Scores and features per discriminator."""
+        return [part(wave) for part in self.parts]
 
 
 def discriminator_loss(real: list[Judgement], made: list[Judgement]) -> Float[Tensor, ""]:
-    """Hinge loss, mean over scales."""
+    """Hinge loss, mean over discriminators."""
     losses = [
         functional.relu(1 - r.float()).mean() + functional.relu(1 + m.float()).mean()
         for (r, _), (m, _) in zip(real, made, strict=True)
@@ -74,7 +96,7 @@ def discriminator_loss(real: list[Judgement], made: list[Judgement]) -> Float[Te
 
 
 def generator_losses(real: list[Judgement], made: list[Judgement]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Adversarial and feature-matching losses, means over scales (and layers, relative to the real features' size)."""
+    """Adversarial and feature-matching losses, means over all parts (and layers, relative to the real features)."""
     adversarial = torch.stack([functional.relu(1 - score.float()).mean() for score, _ in made]).mean()
     matching = [
         (m.float() - r.detach().float()).abs().mean() / r.detach().float().abs().mean().clamp_min(1e-4)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from parlando.core.errors import ConfigError, TrainingError
 from parlando.train.checkpoint import load_checkpoint, save_checkpoint
-from parlando.train.parallel import any_process, largest
+from parlando.train.parallel import any_process, largest, size
 from parlando.train.plots import draw_log
 
 
@@ -71,7 +71,7 @@ class Trainer:
     """Runs a task in a folder: ``log.jsonl``, ``last.pt``, and the task's own export at the end."""
 
     def __init__(self, task: Task, folder: Path, budget: Budget, rank: int = 0) -> None:
-        self.task, self.folder, self.budget, self.leads = task, folder, budget, rank == 0
+        self.task, self.folder, self.budget, self.rank, self.leads = task, folder, budget, rank, rank == 0
         self.step, self.seconds, self.stopped = 0, 0.0, False
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "last.pt").exists():
@@ -94,26 +94,26 @@ class Trainer:
                 if self._due(marks, "save", self.budget.save_every_minutes):
                     self.save()
         self.save()
-        if not self.stopped and self.leads:
+        if not self.stopped:
             self._evaluate()
+        if not self.stopped and self.leads:
             self.task.export(self.folder)
             draw_log(self.folder / "log.jsonl")
         return not self.stopped
 
     def _evaluate(self) -> None:
-        if self.leads:
-            self._log({"held_out": dict(self.task.evaluate())})
+        """Every process takes part, since parameters may lie in pieces; the leader writes it down."""
+        self._log({"held_out": dict(self.task.evaluate())})
 
     def save(self) -> None:
-        """Write the checkpoint; the old one stays until the new one is whole."""
+        """Write the checkpoint; the old one stays until the new one is whole. Every process gathers, one writes."""
+        state = {"task": self.task.state(), "step": self.step, "seconds": self.seconds}
         if self.leads:
-            save_checkpoint(
-                self.folder / "last.pt", {"task": self.task.state(), "step": self.step, "seconds": self.seconds}
-            )
+            save_checkpoint(self.folder / "last.pt", state)
 
     def _one_step(self, bar: Any) -> None:
         started = time.perf_counter()
-        torch.manual_seed(self.step)
+        torch.manual_seed(self.step * size() + self.rank)
         before = self.budget.progress(self.step, self.seconds)
         metrics = dict(self.task.train_step(self.step, before))
         elapsed = largest(time.perf_counter() - started)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
@@ -14,7 +15,7 @@ from parlando.train.parallel import average_gradients
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """AdamW with a short linear warm-up and a decay to a share of the peak; ``decay`` is "linear" or "cosine"."""
+    """AdamW with a short linear warm-up and a decay to a share of the peak."""
 
     rate: float = 1e-3
     beta1: float = 0.9
@@ -23,7 +24,7 @@ class OptimConfig:
     warmup: float = 0.02
     final: float = 0.02
     clip: float = 1.0
-    decay: str = "linear"
+    decay: Literal["linear", "cosine"] = "linear"
 
     def rate_at(self, progress: float) -> float:
         """Learning rate at a share of the budget."""

@@ -18,6 +18,7 @@ from parlando.core.errors import ConfigError
 from parlando.data.pitch import CorpusPitch, PitchRange, pitch_contour
 from parlando.data.shards import UNKNOWN_PHONE, Entry, PackedCorpus
 from parlando.nn.checkpoint import save_tensors
+from parlando.nn.placement import training_autocast
 from parlando.train import parallel
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
 from parlando.train.revoicer import Revoicer, RevoicerConfig
@@ -141,7 +142,7 @@ class RevoicerTask:
         """One batch."""
         batch = self.sampler.batch(step, self.rank)
         self.revoicer.train()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with training_autocast(self.device):
             losses = self._losses(batch)
         losses["loss"].backward()
         norm = apply_gradients(self.optimizer, self.revoicer.parameters(), self.config.optim, progress)

@@ -20,6 +20,8 @@ from torch.nn import functional
 
 from parlando.data.shards import PHONES, UNKNOWN_PHONE
 from parlando.nn.checkpoint import save_tensors
+from parlando.nn.placement import training_autocast
+from parlando.train import parallel
 from parlando.train.checkpoint import load_weights
 from parlando.train.optim import OptimConfig, apply_gradients, make_optimizer
 from parlando.train.sentences import SentenceSampler
@@ -104,7 +106,7 @@ class SequenceTask(ABC, Generic[ExampleT, BatchT]):
         """One batch."""
         batch = self._collate(self.sampler.batch(step, self.rank))
         self.trained.train()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with training_autocast(self.device):
             losses = self._losses(batch)
         loss = self._total(losses, progress) + self.config.phone_weight_at(progress) * losses["phone"]
         loss.backward()
@@ -114,8 +116,8 @@ class SequenceTask(ABC, Generic[ExampleT, BatchT]):
             "loss": float(loss.detach()),
             **{name: float(value.detach()) for name, value in losses.items()},
             "norm": norm,
-            "tokens": positions,
-            "audio_seconds": frames / self.config.frame_rate,
+            "tokens": positions * parallel.size(),
+            "audio_seconds": frames / self.config.frame_rate * parallel.size(),
         }
 
     def _phone_losses(
