@@ -81,7 +81,7 @@ def test_cloning_without_words_and_instructions_are_for_models_that_can(stub, ob
         ("/inference_sft", {"tts_text": "...", "spk_id": "ada"}, 400),
         ("/inference_sft", {"tts_text": "Hello.", "spk_id": "../../etc"}, 404),
         ("/inference_sft", {"tts_text": "a " * 10_000, "spk_id": "ada"}, 413),
-        ("/inference_sft", {"tts_text": "Hello.", "spk_id": "ada", "speed": "2"}, 400),
+        ("/inference_sft", {"tts_text": "Hello.", "spk_id": "ada", "speed": "2", "strict": "true"}, 400),
         ("/inference_zero_shot", {"tts_text": "Hello.", "prompt_text": "x", "prompt_wav": "text"}, 400),
     ],
 )
@@ -98,7 +98,7 @@ def test_tts_answers_a_wav_in_base64(stub):
     prompt = {"prompt_audio": base64.b64encode(WAV).decode(), "prompt_text": "What is said."}
     assert stub.http.post("/tts", json={"text": "Hello.", **prompt}).status_code == 200
     assert stub.model.asked[-1][1].references[0].text == "What is said."
-    for wrong in ({}, {"text": "Hi.", "volume": 1}, {"text": "Hi.", "prompt_audio": "!"}):
+    for wrong in ({}, {"text": "Hi.", "volume": 1, "strict": True}, {"text": "Hi.", "prompt_audio": "!"}):
         assert stub.http.post("/tts", json=wrong).status_code == 400
 
 

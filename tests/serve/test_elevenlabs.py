@@ -108,7 +108,7 @@ def test_voices_come_page_by_page(stub, theirs):
         ({"output_format": "mp3_1_2"}, 400, "invalid_value"),
         ({"text": "..."}, 400, "invalid_text"),
         ({"model_id": "gpt-99"}, 404, "model_not_found"),
-        ({"seed": -1}, 400, "invalid_value"),
+        ({"seed": -2}, 400, "invalid_value"),
         ({"language_code": "xx"}, 400, "invalid_value"),
         ({"text": "a " * 10_000}, 413, "too_large"),
     ],

@@ -88,7 +88,7 @@ BAD = [
     ({"text": "..."}, 400),
     ({"name": "ada"}, 400),
     ({"language": "klingon"}, 400),
-    ({"foo": "bar"}, 400),
+    ({"foo": "bar", "strict": "true"}, 400),
     ({"text": "a" * 4097}, 400),
     ({"text": "a" * 3_000_000}, 413),
     ({"audio": b""}, 400),

@@ -57,9 +57,10 @@ class ServeConfig:
 
     ``voices`` and ``models`` give local names to names that clients ask for; what is not named there of OpenAI's
     voices takes one that fits. ``instructions`` hands a request's instructions, if the model takes none, to it as
-    the scene, for models that were trained to follow one. CosyVoice's gRPC and Home Assistant's Wyoming are spoken
-    on ports of their own, where given. ``telemetry`` is an OpenTelemetry collector that gets a span for each request,
-    such as ``http://127.0.0.1:4318``. Without ``api_keys``, a file of hashed keys, everybody may ask.
+    the scene, for models that were trained to follow one; ``strict`` refuses requests with unknown fields. CosyVoice's
+    gRPC and Home Assistant's Wyoming are spoken on ports of their own, where given. ``telemetry`` is an OpenTelemetry
+    collector that gets a span for each request, such as ``http://127.0.0.1:4318``. Without ``api_keys``, a file of
+    hashed keys, everybody may ask.
     """
 
     host: str = "127.0.0.1"
@@ -73,6 +74,7 @@ class ServeConfig:
     api_keys: str | None = None
     cors_origins: tuple[str, ...] = ()
     instructions: bool = False
+    strict: bool = False
     drain_seconds: float = 30.0
     telemetry: str | None = None
     limits: Limits = field(default_factory=Limits)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, Field
 
 from parlando.core.errors import ConfigError, nearest
+from parlando.serve.bodies import Body, RequestBody
 from parlando.serve.schemas import LanguageName, Words
 from parlando.serve.service import Service, Utterance
 from parlando.serve.voices import Listed
@@ -47,31 +48,45 @@ class Output:
         return cls(format, int(rate), int(kilobits[0]) * 1000 if kilobits else None)
 
 
-class VoiceSettings(BaseModel):
+class VoiceSettings(Body):
     """Of ElevenLabs' settings, the one that has a meaning here."""
 
-    speed: Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)] | None = None
+    without_effect: ClassVar[frozenset[str]] = frozenset(
+        ("clone_strength", "similarity_boost", "stability", "style", "use_speaker_boost")
+    )
+    speed: Annotated[float, Field(ge=0.25, le=4.0)] = 1.0
 
 
-class SpeechBody(BaseModel):
+Seed = Annotated[
+    int,
+    Field(ge=-1, le=2**32 - 1, description="-1 draws one."),
+    AfterValidator(lambda seed: None if seed < 0 else seed),
+]
+PASSED_OVER = (
+    "apply_language_text_normalization apply_text_normalization next_request_ids next_text "
+    "previous_request_ids previous_text pronunciation_dictionary_locators use_pvc_as_ivc"
+)
+
+
+class SpeechBody(RequestBody):
     """A body of ``POST /v1/text-to-speech/{voice}``."""
 
+    without_effect: ClassVar[frozenset[str]] = frozenset(PASSED_OVER.split())
     text: Words
     model_id: Annotated[str, Field(max_length=256)] | None = None
     language_code: LanguageName | None = None
-    voice_settings: VoiceSettings | None = None
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
+    voice_settings: VoiceSettings = VoiceSettings()
+    seed: Seed | None = None
 
 
 def utterance_of(voice_id: str, body: SpeechBody, output: Output) -> Utterance:
     """What a body asks for; their models' names all mean the default one."""
-    settings = body.voice_settings or VoiceSettings()
     return Utterance(
         text=body.text,
         voice=voice_id,
         model=None if (body.model_id or THEIR_MODELS).startswith(THEIR_MODELS) else body.model_id,
         language=body.language_code,
-        speed=settings.speed or 1.0,
+        speed=body.voice_settings.speed,
         sample_rate=output.sample_rate,
         options={} if body.seed is None else {"seed": body.seed},
     )

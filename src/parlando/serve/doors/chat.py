@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from parlando.core.errors import ParlandoError
+from parlando.serve.bodies import heed
 from parlando.serve.call import call_of
 from parlando.serve.conversation import utterances_of
 from parlando.serve.documented import CHAT_OR_EVENTS, ERRORS
@@ -80,6 +81,7 @@ def build_router(service: Service) -> APIRouter:
     @router.post("/v1/chat/completions", responses={**CHAT_OR_EVENTS, **ERRORS}, response_model=None)
     async def chat(body: ChatRequest, request: Request) -> Response | dict[str, Any]:
         """Speak the last user message; streamed audio is 16-bit PCM unless another format is asked for."""
+        heed(body, request)
         utterances = utterances_of(body, list(service.host(body.model).synthesizer.voices))
         reply = begun(service, body, utterances, call_of(request.scope).caller)
         if not body.stream:

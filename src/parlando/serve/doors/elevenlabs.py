@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from parlando.audio.formats import FORMATS
 from parlando.core.errors import VoiceNotFoundError
+from parlando.serve.bodies import heed
 from parlando.serve.call import call_of
 from parlando.serve.documented import AUDIO, ELEVENLABS_ERRORS
 from parlando.serve.elevenlabs import DEFAULT_OUTPUT, OUTPUTS, Output, SpeechBody, model_card, own_voices, utterance_of
@@ -50,6 +51,7 @@ def build_router(service: Service) -> APIRouter:
         voice_id: str, body: SpeechBody, request: Request, output_format: OutputName = DEFAULT_OUTPUT
     ) -> Response:
         """Speak a text; both routes answer with the first sound."""
+        heed(body, request)
         output = Output.of(output_format)
         wanted = utterance_of(voice_id, body, output)
         making = pieces_of(output.format, output.sample_rate, output.bits_per_second)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from parlando.audio.formats import FORMATS
 from parlando.core.errors import ModelNotFoundError, ParlandoError
+from parlando.serve.bodies import heed
 from parlando.serve.call import call_of
 from parlando.serve.documented import AUDIO_OR_EVENTS, ERRORS
 from parlando.serve.problems import openai_shape, problem_of
@@ -32,6 +33,7 @@ def build_router(service: Service) -> APIRouter:
     @router.post("/v1/audio/speech", responses={**AUDIO_OR_EVENTS, **ERRORS}, response_class=Response)
     async def speak(body: SpeechRequest, request: Request) -> Response:
         """Speak a text; the answer begins with the first sound."""
+        heed(body, request)
         speaking = service.open(utterance_of(body, body.input), body.response_format, call_of(request.scope).caller)
         headers = {"x-seed": str(speaking.seed), "x-sample-rate": str(speaking.sample_rate)}
         if body.stream_format == "sse":

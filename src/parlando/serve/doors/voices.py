@@ -6,12 +6,13 @@ import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import APIRouter, Form, Request, UploadFile
 from pydantic import Field
 
 from parlando.core.errors import InputError, VoiceNotFoundError
+from parlando.serve.bodies import FormBody, heed
 from parlando.serve.documented import ERRORS
-from parlando.serve.schemas import LanguageName, Strict
+from parlando.serve.schemas import LanguageName
 from parlando.serve.service import Service
 from parlando.serve.voices import Listed, Recording
 from parlando.serve.voicestore import NAME, VoiceCard
@@ -19,7 +20,7 @@ from parlando.serve.voicestore import NAME, VoiceCard
 PATH = "/v1/audio/voices"
 
 
-class VoiceForm(Strict):
+class VoiceForm(FormBody):
     """A form of ``POST /v1/audio/voices``."""
 
     audio_sample: UploadFile = Field(description="5 to 15 s of one speaker: wav, flac, mp3, ogg, m4a …")
@@ -40,10 +41,13 @@ def build_router(service: Service) -> APIRouter:
         return {"object": "list", "voices": [shown(each) for each in service.shelf.listed(service.host(None))]}
 
     @router.post(PATH, status_code=201, responses=ERRORS)
-    async def upload(form: Annotated[VoiceForm, Form(media_type="multipart/form-data")]) -> dict[str, Any]:
+    async def upload(
+        form: Annotated[VoiceForm, Form(media_type="multipart/form-data")], request: Request
+    ) -> dict[str, Any]:
         """Keep a voice. The same name again makes a new version of it."""
+        heed(form, request)
         recording = Recording(await form.audio_sample.read(), form.text)
-        told = form.model_dump(exclude={"audio_sample"})
+        told = form.model_dump(include={"name", "text", "consent", "language", "description"})
         card = VoiceCard(version=0, sha256=recording.sha256, seconds=0.0, created_at=time.time(), **told)
         kept = await service.bridge.call(service.shelf.add, service.host(None), recording, card)
         return shown(Listed(kept.name, "uploaded", kept.language, kept.description, kept))
