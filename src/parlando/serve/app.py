@@ -55,7 +55,10 @@ DOORS: tuple[Callable[[Service], APIRouter], ...] = (
     web.build_router,
 )
 # Headers that a page of another origin may read too.
-TOLD = ("X-Request-Id", "X-Seed", "X-Sample-Rate", "X-Parlando-Warnings", "Retry-After", "WWW-Authenticate")
+TOLD = (
+    *("X-Request-Id", "X-Seed", "X-Sample-Rate", "X-Parlando-Warnings", "X-Parlando-Note"),
+    *("Retry-After", "WWW-Authenticate"),
+)
 # Doors on ports of their own, open while the application runs.
 LISTENERS: tuple[Callable[[Service, SideGate], AbstractAsyncContextManager[None]], ...] = (
     cosyvoice_grpc.listening,

@@ -38,7 +38,7 @@ from parlando.serve.config import ServeConfig
 from parlando.serve.hosts import Host
 from parlando.serve.limits import Admission, Budgets
 from parlando.serve.metrics import Registry, Tally
-from parlando.serve.names import model_names
+from parlando.serve.names import find_model, model_names
 from parlando.serve.problems import INTERNAL, InternalError
 from parlando.serve.voices import Recording, VoiceShelf
 from parlando.text.normalize import check_speakable
@@ -83,7 +83,7 @@ class Service:
 
     def __init__(self, hosts: Mapping[str, Host], config: ServeConfig, shelf: VoiceShelf) -> None:
         self.hosts, self.config, self.shelf = hosts, config, shelf
-        self.models = model_names(config.models, hosts)
+        self.models = model_names(config.models, {name: host.synthesizer.model.family for name, host in hosts.items()})
         self.registry = Registry()
         self.bridge = Bridge(config.limits.max_streams)
         self.budgets = Budgets(config.limits)
@@ -103,7 +103,7 @@ class Service:
         Raises:
             ModelNotFoundError: there is none.
         """
-        name = next(iter(self.hosts)) if model is None else self.models.get(model)
+        name = next(iter(self.hosts)) if model is None else find_model(self.models, model)
         if name is None:
             raise ModelNotFoundError(model or "", self.models)
         return self.hosts[name]

@@ -21,7 +21,7 @@ from parlando.core.types import Voice
 from parlando.core.voicefile import read_voice
 from parlando.serve.config import ServeConfig
 from parlando.serve.hosts import Host
-from parlando.serve.names import checked, fitting_voices
+from parlando.serve.names import checked, fitting_voices, prompt_voices
 from parlando.serve.voicestore import VoiceCard, VoiceStore, check_name
 from parlando.text.normalize import check_speakable
 from parlando.text.reading import Reading
@@ -76,11 +76,16 @@ class VoiceShelf:
         Raises:
             VoiceNotFoundError: there is none.
         """
-        own = self._own(host)
-        for candidate in (name, self._aliases(host).get(name, name)):
+        own, aliases = self._own(host), self._aliases(host)
+        for candidate in (name, aliases.get(name, name), self._prompt_voices(host).get(name.casefold(), name)):
             if candidate in own or self.store.card(candidate) is not None:
                 return candidate
         raise VoiceNotFoundError(name[:80], {**own, **self.store.cards})
+
+    def is_prompt_voice(self, host: Host, name: str) -> bool:
+        """Whether a name is only known as one of Higgs' own server, for which another voice stands."""
+        known = name in self._own(host) or name in self._aliases(host) or self.store.card(name) is not None
+        return not known and name.casefold() in self._prompt_voices(host)
 
     def check_config(self, hosts: Sequence[Host]) -> None:
         """Whether every configured name leads to a voice of the first model, and presets have names of their own.
@@ -167,6 +172,9 @@ class VoiceShelf:
             fitting = fitting_voices(host.synthesizer.voices or self._own(host))
             self._aliases_by_model[host.name] = {**fitting, **self._config.voices}
         return self._aliases_by_model[host.name]
+
+    def _prompt_voices(self, host: Host) -> Mapping[str, str]:
+        return prompt_voices(host.synthesizer.voices or self._own(host))
 
     def _stored(self, host: Host, card: VoiceCard) -> Voice:
         key = ("stored", self._model_key(host), card.name, str(card.version), card.sha256)

@@ -10,8 +10,8 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from parlando.serve.asking import begin
 from parlando.serve.bodies import FormBody, RequestBody, heed
-from parlando.serve.call import call_of
 from parlando.serve.cosyvoice import Asked, utterance_of
 from parlando.serve.documented import DETAIL_ERRORS, PCM
 from parlando.serve.schemas import Seed, decode_recording
@@ -88,7 +88,7 @@ def build_router(service: Service) -> APIRouter:
 
     def speak(request: Request, form: FormBody, asked: Asked) -> Response:
         heed(form, request)
-        speaking = service.open(utterance_of(service, asked), "pcm", call_of(request.scope).caller)
+        speaking = begin(service, request, utterance_of(service, asked), "pcm")
         headers = {"x-sample-rate": str(speaking.sample_rate), "x-seed": str(speaking.seed)}
         media_type = f"audio/pcm;rate={speaking.sample_rate}"
         return Streamed(speaking.stream, media_type, headers, stall_seconds=service.config.limits.stall_seconds)
@@ -127,7 +127,7 @@ def build_router(service: Service) -> APIRouter:
         given = body.prompt_audio
         recording = None if given is None else decode_recording(given, None, "prompt_audio").audio
         asked = Asked(body.text, body.speaker, recording, body.prompt_text, body.instruct_text, body.speed, body.seed)
-        speaking = service.open(utterance_of(service, asked), "wav", call_of(request.scope).caller)
+        speaking = begin(service, request, utterance_of(service, asked), "wav")
         audio = base64.b64encode(await collect(request, speaking.stream)).decode("ascii")
         return TtsAnswer(audio=audio, sample_rate=speaking.sample_rate, seed=speaking.seed)
 

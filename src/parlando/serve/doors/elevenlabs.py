@@ -16,8 +16,8 @@ from starlette.types import Scope
 
 from parlando.audio.formats import FORMATS
 from parlando.core.errors import VoiceNotFoundError
+from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
-from parlando.serve.call import call_of
 from parlando.serve.documented import AUDIO, ELEVENLABS_ERRORS
 from parlando.serve.elevenlabs import DEFAULT_OUTPUT, OUTPUTS, Output, SpeechBody, model_card, own_voices, utterance_of
 from parlando.serve.livetext import pieces_of
@@ -55,7 +55,7 @@ def build_router(service: Service) -> APIRouter:
         output = Output.of(output_format)
         wanted = utterance_of(voice_id, body, output)
         making = pieces_of(output.format, output.sample_rate, output.bits_per_second)
-        speaking = service.open(wanted, making, call_of(request.scope).caller)
+        speaking = begin(service, request, wanted, making)
 
         async def bytes_of() -> Body:
             while pieces := await speaking.stream.batch():
