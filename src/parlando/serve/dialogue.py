@@ -13,14 +13,15 @@ _NAMED_LINE = re.compile(
     r"\**(?P<name>[^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,2})\**\s*(?::\**(?=\s|$)|：\**)\s*(?P<said>.*)$"
 )
 # What stands before a colon at the beginning of a line and is no speaker.
-_LABELS = (
-    "a advantages agenda answer attention author bonus caution cause cc chapter conclusion cons context copyright date "
-    "definition description disadvantages error example examples fact figure fix from goal hint hours important info "
-    "ingredients input instructions key location name note notes option output part password phone pro problem pros "
-    "ps q question re reason recipe remember requirements result results rule section sender solution source status "
-    "step steps subject summary table task tip tips title to todo topic total update usage username version warning "
-    "when where who why"
-).split()
+_LABEL_WORDS = """
+    a advantages agenda answer attention author bonus caution cause cc chapter conclusion cons context copyright date
+    definition description disadvantages error example examples fact figure fix from goal hint hours important info
+    ingredients input instructions key location name note notes option output part password phone pro problem pros
+    ps q question re reason recipe remember requirements result results rule section sender solution source status
+    step steps subject summary table task tip tips title to todo topic total update usage username version warning
+    when where who why
+"""
+_LABELS = frozenset(_LABEL_WORDS.split())
 
 
 def dialogue_turns(text: str) -> list[Turn]:
