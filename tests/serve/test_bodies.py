@@ -13,6 +13,8 @@ BASES = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "Hello."}]},
     "/v1/text-to-speech/{voice_id}": {"text": "Hello."},
     "/v1/text-to-speech/{voice_id}/stream": {"text": "Hello."},
+    "/v1/text-to-speech/{voice_id}/with-timestamps": {"text": "Hello."},
+    "/v1/text-to-speech/{voice_id}/stream/with-timestamps": {"text": "Hello."},
     "/tts": {"text": "Hello."},
 }
 

@@ -25,7 +25,9 @@ from parlando.serve.doors import (
     cosyvoice,
     cosyvoice_grpc,
     elevenlabs,
+    elevenlabs_changer,
     elevenlabs_live,
+    elevenlabs_timed,
     health,
     live,
     speech,
@@ -45,6 +47,8 @@ from parlando.speech import Synthesizer
 log = logging.getLogger("parlando.serve")
 DOORS: tuple[Callable[[Service], APIRouter], ...] = (
     elevenlabs.build_router,
+    elevenlabs_timed.build_router,
+    elevenlabs_changer.build_router,
     speech.build_router,
     live.build_router,
     elevenlabs_live.build_router,

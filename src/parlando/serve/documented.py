@@ -85,6 +85,18 @@ AUDIO_OR_EVENTS: Answers = {
         },
     }
 }
+TIMED: Answers = {
+    200: {
+        "description": "Audio in base64, and the seconds of each character.",
+        "content": {"application/json": {"schema": {"type": "object", "required": ["audio_base64", "alignment"]}}},
+    }
+}
+TIMED_STREAM: Answers = {
+    200: {
+        "description": "The same, a line of JSON for each piece of audio.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+}
 CHAT_OR_EVENTS: Answers = {
     200: {
         "description": "A whole answer, or events that carry it.",

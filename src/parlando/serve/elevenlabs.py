@@ -1,17 +1,22 @@
-"""ElevenLabs' words: its output formats, what a body asks for, and voices and models as its clients list them."""
+"""ElevenLabs' words: its output formats, and what its bodies and forms ask for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from fastapi import Query, UploadFile
+from pydantic import AfterValidator, Field, ValidationError
 
-from parlando.core.errors import ConfigError, nearest
-from parlando.serve.bodies import Body, RequestBody
+from parlando.core.errors import ConfigError, InputError, nearest
+from parlando.serve.alignment import Alignment
+from parlando.serve.bodies import Body, FormBody, RequestBody
+from parlando.serve.cosyvoice import prompt_recording
+from parlando.serve.livetext import pieces_of
 from parlando.serve.schemas import LanguageName, Words
-from parlando.serve.service import Service, Utterance
-from parlando.serve.voices import Listed
+from parlando.serve.service import Making, Service, Utterance
+from parlando.serve.voices import Recording
+from parlando.text.reading import Reading
 
 THEIR_MODELS = "eleven_"
 PCM_RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -25,6 +30,7 @@ OUTPUTS = (
     "alaw_8000",
 )
 DEFAULT_OUTPUT = "mp3_44100_128"
+RAW_FILE = "pcm_s16le_16"
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,15 @@ class Output:
             raise ConfigError(f"output_format: there is no '{name[:40]}'.{nearest(name[:40], OUTPUTS)}")
         format, rate, *kilobits = name.split("_")
         return cls(format, int(rate), int(kilobits[0]) * 1000 if kilobits else None)
+
+    @property
+    def making(self) -> Making:
+        """What makes chunks into pieces of it."""
+        return pieces_of(self.format, self.sample_rate, self.bits_per_second)
+
+
+# Refused by whoever reads it, in words of its own; told here.
+OutputName = Annotated[str, Query(json_schema_extra={"enum": [*OUTPUTS]})]
 
 
 class VoiceSettings(Body):
@@ -79,6 +94,28 @@ class SpeechBody(RequestBody):
     seed: Seed | None = None
 
 
+class ChangeForm(FormBody):
+    """A form of ``POST /v1/speech-to-speech/{voice}``."""
+
+    without_effect: ClassVar[frozenset[str]] = frozenset(("remove_background_noise", "seed"))
+    audio: UploadFile = Field(description="The recording to say in another voice.")
+    model_id: Annotated[str, Field(max_length=256)] | None = None
+    voice_settings: Annotated[str, Field(max_length=4096, description="JSON, of which speed is heeded.")] = "{}"
+    file_format: Literal["pcm_s16le_16", "other"] = "other"
+
+    @property
+    def settings(self) -> VoiceSettings:
+        """What the JSON says.
+
+        Raises:
+            ConfigError: it is none, or says something else.
+        """
+        try:
+            return VoiceSettings.model_validate_json(self.voice_settings)
+        except ValidationError as error:
+            raise ConfigError('voice_settings: expected JSON such as {"speed": 1.2}') from error
+
+
 def utterance_of(voice_id: str, body: SpeechBody, output: Output) -> Utterance:
     """What a body asks for; their models' names all mean the default one."""
     return Utterance(
@@ -92,38 +129,39 @@ def utterance_of(voice_id: str, body: SpeechBody, output: Output) -> Utterance:
     )
 
 
-def own_voices(service: Service) -> list[dict[str, Any]]:
-    """Every voice in their shape; names that stand for others are left out."""
-    return [voice_card(each) for each in service.shelf.listed(service.host(None)) if each.stands_for is None]
+def conversion_of(service: Service, voice_id: str, form: ChangeForm, audio: bytes, output: Output) -> Utterance:
+    """A recording, to be said in another voice: by the model that is named, else the first that can.
+
+    Raises:
+        InputError: no model that is meant can.
+        ConfigError: the settings are no JSON.
+    """
+    named = None if (form.model_id or THEIR_MODELS).startswith(THEIR_MODELS) else form.model_id
+    able = [name for name, host in service.hosts.items() if host.synthesizer.model.converter is not None]
+    host = service.host(named if named is not None or not able else able[0])
+    if host.name not in able:
+        raise InputError(
+            f"model '{host.name}' cannot convert recordings; start the server with a model of the CosyVoice family, "
+            "such as --model cosyvoice-mini"
+        )
+    return Utterance(
+        text=Recording(prompt_recording(audio) if form.file_format == RAW_FILE else audio),
+        voice=voice_id,
+        model=host.name,
+        speed=form.settings.speed,
+        sample_rate=output.sample_rate,
+    )
 
 
-def voice_card(voice: Listed) -> dict[str, Any]:
-    """A voice as their clients see it."""
-    return {
-        "voice_id": voice.name,
-        "name": voice.name,
-        "category": "cloned" if voice.origin == "uploaded" else "premade",
-        "description": voice.description or "",
-        "labels": {"language": voice.language},
-        "samples": None,
-        "preview_url": None,
-        "settings": None,
-    }
+def alignment_of(service: Service, wanted: Utterance) -> Alignment:
+    """What follows the text of an utterance as its voice reads it.
 
-
-def model_card(service: Service, name: str) -> dict[str, Any]:
-    """A model as their clients see it."""
-    voices = service.hosts[name].synthesizer.voices.values()
-    return {
-        "model_id": name,
-        "name": name,
-        "description": f"{name}, spoken by Parlando",
-        "can_do_text_to_speech": True,
-        "can_do_voice_conversion": False,
-        "can_be_finetuned": False,
-        "can_use_style": False,
-        "can_use_speaker_boost": False,
-        "serves_pro_voices": False,
-        "maximum_text_length_per_request": service.config.limits.max_input_characters,
-        "languages": [{"language_id": code, "name": code} for code in sorted({each.language for each in voices})],
-    }
+    Raises:
+        VoiceNotFoundError: nobody has the voice's name.
+        ConfigError: nothing is read out in the language.
+    """
+    host = service.host(wanted.model)
+    name = service.shelf.resolve(host, str(wanted.voice))
+    languages = {each.name: each.language for each in service.shelf.listed(host)}
+    reading = Reading(wanted.language or languages.get(name, "en"), notation=host.synthesizer.model.notation)
+    return Alignment(str(wanted.text), reading)

@@ -131,7 +131,8 @@ def detail_shape(problem: Problem) -> dict[str, Any]:
 # Path prefixes and their shapes; the longest that fits is taken.
 SHAPES: dict[str, Shape] = {
     "/": openai_shape,
-    **dict.fromkeys(("/v1/text-to-speech", "/v1/voices", "/v2/voices"), elevenlabs_shape),
+    **dict.fromkeys(("/v1/text-to-speech", "/v1/speech-to-speech", "/v1/voice-changer"), elevenlabs_shape),
+    **dict.fromkeys(("/v1/voices", "/v2/voices", "/v1/user"), elevenlabs_shape),
     **dict.fromkeys(("/inference_", "/tts"), detail_shape),
 }
 
