@@ -272,8 +272,8 @@ def test_a_config_file_is_strict(tmp_path):
         ("prot = 1", "Did you mean 'port'"),
         ("[limits]\nmax_streams = 0", "above zero"),
         ("=", "not TOML"),
-        ("port = 99999", "serve.port: 99999 is no port; use 1 to 65535"),
-        ("wyoming_port = -1", "serve.wyoming_port: -1 is no port"),
+        ("port = 99999", "serve.port: 99999 is not a valid port; use 1 to 65535"),
+        ("wyoming_port = -1", "serve.wyoming_port: -1 is not a valid port"),
         ("grpc_port = 50000", "serve.grpc_port: 50000 is serve.port too; give each its own"),
     ):
         path.write_text(text)

@@ -40,6 +40,7 @@ from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
 from parlando.serve.problems import problem_of, refusal
 from parlando.serve.service import Service
+from parlando.serve.tls import check_tls
 from parlando.serve.tracing import check_telemetry, otlp_trace
 from parlando.serve.voices import VoiceShelf
 from parlando.speech import Synthesizer
@@ -80,6 +81,7 @@ def check_start(config: ServeConfig) -> KeyRing:
     """
     if config.api_keys and config.wyoming_port is not None:
         raise ConfigError("serve.wyoming_port: its protocol has no keys, so api_keys would not keep anybody out")
+    check_tls(config)
     if config.grpc_port is not None:
         cosyvoice_grpc.check_installed()
     if config.telemetry:

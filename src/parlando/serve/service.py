@@ -35,7 +35,7 @@ from parlando.engine.playback import Playback
 from parlando.request import Request, derived_seed
 from parlando.result import Chunk
 from parlando.serve.bridge import Bridge, Stream, TextFeed
-from parlando.serve.config import ServeConfig
+from parlando.serve.config import HIGHEST_RATE, LOWEST_RATE, ServeConfig
 from parlando.serve.hosts import Host
 from parlando.serve.limits import Admission, Budgets
 from parlando.serve.metrics import Registry, Tally
@@ -45,7 +45,6 @@ from parlando.serve.voices import Recording, VoiceShelf
 from parlando.text.normalize import check_speakable
 
 log = logging.getLogger("parlando.serve")
-LOWEST_RATE, HIGHEST_RATE = 8000, 48000
 LONGEST_CONVERSION_SECONDS = 300.0
 # What becomes of chunks in the stream's own thread: a format by name, or anything else a door makes of them.
 Making = Callable[[Iterator[Chunk]], Iterator[Any]]

@@ -22,9 +22,10 @@ from parlando.core.voicefile import read_voice
 from parlando.serve.config import ServeConfig
 from parlando.serve.hosts import Host
 from parlando.serve.names import checked, fitting_voices, prompt_voices
+from parlando.serve.recognise import open_recogniser
 from parlando.serve.voicestore import VoiceCard, VoiceStore, check_name
 from parlando.text.normalize import check_speakable
-from parlando.text.reading import Reading
+from parlando.text.reading import AUTOMATIC, Reading
 
 MOST_ENCODED = 256
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
@@ -69,6 +70,7 @@ class VoiceShelf:
         self._fingerprints: dict[str, str] = {}
         self._own_by_model: dict[str, Mapping[str, Voice]] = {}
         self._aliases_by_model: dict[str, Mapping[str, str]] = {}
+        self._recogniser = open_recogniser(config.recogniser) if config.recogniser else None
 
     def resolve(self, host: Host, name: str) -> str:
         """The voice that answers to a name; the model's own and uploaded ones answer to theirs.
@@ -148,10 +150,12 @@ class VoiceShelf:
             raise InputError(f"'{card.name}' is a voice of the model's own; choose another name")
         if not card.consent.strip():
             raise TextError("consent: say who allowed this voice to be used, such as the speaker's name")
-        check_speakable(card.text)
+        if card.text:
+            check_speakable(card.text)
         Reading(card.language)
         given = _clip(recording.audio)
         clip = check_reference(given.samples, given.sample_rate).clip
+        card = replace(card, text=self._words(host, clip, card.text, card.language))
         voice = replace(host.synthesizer.clone(clip, card.text, card.name), language=card.language)
         seconds = round(clip.duration_seconds, 3)
         kept = self.store.add(
@@ -191,9 +195,27 @@ class VoiceShelf:
     def _remembered(self, host: Host, recording: Recording, key: tuple[str, ...]) -> Voice:
         full = (self._model_key(host), *key)
         known = self._recall(full)
-        if known is None and host.synthesizer.model.needs_transcript and not (recording.text or "").strip():
-            raise TextError("a recording needs the words that are said in it; send them with it, such as ref_text")
-        return known or self._remember(full, host.synthesizer.clone(_clip(recording.audio), recording.text))
+        if known is not None:
+            return known
+        clip, words = _clip(recording.audio), recording.text
+        if host.synthesizer.model.needs_transcript:
+            words = self._words(host, clip, words or "", AUTOMATIC)
+        return self._remember(full, host.synthesizer.clone(clip, words))
+
+    def _words(self, host: Host, clip: Clip, given: str, language: str) -> str:
+        """What is said in a recording: as it was told, else as it is recognised, else nothing if the model can do so.
+
+        Raises:
+            TextError: the model cannot.
+        """
+        heard = "" if given.strip() or self._recogniser is None else self._recogniser.transcribe(clip, language)
+        if not (given.strip() or heard) and host.synthesizer.model.needs_transcript:
+            missed = "none could be recognised" if self._recogniser else "this server has no --recogniser"
+            raise TextError(
+                f"model '{host.name}' needs the words that are said in the recording, and {missed}; send them with it "
+                "(as text, ref_text or prompt_text), or ask a model that clones without words, such as cosyvoice-mini"
+            )
+        return given.strip() or heard
 
     def _recall(self, key: tuple[str, ...]) -> Voice | None:
         with self._lock:

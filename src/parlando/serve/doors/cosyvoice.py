@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from parlando.serve.asking import begin
 from parlando.serve.bodies import FormBody, RequestBody, heed
 from parlando.serve.cosyvoice import Asked, utterance_of
-from parlando.serve.documented import DETAIL_ERRORS, PCM
+from parlando.serve.documented import DETAIL_ERRORS, PCM, TTS_ERRORS
 from parlando.serve.schemas import Seed, decode_recording
 from parlando.serve.service import Service
 from parlando.serve.streamed import Streamed, collect
@@ -66,6 +67,7 @@ class TtsRequest(RequestBody):
 class TtsAnswer(BaseModel):
     """A whole WAV file in base64."""
 
+    status: Literal["success"] = "success"
     audio: str
     format: str = "wav"
     sample_rate: int
@@ -88,6 +90,7 @@ def build_router(service: Service) -> APIRouter:
 
     def speak(request: Request, form: FormBody, asked: Asked) -> Response:
         heed(form, request)
+        asked = replace(asked, sample_rate=service.config.cosyvoice_rate or None)
         speaking = begin(service, request, utterance_of(service, asked), "pcm")
         headers = {"x-sample-rate": str(speaking.sample_rate), "x-seed": str(speaking.seed)}
         media_type = f"audio/pcm;rate={speaking.sample_rate}"
@@ -120,7 +123,7 @@ def build_router(service: Service) -> APIRouter:
         recording = await asked.prompt_wav.read()
         return speak(request, asked, Asked(asked.tts_text, recording=recording, instructions=asked.instruct_text))
 
-    @router.post("/tts", responses=DETAIL_ERRORS)
+    @router.post("/tts", responses=TTS_ERRORS)
     async def tts(body: TtsRequest, request: Request) -> TtsAnswer:
         """Speak a text; the answer is whole."""
         heed(body, request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request, UploadFile
 from pydantic import Field
@@ -25,7 +25,10 @@ class VoiceForm(FormBody):
 
     audio_sample: UploadFile = Field(description="5 to 15 s of one speaker: wav, flac, mp3, ogg, m4a …")
     name: str = Field(min_length=1, max_length=64, json_schema_extra={"pattern": f"^{NAME.pattern}$"})
-    text: str = Field(min_length=1, max_length=4096, description="The words that are said in it.")
+    type: Literal["audio_sample", "prompt"] = "audio_sample"
+    text: str = Field(
+        default="", max_length=4096, description="The words that are said in it, for models that need them."
+    )
     consent: str = Field(min_length=1, max_length=512, description="Who allowed this voice to be used.")
     language: LanguageName = "en"
     description: str | None = Field(default=None, max_length=512)
@@ -46,6 +49,8 @@ def build_router(service: Service) -> APIRouter:
     ) -> dict[str, Any]:
         """Keep a voice. The same name again makes a new version of it."""
         heed(form, request)
+        if form.type == "prompt":
+            raise InputError("voices are made from recordings here, not from descriptions; send an audio_sample")
         recording = Recording(await form.audio_sample.read(), form.text)
         told = form.model_dump(include={"name", "text", "consent", "language", "description"})
         card = VoiceCard(version=0, sha256=recording.sha256, seconds=0.0, created_at=time.time(), **told)
@@ -84,4 +89,6 @@ def shown(voice: Listed) -> dict[str, Any]:
     }
     if voice.stands_for is not None:
         basics["stands_for"] = voice.stands_for
-    return basics if voice.card is None else {**asdict(voice.card), **basics}
+    if voice.card is None:
+        return basics
+    return {**asdict(voice.card), **basics, "type": "audio_sample", "created_at": int(voice.card.created_at)}
