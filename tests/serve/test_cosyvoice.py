@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import grpc
 import httpx
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from parlando.audio.files import encode_audio, read_audio
+from parlando.core.errors import TextError
 from whisper import whisper
 
 THEIR_RATE = 22_050
@@ -299,3 +301,17 @@ def test_a_failed_tts_says_so_in_status_and_error(stub, path, body):
     answer = stub.http.post(path, json=body)
     assert answer.status_code in (400, 404)
     assert (answer.json()["status"], answer.json()["error"]) == ("error", answer.json()["detail"])
+
+
+def test_their_own_text_on_a_model_that_cannot_read_it_names_one_that_can(obedient, infer, monkeypatch):
+    def build(sentence, voice):
+        raise TextError("nothing to pronounce; this model speaks English")
+
+    monkeypatch.setattr(obedient.model, "build", build)
+    said = "cannot speak this Chinese text .* --model FunAudioLLM/CosyVoice2-0.5B"
+    theirs = {"tts_text": "你好，我是语音大模型，请问有什么可以帮您的吗？", "spk_id": "中文女"}
+    response = obedient.http.post("/inference_sft", data=theirs)
+    assert response.status_code == 400
+    assert re.search(said, response.json()["detail"])
+    with pytest.raises(grpc.RpcError, match=said):
+        heard(infer("sft_request", **theirs))

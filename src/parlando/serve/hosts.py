@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from parlando.audio.clip import Clip
-from parlando.core.errors import EngineClosedError
+from parlando.core.errors import EngineClosedError, TextError
 from parlando.engine.chunking import HopSchedule
 from parlando.engine.playback import Playback
 from parlando.request import Request
 from parlando.result import Chunk
 from parlando.serve.bridge import TextFeed
 from parlando.speech import Synthesizer
+from parlando.text.language import detect
 
 log = logging.getLogger("parlando.serve")
 WARM_UP_TEXT = "Ready."
+LANGUAGE_NAMES = {"zh": "Chinese", "ja": "Japanese", "ko": "Korean"}
+MULTILINGUAL = "FunAudioLLM/CosyVoice2-0.5B"
 
 
 class Host:
@@ -58,6 +61,8 @@ class Host:
         synthesizer = self.synthesizer
         try:
             yield from synthesizer.run(text, request)
+        except TextError as error:
+            raise self._explained(error, text) from error
         except EngineClosedError:
             self._restart(synthesizer)
             raise
@@ -72,6 +77,16 @@ class Host:
         with self._lock:
             self._closed, self.ready = True, False
             self.synthesizer.close()
+
+    def _explained(self, error: TextError, text: str | TextFeed) -> TextError:
+        """What is wrong with a text, and which model could speak it if this one cannot read its script."""
+        language = LANGUAGE_NAMES.get(detect(text)) if isinstance(text, str) else None
+        if language is None:
+            return error
+        return TextError(
+            f"model '{self.name}' cannot speak this {language} text ({error}); start the server with a model that "
+            f"speaks {language}, such as --model {MULTILINGUAL}"
+        )
 
     def _restart(self, dead: Synthesizer) -> None:
         """Replace a dead synthesizer, once, whoever notices first."""

@@ -82,7 +82,7 @@ def model_names(configured: Mapping[str, str], families: Mapping[str, str]) -> d
     """
     default = next(iter(families))
     own = {name: name for name in families}
-    first = {family: name for name, family in reversed(families.items())}
+    first = {family: name for name, family in reversed([*families.items()])}
     published = {name: first.get(family, default) for family, names in PUBLISHED.items() for name in names}
     return {
         **own,

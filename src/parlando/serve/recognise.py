@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -60,10 +61,8 @@ class FasterWhisper:
 
     def transcribe(self, clip: Clip, language: str) -> str:
         """The words."""
-        from faster_whisper import WhisperModel
-
         with self._lock:
-            self._whisper = self._whisper or WhisperModel(self._model)
+            self._whisper = self._whisper or import_module("faster_whisper").WhisperModel(self._model)
             known = None if language == "auto" else language
             segments, _ = self._whisper.transcribe(_at_its_rate(clip).astype(np.float32), language=known)
             return _tidy(" ".join(segment.text for segment in segments))
