@@ -321,7 +321,7 @@ def spoken(serving):
     """A server with the packaged model."""
     import parlando
 
-    with serving(parlando.load(), grpc_port=0) as running:
+    with serving(parlando.load(), grpc_port=0, cosyvoice_rate=0) as running:
         yield running
 
 
