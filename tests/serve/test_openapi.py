@@ -44,7 +44,7 @@ def is_meant(answer):
     """In OpenAI's shape, in ElevenLabs', or in CosyVoice's, which has no code; a body may want to be taken strictly."""
     if STRICT in str(answer):
         return True
-    if "error" in answer:
+    if isinstance(answer.get("error"), dict):
         return answer["error"]["code"] in MEANT
     detail = answer["detail"]
     return any(words in detail for words in MEANT_WORDS) if isinstance(detail, str) else detail["status"] in MEANT
