@@ -63,7 +63,11 @@ def test_it_is_started_with_options_that_exist_on_the_port_that_is_shown():
     assert words[:2] == ["parlando", "serve"]
     known = {f"--{name.replace('_', '-')}" for name in ServeOptions.__dataclass_fields__}
     assert {word for word in words if word.startswith("--")} <= known
-    assert arguments("EXPOSE") == [words[words.index("--port") + 1]] == [str(ServeConfig().port)]
+    http, grpc = arguments("EXPOSE")[0].split()
+    assert http == words[words.index("--port") + 1] == str(ServeConfig().port)
+    for path in COMPOSE:
+        command = yaml.safe_load(path.read_text(encoding="utf-8"))["services"]["parlando"]["command"]
+        assert command[command.index("--grpc-port") + 1] == grpc, "their gRPC is open, as their own image has it"
     assert "/ready" in arguments("HEALTHCHECK")[0]
 
 
@@ -76,14 +80,14 @@ def test_a_compose_file_fits_the_image(path):
     build = service["build"]
     assert (path.parent / build["context"] / build["dockerfile"]).is_file()
     assert set(build.get("args", ())) <= {rest.split("=")[0] for rest in arguments("ARG")}
-    assert service["ports"] == ["127.0.0.1:50000:50000"], "nobody else is let in unasked"
+    assert service["ports"] == ["127.0.0.1:50000:50000", "127.0.0.1:50001:50001"], "nobody else is let in unasked"
     assert {volume.split(":")[0] for volume in service["volumes"]} == set(composed["volumes"])
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     grace_seconds = int(service["stop_grace_period"].removesuffix("s"))
     assert grace_seconds > ServeConfig().drain_seconds
     options = [word for word in service.get("command", ()) if word.startswith("--")]
-    assert {option[2:] for option in options} <= set(ServeOptions.__dataclass_fields__)
+    assert {option[2:].replace("-", "_") for option in options} <= set(ServeOptions.__dataclass_fields__)
     assert "\t" not in text
     assert all(line == line.rstrip() for line in text.splitlines())
 

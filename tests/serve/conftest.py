@@ -8,6 +8,7 @@ import io
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -132,7 +133,7 @@ class StubModel:
 class Running:
     """A server, how to reach it, and what is inside."""
 
-    def __init__(self, synthesizer, config):
+    def __init__(self, synthesizer, config, verify=True):
         synthesizers = synthesizer if isinstance(synthesizer, list) else [synthesizer]
         synthesizer = synthesizers[0]
         self.app = build_app({each.model.name: each for each in synthesizers}, config)
@@ -140,11 +141,11 @@ class Running:
         self.model = synthesizer.model
         self.opened = listen("127.0.0.1", 0, config.limits.stall_seconds)
         self.port = self.opened.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if config.tls_cert else 'http'}://127.0.0.1:{self.port}"
         self.server = make_server(self.app, config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.opened]}, daemon=True)
         self.thread.start()
-        self.http = httpx.Client(base_url=self.url, timeout=30)
+        self.http = httpx.Client(base_url=self.url, timeout=30, verify=verify)
         self.connections = []
 
     def wait_until(self, check, seconds=10.0):
@@ -237,10 +238,11 @@ def serving(tmp_path_factory):
     """Start servers as `serving(limits={...}, **config)`; they are stopped at the end."""
 
     @contextmanager
-    def started(synthesizer=None, limits=None, **config):
+    def started(synthesizer=None, limits=None, verify=True, **config):
         given = {"voice_folder": str(tmp_path_factory.mktemp("voices")), "drain_seconds": 2.0, **config}
         settings = ServeConfig(**given, limits=Limits(**(limits or {})))
-        running = Running(synthesizer or Synthesizer(StubModel()), settings)
+        verify = ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+        running = Running(synthesizer or Synthesizer(StubModel()), settings, verify)
         try:
             yield running.wait_until_ready()
         finally:
@@ -319,7 +321,7 @@ def spoken(serving):
     """A server with the packaged model."""
     import parlando
 
-    with serving(parlando.load(), grpc_port=0) as running:
+    with serving(parlando.load(), grpc_port=0, cosyvoice_rate=0) as running:
         yield running
 
 

@@ -125,3 +125,27 @@ def test_messages_that_say_nothing_are_refused(patient, messages, code):
         patient.openai().chat.completions.create(model="stub", messages=messages)
     assert refused.value.code == code
     patient.wait_until(patient.idle)
+
+
+def test_a_dialogue_has_a_voice_for_each_speaker_and_names_are_not_read(stub):
+    script = {"role": "user", "content": "Speaker A: Hello there.\nSpeaker B: And to you.\nSpeaker A: Bye."}
+    answer = stub.openai().chat.completions.create(model="stub", messages=[script])
+    said = [(sentence, voice.name) for sentence, voice in stub.model.asked[-3:]]
+    assert said == [("Hello there.", "ada"), ("And to you.", "bob"), ("Bye.", "ada")]
+    assert answer.choices[0].message.audio.transcript == "Hello there. And to you. Bye."
+
+
+def test_a_dialogue_of_names_takes_voices_of_these_names_and_recordings_in_order(stub):
+    script = {"role": "user", "content": "Bob: Hello.\nZoe: Hi."}
+    stub.openai().chat.completions.create(model="stub", messages=[script])
+    assert [voice.name for _, voice in stub.model.asked[-2:]] == ["bob", "ada"]
+    messages = [*said_by(heard(), "[SPEAKER1] One speaks."), {"role": "user", "content": "Ann: Hello.\nZoe: Hi."}]
+    stub.openai().chat.completions.create(model="stub", messages=messages)
+    assert [len(voice.references) for _, voice in stub.model.asked[-2:]] == [0, 1]
+
+
+def test_an_answer_says_that_it_is_the_question_read_aloud(stub):
+    for stream in (False, True):
+        answer = stub.http.post("/v1/chat/completions", json={"messages": [ASK], "stream": stream})
+        assert "read aloud" in answer.headers["x-parlando-note"]
+    assert "read aloud" in stub.http.post("/v1/chat/completions", json={"messages": [ASK]}).json()["note"]

@@ -31,6 +31,7 @@ def started(tmp_path_factory):
     line = [sys.executable, "-m", "parlando", "serve", "--port", "0", "--voice-folder", str(folder)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         hello = json.loads(process.stderr.readline())
+        assert process.stdout.readline() == f"open {hello['url']}\n"
         yield process.stdout.readline(), hello
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
@@ -130,6 +131,7 @@ def test_the_greeting_can_be_pasted():
     assert "http://127.0.0.1:8/" in greeting("0.0.0.0", 8, "m", keyed=False)["try"]
     assert "http://[::1]:8/" in greeting("::1", 8, "m", keyed=False)["try"]
     assert "Bearer KEY" in greeting("::1", 8, "m", keyed=True)["try"]
+    assert "https://127.0.0.1:8/" in greeting("::", 8, "m", keyed=False, scheme="https")["try"]
 
 
 def test_a_new_key_is_shown_once(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import grpc
 import httpx
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from parlando.audio.files import encode_audio, read_audio
+from parlando.core.errors import TextError
 from whisper import whisper
 
+THEIR_RATE = 22_050
 RECORDING = whisper(2.0, 16000)
 WAV = encode_audio(RECORDING, 16000)
 PCM16 = (RECORDING * 2**15).astype("<i2").tobytes()
@@ -41,8 +44,8 @@ def obedient(serving):
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_sft_streams_bare_samples(stub, method):
     response, wave = form(stub, method, "/inference_sft", tts_text="Hello there.", spk_id="bob")
-    assert (response.status_code, len(wave)) == (200, 24000)
-    assert response.headers["content-type"] == "audio/pcm;rate=24000"
+    assert (response.status_code, len(wave)) == (200, THEIR_RATE), "what their client writes into its file"
+    assert response.headers["content-type"] == "audio/pcm;rate=22050"
     assert stub.model.asked[-1][1].name == "bob"
 
 
@@ -56,7 +59,7 @@ def test_their_own_speakers_stand_for_somebody(stub, speaker, name):
 def test_zero_shot_follows_the_recording(stub, method):
     fields = {"tts_text": "Hello there.", "prompt_text": "What is said."}
     response, wave = form(stub, method, "/inference_zero_shot", prompt=True, **fields)
-    assert (response.status_code, len(wave)) == (200, 24000)
+    assert (response.status_code, len(wave)) == (200, THEIR_RATE)
     assert stub.model.asked[-1][1].references[0].text == "What is said."
 
 
@@ -70,7 +73,7 @@ def test_cloning_without_words_and_instructions_are_for_models_that_can(stub, ob
         response, answer = form(stub, "POST", path, prompt, tts_text="Hello.", **fields)
         assert (response.status_code, said in answer.decode()) == (400, True), answer
         response, wave = form(obedient, "POST", path, prompt, tts_text="Hello.", **fields)
-        assert (response.status_code, len(wave)) == (200, 24000)
+        assert (response.status_code, len(wave)) == (200, THEIR_RATE)
         assert obedient.model.asked[-1][1].scene == fields.get("instruct_text")
 
 
@@ -81,7 +84,7 @@ def test_cloning_without_words_and_instructions_are_for_models_that_can(stub, ob
         ("/inference_sft", {"tts_text": "...", "spk_id": "ada"}, 400),
         ("/inference_sft", {"tts_text": "Hello.", "spk_id": "../../etc"}, 404),
         ("/inference_sft", {"tts_text": "a " * 10_000, "spk_id": "ada"}, 413),
-        ("/inference_sft", {"tts_text": "Hello.", "spk_id": "ada", "speed": "2"}, 400),
+        ("/inference_sft", {"tts_text": "Hello.", "spk_id": "ada", "speed": "2", "strict": "true"}, 400),
         ("/inference_zero_shot", {"tts_text": "Hello.", "prompt_text": "x", "prompt_wav": "text"}, 400),
     ],
 )
@@ -94,11 +97,12 @@ def test_errors_are_details(stub, path, fields, status):
 def test_tts_answers_a_wav_in_base64(stub):
     answer = stub.http.post("/tts", json={"text": "Hello there.", "speaker": "bob", "seed": 3, "speed": 2.0})
     assert (answer.status_code, answer.json()["seed"], answer.json()["format"]) == (200, 3, "wav")
+    assert (answer.json()["status"], answer.json()["sample_rate"]) == ("success", 24000)
     assert read_audio(base64.b64decode(answer.json()["audio"])).duration_seconds == pytest.approx(0.5, abs=0.01)
     prompt = {"prompt_audio": base64.b64encode(WAV).decode(), "prompt_text": "What is said."}
     assert stub.http.post("/tts", json={"text": "Hello.", **prompt}).status_code == 200
     assert stub.model.asked[-1][1].references[0].text == "What is said."
-    for wrong in ({}, {"text": "Hi.", "volume": 1}, {"text": "Hi.", "prompt_audio": "!"}):
+    for wrong in ({}, {"text": "Hi.", "volume": 1, "strict": True}, {"text": "Hi.", "prompt_audio": "!"}):
         assert stub.http.post("/tts", json=wrong).status_code == 400
 
 
@@ -135,14 +139,14 @@ def heard(answers):
 
 
 def test_grpc_speaks_all_four_kinds(infer, obedient):
-    assert len(heard(infer("sft_request", spk_id="bob", tts_text="Hello there."))) == 24000
+    assert len(heard(infer("sft_request", spk_id="bob", tts_text="Hello there."))) == THEIR_RATE
     assert obedient.model.asked[-1][1].name == "bob"
     fields = {"tts_text": "Hello there.", "prompt_text": "What is said.", "prompt_audio": PCM16}
-    assert len(heard(infer("zero_shot_request", **fields))) == 24000
+    assert len(heard(infer("zero_shot_request", **fields))) == THEIR_RATE
     assert obedient.model.asked[-1][1].references[0].text == "What is said."
-    assert len(heard(infer("cross_lingual_request", tts_text="Hello there.", prompt_audio=WAV))) == 24000
+    assert len(heard(infer("cross_lingual_request", tts_text="Hello there.", prompt_audio=WAV))) == THEIR_RATE
     fields = {"tts_text": "Hello there.", "spk_id": "ada", "instruct_text": "Sadly."}
-    assert len(heard(infer("instruct_request", **fields))) == 24000
+    assert len(heard(infer("instruct_request", **fields))) == THEIR_RATE
     assert obedient.model.asked[-1][1].scene == "Sadly."
 
 
@@ -152,12 +156,12 @@ def test_grpc_streams_as_it_speaks_and_a_client_that_cancels_frees_the_row(infer
         answers = infer("sft_request", spk_id="ada", tts_text="A long one.")
         assert len(next(answers).tts_audio) > 0
         assert not obedient.idle()
-        assert dict(answers.initial_metadata())["x-sample-rate"] == "24000"
+        assert dict(answers.initial_metadata())["x-sample-rate"] == "22050"
         answers.cancel()
         obedient.wait_until(obedient.idle, 2.0)
     finally:
         obedient.model.lm.step_seconds = 0.0
-    assert len(heard(infer("sft_request", spk_id="ada", tts_text="Hello there."))) == 24000
+    assert len(heard(infer("sft_request", spk_id="ada", tts_text="Hello there."))) == THEIR_RATE
 
 
 @pytest.mark.parametrize(
@@ -204,7 +208,7 @@ def test_grpc_asks_for_a_key_and_is_counted(serving, cosyvoice_stubs, tmp_path):
             with pytest.raises(grpc.RpcError) as caught:
                 heard(stub.Inference(request))
             assert caught.value.code().name == "UNAUTHENTICATED"
-            assert len(heard(stub.Inference(request, metadata=[("authorization", f"Bearer {key}")]))) == 24000
+            assert len(heard(stub.Inference(request, metadata=[("authorization", f"Bearer {key}")]))) == THEIR_RATE
         text = httpx.get(f"{running.url}/metrics").text
         assert 'parlando_requests_total{route="/cosyvoice.CosyVoice/Inference",status="200"} 1' in text
 
@@ -260,3 +264,54 @@ def test_a_grpc_reader_who_stalls_is_let_go(serving, cosyvoice_stubs):
                 list(answers)
         assert told.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         assert running.say().status_code == 200
+
+
+@pytest.mark.parametrize(("rate", "samples"), [(16000, 16000), (0, 24000)])
+def test_the_rate_of_their_clients_can_be_chosen(serving, cosyvoice_stubs, rate, samples):
+    pb2, stubs = cosyvoice_stubs
+    with serving(grpc_port=0, cosyvoice_rate=rate) as running:
+        response, wave = form(running, "GET", "/inference_sft", tts_text="Hello there.", spk_id="bob")
+        assert (len(wave), response.headers["x-sample-rate"]) == (samples, str(samples))
+        with grpc.insecure_channel(f"127.0.0.1:{running.service.ports['grpc']}") as channel:
+            request = pb2.Request(sft_request=pb2.sftRequest(spk_id="ada", tts_text="Hello there."))
+            answers = stubs.CosyVoiceStub(channel).Inference(request, metadata=[("x-seed", "-1")])
+            assert len(heard(answers)) == samples
+
+
+def test_more_grpc_calls_at_once_than_allowed_are_refused(serving, cosyvoice_stubs):
+    pb2, stubs = cosyvoice_stubs
+    request = pb2.Request(sft_request=pb2.sftRequest(spk_id="ada", tts_text="A long one."))
+    with serving(grpc_port=0, grpc_max_concurrent=1) as running:
+        with grpc.insecure_channel(f"127.0.0.1:{running.service.ports['grpc']}") as channel:
+            stub = stubs.CosyVoiceStub(channel)
+            running.model.lm.step_seconds = 0.02
+            first = stub.Inference(request)
+            next(first)
+            with pytest.raises(grpc.RpcError) as caught:
+                next(stub.Inference(request))
+            first.cancel()
+        assert caught.value.code().name == "RESOURCE_EXHAUSTED"
+        running.model.lm.step_seconds = 0.0
+        running.wait_until(running.idle)
+
+
+@pytest.mark.parametrize("path", ["/tts"])
+@pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": "Hi.", "speaker": "nobody"}])
+def test_a_failed_tts_says_so_in_status_and_error(stub, path, body):
+    answer = stub.http.post(path, json=body)
+    assert answer.status_code in (400, 404)
+    assert (answer.json()["status"], answer.json()["error"]) == ("error", answer.json()["detail"])
+
+
+def test_their_own_text_on_a_model_that_cannot_read_it_names_one_that_can(obedient, infer, monkeypatch):
+    def build(sentence, voice):
+        raise TextError("nothing to pronounce; this model speaks English")
+
+    monkeypatch.setattr(obedient.model, "build", build)
+    said = "cannot speak this Chinese text .* --model FunAudioLLM/CosyVoice2-0.5B"
+    theirs = {"tts_text": "你好，我是语音大模型，请问有什么可以帮您的吗？", "spk_id": "中文女"}
+    response = obedient.http.post("/inference_sft", data=theirs)
+    assert response.status_code == 400
+    assert re.search(said, response.json()["detail"])
+    with pytest.raises(grpc.RpcError, match=said):
+        heard(infer("sft_request", **theirs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import numpy as np
 import pytest
 
@@ -92,3 +93,23 @@ def test_an_uploaded_voice_is_encoded_once_and_says_the_same_after_a_restart(ser
 def test_speed_is_the_flows_own(family):
     slow, fast = (len(family.say("Hello there.", seed=2, speed=speed).content) for speed in (0.5, 2.0))
     assert slow == pytest.approx(4 * fast, rel=0.1)
+
+
+def test_elevenlabs_clients_have_recordings_converted(family):
+    from elevenlabs.client import ElevenLabs
+
+    name = next(iter(family.model.voices))
+    with httpx.Client(timeout=60) as http:
+        client = ElevenLabs(base_url=family.url, api_key="none", httpx_client=http)
+        convert, stream = client.speech_to_speech.convert, client.speech_to_speech.stream
+        plain = b"".join(convert(name, audio=recording(), output_format="pcm_24000"))
+        assert len(plain) / 2 / RATE == pytest.approx(3.0, abs=0.2)
+        settings = '{"speed": 2.0}'
+        quick = b"".join(stream(name, audio=recording(), output_format="pcm_16000", voice_settings=settings))
+        assert len(quick) / 2 / 16000 == pytest.approx(1.5, abs=0.2)
+    raw = (np.sin(np.arange(32000) / 20) * 9000).astype("<i2").tobytes()
+    files = {"audio": ("a.pcm", raw, "application/octet-stream")}
+    for fields, status in (({"file_format": "pcm_s16le_16"}, 200), ({}, 400), ({"voice_settings": "fast"}, 400)):
+        answer = family.http.post(f"/v1/speech-to-speech/{name}", files=files, data=fields)
+        assert answer.status_code == status, answer.text[:200]
+    family.wait_until(family.idle)

@@ -108,7 +108,7 @@ def test_voices_come_page_by_page(stub, theirs):
         ({"output_format": "mp3_1_2"}, 400, "invalid_value"),
         ({"text": "..."}, 400, "invalid_text"),
         ({"model_id": "gpt-99"}, 404, "model_not_found"),
-        ({"seed": -1}, 400, "invalid_value"),
+        ({"seed": -2}, 400, "invalid_value"),
         ({"language_code": "xx"}, 400, "invalid_value"),
         ({"text": "a " * 10_000}, 413, "too_large"),
     ],
@@ -214,3 +214,57 @@ def test_a_wrong_message_ends_the_connection_and_says_why(stub, path, messages, 
     assert code == 1008
     assert said in got[-1]["message"]
     stub.wait_until(stub.idle)
+
+
+def in_order(alignment):
+    """The text of an alignment whose times never go back."""
+    starts, ends = alignment.character_start_times_seconds, alignment.character_end_times_seconds
+    assert len(starts) == len(ends) == len(alignment.characters)
+    assert all(start <= end for start, end in zip(starts, ends, strict=True))
+    assert starts == sorted(starts)
+    return "".join(alignment.characters)
+
+
+TIMED_TEXT = "It cost $3 in the end. And nobody else was there to see it, as it was written."
+
+
+def test_times_of_characters_come_with_the_whole_answer(theirs):
+    answer = theirs.text_to_speech.convert_with_timestamps("ada", text=TIMED_TEXT, output_format="pcm_24000")
+    seconds = len(base64.b64decode(answer.audio_base_64)) / 48000
+    assert seconds == pytest.approx(2.1), "two sentences and a pause"
+    assert in_order(answer.alignment) == TIMED_TEXT
+    assert "three dollars" in in_order(answer.normalized_alignment)
+    ends = answer.alignment.character_end_times_seconds
+    assert ends[TIMED_TEXT.index("And") - 1] == pytest.approx(1.0)
+    assert answer.alignment.character_start_times_seconds[TIMED_TEXT.index("And")] == pytest.approx(1.1)
+    assert ends[-1] == pytest.approx(seconds, abs=0.01)
+
+
+def test_times_of_characters_come_with_the_stream(theirs, stub):
+    chunks = list(theirs.text_to_speech.stream_with_timestamps("ada", text=TIMED_TEXT, output_format="pcm_16000"))
+    assert sum(len(base64.b64decode(chunk.audio_base_64)) for chunk in chunks) == pytest.approx(2.1 * 32000, abs=8)
+    told = [chunk.alignment for chunk in chunks if chunk.alignment]
+    assert "".join(map(in_order, told)) == TIMED_TEXT
+    assert told[0].character_end_times_seconds[-1] <= told[1].character_start_times_seconds[0]
+    refused = stub.http.post("/v1/text-to-speech/nobody/stream/with-timestamps", json={"text": "Hi."})
+    assert (refused.status_code, refused.json()["detail"]["status"]) == (404, "voice_not_found")
+    stub.wait_until(stub.idle)
+
+
+def test_settings_user_and_subscription_are_what_their_clients_ask_for(theirs):
+    assert theirs.voices.settings.get("ada").speed == 1.0
+    assert theirs.voices.settings.get_default().stability == 0.5
+    assert theirs.user.get().subscription.status == "active"
+    subscription = theirs.user.subscription.get()
+    assert (subscription.character_count, subscription.voice_slots_used) == (0, 0)
+    assert subscription.character_limit > 10**9
+    with pytest.raises(ApiError) as caught:
+        theirs.voices.settings.get("nobody")
+    assert caught.value.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["speech-to-speech/ada", "speech-to-speech/ada/stream", "voice-changer/ada"])
+def test_a_model_that_cannot_convert_says_which_can(stub, path):
+    answer = stub.http.post(f"/v1/{path}", files={"audio": ("a.wav", b"RIFF", "audio/wav")})
+    assert (answer.status_code, answer.json()["detail"]["status"]) == (400, "invalid_input")
+    assert "--model cosyvoice-mini" in answer.json()["detail"]["message"]

@@ -151,7 +151,7 @@ WRONG = [
     ('{"type": "text", "text": "' + "a " * 10_000 + '"}', "flush in parts"),
     ('{"type": "start", "voice": "nobody"}', "nobody"),
     ('{"type": "start", "speed": 99}', "speed"),
-    ('{"type": "start", "volume": 1}', "volume"),
+    ('{"type": "start", "volume": 1, "strict": true}', "volume"),
     ('{"type": "end", "context": "x"}', "no context"),
     ("[" * 100_000, "not JSON"),
     (b"\x00\x01", "binary"),

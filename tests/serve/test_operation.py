@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import threading
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +22,7 @@ from parlando.core.errors import (
     ParlandoError,
     RateLimitError,
 )
+from parlando.serve.app import check_start
 from parlando.serve.config import Limits, ServeConfig, read_config
 from parlando.serve.limits import Admission, Budgets, KeyRing, new_key
 from parlando.serve.metrics import Registry, Tally
@@ -272,8 +276,8 @@ def test_a_config_file_is_strict(tmp_path):
         ("prot = 1", "Did you mean 'port'"),
         ("[limits]\nmax_streams = 0", "above zero"),
         ("=", "not TOML"),
-        ("port = 99999", "serve.port: 99999 is no port; use 1 to 65535"),
-        ("wyoming_port = -1", "serve.wyoming_port: -1 is no port"),
+        ("port = 99999", "serve.port: 99999 is not a valid port; use 1 to 65535"),
+        ("wyoming_port = -1", "serve.wyoming_port: -1 is not a valid port"),
         ("grpc_port = 50000", "serve.grpc_port: 50000 is serve.port too; give each its own"),
     ):
         path.write_text(text)
@@ -331,3 +335,21 @@ def test_configured_names_must_lead_somewhere(serving):
         pass
     with pytest.raises(ConfigError, match="table of names"):
         ServeConfig(voices={"nova": 1})
+
+
+def test_the_settings_in_the_docs_start_a_server(serving, tmp_path):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    (block,) = [each for each in re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S) if "voice_folder" in each]
+    file = tmp_path / "serve.toml"
+    file.write_text(block, encoding="utf-8")
+    config = read_config(file)
+    check_start(config)
+    named = {line.split("=")[0].strip("# ") for line in block.splitlines() if re.match(r"(# )?\w+ =", line)}
+    assert {field.name for field in fields(ServeConfig)} - named == {"voices", "models", "limits"}
+    assert {field.name for field in fields(Limits)} <= named
+    here = {"port": 0, "grpc_port": 0, "wyoming_port": 0, "host": "127.0.0.1", "voice_folder": str(tmp_path)}
+    named_here = {"voices": dict.fromkeys(config.voices, "bob"), "models": dict.fromkeys(config.models, "stub")}
+    given = {name: value for name, value in vars(config).items() if name != "limits"}
+    with serving(limits=vars(config.limits), **{**given, **here, **named_here}) as running:
+        assert running.say(voice="nova").status_code == 200
+        assert set(running.service.ports) == {"grpc", "wyoming"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from types import SimpleNamespace
 
 import numpy as np
+import openai
 import pytest
 
 from parlando.audio.files import encode_audio
@@ -86,9 +89,11 @@ def test_a_name_that_is_a_path_trick_is_refused_and_writes_nothing(serving, tmp_
 BAD = [
     ({"consent": " "}, 400),
     ({"text": "..."}, 400),
+    ({"text": ""}, 400),
+    ({"type": "prompt"}, 400),
     ({"name": "ada"}, 400),
     ({"language": "klingon"}, 400),
-    ({"foo": "bar"}, 400),
+    ({"foo": "bar", "strict": "true"}, 400),
     ({"text": "a" * 4097}, 400),
     ({"text": "a" * 3_000_000}, 413),
     ({"audio": b""}, 400),
@@ -111,7 +116,7 @@ def test_what_cannot_serve_is_refused_and_writes_nothing(patient, change, status
 def test_a_missing_field_is_named(patient):
     response = patient.http.post("/v1/audio/voices", data={"name": "x"}, files={"audio_sample": recording()})
     assert response.status_code == 400
-    assert response.json()["error"]["param"] == "text"
+    assert response.json()["error"]["param"] == "consent"
     assert patient.http.post("/v1/audio/voices", content=b"x").status_code == 400
 
 
@@ -177,3 +182,42 @@ def test_the_packaged_model_follows_an_uploaded_recording(spoken):
     said = np.frombuffer(spoken.say("Hello.", voice="follower", seed=1).content, "<i2") / 32767
     assert len(said) > 24000 * 0.2
     assert np.abs(said).max() > 0.05
+
+
+def created(running, **more):
+    """As OpenAI's client makes a voice, which knows no words of a recording."""
+    client = running.openai()
+    sample = ("me.wav", recording(), "audio/wav")
+    return client.audio.voices.create(name="ann", audio_sample=sample, consent="Ann, today", **more)
+
+
+def test_openais_client_makes_a_voice_where_a_recogniser_hears_the_words(serving, monkeypatch):
+    said = SimpleNamespace(transcribe=lambda clip, language: f"{clip.duration_seconds:.0f} seconds in {language}")
+    monkeypatch.setattr("parlando.serve.voices.open_recogniser", lambda name: said)
+    with serving(recogniser="pocketsphinx") as running:
+        voice = created(running)
+        assert (voice.id, voice.name, voice.object, voice.type) == ("ann", "ann", "audio.voice", "audio_sample")
+        assert isinstance(voice.created_at, int)
+        client = running.openai()
+        assert len(client.audio.speech.create(model="tts-1", voice={"id": voice.id}, input="Hello.").content) > 1000
+        assert running.model.asked[-1][1].references[0].text == "2 seconds in en"
+        audio = base64.b64encode(recording(3)).decode()
+        assert running.say(ref_audio=audio).status_code == 200
+        assert running.model.asked[-1][1].references[0].text == "2 seconds in auto"
+        assert client.audio.voices.delete("ann").deleted is True
+
+
+def test_openais_client_makes_a_voice_without_words_where_the_model_needs_none(serving):
+    with serving() as running:
+        running.model.needs_transcript = False
+        created(running)
+        assert running.say(voice="ann").status_code == 200
+        assert running.model.asked[-1][1].references[0].text == ""
+
+
+def test_openais_client_is_told_what_to_do_where_words_are_needed(patient):
+    with pytest.raises(openai.BadRequestError, match="needs the words .* no --recogniser.* cosyvoice-mini"):
+        created(patient)
+    with pytest.raises(openai.BadRequestError, match="from recordings here, not from descriptions"):
+        created(patient, extra_body={"type": "prompt"})
+    assert every_file(patient.service.shelf.store.folder) == []

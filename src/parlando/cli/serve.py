@@ -35,6 +35,13 @@ class ServeOptions(ModelOptions):
     host: Annotated[str | None, typer.Option(help="Address; 0.0.0.0 lets others in. Default: 127.0.0.1")] = None
     port: Annotated[int | None, typer.Option(help="Default: 50000; 0 takes a free one.", min=0, max=65535)] = None
     grpc_port: Annotated[int | None, typer.Option(help="Speak CosyVoice's gRPC here too.", min=0, max=65535)] = None
+    grpc_max_concurrent: Annotated[
+        int | None, typer.Option(help="Most gRPC calls at once, as --max_conc of CosyVoice's server.", min=1)
+    ] = None
+    cosyvoice_rate: Annotated[
+        int | None,
+        typer.Option(help="Hertz for CosyVoice's clients; 0 is the model's own. Default: 22050, as they write."),
+    ] = None
     wyoming_port: Annotated[
         int | None, typer.Option(help="Speak Home Assistant's Wyoming here too; its own is 10200.", min=0, max=65535)
     ] = None
@@ -43,6 +50,13 @@ class ServeOptions(ModelOptions):
     presets: Annotated[Path | None, typer.Option(help="Folder of NAME.wav with NAME.txt, or voice files.")] = None
     api_keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; without it everybody may ask.")] = None
     new_key: Annotated[str | None, typer.Option(help="Add a key of this name to --api-keys, print it, and end.")] = None
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate in PEM, for https and wss; with --tls-key.")] = None
+    tls_key: Annotated[Path | None, typer.Option(help="Its key, without a password.")] = None
+    recogniser: Annotated[
+        str | None,
+        typer.Option(help="Writes down recordings without words: pocketsphinx, or faster-whisper[:MODEL]."),
+    ] = None
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse requests with unknown fields.")] = False
     max_streams: Annotated[int | None, typer.Option(help="Most requests that speak or wait at once.", min=1)] = None
     telemetry: Annotated[str | None, typer.Option(help="OpenTelemetry collector, as http://127.0.0.1:4318.")] = None
     cors: Annotated[list[str] | None, typer.Option(help="Let web pages of this origin ask; may be repeated.")] = None
@@ -74,11 +88,17 @@ def run(options: ServeOptions) -> None:
     app = build_app(synthesizers, config)
     configure_logging()
     host, port = opened.getsockname()[:2]
-    hello = greeting(host, port, ", ".join(synthesizers), keyed=config.api_keys is not None)
+    hello = greeting(
+        host,
+        port,
+        ", ".join(synthesizers),
+        keyed=config.api_keys is not None,
+        scheme="https" if config.tls_cert else "http",
+    )
     log.info(json.dumps(hello))
     if config.api_keys is None and not is_local(config.host):
         log.warning("whoever reaches %s:%d may ask, for there are no keys; give it --api-keys", host, port)
-    typer.echo(hello["try"])
+    typer.echo(f"open {hello['url']}\n{hello['try']}")
     serve(app, config, opened)
 
 
@@ -121,7 +141,13 @@ def settings(options: ServeOptions) -> ServeConfig:
         "host": options.host,
         "port": options.port,
         "grpc_port": options.grpc_port,
+        "grpc_max_concurrent": options.grpc_max_concurrent,
+        "cosyvoice_rate": options.cosyvoice_rate,
         "wyoming_port": options.wyoming_port,
+        "tls_cert": options.tls_cert and str(options.tls_cert),
+        "tls_key": options.tls_key and str(options.tls_key),
+        "recogniser": options.recogniser,
+        "strict": options.strict or None,
         "voice_folder": options.voice_folder and str(options.voice_folder),
         "preset_folder": options.presets and str(options.presets),
         "api_keys": options.api_keys and str(options.api_keys),
@@ -132,10 +158,10 @@ def settings(options: ServeOptions) -> ServeConfig:
     return replace(config, **{name: value for name, value in given.items() if value is not None})
 
 
-def greeting(host: str, port: int, model: str, *, keyed: bool) -> dict[str, str]:
+def greeting(host: str, port: int, model: str, *, keyed: bool, scheme: str = "http") -> dict[str, str]:
     """The line at the start: where the server listens, and a request that works."""
     reached = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    base = f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+    base = f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}"
     key = "-H 'Authorization: Bearer KEY' " if keyed else ""
     body = '{"input": "Hello there."}'
     curl = f"curl -s {base}/v1/audio/speech {key}-H 'Content-Type: application/json' -d '{body}' -o hello.mp3"

@@ -25,7 +25,9 @@ from parlando.serve.doors import (
     cosyvoice,
     cosyvoice_grpc,
     elevenlabs,
+    elevenlabs_changer,
     elevenlabs_live,
+    elevenlabs_timed,
     health,
     live,
     speech,
@@ -38,6 +40,7 @@ from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
 from parlando.serve.problems import problem_of, refusal
 from parlando.serve.service import Service
+from parlando.serve.tls import check_tls
 from parlando.serve.tracing import check_telemetry, otlp_trace
 from parlando.serve.voices import VoiceShelf
 from parlando.speech import Synthesizer
@@ -45,6 +48,8 @@ from parlando.speech import Synthesizer
 log = logging.getLogger("parlando.serve")
 DOORS: tuple[Callable[[Service], APIRouter], ...] = (
     elevenlabs.build_router,
+    elevenlabs_timed.build_router,
+    elevenlabs_changer.build_router,
     speech.build_router,
     live.build_router,
     elevenlabs_live.build_router,
@@ -55,7 +60,10 @@ DOORS: tuple[Callable[[Service], APIRouter], ...] = (
     web.build_router,
 )
 # Headers that a page of another origin may read too.
-TOLD = ("X-Request-Id", "X-Seed", "X-Sample-Rate", "Retry-After", "WWW-Authenticate")
+TOLD = (
+    *("X-Request-Id", "X-Seed", "X-Sample-Rate", "X-Parlando-Warnings", "X-Parlando-Note"),
+    *("Retry-After", "WWW-Authenticate"),
+)
 # Doors on ports of their own, open while the application runs.
 LISTENERS: tuple[Callable[[Service, SideGate], AbstractAsyncContextManager[None]], ...] = (
     cosyvoice_grpc.listening,
@@ -73,6 +81,7 @@ def check_start(config: ServeConfig) -> KeyRing:
     """
     if config.api_keys and config.wyoming_port is not None:
         raise ConfigError("serve.wyoming_port: its protocol has no keys, so api_keys would not keep anybody out")
+    check_tls(config)
     if config.grpc_port is not None:
         cosyvoice_grpc.check_installed()
     if config.telemetry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import Scope
@@ -15,6 +15,7 @@ from parlando.serve.problems import problem_of
 
 log = logging.getLogger("parlando.serve")
 FAILED = 500
+MOST_WARNINGS, LONGEST_WARNING = 8, 160
 
 
 @dataclass
@@ -28,6 +29,14 @@ class Call:
     first_byte_seconds: float | None = None
     sent_bytes: int = 0
     error: BaseException | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        """Have something told in a header of the answer and in the log line: in ASCII, bounded, and once."""
+        shown = "".join(sign if " " <= sign <= "~" else "?" for sign in text)
+        shown = shown if len(shown) <= LONGEST_WARNING else shown[: LONGEST_WARNING - 3] + "..."
+        if len(self.warnings) < MOST_WARNINGS and shown not in self.warnings:
+            self.warnings.append(shown)
 
     def count(self, sent_bytes: int) -> None:
         """Take note of what was sent."""
@@ -64,6 +73,9 @@ def report(registry: Registry, call: Call, method: str, path: str, route: str) -
         "first_byte_seconds": round(call.first_byte_seconds or 0.0, 4),
         "bytes": call.sent_bytes,
     }
+    if call.warnings:
+        line["warnings"] = call.warnings
+        level = logging.WARNING
     if call.error is not None:
         line["error"] = f"{type(call.error).__name__}: {call.error}"
         level = logging.ERROR if problem_of(call.error).status == FAILED else logging.WARNING

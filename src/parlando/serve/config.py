@@ -13,6 +13,7 @@ from parlando.core.errors import ConfigError, FileMissingError
 
 MEBIBYTE = 2**20
 HIGHEST_PORT = 65535
+LOWEST_RATE, HIGHEST_RATE = 8000, 48000
 
 
 def voice_home() -> str:
@@ -57,22 +58,32 @@ class ServeConfig:
 
     ``voices`` and ``models`` give local names to names that clients ask for; what is not named there of OpenAI's
     voices takes one that fits. ``instructions`` hands a request's instructions, if the model takes none, to it as
-    the scene, for models that were trained to follow one. CosyVoice's gRPC and Home Assistant's Wyoming are spoken
-    on ports of their own, where given. ``telemetry`` is an OpenTelemetry collector that gets a span for each request,
-    such as ``http://127.0.0.1:4318``. Without ``api_keys``, a file of hashed keys, everybody may ask.
+    the scene, for models that were trained to follow one; ``strict`` refuses requests with unknown fields. A
+    ``recogniser`` writes down what is said in recordings that come without words. CosyVoice's gRPC, of at most
+    ``grpc_max_concurrent`` calls at once, and Home Assistant's Wyoming are spoken on ports of their own, where given;
+    ``cosyvoice_rate`` (hertz; 0 is the model's own) is what CosyVoice's clients write their files at. With
+    ``tls_cert`` and ``tls_key``, files in PEM, all but Wyoming is encrypted. ``telemetry`` is an OpenTelemetry
+    collector that gets a span for each request, such as ``http://127.0.0.1:4318``. Without ``api_keys``, a file of
+    hashed keys, everybody may ask.
     """
 
     host: str = "127.0.0.1"
     port: int = 50000
     grpc_port: int | None = None
+    grpc_max_concurrent: int | None = None
+    cosyvoice_rate: int = 22_050
     wyoming_port: int | None = None
     voices: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
     voice_folder: str = field(default_factory=voice_home)
     preset_folder: str | None = None
     api_keys: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
     cors_origins: tuple[str, ...] = ()
     instructions: bool = False
+    strict: bool = False
+    recogniser: str | None = None
     drain_seconds: float = 30.0
     telemetry: str | None = None
     limits: Limits = field(default_factory=Limits)
@@ -82,6 +93,13 @@ class ServeConfig:
             table = getattr(self, name)
             if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
                 raise ConfigError(f"serve.{name}: expected a table of names, got {table!r}")
+        if self.cosyvoice_rate and not LOWEST_RATE <= self.cosyvoice_rate <= HIGHEST_RATE:
+            allowed = f"{LOWEST_RATE} to {HIGHEST_RATE}, or 0"
+            raise ConfigError(f"serve.cosyvoice_rate: {self.cosyvoice_rate} is out of range; use {allowed}")
+        if self.grpc_max_concurrent is not None and self.grpc_max_concurrent < 1:
+            raise ConfigError(f"serve.grpc_max_concurrent: must be at least 1, got {self.grpc_max_concurrent}")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ConfigError("serve.tls_cert and serve.tls_key belong together; give both, or neither")
         _check_ports({name: getattr(self, name) for name in ("port", "grpc_port", "wyoming_port")})
 
 
@@ -91,7 +109,7 @@ def _check_ports(ports: Mapping[str, int | None]) -> None:
         if port is None:
             continue
         if not 0 <= port <= HIGHEST_PORT:
-            raise ConfigError(f"serve.{name}: {port} is no port; use 1 to {HIGHEST_PORT}, or 0 for a free one")
+            raise ConfigError(f"serve.{name}: {port} is not a valid port; use 1 to {HIGHEST_PORT}, or 0 for a free one")
         if port in taken:
             raise ConfigError(f"serve.{name}: {port} is serve.{taken[port]} too; give each its own")
         if port:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from parlando.core.errors import InputError
+from parlando.core.types import Voice
+from parlando.serve.dialogue import dialogue_turns
+from parlando.serve.names import contrasting
 from parlando.serve.schemas import ChatMessage, ChatRequest, ClipPart, TextPart, decode_recording
 from parlando.serve.service import Utterance
 from parlando.serve.voices import Recording
-from parlando.text.tags import parse_turns
 
 NARRATOR = "SPEAKER0"
 SPEAKER = re.compile(r"\[(SPEAKER\d+)\]")
@@ -24,12 +26,12 @@ class _Heard:
     instructions: list[str] = field(default_factory=list)
 
 
-def utterances_of(body: ChatRequest, voices: Sequence[str]) -> list[Utterance]:
-    """What is to be said, turn by turn at ``[SPEAKERn]`` tags.
+def utterances_of(body: ChatRequest, voices: Mapping[str, Voice], default: str | None) -> list[Utterance]:
+    """What is to be said, turn by turn: at ``[SPEAKERn]`` tags, or where a dialogue names who speaks.
 
     A speaker's voice is the recording in the messages: the words of an assistant's recording are those of the message
-    before it, other recordings have their words beside them. Speakers without one take ``audio.voice`` and then the
-    other voices, in turn.
+    before it, other recordings have their words beside them. Whoever is named is the n-th of them. Speakers without
+    one take the voice of their own name, else ``audio.voice`` and then the other voices, in turn.
 
     Raises:
         InputError: the last message has no words of a user.
@@ -40,18 +42,33 @@ def utterances_of(body: ChatRequest, voices: Sequence[str]) -> list[Utterance]:
     if last.role != "user" or not words.strip():
         raise InputError("messages: the last message must be a user's, with the words to speak; add one")
     heard = _listen(before)
-    turns = [(turn.speaker or NARRATOR, turn.text) for turn in parse_turns(words)]
+    turns = _numbered([(turn.speaker or NARRATOR, turn.text) for turn in dialogue_turns(words)], voices)
     speakers = list(dict.fromkeys(speaker for speaker, _ in turns))
-    named = body.audio.voice
-    free = [None if named is None else named, *(voice for voice in voices if voice != named)]
-    cast: dict[str, Recording | str | None] = dict(heard.recordings)
-    for index, speaker in enumerate(each for each in speakers if each not in heard.recordings):
+    cast: dict[str, Recording | str | None] = {
+        **{name: name for name in speakers if name in voices},
+        **heard.recordings,
+    }
+    free = _free(voices, body.audio.voice or default, cast)
+    for index, speaker in enumerate(each for each in speakers if each not in cast):
         cast[speaker] = free[index % len(free)]
     instructions = "\n".join(heard.instructions) or None
     return [
         Utterance(text, cast[speaker], body.model, instructions=instructions, options=body.options())
         for speaker, text in turns
     ]
+
+
+def _numbered(turns: Sequence[tuple[str, str]], voices: Mapping[str, Voice]) -> list[tuple[str, str]]:
+    """The turns with speakers as recordings know them, ``SPEAKER0`` and so on; whoever is named as a voice stays so."""
+    named = list(dict.fromkeys(name for name, _ in turns if not SPEAKER.fullmatch(f"[{name}]") and name not in voices))
+    return [(f"SPEAKER{named.index(name)}" if name in named else name, text) for name, text in turns]
+
+
+def _free(voices: Mapping[str, Voice], first: str | None, cast: Mapping[str, object]) -> list[str | None]:
+    """The voices for speakers without one, in turn; ``None`` is the model's own."""
+    if first is None:
+        return [None]
+    return [name for name in contrasting(voices, first) if name == first or name not in cast]
 
 
 def _listen(messages: Sequence[ChatMessage]) -> _Heard:

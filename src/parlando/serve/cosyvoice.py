@@ -31,6 +31,7 @@ class Asked:
     instructions: str | None = None
     speed: float = 1.0
     seed: int | None = None
+    sample_rate: int | None = None
 
 
 def utterance_of(service: Service, asked: Asked) -> Utterance:
@@ -51,6 +52,7 @@ def utterance_of(service: Service, asked: Asked) -> Utterance:
         voice=recording or (None if asked.speaker is None else speaker_of(service, asked.speaker)),
         instructions=asked.instructions,
         speed=asked.speed,
+        sample_rate=asked.sample_rate,
         options={} if asked.seed is None else {"seed": asked.seed},
     )
 

@@ -41,6 +41,13 @@ class DetailAnswer(BaseModel):
     detail: str
 
 
+class TtsError(DetailAnswer):
+    """The same, with what clients of ``POST /tts`` look at."""
+
+    status: str
+    error: str
+
+
 _CASES = {
     400: "Something in the request is wrong; the message says what.",
     401: "The API key is missing or not known.",
@@ -63,7 +70,8 @@ def _errors(shape: type[BaseModel]) -> Answers:
     return {status: {"description": text, "model": shape} for status, text in _CASES.items()}
 
 
-ERRORS, ELEVENLABS_ERRORS, DETAIL_ERRORS = _errors(ErrorAnswer), _errors(ElevenLabsAnswer), _errors(DetailAnswer)
+ERRORS, ELEVENLABS_ERRORS = _errors(ErrorAnswer), _errors(ElevenLabsAnswer)
+DETAIL_ERRORS, TTS_ERRORS = _errors(DetailAnswer), _errors(TtsError)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 PCM: Answers = {
     200: {"description": "16-bit samples as they are made.", "content": {"audio/pcm": _BINARY}},
@@ -83,6 +91,18 @@ AUDIO_OR_EVENTS: Answers = {
             **dict.fromkeys(("audio/mpeg", "audio/ogg", "audio/aac", "audio/flac", "audio/wav", "audio/pcm"), _BINARY),
             "text/event-stream": _EVENTS,
         },
+    }
+}
+TIMED: Answers = {
+    200: {
+        "description": "Audio in base64, and the seconds of each character.",
+        "content": {"application/json": {"schema": {"type": "object", "required": ["audio_base64", "alignment"]}}},
+    }
+}
+TIMED_STREAM: Answers = {
+    200: {
+        "description": "The same, a line of JSON for each piece of audio.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
     }
 }
 CHAT_OR_EVENTS: Answers = {

@@ -1,16 +1,22 @@
-"""ElevenLabs' words: its output formats, what a body asks for, and voices and models as its clients list them."""
+"""ElevenLabs' words: its output formats, and what its bodies and forms ask for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from fastapi import Query, UploadFile
+from pydantic import AfterValidator, Field, ValidationError
 
-from parlando.core.errors import ConfigError, nearest
+from parlando.core.errors import ConfigError, InputError, nearest
+from parlando.serve.alignment import Alignment
+from parlando.serve.bodies import Body, FormBody, RequestBody
+from parlando.serve.cosyvoice import prompt_recording
+from parlando.serve.livetext import pieces_of
 from parlando.serve.schemas import LanguageName, Words
-from parlando.serve.service import Service, Utterance
-from parlando.serve.voices import Listed
+from parlando.serve.service import Making, Service, Utterance
+from parlando.serve.voices import Recording
+from parlando.text.reading import Reading
 
 THEIR_MODELS = "eleven_"
 PCM_RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -24,6 +30,7 @@ OUTPUTS = (
     "alaw_8000",
 )
 DEFAULT_OUTPUT = "mp3_44100_128"
+RAW_FILE = "pcm_s16le_16"
 
 
 @dataclass(frozen=True)
@@ -46,69 +53,115 @@ class Output:
         format, rate, *kilobits = name.split("_")
         return cls(format, int(rate), int(kilobits[0]) * 1000 if kilobits else None)
 
+    @property
+    def making(self) -> Making:
+        """What makes chunks into pieces of it."""
+        return pieces_of(self.format, self.sample_rate, self.bits_per_second)
 
-class VoiceSettings(BaseModel):
+
+# Refused by whoever reads it, in words of its own; told here.
+OutputName = Annotated[str, Query(json_schema_extra={"enum": [*OUTPUTS]})]
+
+
+class VoiceSettings(Body):
     """Of ElevenLabs' settings, the one that has a meaning here."""
 
-    speed: Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)] | None = None
+    without_effect: ClassVar[frozenset[str]] = frozenset(
+        ("clone_strength", "similarity_boost", "stability", "style", "use_speaker_boost")
+    )
+    speed: Annotated[float, Field(ge=0.25, le=4.0)] = 1.0
 
 
-class SpeechBody(BaseModel):
+Seed = Annotated[
+    int,
+    Field(ge=-1, le=2**32 - 1, description="-1 draws one."),
+    AfterValidator(lambda seed: None if seed < 0 else seed),
+]
+PASSED_OVER = (
+    "apply_language_text_normalization apply_text_normalization next_request_ids next_text "
+    "previous_request_ids previous_text pronunciation_dictionary_locators use_pvc_as_ivc"
+)
+
+
+class SpeechBody(RequestBody):
     """A body of ``POST /v1/text-to-speech/{voice}``."""
 
+    without_effect: ClassVar[frozenset[str]] = frozenset(PASSED_OVER.split())
     text: Words
     model_id: Annotated[str, Field(max_length=256)] | None = None
     language_code: LanguageName | None = None
-    voice_settings: VoiceSettings | None = None
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
+    voice_settings: VoiceSettings = VoiceSettings()
+    seed: Seed | None = None
+
+
+class ChangeForm(FormBody):
+    """A form of ``POST /v1/speech-to-speech/{voice}``."""
+
+    without_effect: ClassVar[frozenset[str]] = frozenset(("remove_background_noise", "seed"))
+    audio: UploadFile = Field(description="The recording to say in another voice.")
+    model_id: Annotated[str, Field(max_length=256)] | None = None
+    voice_settings: Annotated[str, Field(max_length=4096, description="JSON, of which speed is heeded.")] = "{}"
+    file_format: Literal["pcm_s16le_16", "other"] = "other"
+
+    @property
+    def settings(self) -> VoiceSettings:
+        """What the JSON says.
+
+        Raises:
+            ConfigError: it is none, or says something else.
+        """
+        try:
+            return VoiceSettings.model_validate_json(self.voice_settings)
+        except ValidationError as error:
+            raise ConfigError('voice_settings: expected JSON such as {"speed": 1.2}') from error
 
 
 def utterance_of(voice_id: str, body: SpeechBody, output: Output) -> Utterance:
     """What a body asks for; their models' names all mean the default one."""
-    settings = body.voice_settings or VoiceSettings()
     return Utterance(
         text=body.text,
         voice=voice_id,
         model=None if (body.model_id or THEIR_MODELS).startswith(THEIR_MODELS) else body.model_id,
         language=body.language_code,
-        speed=settings.speed or 1.0,
+        speed=body.voice_settings.speed,
         sample_rate=output.sample_rate,
         options={} if body.seed is None else {"seed": body.seed},
     )
 
 
-def own_voices(service: Service) -> list[dict[str, Any]]:
-    """Every voice in their shape; names that stand for others are left out."""
-    return [voice_card(each) for each in service.shelf.listed(service.host(None)) if each.stands_for is None]
+def conversion_of(service: Service, voice_id: str, form: ChangeForm, audio: bytes, output: Output) -> Utterance:
+    """A recording, to be said in another voice: by the model that is named, else the first that can.
+
+    Raises:
+        InputError: no model that is meant can.
+        ConfigError: the settings are no JSON.
+    """
+    named = None if (form.model_id or THEIR_MODELS).startswith(THEIR_MODELS) else form.model_id
+    able = [name for name, host in service.hosts.items() if host.synthesizer.model.converter is not None]
+    host = service.host(named if named is not None or not able else able[0])
+    if host.name not in able:
+        raise InputError(
+            f"model '{host.name}' cannot convert recordings; start the server with a model of the CosyVoice family, "
+            "such as --model cosyvoice-mini"
+        )
+    return Utterance(
+        text=Recording(prompt_recording(audio) if form.file_format == RAW_FILE else audio),
+        voice=voice_id,
+        model=host.name,
+        speed=form.settings.speed,
+        sample_rate=output.sample_rate,
+    )
 
 
-def voice_card(voice: Listed) -> dict[str, Any]:
-    """A voice as their clients see it."""
-    return {
-        "voice_id": voice.name,
-        "name": voice.name,
-        "category": "cloned" if voice.origin == "uploaded" else "premade",
-        "description": voice.description or "",
-        "labels": {"language": voice.language},
-        "samples": None,
-        "preview_url": None,
-        "settings": None,
-    }
+def alignment_of(service: Service, wanted: Utterance) -> Alignment:
+    """What follows the text of an utterance as its voice reads it.
 
-
-def model_card(service: Service, name: str) -> dict[str, Any]:
-    """A model as their clients see it."""
-    voices = service.hosts[name].synthesizer.voices.values()
-    return {
-        "model_id": name,
-        "name": name,
-        "description": f"{name}, spoken by Parlando",
-        "can_do_text_to_speech": True,
-        "can_do_voice_conversion": False,
-        "can_be_finetuned": False,
-        "can_use_style": False,
-        "can_use_speaker_boost": False,
-        "serves_pro_voices": False,
-        "maximum_text_length_per_request": service.config.limits.max_input_characters,
-        "languages": [{"language_id": code, "name": code} for code in sorted({each.language for each in voices})],
-    }
+    Raises:
+        VoiceNotFoundError: nobody has the voice's name.
+        ConfigError: nothing is read out in the language.
+    """
+    host = service.host(wanted.model)
+    name = service.shelf.resolve(host, str(wanted.voice))
+    languages = {each.name: each.language for each in service.shelf.listed(host)}
+    reading = Reading(wanted.language or languages.get(name, "en"), notation=host.synthesizer.model.notation)
+    return Alignment(str(wanted.text), reading)

@@ -159,6 +159,8 @@ def _observed(call: Call, send: Send) -> Send:
         if kind in ("http.response.start", "websocket.http.response.start"):
             call.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", call.request_id.encode())]
+            if call.warnings:
+                message["headers"].append((b"x-parlando-warnings", " ".join(call.warnings).encode("ascii")))
         elif kind in ("http.response.body", "websocket.http.response.body"):
             call.count(len(message.get("body", b"")))
         elif kind == "websocket.accept":

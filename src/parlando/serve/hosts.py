@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from itertools import takewhile
 
-from parlando.core.errors import EngineClosedError
+from parlando.audio.clip import Clip
+from parlando.core.errors import EngineClosedError, TextError
 from parlando.engine.chunking import HopSchedule
 from parlando.engine.playback import Playback
 from parlando.request import Request
 from parlando.result import Chunk
 from parlando.serve.bridge import TextFeed
 from parlando.speech import Synthesizer
+from parlando.text.language import detect
 
 log = logging.getLogger("parlando.serve")
 WARM_UP_TEXT = "Ready."
+LANGUAGE_NAMES = {"zh": "Chinese", "ja": "Japanese", "ko": "Korean"}
+MULTILINGUAL = "FunAudioLLM/CosyVoice2-0.5B"
 
 
 class Host:
@@ -56,15 +61,32 @@ class Host:
         synthesizer = self.synthesizer
         try:
             yield from synthesizer.run(text, request)
+        except TextError as error:
+            raise self._explained(error, text) from error
         except EngineClosedError:
             self._restart(synthesizer)
             raise
+
+    def convert(self, clip: Clip, request: Request) -> Iterator[Chunk]:
+        """What a recording says in the voice of a request, until that is cancelled."""
+        chunks = self.synthesizer.stream_conversion(clip, request.voice, request.speed)
+        return takewhile(lambda _: not request.cancellation.cancelled, chunks)
 
     def close(self) -> None:
         """Shut down for good."""
         with self._lock:
             self._closed, self.ready = True, False
             self.synthesizer.close()
+
+    def _explained(self, error: TextError, text: str | TextFeed) -> TextError:
+        """What is wrong with a text, and which model could speak it if this one cannot read its script."""
+        language = LANGUAGE_NAMES.get(detect(text)) if isinstance(text, str) else None
+        if language is None:
+            return error
+        return TextError(
+            f"model '{self.name}' cannot speak this {language} text ({error}); start the server with a model that "
+            f"speaks {language}, such as --model {MULTILINGUAL}"
+        )
 
     def _restart(self, dead: Synthesizer) -> None:
         """Replace a dead synthesizer, once, whoever notices first."""

@@ -46,7 +46,7 @@ class KeyRing:
                 raise ConfigError(f"{path}, line {number}: expected name:sha256; make keys with --new-key NAME")
             hashes[match[1]] = match[2]
         if not hashes:
-            raise ConfigError(f"{path}: it holds no key, so nobody could ask; make one with --new-key NAME")
+            raise ConfigError(f"{path}: contains no API keys; make one with --new-key NAME")
         return cls(hashes)
 
     def caller(self, key: str | None, address: str) -> str:
@@ -124,7 +124,7 @@ class Budgets:
         """
         account, most = self._account(caller), self._limits.max_streams_per_caller
         if account.streams >= most:
-            raise RateLimitError(f"{most} of your requests are being spoken already; wait for one to end")
+            raise RateLimitError(f"you already have {most} concurrent requests (limit {most}); wait for one to end")
         account.streams += 1
 
     def leave(self, caller: str) -> None:

@@ -1,52 +1,119 @@
-"""The names clients ask for by habit, OpenAI's voices and models, and who answers to them here."""
+"""The names clients ask for by habit, of voices and models that are not here, and who answers to them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 
 from parlando.core.errors import ConfigError, nearest
 from parlando.core.types import Voice
 
 FEMININE = ("alloy", "coral", "nova", "sage", "shimmer", "marin")
 MASCULINE = ("ash", "ballad", "echo", "fable", "onyx", "verse", "cedar")
-OPENAI_MODELS = (
-    "tts-1",
-    "tts-1-hd",
-    "gpt-4o-mini-tts",
-    "gpt-audio",
-    "gpt-4o-audio-preview",
-    "gpt-4o-mini-audio-preview",
+# The recordings that the published Higgs Audio and its server have as voices.
+PROMPT_FEMININE = ("belinda", "bigbang_amy", "en_woman", "fiftyshades_anna", "mabel", "shrek_fiona", "zh_woman")
+PROMPT_MASCULINE = (
+    *("bigbang_sheldon", "broom_salesman", "chadwick", "en_man", "shrek_donkey", "shrek_donkey_es", "shrek_shrek"),
+    *("vex", "zh_man_sichuan"),
 )
+OPENAI_MODELS = (
+    *("tts-1", "tts-1-hd", "tts-1-1106", "tts-1-hd-1106", "gpt-4o-mini-tts"),
+    *("gpt-audio", "gpt-audio-mini", "gpt-4o-audio-preview", "gpt-4o-mini-audio-preview"),
+)
+PUBLISHED = {
+    "higgs": ("higgs-audio-generation-3B-base", "higgs-audio-v2-generation-3B-base", "higgs-audio-v2", "higgs-audio"),
+    "cosyvoice": (
+        *("CosyVoice2-0.5B", "CosyVoice2", "CosyVoice-300M", "CosyVoice-300M-SFT", "CosyVoice-300M-Instruct"),
+        *("CosyVoice", "Fun-CosyVoice3-0.5B-2512", "Fun-CosyVoice3-0.5B"),
+    ),
+}
+"""Models by family, without the organisation or folder that may be in front of their names."""
+
 SHE, HE = (re.compile(rf"\b(?:{words})\b", re.I) for words in ("woman|female|feminine|girl", "man|male|masculine|boy"))
+ROBOT = re.compile(r"\brobot", re.I)
+KINDS = FEMALE, MALE, OTHER, ROBOTIC = range(4)
+DATED = re.compile(r"-\d{4}-\d\d-\d\d$")
 
 
 def fitting_voices(voices: Mapping[str, Voice]) -> dict[str, str]:
     """OpenAI's voices by name, each a local voice that is described as such a woman or man, in turn."""
+    return _cast(voices, FEMININE, MASCULINE)
+
+
+def prompt_voices(voices: Mapping[str, Voice]) -> dict[str, str]:
+    """The voices of Higgs' own server by name, each a local one in the same way."""
+    return _cast(voices, PROMPT_FEMININE, PROMPT_MASCULINE)
+
+
+def contrasting(voices: Mapping[str, Voice], first: str) -> list[str]:
+    """The voices in an order in which neighbours are easily told apart: women and men in turn, robots last."""
+    ordered = [first, *(name for name in voices if name != first)]
+    kinds: dict[int, list[str]] = {}
+    for name in ordered:
+        kinds.setdefault(_kind(voices[name]) if name in voices else 0, []).append(name)
+    robots = kinds.pop(ROBOTIC, [])
+    mixed = [name for row in zip_longest(*kinds.values()) for name in row if name is not None]
+    return [*mixed, *robots]
+
+
+def _cast(voices: Mapping[str, Voice], feminine: Sequence[str], masculine: Sequence[str]) -> dict[str, str]:
+    by_kind = {kind: [name for name, voice in voices.items() if _kind(voice) == kind] for kind in KINDS}
+    human = [name for kind in (FEMALE, MALE, OTHER) for name in by_kind[kind]] or [*voices]
     chosen = {}
-    for names, described in ((FEMININE, SHE), (MASCULINE, HE)):
-        fitting = [name for name, voice in voices.items() if described.search(voice.description or "")] or [*voices]
+    for names, kind in ((feminine, FEMALE), (masculine, MALE)):
+        fitting = by_kind[kind] or human
         chosen.update({name: fitting[index % len(fitting)] for index, name in enumerate(names) if fitting})
     return chosen
 
 
-def model_names(configured: Mapping[str, str], models: Mapping[str, object]) -> dict[str, str]:
-    """Local models by the names that clients ask for; OpenAI's mean the first one.
+def _kind(voice: Voice) -> int:
+    patterns = {ROBOTIC: ROBOT, FEMALE: SHE, MALE: HE}
+    return next((kind for kind, pattern in patterns.items() if pattern.search(voice.description or "")), OTHER)
+
+
+def model_names(configured: Mapping[str, str], families: Mapping[str, str]) -> dict[str, str]:
+    """Local models by the names that clients ask for, given the family of each.
+
+    OpenAI's names mean the first one, those of published models the first of their family, or else the first one.
 
     Raises:
         ConfigError: the configuration names a model that is not there.
     """
-    default = next(iter(models))
-    own = {name: name for name in models}
-    return {**own, **dict.fromkeys(OPENAI_MODELS, default), **checked(configured, models, "models"), **own}
+    default = next(iter(families))
+    own = {name: name for name in families}
+    first = {family: name for name, family in reversed([*families.items()])}
+    published = {name: first.get(family, default) for family, names in PUBLISHED.items() for name in names}
+    return {
+        **own,
+        **dict.fromkeys(OPENAI_MODELS, default),
+        **published,
+        **checked(configured, families, "models"),
+        **own,
+    }
 
 
-def checked(configured: Mapping[str, str], known: Mapping[str, object], where: str) -> dict[str, str]:
+def find_model(models: Mapping[str, str], name: str) -> str | None:
+    """Who answers to a model's name, which may have its organisation in front, other capitals, or a date behind."""
+    if name in models:
+        return models[name]
+    bare = DATED.sub("", name.rstrip("/").rpartition("/")[2].casefold())
+    return next((model for known, model in models.items() if known.casefold() == bare), None)
+
+
+def is_published(name: str) -> bool:
+    """Whether a name is that of a published model, which another one stands for."""
+    bare = name.rstrip("/").rpartition("/")[2].casefold()
+    return any(bare == known.casefold() for names in PUBLISHED.values() for known in names)
+
+
+def checked(configured: Mapping[str, str], known: Iterable[str], where: str) -> dict[str, str]:
     """The configured names, if all of them lead somewhere.
 
     Raises:
         ConfigError: one does not.
     """
+    known = [*known]
     for name, target in configured.items():
         if target not in known:
             hint = nearest(target, known) or f" There are: {', '.join(known)}."

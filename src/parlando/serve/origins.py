@@ -34,7 +34,7 @@ class Origins:
             return
         own = origin.partition("://")[1:] == ("://", headers.get(b"host", b"").decode("latin-1"))
         if not own or (self._local_only and not is_local(_name(origin))):
-            raise ForeignPageError(f"a page of {origin[:200]!r} may not ask; allow it with --cors")
+            raise ForeignPageError(f"requests from origin {origin[:200]!r} are not allowed; add it with --cors")
 
 
 def is_local(host: str) -> bool:

@@ -128,11 +128,18 @@ def detail_shape(problem: Problem) -> dict[str, Any]:
     return {"detail": problem.message}
 
 
+def tts_shape(problem: Problem) -> dict[str, Any]:
+    """The same for ``POST /tts``, whose clients look at a status and an error."""
+    return {"status": "error", "error": problem.message, "detail": problem.message}
+
+
 # Path prefixes and their shapes; the longest that fits is taken.
 SHAPES: dict[str, Shape] = {
     "/": openai_shape,
-    **dict.fromkeys(("/v1/text-to-speech", "/v1/voices", "/v2/voices"), elevenlabs_shape),
-    **dict.fromkeys(("/inference_", "/tts"), detail_shape),
+    **dict.fromkeys(("/v1/text-to-speech", "/v1/speech-to-speech", "/v1/voice-changer"), elevenlabs_shape),
+    **dict.fromkeys(("/v1/voices", "/v2/voices", "/v1/user"), elevenlabs_shape),
+    "/inference_": detail_shape,
+    "/tts": tts_shape,
 }
 
 

@@ -1,14 +1,15 @@
-"""The bodies of requests and answers, field by field; a field that is not known is an error, not a surprise."""
+"""The bodies of OpenAI's and our own requests and answers, field by field."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from parlando.core.errors import AudioError
+from parlando.serve.bodies import Body, RequestBody
 from parlando.serve.voices import Recording
 from parlando.text.normalize import LANGUAGES
 from parlando.text.reading import AUTOMATIC
@@ -17,43 +18,41 @@ AudioName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 ChatAudioName = Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "pcm16"]
 
 
-class Strict(BaseModel):
-    """A body without unknown fields, and without numbers that are none."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class VoiceId(Strict):
+class VoiceId(Body):
     """A voice as an object."""
 
     id: str = Field(max_length=128)
 
 
 def _voice_name(value: Any) -> Any:
-    return value.get("id", value) if isinstance(value, dict) and set(value) == {"id"} else value
+    return value.get("id", value) if isinstance(value, dict) else value
 
 
 VoiceName = Annotated[str, BeforeValidator(_voice_name, json_schema_input_type=str | VoiceId), Field(max_length=128)]
 
 # Refused by whoever reads the text, in words of its own; told here.
 # The description holds the bound as a float, so it names the last whole number that is one.
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1, json_schema_extra={"maximum": 2**63 - 1024})]
+Seed = Annotated[
+    int,
+    Field(ge=-1, le=2**63 - 1, description="-1 draws one.", json_schema_extra={"maximum": 2**63 - 1024}),
+    AfterValidator(lambda seed: None if seed < 0 else seed),
+]
 LanguageName = Annotated[str, Field(max_length=16, json_schema_extra={"enum": [*LANGUAGES, AUTOMATIC]})]
 
 
-class Sampling(Strict):
+class Sampling(RequestBody):
     """How frames are drawn; what is left out is the model's own choice."""
 
     seed: Seed | None = None
     temperature: Annotated[float | None, Field(ge=0, le=10)] = None
-    top_k: Annotated[int | None, Field(ge=0, le=2**31, description="0 switches it off.")] = None
+    top_k: Annotated[int | None, Field(ge=-1, le=2**31, description="0 and -1 switch it off.")] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
 
     def options(self) -> dict[str, Any]:
         """The choices that were made, as options of `Synthesizer.stream`."""
         given = {"seed": self.seed, "temperature": self.temperature, "top_p": self.top_p}
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        return chosen if self.top_k is None else {**chosen, "top_k": self.top_k or None}
+        return chosen if self.top_k is None else {**chosen, "top_k": self.top_k if self.top_k > 0 else None}
 
 
 # An empty one is a TextError, with what to do about it.
@@ -74,8 +73,11 @@ class Wanted(Sampling):
 
 
 class SpeechRequest(Wanted):
-    """A body of ``POST /v1/audio/speech``."""
+    """A body of ``POST /v1/audio/speech``; Higgs' own server has the fields without effect."""
 
+    without_effect: ClassVar[frozenset[str]] = frozenset(
+        ("audio_chunk_overlap_size", "audio_chunk_size", "max_tokens", "stop", "user")
+    )
     input: Words
     response_format: AudioName = "mp3"
     stream_format: Literal["audio", "sse"] = "audio"
@@ -94,7 +96,7 @@ class LiveStart(Wanted):
     response_format: AudioName = "pcm"
 
 
-class LiveWords(Strict):
+class LiveWords(RequestBody):
     """Over a WebSocket: more text."""
 
     type: Literal["text"]
@@ -102,7 +104,7 @@ class LiveWords(Strict):
     text: str
 
 
-class LiveSign(Strict):
+class LiveSign(RequestBody):
     """Over a WebSocket: speak what there is, speak it and end, or be silent. Without a context, all of them."""
 
     type: Literal["flush", "end", "cancel"]
@@ -120,34 +122,34 @@ class SpeechUsage(BaseModel):
     total_tokens: int
 
 
-class TextPart(Strict):
+class TextPart(Body):
     """Words in a message."""
 
     type: Literal["text"]
     text: str
 
 
-class ClipData(Strict):
+class ClipData(Body):
     """A recording in a message."""
 
     data: str
     format: str | None = Field(default=None, max_length=16)
 
 
-class ClipPart(Strict):
+class ClipPart(Body):
     """A recording in a message."""
 
     type: Literal["input_audio"]
     input_audio: ClipData
 
 
-class ClipUrl(Strict):
+class ClipUrl(Body):
     """A recording as a data: URL."""
 
     url: str
 
 
-class ClipUrlPart(Strict):
+class ClipUrlPart(Body):
     """A recording as a data: URL; no other address is fetched."""
 
     type: Literal["audio_url"]
@@ -157,24 +159,27 @@ class ClipUrlPart(Strict):
 Part = Annotated[TextPart | ClipPart | ClipUrlPart, Field(discriminator="type")]
 
 
-class ChatMessage(BaseModel):
-    """One message. Fields that other models use are passed over."""
+class ChatMessage(Body):
+    """One message."""
 
-    model_config = ConfigDict(extra="ignore")
+    without_effect: ClassVar[frozenset[str]] = frozenset(
+        ("annotations", "audio", "function_call", "name", "recipient", "refusal", "tool_call_id", "tool_calls")
+    )
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[Part] | None = None
 
 
-class ChatAudio(Strict):
+class ChatAudio(Body):
     """How a chat wants its audio."""
 
     voice: VoiceName | None = None
     format: ChatAudioName | None = None
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(Body):
     """What a streamed chat wants besides."""
 
+    without_effect: ClassVar[frozenset[str]] = frozenset(("continuous_usage_stats", "include_obfuscation"))
     include_usage: bool = False
 
 
@@ -191,10 +196,19 @@ Modalities = Annotated[
 ]
 
 
-class ChatRequest(Sampling):
-    """A body of ``POST /v1/chat/completions``; what only a writing model could use is passed over."""
+# What only a model that writes could use.
+WRITING = (
+    "frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens metadata min_p "
+    "moderation parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_retention "
+    "reasoning_effort repetition_penalty response_format safety_identifier service_tier skip_special_tokens stop "
+    "stop_token_ids store tool_choice tools top_logprobs user verbosity web_search_options"
+)
 
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+class ChatRequest(Sampling):
+    """A body of ``POST /v1/chat/completions``."""
+
+    without_effect: ClassVar[frozenset[str]] = frozenset(WRITING.split())
     messages: list[ChatMessage] = Field(
         min_length=1,
         max_length=256,
@@ -202,7 +216,7 @@ class ChatRequest(Sampling):
         examples=[[{"role": "user", "content": "Hello there."}]],
     )
     model: str | None = Field(default=None, max_length=256)
-    modalities: Modalities = ["text", "audio"]
+    modalities: Modalities = Field(default=["text", "audio"])
     audio: ChatAudio = Field(default_factory=ChatAudio)
     stream: bool = False
     stream_options: StreamOptions | None = None

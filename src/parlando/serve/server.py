@@ -9,6 +9,7 @@ import logging
 import socket
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -92,6 +93,8 @@ def make_server(app: FastAPI, config: ServeConfig) -> Server:
         timeout_keep_alive=30,
         backlog=BACKLOG,
         ws_max_size=config.limits.max_body_bytes,
+        ssl_certfile=config.tls_cert and Path(config.tls_cert).expanduser(),
+        ssl_keyfile=config.tls_key and Path(config.tls_key).expanduser(),
         ws_per_message_deflate=False,  # audio gets no smaller, and the loop would do the work
     )
     return Server(settings)

@@ -16,6 +16,7 @@ from typing import Any
 
 from parlando.audio.clip import check_sample_rate
 from parlando.audio.containers import STREAM_FORMATS, open_encoder
+from parlando.audio.files import read_audio
 from parlando.audio.formats import find_format
 from parlando.audio.resample import StreamResampler
 from parlando.core.errors import (
@@ -34,17 +35,17 @@ from parlando.engine.playback import Playback
 from parlando.request import Request, derived_seed
 from parlando.result import Chunk
 from parlando.serve.bridge import Bridge, Stream, TextFeed
-from parlando.serve.config import ServeConfig
+from parlando.serve.config import HIGHEST_RATE, LOWEST_RATE, ServeConfig
 from parlando.serve.hosts import Host
 from parlando.serve.limits import Admission, Budgets
 from parlando.serve.metrics import Registry, Tally
-from parlando.serve.names import model_names
+from parlando.serve.names import find_model, model_names
 from parlando.serve.problems import INTERNAL, InternalError
 from parlando.serve.voices import Recording, VoiceShelf
 from parlando.text.normalize import check_speakable
 
 log = logging.getLogger("parlando.serve")
-LOWEST_RATE, HIGHEST_RATE = 8000, 48000
+LONGEST_CONVERSION_SECONDS = 300.0
 # What becomes of chunks in the stream's own thread: a format by name, or anything else a door makes of them.
 Making = Callable[[Iterator[Chunk]], Iterator[Any]]
 
@@ -53,11 +54,12 @@ Making = Callable[[Iterator[Chunk]], Iterator[Any]]
 class Utterance:
     """What a door wants spoken.
 
-    ``voice`` is a name, a `Voice`, or a `Recording` to follow; ``sample_rate`` (hertz) is the model's own by default;
-    ``options`` are those of `Synthesizer.stream`, such as seed and temperature.
+    ``text`` may be a `Recording` to be converted, by models that can; ``voice`` is a name, a `Voice`, or a
+    `Recording` to follow; ``sample_rate`` (hertz) is the model's own by default; ``options`` are those of
+    `Synthesizer.stream`, such as seed and temperature.
     """
 
-    text: str | TextFeed
+    text: str | TextFeed | Recording
     voice: str | Voice | Recording | None = None
     model: str | None = None
     language: str | None = None
@@ -83,7 +85,7 @@ class Service:
 
     def __init__(self, hosts: Mapping[str, Host], config: ServeConfig, shelf: VoiceShelf) -> None:
         self.hosts, self.config, self.shelf = hosts, config, shelf
-        self.models = model_names(config.models, hosts)
+        self.models = model_names(config.models, {name: host.synthesizer.model.family for name, host in hosts.items()})
         self.registry = Registry()
         self.bridge = Bridge(config.limits.max_streams)
         self.budgets = Budgets(config.limits)
@@ -103,7 +105,7 @@ class Service:
         Raises:
             ModelNotFoundError: there is none.
         """
-        name = next(iter(self.hosts)) if model is None else self.models.get(model)
+        name = next(iter(self.hosts)) if model is None else find_model(self.models, model)
         if name is None:
             raise ModelNotFoundError(model or "", self.models)
         return self.hosts[name]
@@ -279,9 +281,14 @@ class Source:
             request = replace(self._base, voice=voice, reading=reading)
             if index:
                 request = replace(request, seed=derived_seed(request.seed, index, 1))
-            for chunk in self._host.run(utterance.text, request):
+            for chunk in self._made(utterance.text, request):
                 self._count(chunk)
                 yield chunk
+
+    def _made(self, text: str | TextFeed | Recording, request: Request) -> Iterator[Chunk]:
+        if not isinstance(text, Recording):
+            return self._host.run(text, request)
+        return self._host.convert(read_audio(text.audio, max_seconds=LONGEST_CONVERSION_SECONDS), request)
 
     def _shaped(self, rate: int) -> Iterator[Chunk]:
         resampler = StreamResampler(self._host.synthesizer.sample_rate, rate)

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from parlando.core.errors import CancelledError, InputError
 from parlando.serve.allowance import Allowance
+from parlando.serve.bodies import RequestBody, heed
 from parlando.serve.call import FAILED, Call, call_of
 from parlando.serve.problems import Problem, problem_of
 from parlando.serve.service import Service
@@ -72,6 +73,10 @@ class Wire:
         if problem.status == FAILED:
             log.error("speech over a WebSocket failed", exc_info=error)
         return problem
+
+    def heed(self, message: RequestBody) -> list[str]:
+        """Note the fields of a message that nobody heeds, and return what is said of them."""
+        return heed(message, self._socket)
 
     def speak(self, work: Awaitable[None]) -> None:
         """Run something that sends, as long as the connection is there."""

@@ -21,10 +21,11 @@ from parlando.core.types import Voice
 from parlando.core.voicefile import read_voice
 from parlando.serve.config import ServeConfig
 from parlando.serve.hosts import Host
-from parlando.serve.names import checked, fitting_voices
+from parlando.serve.names import checked, fitting_voices, prompt_voices
+from parlando.serve.recognise import open_recogniser
 from parlando.serve.voicestore import VoiceCard, VoiceStore, check_name
 from parlando.text.normalize import check_speakable
-from parlando.text.reading import Reading
+from parlando.text.reading import AUTOMATIC, Reading
 
 MOST_ENCODED = 256
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
@@ -69,6 +70,7 @@ class VoiceShelf:
         self._fingerprints: dict[str, str] = {}
         self._own_by_model: dict[str, Mapping[str, Voice]] = {}
         self._aliases_by_model: dict[str, Mapping[str, str]] = {}
+        self._recogniser = open_recogniser(config.recogniser) if config.recogniser else None
 
     def resolve(self, host: Host, name: str) -> str:
         """The voice that answers to a name; the model's own and uploaded ones answer to theirs.
@@ -76,11 +78,16 @@ class VoiceShelf:
         Raises:
             VoiceNotFoundError: there is none.
         """
-        own = self._own(host)
-        for candidate in (name, self._aliases(host).get(name, name)):
+        own, aliases = self._own(host), self._aliases(host)
+        for candidate in (name, aliases.get(name, name), self._prompt_voices(host).get(name.casefold(), name)):
             if candidate in own or self.store.card(candidate) is not None:
                 return candidate
         raise VoiceNotFoundError(name[:80], {**own, **self.store.cards})
+
+    def is_prompt_voice(self, host: Host, name: str) -> bool:
+        """Whether a name is only known as one of Higgs' own server, for which another voice stands."""
+        known = name in self._own(host) or name in self._aliases(host) or self.store.card(name) is not None
+        return not known and name.casefold() in self._prompt_voices(host)
 
     def check_config(self, hosts: Sequence[Host]) -> None:
         """Whether every configured name leads to a voice of the first model, and presets have names of their own.
@@ -143,10 +150,12 @@ class VoiceShelf:
             raise InputError(f"'{card.name}' is a voice of the model's own; choose another name")
         if not card.consent.strip():
             raise TextError("consent: say who allowed this voice to be used, such as the speaker's name")
-        check_speakable(card.text)
+        if card.text:
+            check_speakable(card.text)
         Reading(card.language)
         given = _clip(recording.audio)
         clip = check_reference(given.samples, given.sample_rate).clip
+        card = replace(card, text=self._words(host, clip, card.text, card.language))
         voice = replace(host.synthesizer.clone(clip, card.text, card.name), language=card.language)
         seconds = round(clip.duration_seconds, 3)
         kept = self.store.add(
@@ -168,6 +177,9 @@ class VoiceShelf:
             self._aliases_by_model[host.name] = {**fitting, **self._config.voices}
         return self._aliases_by_model[host.name]
 
+    def _prompt_voices(self, host: Host) -> Mapping[str, str]:
+        return prompt_voices(host.synthesizer.voices or self._own(host))
+
     def _stored(self, host: Host, card: VoiceCard) -> Voice:
         key = ("stored", self._model_key(host), card.name, str(card.version), card.sha256)
         known = self._recall(key)
@@ -183,9 +195,27 @@ class VoiceShelf:
     def _remembered(self, host: Host, recording: Recording, key: tuple[str, ...]) -> Voice:
         full = (self._model_key(host), *key)
         known = self._recall(full)
-        if known is None and host.synthesizer.model.needs_transcript and not (recording.text or "").strip():
-            raise TextError("a recording needs the words that are said in it; send them with it, such as ref_text")
-        return known or self._remember(full, host.synthesizer.clone(_clip(recording.audio), recording.text))
+        if known is not None:
+            return known
+        clip, words = _clip(recording.audio), recording.text
+        if host.synthesizer.model.needs_transcript:
+            words = self._words(host, clip, words or "", AUTOMATIC)
+        return self._remember(full, host.synthesizer.clone(clip, words))
+
+    def _words(self, host: Host, clip: Clip, given: str, language: str) -> str:
+        """What is said in a recording: as it was told, else as it is recognised, else nothing if the model can do so.
+
+        Raises:
+            TextError: the model cannot.
+        """
+        heard = "" if given.strip() or self._recogniser is None else self._recogniser.transcribe(clip, language)
+        if not (given.strip() or heard) and host.synthesizer.model.needs_transcript:
+            missed = "none could be recognised" if self._recogniser else "this server has no --recogniser"
+            raise TextError(
+                f"model '{host.name}' needs the words that are said in the recording, and {missed}; send them with it "
+                "(as text, ref_text or prompt_text), or ask a model that clones without words, such as cosyvoice-mini"
+            )
+        return given.strip() or heard
 
     def _recall(self, key: tuple[str, ...]) -> Voice | None:
         with self._lock:

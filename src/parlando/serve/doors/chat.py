@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from parlando.core.errors import ParlandoError
-from parlando.serve.call import call_of
+from parlando.serve.asking import begin
+from parlando.serve.bodies import heed
 from parlando.serve.conversation import utterances_of
 from parlando.serve.documented import CHAT_OR_EVENTS, ERRORS
 from parlando.serve.doors.speech import EVENT_STREAM, event
@@ -23,6 +24,8 @@ from parlando.serve.service import Service, Speaking, Utterance
 from parlando.serve.streamed import Streamed, collect
 
 KEPT_SECONDS = 3600
+NOTE = "no text model runs here: the last user message is read aloud, and repeated as the text of the answer"
+HEADERS = {"x-parlando-note": NOTE}
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Reply:
             "model": self.model,
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             "usage": self.usage(),
+            "note": NOTE,
         }
 
 
@@ -78,25 +82,27 @@ def build_router(service: Service) -> APIRouter:
     router = APIRouter(tags=["OpenAI"])
 
     @router.post("/v1/chat/completions", responses={**CHAT_OR_EVENTS, **ERRORS}, response_model=None)
-    async def chat(body: ChatRequest, request: Request) -> Response | dict[str, Any]:
+    async def chat(body: ChatRequest, request: Request) -> Response:
         """Speak the last user message; streamed audio is 16-bit PCM unless another format is asked for."""
-        utterances = utterances_of(body, list(service.host(body.model).synthesizer.voices))
-        reply = begun(service, body, utterances, call_of(request.scope).caller)
+        heed(body, request)
+        synthesizer = service.host(body.model).synthesizer
+        utterances = utterances_of(body, synthesizer.voices, synthesizer.model.default_voice or None)
+        reply = begun(service, request, body, utterances)
         if not body.stream:
-            return reply.whole(await collect(request, reply.speaking.stream))
+            return JSONResponse(reply.whole(await collect(request, reply.speaking.stream)), headers=HEADERS)
         with_usage = body.stream_options is not None and body.stream_options.include_usage
         stall_seconds = service.config.limits.stall_seconds
         return Streamed(
-            reply.speaking.stream, EVENT_STREAM, None, lambda: events(reply, with_usage), stall_seconds=stall_seconds
+            reply.speaking.stream, EVENT_STREAM, HEADERS, lambda: events(reply, with_usage), stall_seconds=stall_seconds
         )
 
     return router
 
 
-def begun(service: Service, body: ChatRequest, utterances: list[Utterance], caller: str) -> Reply:
+def begun(service: Service, request: Request, body: ChatRequest, utterances: list[Utterance]) -> Reply:
     """The answer, as its first sound is being made."""
     format = (body.audio.format or ("pcm16" if body.stream else "wav")).removesuffix("16")
-    speaking = service.open(utterances, format, caller)
+    speaking = begin(service, request, utterances, format)
     transcript = " ".join(str(utterance.text).strip() for utterance in utterances)
     return Reply(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), speaking.model, transcript, speaking)
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from parlando.serve.call import call_of
+from parlando.serve.asking import begin
+from parlando.serve.bodies import FormBody, RequestBody, heed
 from parlando.serve.cosyvoice import Asked, utterance_of
-from parlando.serve.documented import DETAIL_ERRORS, PCM
-from parlando.serve.schemas import Seed, Strict, decode_recording
+from parlando.serve.documented import DETAIL_ERRORS, PCM, TTS_ERRORS
+from parlando.serve.schemas import Seed, decode_recording
 from parlando.serve.service import Service
 from parlando.serve.streamed import Streamed, collect
 
 
-class Sft(Strict):
+class Sft(FormBody):
     """A text, and a voice of the model."""
 
     tts_text: str = Field(min_length=1, description="What is to be said.")
@@ -31,7 +33,7 @@ class Instruct(Sft):
     instruct_text: str = Field(min_length=1, max_length=4096)
 
 
-class CrossLingual(Strict):
+class CrossLingual(FormBody):
     """A text, and a recording to follow."""
 
     tts_text: str = Field(min_length=1, description="What is to be said.")
@@ -50,7 +52,7 @@ class Instruct2(CrossLingual):
     instruct_text: str = Field(min_length=1, max_length=4096)
 
 
-class TtsRequest(Strict):
+class TtsRequest(RequestBody):
     """A body of ``POST /tts``: a speaker, or a recording with the words in it; by default the model's own voice."""
 
     text: str
@@ -65,6 +67,7 @@ class TtsRequest(Strict):
 class TtsAnswer(BaseModel):
     """A whole WAV file in base64."""
 
+    status: Literal["success"] = "success"
     audio: str
     format: str = "wav"
     sample_rate: int
@@ -85,8 +88,10 @@ def build_router(service: Service) -> APIRouter:
 
         return add
 
-    def speak(request: Request, asked: Asked) -> Response:
-        speaking = service.open(utterance_of(service, asked), "pcm", call_of(request.scope).caller)
+    def speak(request: Request, form: FormBody, asked: Asked) -> Response:
+        heed(form, request)
+        asked = replace(asked, sample_rate=service.config.cosyvoice_rate or None)
+        speaking = begin(service, request, utterance_of(service, asked), "pcm")
         headers = {"x-sample-rate": str(speaking.sample_rate), "x-seed": str(speaking.seed)}
         media_type = f"audio/pcm;rate={speaking.sample_rate}"
         return Streamed(speaking.stream, media_type, headers, stall_seconds=service.config.limits.stall_seconds)
@@ -94,37 +99,38 @@ def build_router(service: Service) -> APIRouter:
     @form("/inference_sft")
     async def sft(request: Request, asked: Annotated[Sft, Form()]) -> Response:
         """Speak with a voice of the model."""
-        return speak(request, Asked(asked.tts_text, asked.spk_id))
+        return speak(request, asked, Asked(asked.tts_text, asked.spk_id))
 
     @form("/inference_zero_shot")
     async def zero_shot(request: Request, asked: Annotated[ZeroShot, File()]) -> Response:
         """Follow a recording whose words are known."""
         recording = await asked.prompt_wav.read()
-        return speak(request, Asked(asked.tts_text, recording=recording, recording_text=asked.prompt_text))
+        return speak(request, asked, Asked(asked.tts_text, recording=recording, recording_text=asked.prompt_text))
 
     @form("/inference_cross_lingual")
     async def cross_lingual(request: Request, asked: Annotated[CrossLingual, File()]) -> Response:
         """Follow a recording without its words, for models that can."""
-        return speak(request, Asked(asked.tts_text, recording=await asked.prompt_wav.read()))
+        return speak(request, asked, Asked(asked.tts_text, recording=await asked.prompt_wav.read()))
 
     @form("/inference_instruct")
     async def instruct(request: Request, asked: Annotated[Instruct, Form()]) -> Response:
         """Speak as told, with a voice of the model."""
-        return speak(request, Asked(asked.tts_text, asked.spk_id, instructions=asked.instruct_text))
+        return speak(request, asked, Asked(asked.tts_text, asked.spk_id, instructions=asked.instruct_text))
 
     @form("/inference_instruct2")
     async def instruct2(request: Request, asked: Annotated[Instruct2, File()]) -> Response:
         """Speak as told, following a recording."""
         recording = await asked.prompt_wav.read()
-        return speak(request, Asked(asked.tts_text, recording=recording, instructions=asked.instruct_text))
+        return speak(request, asked, Asked(asked.tts_text, recording=recording, instructions=asked.instruct_text))
 
-    @router.post("/tts", responses=DETAIL_ERRORS)
+    @router.post("/tts", responses=TTS_ERRORS)
     async def tts(body: TtsRequest, request: Request) -> TtsAnswer:
         """Speak a text; the answer is whole."""
+        heed(body, request)
         given = body.prompt_audio
         recording = None if given is None else decode_recording(given, None, "prompt_audio").audio
         asked = Asked(body.text, body.speaker, recording, body.prompt_text, body.instruct_text, body.speed, body.seed)
-        speaking = service.open(utterance_of(service, asked), "wav", call_of(request.scope).caller)
+        speaking = begin(service, request, utterance_of(service, asked), "wav")
         audio = base64.b64encode(await collect(request, speaking.stream)).decode("ascii")
         return TtsAnswer(audio=audio, sample_rate=speaking.sample_rate, seed=speaking.seed)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from parlando.core.errors import ConfigError, InputError, MissingDependencyError
-from parlando.serve.config import Limits
+from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.cosyvoice import Asked, prompt_recording, utterance_of
 from parlando.serve.cosyvoice_messages import FIELDS, KINDS, message_classes
 from parlando.serve.gate import SideGate, key_of
@@ -19,6 +20,7 @@ from parlando.serve.problems import problem_of
 from parlando.serve.service import Service, Utterance
 
 SERVICE, METHOD = "cosyvoice.CosyVoice", "Inference"
+DRAWN = b"-1"
 CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -58,12 +60,13 @@ async def listening(service: Service, gate: SideGate) -> AsyncIterator[None]:
     import grpc
 
     inference = Inference(service, gate)
-    server = grpc.aio.server(options=_options(config.limits))
+    server = grpc.aio.server(options=_options(config.limits), maximum_concurrent_rpcs=config.grpc_max_concurrent)
     handler = grpc.unary_stream_rpc_method_handler(inference.answer)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
     host = f"[{config.host}]" if ":" in config.host else config.host
     try:
-        port = server.add_insecure_port(f"{host}:{config.grpc_port}")
+        address, credentials = f"{host}:{config.grpc_port}", _credentials(config)
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError as error:
         raise ConfigError(f"cannot listen on {host}:{config.grpc_port}; choose another --grpc-port") from error
     await server.start()
@@ -113,8 +116,10 @@ class Inference:
             raise TimeoutError("nobody read the answer; read it as it comes") from error
 
     async def _utterance(self, body: bytes, seed: bytes | None) -> Utterance:
+        if seed == DRAWN:
+            seed = None
         if seed is not None and not seed.isdigit():
-            raise InputError("x-seed: expected a whole number")
+            raise InputError("x-seed: expected a whole number, or -1 to have one drawn")
         try:
             request = self._request.FromString(body)
         except self._undecodable as error:
@@ -135,8 +140,19 @@ class Inference:
                 given.get("prompt_text", ""),
                 given.get("instruct_text"),
                 seed=None if seed is None else int(seed[:20]),
+                sample_rate=self._service.config.cosyvoice_rate or None,
             ),
         )
+
+
+def _credentials(config: ServeConfig) -> Any:
+    """What encrypts this door, if anything does."""
+    import grpc
+
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    key, cert = (Path(path).expanduser().read_bytes() for path in (config.tls_key, config.tls_cert))
+    return grpc.ssl_server_credentials([(key, cert)])
 
 
 def _options(limits: Limits) -> tuple[tuple[str, int], ...]:

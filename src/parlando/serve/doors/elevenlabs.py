@@ -1,6 +1,6 @@
-"""ElevenLabs over HTTP: ``/v1/text-to-speech/{voice}`` and ``/stream``, and the voices and models that clients list.
+"""ElevenLabs over HTTP: ``/v1/text-to-speech/{voice}`` and ``/stream``, and what clients list of voices and models.
 
-Its WebSockets are in `elevenlabs_live`. Settings that have no meaning here are passed over, as its clients send many.
+Speech with times is in `elevenlabs_timed`, conversion in `elevenlabs_changer`, their WebSockets in `elevenlabs_live`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from starlette.types import Scope
 
 from parlando.audio.formats import FORMATS
 from parlando.core.errors import VoiceNotFoundError
+from parlando.serve.asking import begin
+from parlando.serve.bodies import heed
 from parlando.serve.call import call_of
 from parlando.serve.documented import AUDIO, ELEVENLABS_ERRORS
-from parlando.serve.elevenlabs import DEFAULT_OUTPUT, OUTPUTS, Output, SpeechBody, model_card, own_voices, utterance_of
-from parlando.serve.livetext import pieces_of
-from parlando.serve.service import Service
+from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, OutputName, SpeechBody, utterance_of
+from parlando.serve.elevenlabs_cards import SETTINGS, model_card, own_voices, subscription_card, user_card
+from parlando.serve.service import Service, Speaking
 from parlando.serve.streamed import Body, Streamed
-
-# Refused by whoever reads it, in words of its own; told here.
-OutputName = Annotated[str, Query(json_schema_extra={"enum": [*OUTPUTS]})]
 
 
 class TheirRoute(APIRoute):
@@ -41,6 +40,13 @@ def build_router(service: Service) -> APIRouter:
     """The door."""
     router = APIRouter(tags=["ElevenLabs"])
     listing = APIRouter(route_class=TheirRoute)
+    _add_lists(router, service)
+    _add_account(router, service)
+
+    @listing.get("/v1/models", include_in_schema=False)
+    async def models() -> list[dict[str, Any]]:
+        """The models, for their clients; OpenAI's find another list here."""
+        return [model_card(service, name) for name in service.hosts]
 
     @router.post("/v1/text-to-speech/{voice_id}", responses={**AUDIO, **ELEVENLABS_ERRORS}, response_class=Response)
     @router.post(
@@ -50,19 +56,28 @@ def build_router(service: Service) -> APIRouter:
         voice_id: str, body: SpeechBody, request: Request, output_format: OutputName = DEFAULT_OUTPUT
     ) -> Response:
         """Speak a text; both routes answer with the first sound."""
+        heed(body, request)
         output = Output.of(output_format)
-        wanted = utterance_of(voice_id, body, output)
-        making = pieces_of(output.format, output.sample_rate, output.bits_per_second)
-        speaking = service.open(wanted, making, call_of(request.scope).caller)
+        speaking = begin(service, request, utterance_of(voice_id, body, output), output.making)
+        return streamed(service, speaking, output)
 
-        async def bytes_of() -> Body:
-            while pieces := await speaking.stream.batch():
-                if data := b"".join(piece.data for piece in pieces):
-                    yield data
+    router.include_router(listing)
+    return router
 
-        media_type, headers = FORMATS[output.format].media_type, {"x-seed": str(speaking.seed)}
-        return Streamed(speaking.stream, media_type, headers, bytes_of, service.config.limits.stall_seconds)
 
+def streamed(service: Service, speaking: Speaking, output: Output) -> Response:
+    """The answer that carries audio as it is made."""
+
+    async def bytes_of() -> Body:
+        while pieces := await speaking.stream.batch():
+            if data := b"".join(piece.data for piece in pieces):
+                yield data
+
+    media_type, headers = FORMATS[output.format].media_type, {"x-seed": str(speaking.seed)}
+    return Streamed(speaking.stream, media_type, headers, bytes_of, service.config.limits.stall_seconds)
+
+
+def _add_lists(router: APIRouter, service: Service) -> None:
     @router.get("/v1/voices")
     async def voices() -> dict[str, Any]:
         """All voices."""
@@ -95,10 +110,25 @@ def build_router(service: Service) -> APIRouter:
             raise VoiceNotFoundError(name, known)
         return known[name]
 
-    @listing.get("/v1/models", include_in_schema=False)
-    async def models() -> list[dict[str, Any]]:
-        """The models, for their clients; OpenAI's find another list here."""
-        return [model_card(service, name) for name in service.hosts]
 
-    router.include_router(listing)
-    return router
+def _add_account(router: APIRouter, service: Service) -> None:
+    @router.get("/v1/voices/settings/default")
+    async def default_settings() -> dict[str, Any]:
+        """What a request without settings has."""
+        return SETTINGS
+
+    @router.get("/v1/voices/{voice_id}/settings", responses=ELEVENLABS_ERRORS)
+    async def settings(voice_id: str) -> dict[str, Any]:
+        """The same for every voice."""
+        service.shelf.resolve(service.host(None), voice_id)
+        return SETTINGS
+
+    @router.get("/v1/user")
+    async def user(request: Request) -> dict[str, Any]:
+        """Who asks."""
+        return user_card(service, call_of(request.scope).caller)
+
+    @router.get("/v1/user/subscription")
+    async def subscription() -> dict[str, Any]:
+        """What may be asked for: nothing is counted or sold here."""
+        return subscription_card(service)

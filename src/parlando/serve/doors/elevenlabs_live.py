@@ -8,10 +8,11 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket
-from pydantic import AliasChoices, BaseModel, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from parlando.core.errors import InputError, ParlandoError, TextError, TooLargeError
-from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, SpeechBody, VoiceSettings, utterance_of
+from parlando.serve.bodies import Body
+from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, Seed, SpeechBody, VoiceSettings, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
 from parlando.serve.problems import POLICY
 from parlando.serve.service import Service, Utterance
@@ -22,14 +23,14 @@ MOST_CONTEXTS = 32
 NO_ALIGNMENT = {"alignment": None, "normalizedAlignment": None}
 
 
-class Message(BaseModel):
+class Message(Body):
     """What their clients send; what has no meaning here is passed over."""
 
     text: str | None = None
     context_id: Annotated[
         str | None, Field(max_length=128, validation_alias=AliasChoices("context_id", "contextId"))
     ] = None
-    voice_settings: VoiceSettings | None = None
+    voice_settings: VoiceSettings = VoiceSettings()
     flush: bool | None = None
     close_context: bool | None = None
     close_socket: bool | None = None
@@ -84,7 +85,7 @@ class Talk:
     def _write(self, context: str | None, message: Message) -> None:
         live = self.contexts.get(context)
         if live is None:
-            live = self._begin(context, message.voice_settings or VoiceSettings())
+            live = self._begin(context, message.voice_settings)
         try:
             if message.text:
                 live.push(message.text)
@@ -101,7 +102,7 @@ class Talk:
     def _begin(self, context: str | None, settings: VoiceSettings) -> LiveText:
         if len(self.contexts) >= MOST_CONTEXTS:
             raise InputError(f"{MOST_CONTEXTS} contexts are open on this connection; close one first")
-        wanted = replace(self.wanted, speed=settings.speed or 1.0)
+        wanted = replace(self.wanted, speed=settings.speed)
         making = partial(pieces_of, self.output.format, bits_per_second=self.output.bits_per_second)
         live = self.contexts[context] = LiveText(self.service, wanted, making, self.wire.allowance)
         self.wire.speak(self._tell(context, live))
@@ -164,7 +165,7 @@ def build_router(service: Service) -> APIRouter:
             voice_id: str,
             model_id: str | None = None,
             language_code: str | None = None,
-            seed: Annotated[int | None, Query(ge=0, le=2**32 - 1)] = None,
+            seed: Annotated[Seed | None, Query()] = None,
         ) -> None:
             body = SpeechBody(text="", model_id=model_id, language_code=language_code, seed=seed)
             await converse(socket, several, body, voice_id)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
+from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
 from parlando.core.errors import InputError, ParlandoError, TextError, TooLargeError
@@ -55,8 +56,9 @@ class Conversation:
                 raise raw
             context = raw.get("context", DEFAULT_CONTEXT if raw.get("type") in ("start", "text") else None)
             message = MESSAGES.validate_python(raw)
+            warnings = self._wire.heed(message)
             if isinstance(message, LiveStart):
-                self._begin(message)
+                self._begin(message, warnings)
             elif isinstance(message, LiveWords):
                 if message.context not in self._contexts:
                     self._begin(LiveStart(type="start", context=message.context))
@@ -64,7 +66,7 @@ class Conversation:
                 await self._heed(message.context, lambda: live.push(text))
             else:
                 await self._sign(message)
-        except (ParlandoError, ValidationError) as error:
+        except (ParlandoError, ValidationError, RequestValidationError) as error:
             await self._complain(error, context if isinstance(context, str) else None)
 
     def cancel(self) -> None:
@@ -73,7 +75,7 @@ class Conversation:
             live.cancel()
         self._contexts.clear()
 
-    def _begin(self, start: LiveStart) -> None:
+    def _begin(self, start: LiveStart, warnings: Sequence[str] = ()) -> None:
         if start.context in self._contexts:
             raise InputError(f"context '{start.context}' is there already; end or cancel it first")
         if len(self._contexts) >= MOST_CONTEXTS:
@@ -84,7 +86,7 @@ class Conversation:
             self._service.shelf.resolve(host, wanted.voice)
         live = LiveText(self._service, wanted, lambda rate: pieces_of(format, rate), self._wire.allowance)
         self._contexts[start.context] = live
-        self._wire.speak(self._tell(start.context, live, format))
+        self._wire.speak(self._tell(start.context, live, Story(format, warnings)))
 
     async def _sign(self, sign: LiveSign) -> None:
         names = [*self._contexts] if sign.context is None else [sign.context]
@@ -108,9 +110,8 @@ class Conversation:
             self._contexts.pop(name).cancel()
             await self._complain(error, name)
 
-    async def _tell(self, name: str, live: LiveText, format: str) -> None:
+    async def _tell(self, name: str, live: LiveText, story: Story) -> None:
         """Send what is heard of one context, to its end."""
-        story = Story(format)
         try:
             async for heard in live:
                 for message in story.told(heard):
@@ -129,8 +130,8 @@ class Conversation:
 class Story:
     """One context's messages: audio, and where its sentences begin and end, in seconds of all its audio."""
 
-    def __init__(self, format: str) -> None:
-        self._format = format
+    def __init__(self, format: str, warnings: Sequence[str] = ()) -> None:
+        self._format, self._warnings = format, warnings
         self._speaking: Speaking | None = None
         self._seconds = 0.0
         self._next, self._sentence = 0, -1
@@ -149,6 +150,7 @@ class Story:
                 "seed": heard.seed,
                 "sample_rate": heard.sample_rate,
                 "response_format": self._format,
+                **({"warnings": self._warnings} if self._warnings else {}),
             }
 
     def _piece(self, piece: Piece) -> Iterator[dict[str, Any]]:

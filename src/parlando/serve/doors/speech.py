@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from parlando.audio.formats import FORMATS
 from parlando.core.errors import ModelNotFoundError, ParlandoError
-from parlando.serve.call import call_of
+from parlando.serve.asking import begin
+from parlando.serve.bodies import heed
 from parlando.serve.documented import AUDIO_OR_EVENTS, ERRORS
 from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import SpeechRequest, SpeechUsage, Wanted, decode_recording
@@ -21,6 +22,7 @@ from parlando.serve.service import Service, Speaking, Utterance
 from parlando.serve.streamed import Streamed
 
 EVENT_STREAM = "text/event-stream"
+ABOUT = "reads text aloud; in a chat it speaks the last user message, and writes no answer of its own"
 
 
 def build_router(service: Service) -> APIRouter:
@@ -32,7 +34,8 @@ def build_router(service: Service) -> APIRouter:
     @router.post("/v1/audio/speech", responses={**AUDIO_OR_EVENTS, **ERRORS}, response_class=Response)
     async def speak(body: SpeechRequest, request: Request) -> Response:
         """Speak a text; the answer begins with the first sound."""
-        speaking = service.open(utterance_of(body, body.input), body.response_format, call_of(request.scope).caller)
+        heed(body, request)
+        speaking = begin(service, request, utterance_of(body, body.input), body.response_format)
         headers = {"x-seed": str(speaking.seed), "x-sample-rate": str(speaking.sample_rate)}
         if body.stream_format == "sse":
             return Streamed(speaking.stream, EVENT_STREAM, headers, lambda: events(speaking), stall_seconds)
@@ -42,12 +45,19 @@ def build_router(service: Service) -> APIRouter:
         return Streamed(speaking.stream, media_type, headers, stall_seconds=stall_seconds)
 
     def card(name: str) -> dict[str, Any]:
-        return {"id": name, "object": "model", "created": created, "owned_by": "parlando"}
+        basics = {"id": name, "object": "model", "created": created, "owned_by": "parlando", "description": ABOUT}
+        spoken_by = service.models[name]
+        return basics if spoken_by == name else {**basics, "stands_for": spoken_by}
 
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:
         """Every name of a model that may be asked for."""
         return {"object": "list", "data": [card(name) for name in service.models]}
+
+    @router.get("/v1/audio/models")
+    async def audio_models() -> dict[str, Any]:
+        """The same names, as Open WebUI asks for them."""
+        return {"models": [{"id": name, "name": name} for name in service.models]}
 
     @router.get("/v1/models/{name:path}", responses=ERRORS)
     async def model(name: str) -> dict[str, Any]:

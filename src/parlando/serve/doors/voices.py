@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import APIRouter, Form, Request, UploadFile
 from pydantic import Field
 
 from parlando.core.errors import InputError, VoiceNotFoundError
+from parlando.serve.bodies import FormBody, heed
 from parlando.serve.documented import ERRORS
-from parlando.serve.schemas import LanguageName, Strict
+from parlando.serve.schemas import LanguageName
 from parlando.serve.service import Service
 from parlando.serve.voices import Listed, Recording
 from parlando.serve.voicestore import NAME, VoiceCard
@@ -19,12 +20,15 @@ from parlando.serve.voicestore import NAME, VoiceCard
 PATH = "/v1/audio/voices"
 
 
-class VoiceForm(Strict):
+class VoiceForm(FormBody):
     """A form of ``POST /v1/audio/voices``."""
 
     audio_sample: UploadFile = Field(description="5 to 15 s of one speaker: wav, flac, mp3, ogg, m4a …")
     name: str = Field(min_length=1, max_length=64, json_schema_extra={"pattern": f"^{NAME.pattern}$"})
-    text: str = Field(min_length=1, max_length=4096, description="The words that are said in it.")
+    type: Literal["audio_sample", "prompt"] = "audio_sample"
+    text: str = Field(
+        default="", max_length=4096, description="The words that are said in it, for models that need them."
+    )
     consent: str = Field(min_length=1, max_length=512, description="Who allowed this voice to be used.")
     language: LanguageName = "en"
     description: str | None = Field(default=None, max_length=512)
@@ -40,10 +44,15 @@ def build_router(service: Service) -> APIRouter:
         return {"object": "list", "voices": [shown(each) for each in service.shelf.listed(service.host(None))]}
 
     @router.post(PATH, status_code=201, responses=ERRORS)
-    async def upload(form: Annotated[VoiceForm, Form(media_type="multipart/form-data")]) -> dict[str, Any]:
+    async def upload(
+        form: Annotated[VoiceForm, Form(media_type="multipart/form-data")], request: Request
+    ) -> dict[str, Any]:
         """Keep a voice. The same name again makes a new version of it."""
+        heed(form, request)
+        if form.type == "prompt":
+            raise InputError("voices are made from recordings here, not from descriptions; send an audio_sample")
         recording = Recording(await form.audio_sample.read(), form.text)
-        told = form.model_dump(exclude={"audio_sample"})
+        told = form.model_dump(include={"name", "text", "consent", "language", "description"})
         card = VoiceCard(version=0, sha256=recording.sha256, seconds=0.0, created_at=time.time(), **told)
         kept = await service.bridge.call(service.shelf.add, service.host(None), recording, card)
         return shown(Listed(kept.name, "uploaded", kept.language, kept.description, kept))
@@ -80,4 +89,6 @@ def shown(voice: Listed) -> dict[str, Any]:
     }
     if voice.stands_for is not None:
         basics["stands_for"] = voice.stands_for
-    return basics if voice.card is None else {**asdict(voice.card), **basics}
+    if voice.card is None:
+        return basics
+    return {**asdict(voice.card), **basics, "type": "audio_sample", "created_at": int(voice.card.created_at)}

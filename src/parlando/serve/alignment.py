@@ -1,0 +1,104 @@
+"""When each character of a text is said: until models tell, by the share its word has of its sentence's time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import islice, pairwise
+from typing import Any
+
+from parlando.core.errors import ParlandoError
+from parlando.text.reading import Reading
+
+WORD = re.compile(r"\S+\s*")
+END = re.compile(r"[.!?;:,…。！？；：，、\n][\"'”’)\]]*\s*|\Z")
+SAME = re.compile(r"\W+")
+MOST_ENDS = 24  # of a sentence that are tried
+REACH = 4  # times the characters of what is said: as far as they are looked for
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Characters with the seconds at which each begins and ends."""
+
+    characters: str
+    edges: tuple[float, ...]  # one more than characters
+
+
+class Alignment:
+    """Follows a text while its sentences are said, one after the other."""
+
+    def __init__(self, text: str, reading: Reading) -> None:
+        self._left, self._reading = text, reading
+
+    def sentence(self, said: str, begin_seconds: float, end_seconds: float) -> tuple[Timed, Timed]:
+        """The characters of the text that a sentence says, and the sentence's own, as it was read out."""
+        spoken = spread(said, begin_seconds, end_seconds)
+        written, self._left = self._cut(said)
+        return _matched(written, spoken), spoken
+
+    def rest(self, seconds: float) -> Timed:
+        """What is left when all was said, such as marks that nobody hears."""
+        left, self._left = self._left, ""
+        return spread(left, seconds, seconds)
+
+    def _cut(self, said: str) -> tuple[str, str]:
+        """What is left of the text, cut behind what says this sentence."""
+        wanted = _words(said)
+        near = self._left[: REACH * len(said) + REACH]
+        ends = [match.end() for match in islice(END.finditer(near), MOST_ENDS)]
+        # A sentence that was cut for its length ends behind any word.
+        ends += [match.end() for match in islice(WORD.finditer(near), max(0, len(wanted) - 1), len(wanted))]
+        best = max(ends, key=lambda end: _likeness(wanted, self._read(self._left[:end])), default=0)
+        return self._left[:best], self._left[best:]
+
+    def _read(self, written: str) -> list[str]:
+        try:
+            return _words(self._reading.say(written.strip()))
+        except ParlandoError:
+            return _words(written)
+
+
+def as_json(parts: Iterable[Timed]) -> dict[str, Any]:
+    """All of them in ElevenLabs' words."""
+    parts = [*parts]
+    return {
+        "characters": [character for part in parts for character in part.characters],
+        "character_start_times_seconds": [round(edge, 3) for part in parts for edge in part.edges[:-1]],
+        "character_end_times_seconds": [round(edge, 3) for part in parts for edge in part.edges[1:]],
+    }
+
+
+def spread(characters: str, begin_seconds: float, end_seconds: float) -> Timed:
+    """All characters with the same share of the time."""
+    count = max(1, len(characters))
+    step = (end_seconds - begin_seconds) / count
+    return Timed(characters, tuple(begin_seconds + step * index for index in range(len(characters) + 1)))
+
+
+def _matched(written: str, spoken: Timed) -> Timed:
+    """The characters as they were written: words that were said so have their times, others what is between."""
+    ours, theirs = list(WORD.finditer(written)), list(WORD.finditer(spoken.characters))
+    matcher = SequenceMatcher(None, [_same(match) for match in ours], [_same(match) for match in theirs], False)
+    edges = {0: spoken.edges[0], len(written): spoken.edges[-1]}
+    for first, second, count in matcher.get_matching_blocks():
+        for index in range(count):
+            word, said = ours[first + index], theirs[second + index]
+            edges[word.start()], edges[word.end()] = spoken.edges[said.start()], spoken.edges[said.end()]
+    places = sorted(edges)
+    parts = [spread(written[begin:end], edges[begin], edges[end]) for begin, end in pairwise(places)]
+    return Timed(written, (*(edge for part in parts for edge in part.edges[:-1]), spoken.edges[-1]))
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in SAME.split(text.casefold()) if word]
+
+
+def _same(match: re.Match[str]) -> str:
+    return SAME.sub("", match[0].casefold())
+
+
+def _likeness(wanted: list[str], read: list[str]) -> float:
+    return SequenceMatcher(None, wanted, read, False).ratio()

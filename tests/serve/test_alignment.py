@@ -1,0 +1,68 @@
+"""Times of characters: none is lost, none goes back, and words lie where their sentence says them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parlando.serve.alignment import Alignment, as_json, spread
+from parlando.text.reading import Reading
+from parlando.text.sentences import spoken_sentences
+
+
+def aligned(text):
+    """Every sentence lasts a second; times of the text's characters, in the parts in which they came."""
+    reading = Reading("en")
+    alignment, parts, count = Alignment(text, reading), [], 0
+    for count, (said, _) in enumerate(spoken_sentences(text, reading), start=1):
+        parts.append(alignment.sentence(said, count - 1.0, float(count))[0])
+    return [*parts, alignment.rest(float(count))]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Hello there, all of you. And the same to you!", ["Hello there, all of you. ", "And the same to you!"]),
+        ("It cost $3. The dollars fell.", ["It cost $3. ", "The dollars fell."]),
+        (
+            "Dr. Smith paid $3.50 on 3/4/2025. He left at once.",
+            ["Dr. Smith paid $3.50 on 3/4/2025. ", "He left at once."],
+        ),
+    ],
+)
+def test_a_sentence_takes_its_own_part_of_the_text(text, sentences):
+    parts = aligned(text)
+    assert [part.characters for part in parts if part.characters] == sentences
+    assert [(part.edges[0], part.edges[-1]) for part in parts[:-1]] == [(0.0, 1.0), (1.0, 2.0)]
+
+
+def test_words_that_are_said_as_written_have_their_times():
+    first, _ = Alignment("It cost $3 again.", Reading("en")).sentence("It cost three dollars again.", 0.0, 2.8)
+    assert first.edges[3] == pytest.approx(0.3), "cost"
+    assert first.edges[8] == pytest.approx(0.8), "the price"
+    assert first.edges[11] == pytest.approx(2.2), "again"
+
+
+@given(st.text("ab 1$.,!\n?", max_size=80).map(lambda text: "Hello " + text))
+def test_no_character_is_lost_and_time_goes_on(text):
+    parts = aligned(text)
+    assert "".join(part.characters for part in parts) == text
+    edges = [edge for part in parts for edge in part.edges]
+    assert edges == sorted(edges)
+    assert all(len(part.edges) == len(part.characters) + 1 for part in parts)
+
+
+def test_a_long_text_without_marks_goes_on_sentence_by_sentence():
+    parts = aligned("word " * 1000)
+    sizes = [len(part.characters) for part in parts[:-2]]
+    assert len(sizes) > 5
+    assert max(sizes) < 2 * min(sizes)
+
+
+def test_characters_share_the_time():
+    assert as_json([spread("abcd", 1.0, 2.0)]) == {
+        "characters": ["a", "b", "c", "d"],
+        "character_start_times_seconds": [1.0, 1.25, 1.5, 1.75],
+        "character_end_times_seconds": [1.25, 1.5, 1.75, 2.0],
+    }
