@@ -109,8 +109,10 @@ class StubModel:
     def __init__(self):
         self.lm, self.decoder, self.prompts = StubLM(), StubDecoder(), self
         self.sampling = SamplingOptions()
-        descriptions = {"ada": "a mature woman", "bob": "an American man"}
-        self.voices = {name: Voice(name, text) for name, text in descriptions.items()}
+        self.voices = {
+            "ada": Voice("ada", "a mature woman", display_name="Ada Lake"),
+            "bob": Voice("bob", "an American man"),
+        }
         self.asked = []
         self.encodings = 0
 
