@@ -16,6 +16,7 @@ from typing import Any
 
 from parlando.audio.clip import check_sample_rate
 from parlando.audio.containers import STREAM_FORMATS, open_encoder
+from parlando.audio.files import read_audio
 from parlando.audio.formats import find_format
 from parlando.audio.resample import StreamResampler
 from parlando.core.errors import (
@@ -51,13 +52,13 @@ Making = Callable[[Iterator[Chunk]], Iterator[Any]]
 
 @dataclass(frozen=True)
 class Utterance:
-    """What a door wants spoken.
+    """What a door wants spoken: a text, or a `Recording` that is converted.
 
     ``voice`` is a name, a `Voice`, or a `Recording` to follow; ``sample_rate`` (hertz) is the model's own by default;
     ``options`` are those of `Synthesizer.stream`, such as seed and temperature.
     """
 
-    text: str | TextFeed
+    text: str | TextFeed | Recording
     voice: str | Voice | Recording | None = None
     model: str | None = None
     language: str | None = None
@@ -272,16 +273,22 @@ class Source:
 
     def _spoken(self) -> Iterator[Chunk]:
         for index, utterance in enumerate(self._utterances):
-            if isinstance(utterance.text, str):
-                check_speakable(utterance.text)
-            voice = self._voice(utterance)
-            reading = replace(self._base.reading, language=utterance.language or voice.language)
-            request = replace(self._base, voice=voice, reading=reading)
-            if index:
-                request = replace(request, seed=derived_seed(request.seed, index, 1))
-            for chunk in self._host.run(utterance.text, request):
+            for chunk in self._said(utterance, index):
                 self._count(chunk)
                 yield chunk
+
+    def _said(self, utterance: Utterance, index: int) -> Iterator[Chunk]:
+        if isinstance(utterance.text, str):
+            check_speakable(utterance.text)
+        voice = self._voice(utterance)
+        if isinstance(utterance.text, Recording):
+            clip = read_audio(utterance.text.audio, max_seconds=self._service.config.limits.max_audio_seconds)
+            return self._host.synthesizer.stream_conversion(clip, voice, self._base.speed)
+        reading = replace(self._base.reading, language=utterance.language or voice.language)
+        request = replace(self._base, voice=voice, reading=reading)
+        if index:
+            request = replace(request, seed=derived_seed(request.seed, index, 1))
+        return self._host.run(utterance.text, request)
 
     def _shaped(self, rate: int) -> Iterator[Chunk]:
         resampler = StreamResampler(self._host.synthesizer.sample_rate, rate)
