@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from itertools import takewhile
 
+from parlando.audio.clip import Clip
 from parlando.core.errors import EngineClosedError
 from parlando.engine.chunking import HopSchedule
 from parlando.engine.playback import Playback
@@ -59,6 +61,11 @@ class Host:
         except EngineClosedError:
             self._restart(synthesizer)
             raise
+
+    def convert(self, clip: Clip, request: Request) -> Iterator[Chunk]:
+        """What a recording says in the voice of a request, until that is cancelled."""
+        chunks = self.synthesizer.stream_conversion(clip, request.voice, request.speed)
+        return takewhile(lambda _: not request.cancellation.cancelled, chunks)
 
     def close(self) -> None:
         """Shut down for good."""

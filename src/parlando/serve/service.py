@@ -46,16 +46,18 @@ from parlando.text.normalize import check_speakable
 
 log = logging.getLogger("parlando.serve")
 LOWEST_RATE, HIGHEST_RATE = 8000, 48000
+LONGEST_CONVERSION_SECONDS = 300.0
 # What becomes of chunks in the stream's own thread: a format by name, or anything else a door makes of them.
 Making = Callable[[Iterator[Chunk]], Iterator[Any]]
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """What a door wants spoken: a text, or a `Recording` that is converted.
+    """What a door wants spoken.
 
-    ``voice`` is a name, a `Voice`, or a `Recording` to follow; ``sample_rate`` (hertz) is the model's own by default;
-    ``options`` are those of `Synthesizer.stream`, such as seed and temperature.
+    ``text`` may be a `Recording` to be converted, by models that can; ``voice`` is a name, a `Voice`, or a
+    `Recording` to follow; ``sample_rate`` (hertz) is the model's own by default; ``options`` are those of
+    `Synthesizer.stream`, such as seed and temperature.
     """
 
     text: str | TextFeed | Recording
@@ -273,22 +275,21 @@ class Source:
 
     def _spoken(self) -> Iterator[Chunk]:
         for index, utterance in enumerate(self._utterances):
-            for chunk in self._said(utterance, index):
+            if isinstance(utterance.text, str):
+                check_speakable(utterance.text)
+            voice = self._voice(utterance)
+            reading = replace(self._base.reading, language=utterance.language or voice.language)
+            request = replace(self._base, voice=voice, reading=reading)
+            if index:
+                request = replace(request, seed=derived_seed(request.seed, index, 1))
+            for chunk in self._made(utterance.text, request):
                 self._count(chunk)
                 yield chunk
 
-    def _said(self, utterance: Utterance, index: int) -> Iterator[Chunk]:
-        if isinstance(utterance.text, str):
-            check_speakable(utterance.text)
-        voice = self._voice(utterance)
-        if isinstance(utterance.text, Recording):
-            clip = read_audio(utterance.text.audio, max_seconds=self._service.config.limits.max_audio_seconds)
-            return self._host.synthesizer.stream_conversion(clip, voice, self._base.speed)
-        reading = replace(self._base.reading, language=utterance.language or voice.language)
-        request = replace(self._base, voice=voice, reading=reading)
-        if index:
-            request = replace(request, seed=derived_seed(request.seed, index, 1))
-        return self._host.run(utterance.text, request)
+    def _made(self, text: str | TextFeed | Recording, request: Request) -> Iterator[Chunk]:
+        if not isinstance(text, Recording):
+            return self._host.run(text, request)
+        return self._host.convert(read_audio(text.audio, max_seconds=LONGEST_CONVERSION_SECONDS), request)
 
     def _shaped(self, rate: int) -> Iterator[Chunk]:
         resampler = StreamResampler(self._host.synthesizer.sample_rate, rate)
