@@ -294,6 +294,17 @@ def test_voices_lists_names_and_marks_the_default(cli, tiny_folder):
     assert [(row["name"], row["default"]) for row in listed] == [("ada", True), ("bob", False)]
 
 
+@pytest.mark.parametrize("model", ["higgs-mini", "cosyvoice-mini"])
+def test_packaged_voices_have_names_and_descriptions_for_people(cli, model):
+    listed = json.loads(cli("voices", "--model", model, "--json")[1])
+    assert {row["name"]: row["display_name"] for row in listed}["slt"] == "Stella"
+    assert len({row["display_name"] for row in listed}) == len(listed)
+    for row in listed:
+        assert row["display_name"].istitle(), row
+        assert len(row["description"]) > 10, row
+    assert "  slt       en  Stella, a young American woman, bright and even" in cli("voices", "--model", model)[1]
+
+
 def test_models_lists_size_licence_and_place(cli, tiny_folder):
     status, out, _ = cli("models", tiny_folder)
     assert status == 0

@@ -95,6 +95,8 @@ default_voice = "slt"
 [voices]
 slt = "a young American woman, bright and even"
 rms = "an American man, steady and warm"
+[display_names]
+slt = "Stella"
 """
 
 
@@ -202,6 +204,8 @@ def test_from_sines_to_a_model_folder(cli, tmp_path):
     assert [row["step"] for row in rows] == [1, 2, 2]
     assert "held_out" in rows[2]
     assert json.loads((tmp_path / "model" / "config.json").read_text())["name"] == "tiny"
+    voices = json.loads((tmp_path / "model" / "voices.json").read_text())
+    assert {name: voice.get("display_name") for name, voice in voices.items()} == {"slt": "Stella", "rms": None}
     assert (tmp_path / "model" / "lm.safetensors").stat().st_size > 0
 
 

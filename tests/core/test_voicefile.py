@@ -11,11 +11,13 @@ from parlando.core.errors import ConfigError, FileMissingError
 from parlando.core.types import Reference, Voice
 from parlando.core.voicefile import read_voice, read_voices, write_voice, write_voices
 
-ADA = Voice("ada", "calm", (Reference("Hello.", np.array([[1, 2, 3], [4, 5, 6]])),), "en", "A quiet room.")
+SPOKEN = Reference("Hello.", np.array([[1, 2, 3], [4, 5, 6]]))
+ADA = Voice("ada", "calm", (SPOKEN,), "en", "A quiet room.", display_name="Ada L.")
 
 
 def same(a, b):
-    assert (a.name, a.description, a.language, a.scene) == (b.name, b.description, b.language, b.scene)
+    for name in ("name", "description", "language", "scene", "instruction", "display_name"):
+        assert getattr(a, name) == getattr(b, name), name
     assert len(a.references) == len(b.references)
     for left, right in zip(a.references, b.references, strict=True):
         assert left.text == right.text

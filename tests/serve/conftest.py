@@ -20,14 +20,19 @@ import httpx
 import numpy as np
 import pytest
 
+from browser import Browser, find_chromium
+from parlando.audio.files import encode_audio
 from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.serve.app import build_app
 from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.server import listen, make_server
 from parlando.speech import Synthesizer
 from scripted_model import Cache
+from webpage import LISTEN, READY
+from whisper import whisper
 
 RATE, PER_FRAME, FRAMES = 24000, 960, 25
+ICON = "data:image/svg+xml"  # the browser's own, in its controls
 
 
 class StubLM:
@@ -110,8 +115,10 @@ class StubModel:
     def __init__(self):
         self.lm, self.decoder, self.prompts = StubLM(), StubDecoder(), self
         self.sampling = SamplingOptions()
-        descriptions = {"ada": "a mature woman", "bob": "an American man"}
-        self.voices = {name: Voice(name, text) for name, text in descriptions.items()}
+        self.voices = {
+            "ada": Voice("ada", "a mature woman", display_name="Ada Lake"),
+            "bob": Voice("bob", "an American man"),
+        }
         self.asked = []
         self.encodings = 0
 
@@ -352,3 +359,36 @@ def cosyvoice_stubs(tmp_path_factory):
         yield importlib.import_module("cosyvoice_pb2"), importlib.import_module("cosyvoice_pb2_grpc")
     finally:
         sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    program = find_chromium()
+    if program is None:
+        pytest.skip("there is no Chromium; install the package chromium to test the page")
+    spoken = tmp_path_factory.mktemp("microphone") / "said.wav"
+    spoken.write_bytes(encode_audio(whisper(3.0), 24000))
+    running = Browser(program, f"--use-file-for-fake-audio-capture={spoken}")
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def open_page(browser, stub):
+    """Open the page of the stub's server, ready; at the end nothing may have complained."""
+    opened = []
+
+    def opener(**options):
+        context = browser.page(f"{stub.url}/", script=LISTEN, **options)
+        page = context.__enter__()
+        opened.append((context, page))
+        page.wait(READY)
+        return page
+
+    yield opener
+    complaints = [list(page.errors) for _, page in opened]
+    strangers = [request["url"] for _, page in opened for request in page.requests]
+    for context, _ in opened:
+        context.__exit__(None, None, None)
+    assert complaints == [[] for _ in opened]
+    assert [url for url in strangers if not url.startswith((stub.url, "blob:", ICON))] == []

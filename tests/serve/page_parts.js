@@ -59,8 +59,27 @@
   async pcm() {
     const { pcmDecoder } = await import("/webui/api.js");
     const decode = pcmDecoder();
-    const pieces = ["\x00", "\x80\xff\x7f\x01", "\x00"].map((bytes) => btoa(bytes));
+    const pieces = [[0x00], [0x80, 0xff, 0x7f, 0x01], [0x00]].map((bytes) => Uint8Array.from(bytes));
     return pieces.flatMap((piece) => Array.from(decode(piece), (sample) => sample * 32768));
+  },
+
+  /** The written words that spoken sentences fall on, one list of `written` each. */
+  async aligned(text, sentences) {
+    const { align, wordsOf } = await import("/webui/reading.js");
+    const written = wordsOf(text);
+    let next = 0;
+    return sentences.map((sentence) => {
+      const spoken = wordsOf(sentence);
+      const found = align(spoken, written, next);
+      next = found.next;
+      return spoken.map(({ word }, index) => `${word}:${written[found.places[index]]?.word}`).join(" ");
+    });
+  },
+
+  /** When the words of a sentence begin, in shares of a second of 1000 samples; or as the server says. */
+  async starts(text, words) {
+    const { startsOf, wordsOf } = await import("/webui/reading.js");
+    return startsOf({ start: 100, end: 1100, ...(words && { words }) }, wordsOf(text), 0).map((start) => Math.round(start));
   },
 
   async fileNames() {

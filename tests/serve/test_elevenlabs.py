@@ -83,6 +83,7 @@ def test_their_clients_find_voices_and_models_and_openais_still_find_theirs(thei
     assert {voice.voice_id for voice in theirs.voices.get_all().voices} == {"ada", "bob"}
     assert [voice.name for voice in theirs.voices.search(search="BOB").voices] == ["bob"]
     assert theirs.voices.get("ada").category == "premade"
+    assert theirs.voices.get("ada").name == "Ada Lake", "what people are shown"
     (model,) = theirs.models.list()
     assert (model.model_id, model.can_do_text_to_speech) == ("stub", True)
     assert stub.openai().models.list().data[0].id == "stub"

@@ -1,95 +1,26 @@
-"""The page at ``/`` in a real Chromium: what it says, shows and plays, and that everybody can use it."""
+"""The page at ``/`` in a real Chromium: what it says, shows, plays and keeps."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from browser import ALT, CONTROL, SHIFT, Browser, find_chromium
-from parlando.audio.files import encode_audio
-from parlando.serve import doors
+from browser import ALT, CONTROL
+from parlando.core.errors import TextError
 from parlando.serve.limits import new_key
-from whisper import whisper
+from webpage import ALERT, DONE, READY, SPEAKING, painted, played, speak
 
-WEBUI = Path(doors.__file__).parents[1] / "webui"
 PARTS = (Path(__file__).parent / "page_parts.js").read_text(encoding="utf-8")
-AUDIT = (Path(__file__).parent / "page_audit.js").read_text(encoding="utf-8")
-ICON = "data:image/svg+xml"  # the browser's own, in its controls
-READY = "document.querySelector('#server').dataset.state === 'ready' && document.querySelector('#voices input')"
-SPEAKING = "document.querySelector('#speak').textContent === 'Stop'"
-DONE = """document.querySelector('#speak').textContent === 'Speak'
-    && /^Done/.test(document.querySelector('#progress').textContent)"""
-ALERT = "!document.querySelector('#notice').hidden"
-# What the page hands to the sound card, and when it is to be heard.
-LISTEN = """
-window.played = [];
-const start = AudioBufferSourceNode.prototype.start;
-AudioBufferSourceNode.prototype.start = function (when) {
-  const samples = Array.from(this.buffer.getChannelData(0), (sample) => Math.round(sample * 32768));
-  played.push({ when, rate: this.buffer.sampleRate, context: this.context.sampleRate, samples });
-  start.call(this, when);
-};
-"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = find_chromium()
-    if program is None:
-        pytest.skip("there is no Chromium; install the package chromium to test the page")
-    spoken = tmp_path_factory.mktemp("microphone") / "said.wav"
-    spoken.write_bytes(encode_audio(whisper(3.0), 24000))
-    running = Browser(program, f"--use-file-for-fake-audio-capture={spoken}")
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def open_page(browser, stub):
-    """Open the page of the stub's server, ready; at the end nothing may have complained."""
-    opened = []
-
-    def opener(**options):
-        context = browser.page(f"{stub.url}/", script=LISTEN, **options)
-        page = context.__enter__()
-        opened.append((context, page))
-        page.wait(READY)
-        return page
-
-    yield opener
-    complaints = [list(page.errors) for _, page in opened]
-    strangers = [request["url"] for _, page in opened for request in page.requests]
-    for context, _ in opened:
-        context.__exit__(None, None, None)
-    assert complaints == [[] for _ in opened]
-    assert [url for url in strangers if not url.startswith((stub.url, "blob:", ICON))] == []
-
-
-def speak(page, text="Hello there."):
-    page.write("#text", text)
-    page.click("#speak")
-
-
-def played(page):
-    """The samples that were scheduled, as 16-bit integers."""
-    return np.array(page.run("played.flatMap(({ samples }) => samples)"), np.int64)
-
-
-def painted(page):
-    """How many columns of the picture are not empty."""
-    return page.run(
-        """(() => { const c = document.querySelector("#picture");
-        const copy = new OffscreenCanvas(c.width, 1).getContext("2d");
-        copy.drawImage(c, 0, -Math.round(c.height * 0.8));
-        const d = copy.getImageData(0, 0, c.width, 1).data;
-        return Array.from({ length: c.width }, (_, x) => d[4 * x + 3]).filter(Boolean).length; })()"""
-    )
 
 
 def test_a_sentence_is_heard_and_drawn_before_its_end_and_is_what_the_server_sent(stub, open_page):
@@ -168,58 +99,6 @@ def test_the_chosen_voice_and_settings_reach_the_model(stub, open_page):
     page.wait(ALERT)
     assert "Temperature must be from 0 to 10" in page.text("#notice")
     assert page.run("document.activeElement.id") == "temperature"
-
-
-def fill_voice(page, name):
-    for field, value in (("voice-text", "What is said."), ("voice-name", name), ("voice-who", "Ann Speaker")):
-        page.write(f"#{field}", value)
-    page.click("#voice-consent")
-    page.click("#voice-save")
-    page.wait("!document.querySelector('#voice-dialog').open || !document.querySelector('#voice-error').hidden")
-    assert page.text("#voice-error") == ""
-    page.wait(f"document.querySelector('input[name=voice]:checked')?.value === '{name}'")
-
-
-def test_a_voice_is_uploaded_spoken_with_and_deleted(stub, open_page, tmp_path):
-    clip = tmp_path / "said.wav"
-    clip.write_bytes(encode_audio(whisper(2.0, seed=1), 24000))
-    page = open_page()
-    page.click("[data-opens=voice-dialog]")
-    for fill, complaint in ((None, "Choose a file"), (clip, "Write down the words")):
-        if fill:
-            page.choose_file("#voice-file", fill)
-        page.click("#voice-save")
-        page.wait("!document.querySelector('#voice-error').hidden")
-        assert complaint in page.text("#voice-error")
-    assert page.run("document.activeElement.id") == "voice-text"
-    fill_voice(page, "ann")
-    card = stub.service.shelf.store.card("ann")
-    assert card.consent.startswith("Ann Speaker; confirmed on the page, 20")
-    assert (card.text, card.seconds) == ("What is said.", pytest.approx(2, abs=0.1))
-    speak(page)
-    page.wait(DONE)
-    assert stub.model.asked[-1][1].name == "ann"
-    page.click("[aria-label='Delete the voice ann']")
-    page.wait("!document.querySelector('input[value=ann]')")
-    assert stub.service.shelf.store.card("ann") is None
-
-
-def test_a_voice_is_recorded_from_the_microphone(stub, open_page):
-    page = open_page()
-    page.click("[data-opens=voice-dialog]")
-    page.click("input[name=source][value=record]")
-    page.click("#suggest")
-    page.click("#record")
-    page.wait("document.querySelector('#record').textContent === 'Stop'")
-    page.wait("parseFloat(document.querySelector('#record-time').textContent) > 2")
-    assert page.run("document.querySelector('#level').value") > 0
-    page.click("#record")
-    page.wait("!document.querySelector('#preview').hidden")
-    page.wait("document.querySelector('#preview').duration > 1.5")
-    fill_voice(page, "rec")
-    assert stub.service.shelf.store.card("rec").seconds == pytest.approx(2, abs=0.7)
-    page.click("[aria-label='Delete the voice rec']")
-    page.wait("!document.querySelector('input[value=rec]')")
 
 
 def lines(page):
@@ -348,6 +227,8 @@ def test_history_is_kept_heard_again_downloaded_edited_and_forgotten(stub, open_
     page.go(f"{stub.url}/")
     page.wait(f"{READY} && document.querySelectorAll('.entry').length === 2")
     assert page.text(".entry:last-child .said") == "First thing."
+    page.run("const kind = document.querySelector('#format'); kind.value = 'wav'; "
+             "kind.dispatchEvent(new Event('change', { bubbles: true }))")  # fmt: skip
     name, data = page.download(".entry:last-child .entry-tools button", tmp_path)
     samples, rate = soundfile.read(io.BytesIO(data), dtype="int16")
     assert (name, rate) == ("first-thing.wav", 24000)
@@ -377,113 +258,6 @@ def test_history_is_bounded_and_lives_without_a_database(open_page):
     assert page.run(f"{PARTS}.bounded(false)") == [40, "42", 42, "3"]
 
 
-def test_everything_is_reached_and_done_by_keyboard(stub, open_page):
-    page = open_page()
-    page.press("Tab")
-    assert page.run("document.activeElement.className") == "skip"
-    page.press("Enter")
-    assert page.run("document.activeElement.id") == "text"
-    page.type("Hello there.")
-    page.press("Enter", CONTROL)
-    page.wait(DONE)
-    page.wait("document.querySelector('#play').getAttribute('aria-label') === 'Play'")
-    order = []
-    for _ in range(12):
-        page.press("Tab")
-        order.append(
-            page.run(
-                """(e => e.id || e.value || e.dataset.opens || e.textContent.trim() || e.ariaLabel)
-                (document.activeElement)"""
-            )
-        )
-    assert order == [
-        "speak", "play", "position", "download", "voice-dialog", "ada", "Settings",
-        "forget", "Hear: Hello there.", "Download", "Edit", "Forget",
-    ]  # fmt: skip
-    page.run("document.querySelector('input[name=voice]:checked').focus()")
-    page.press("ArrowDown")
-    assert page.run("document.querySelector('input[name=voice]:checked').value") == "bob"
-    page.run("document.querySelector('#play').focus()")
-    page.press(" ")
-    page.wait("document.querySelector('#play').getAttribute('aria-label') === 'Pause'")
-    page.press("Tab")
-    page.press("ArrowRight")
-    page.run("document.querySelector('[data-opens]').focus()")
-    page.press("Enter")
-    page.wait("document.querySelector('#voice-dialog').open")
-    for _ in range(14):
-        page.press("Tab")
-        assert page.run(
-            """document.querySelector('#voice-dialog').contains(document.activeElement)
-            || document.activeElement === document.body"""
-        )
-    page.press("Escape")
-    assert page.run("document.activeElement.dataset.opens") == "voice-dialog", "the focus comes back"
-    page.press("Tab", SHIFT)
-    assert page.run("document.activeElement.id") == "download"
-    outline = (
-        "getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).outlineWidth"
-    )
-    assert page.run(outline) == "solid2px", "the focus is seen"
-
-
-def states(page):
-    """The page with a sound, in its modes and with its dialog open."""
-    page.run("document.querySelector('#settings').open = true")
-    speak(page)
-    page.wait(DONE)
-    page.click("#speak")
-    page.wait(DONE)
-    yield "text"
-    page.run("document.querySelector('#text').value = ''")
-    page.click("#speak")
-    page.wait(ALERT)
-    yield "error"
-    page.click("input[value=dialogue]")
-    page.click("#add-speaker")
-    yield "dialogue"
-    page.click("#speaker-panel [data-opens]")
-    page.click("input[value=record]")
-    page.click("#voice-save")
-    yield "dialog"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_control_has_a_name_and_every_text_is_legible(open_page, scheme):
-    page = open_page(scheme=scheme, motion="reduce")
-    for state in states(page):
-        controls = page.controls()
-        assert len(controls) > 10
-        assert [role for role, name in controls if not name] == [], (state, controls)
-        assert page.run(AUDIT) == [], state
-    names = [name for role, name in controls if role == "button"]
-    assert len(names) == len(set(names)), "no two buttons are called the same"
-    moving = "[...document.querySelectorAll('*')].filter((e) => getComputedStyle(e).transitionDuration !== '0s').length"
-    assert page.run(moving) == 0, "who wants no motion gets none"
-
-
-def test_the_theme_is_the_systems_until_one_is_chosen(stub, open_page):
-    page = open_page(scheme="dark")
-    dark = page.run("getComputedStyle(document.body).backgroundColor")
-    page.run("document.querySelector('#settings').open = true")
-    page.click("input[name=theme][value=light]")
-    light = page.run("getComputedStyle(document.body).backgroundColor")
-    assert dark != light
-    page.go(f"{stub.url}/")
-    assert page.run("getComputedStyle(document.body).backgroundColor") == light
-
-
-@pytest.mark.parametrize("width", [320, 390])
-def test_a_phone_shows_everything_without_scrolling_sideways(open_page, width):
-    page = open_page(width=width, height=700)
-    for state in states(page):
-        widest = """[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility()
-            && !e.closest(".unseen, .skip") && e.getBoundingClientRect().right > innerWidth + 0.5)
-            .map((e) => e.tagName + e.id + e.className)"""
-        assert page.run("document.documentElement.scrollWidth - innerWidth") <= 0, state
-        assert page.run(widest) == [], state
-
-
 def test_joints_between_chunks_are_inaudible_and_running_dry_fades(open_page):
     page = open_page()
     heard, tone, underruns = page.run(f"{PARTS}.joints(false)")
@@ -504,3 +278,180 @@ def test_the_parts_do_what_they_say(open_page):
         assert page.run(f"{PARTS}.events({size})") == ["ü", 2]
     assert page.run(f"{PARTS}.pcm()") == [-32768, 32767, 1]
     assert page.run(f"{PARTS}.fileNames()") == ["où-là-bas.wav", "parlando.wav"]
+
+
+def choose(page, select, value):
+    page.run(
+        f"""(e => {{ e.value = {json.dumps(value)}; e.dispatchEvent(new Event("change", {{ bubbles: true }})); }})
+        (document.querySelector({json.dumps(select)}))"""
+    )
+
+
+@pytest.mark.parametrize("kind", ["mp3", "flac", "opus"])
+def test_what_is_heard_is_downloaded_in_the_chosen_format(open_page, decoded, tmp_path, kind):
+    page = open_page()
+    assert page.run("document.querySelector('#format').value") == "mp3"
+    speak(page, "Hello there.")
+    page.wait(DONE)
+    heard = played(page) / 32768
+    choose(page, "#format", kind)
+    name, data = page.download("#download", tmp_path)
+    samples, rate = decoded(data)
+    assert name == f"hello-there.{kind}"
+    assert len(samples) * 24000 / rate == pytest.approx(len(heard), abs=3000)
+    assert np.sqrt(np.mean(samples**2)) / (np.sqrt(np.mean(heard**2))) == pytest.approx(1, abs=0.1) or kind == "flac"
+
+
+def test_the_word_that_is_heard_is_marked(stub, open_page):
+    page = open_page()
+    speak(page, "Two words.\n\nBut here are five more.")
+    page.wait(DONE)
+    assert page.text("#reading") == "Two words. But here are five more."
+    page.wait("document.querySelector('#play').getAttribute('aria-label') === 'Play'")
+    all_seconds = page.run("Number(document.querySelector('#position').max)")
+    pause_seconds = all_seconds - 2
+
+    def marked(seconds):
+        page.run(
+            f"""(e => {{ e.value = {seconds}; e.dispatchEvent(new Event("input", {{ bubbles: true }})); }})
+            (document.querySelector("#position"))"""
+        )
+        return page.run("[...document.querySelectorAll('#reading .now')].map((e) => e.textContent)")
+
+    assert [marked(at) for at in (0.1, 0.9)] == [["Two"], ["words"]]
+    begin = 1 + pause_seconds
+    assert [marked(begin + at) for at in (0.05, 0.25, 0.45, 0.65, 0.95)] == [
+        ["But"], ["here"], ["are"], ["five"], ["more"],
+    ]  # fmt: skip
+    page.click("#reading p span:nth-of-type(6)")
+    assert page.run("Number(document.querySelector('#position').value)") == pytest.approx(begin + 0.6, abs=0.15)
+    page.go(f"{stub.url}/")
+    page.wait(f"{READY} && document.querySelector('.entry')")
+    page.click(".entry .round")
+    page.wait("document.querySelector('#reading .now')")
+
+
+def test_spoken_words_fall_on_the_written_ones_they_come_from(open_page):
+    page = open_page()
+
+    def aligned(text, *sentences):
+        return page.run(f"{PARTS}.aligned({json.dumps(text)}, {json.dumps(sentences)})")
+
+    assert aligned(
+        "At 10:45 we go. It costs $12.50 now.", "At ten forty five we go.", "It costs twelve dollars fifty now."
+    ) == [
+        "At:At ten:10:45 forty:10:45 five:10:45 we:we go:go",
+        "It:It costs:costs twelve:12.50 dollars:12.50 fifty:12.50 now:now",
+    ]
+    assert aligned("Room 42. Then 7 km.", "Room forty two.", "Then seven kilometers.") == [
+        "Room:Room forty:42 two:42", "Then:Then seven:7 kilometers:km",
+    ]  # fmt: skip
+    assert aligned("Skipped words here. And on.", "And on.") == ["And:And on:on"]
+    assert aligned("你好。世界", "你好。", "世界") == ["你:你 好:好", "世:世 界:界"]
+    assert aligned("", "Anything") == ["Anything:undefined"]
+    assert page.run(f"{PARTS}.starts('One, thirteen.')") == [100, 538]
+    assert page.run(f"{PARTS}.starts('One two.', [{{ start: 7 }}, {{ start: 9 }}])") == [7, 9], "times that are known"
+
+
+def test_examples_are_offered_in_languages_that_the_model_speaks(serving, several_stubs, stub, open_page, browser):
+    page = open_page()
+    names = "[...document.querySelectorAll('#examples button')].map((e) => e.textContent)"
+    assert page.run(names)[:4] == ["A story", "A dialogue", "Numbers", "A question"]
+    assert page.run(names)[-3:] == ["中文", "日本語", "한국어"]
+    page.click("#examples li:nth-child(6) button")
+    assert page.run("document.querySelector('#language').value") == "zh"
+    assert page.run("document.activeElement.id") == "speak"
+    page.click("#examples li:nth-child(2) button")
+    assert page.run("document.querySelector('#language').value") == ""
+    assert [who for who, _ in lines(page)] == ["Ada", "Ben", "Ada", "Ben"]
+    assert page.run("[...document.querySelectorAll('.speaker select')].map((e) => e.value)") == ["ada", "bob"]
+    (english,) = several_stubs("english")
+
+    def build(sentence, voice, build=english.model.build):
+        if not sentence.isascii():
+            raise TextError("nothing to pronounce")
+        return build(sentence, voice)
+
+    english.model.build = build
+    with serving(english) as running, browser.page(f"{running.url}/") as page:
+        page.wait(READY)
+        assert page.run(names) == ["A story", "A dialogue", "Numbers", "A question", "News"]
+        page.run("document.querySelector('#settings').open = true")
+        assert not page.run("document.querySelector('#language').checkVisibility()")
+        page.click("[data-opens=voice-dialog]")
+        assert not page.run("document.querySelector('#voice-language').checkVisibility()")
+        assert page.run("document.querySelector('#voice-language').value") == "en"
+        page.press("Escape")
+        page.click("#examples li:nth-child(1) button")
+        page.click("#speak")
+        page.wait(DONE)
+        assert not page.errors
+
+
+def copied(page, button):
+    """What a button puts on the clipboard."""
+    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }; window.copied = null; void 0")
+    page.click(button)
+    page.wait("copied !== null")
+    return page.run("copied")
+
+
+@pytest.mark.parametrize("how", ["curl", "python"])
+def test_what_is_copied_makes_the_same_audio_elsewhere(stub, open_page, tmp_path, how):
+    page = open_page()
+    page.click("#settings summary")
+    for field, value in (("seed", str(2**63 - 1)), ("temperature", "0.5"), ("key", "secret")):
+        page.write(f"#{field}", value)
+    choose(page, "#language", "en")
+    page.write("#text", 'It\'s "so".\nÜber $HOME `x` \\.')
+    page.click("input[name=voice][value=bob]")
+    text = copied(page, f"#copy-{how}")
+    assert "secret" not in text
+    assert "PARLANDO_API_KEY" in text
+    run_snippet(how, text, tmp_path)
+    sentence, voice = stub.model.asked[-1]
+    assert (voice.name, sentence.startswith("It's")) == ("bob", True)
+    body = {
+        "input": 'It\'s "so".\nÜber $HOME `x` \\.',
+        "voice": "bob",
+        "seed": 2**63 - 1,
+        "temperature": 0.5,
+        "language": "en",
+    }
+    expected = stub.http.post("/v1/audio/speech", json={**body, "response_format": "mp3"}).content
+    assert (tmp_path / "speech.mp3").read_bytes() == expected
+
+
+@pytest.mark.parametrize("how", ["curl", "python"])
+def test_a_dialogue_is_copied_line_by_line(stub, open_page, tmp_path, how):
+    page = open_page()
+    page.click("#examples li:nth-child(2) button")
+    count = len(stub.model.asked)
+    run_snippet(how, copied(page, f"#copy-{how}"), tmp_path)
+    said = [voice.name for _, voice in stub.model.asked[count:]]
+    assert (said[0], said[-1]) == ("ada", "bob")
+    assert sorted(path.name for path in tmp_path.glob("*.mp3")) == [f"line-{number}.mp3" for number in (1, 2, 3, 4)]
+
+
+def run_snippet(how, text, folder):
+    environment = {**os.environ, "PARLANDO_API_KEY": "any", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    command = ["bash", "-ec", text] if how == "curl" else [sys.executable, "-c", text]
+    if how == "curl" and not shutil.which("curl"):
+        pytest.skip("there is no curl")
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_a_clipboard_copying_still_works(open_page):
+    page = open_page()
+    page.run(
+        """Object.defineProperty(navigator, "clipboard", { value: undefined });
+        document.execCommand = (what) => { window.copied = [what, document.activeElement.value]; };
+        void 0"""
+    )
+    page.click("#copy-curl")
+    page.wait("window.copied")
+    what, text = page.run("copied")
+    assert what == "copy"
+    assert text.startswith("curl --fail 'http://127.0.0.1:")
+    assert page.run("document.querySelectorAll('body > textarea').length") == 0

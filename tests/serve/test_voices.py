@@ -59,6 +59,7 @@ def test_an_uploaded_voice_speaks_is_listed_and_outlives_the_server(serving, hom
             "model",
             "ada",
         )
+        assert [listed[name]["display_name"] for name in ("ada", "bob", "ann")] == ["Ada Lake", None, None]
         assert running.http.get("/v1/audio/voices/ann").json() == listed["ann"]
         assert running.http.delete("/v1/audio/voices/ann").json()["deleted"] is True
         assert every_file(home) == []

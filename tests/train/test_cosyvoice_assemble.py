@@ -12,9 +12,11 @@ from tiny_tasks import write_codes
 
 from cosyvoice_tiny import tiny_config, tiny_cosyvoice
 from parlando.core.errors import ConfigError, FileMissingError
+from parlando.core.voicefile import read_voices
 from parlando.models.cosyvoice.lm_weights import save_lm
 from parlando.models.cosyvoice.parts.hift_weights import save_hift
 from parlando.models.cosyvoice.parts.part_weights import FLOW_FILE, SPEAKER_FILE, SPEECH_TOKENIZER_FILE, save_trained
+from parlando.models.locate import PACKAGED
 from parlando.models.registry import load_model
 from parlando.speech import Synthesizer
 from parlando.train.cosyvoice_assemble import CosyVoiceModelRecipe
@@ -30,6 +32,7 @@ temperature = 0.9
 [flow]
 solver_steps = 3
 [voices.ada]
+display_name = "Ada"
 description = "a calm woman"
 utterance = "{utterance}"
 """
@@ -65,6 +68,7 @@ def test_the_parts_become_a_model_that_speaks(runs, packed, tmp_path):
     model = load_model(folder, "cpu")
     assert (model.name, model.default_voice, model.sampling.temperature) == ("tiny-mini", "ada", 0.9)
     assert model.config.flow["solver_steps"] == 3
+    assert (model.voices["ada"].description, model.voices["ada"].display_name) == ("a calm woman", "Ada")
     (reference,) = model.voices["ada"].references
     assert reference.text == packed.entries[0].text
     assert reference.features["mel"].shape == (2 * reference.codes.shape[1], 80)
@@ -86,3 +90,6 @@ def test_what_is_missing_is_named(runs, packed, tmp_path):
 def test_the_recipe_of_the_small_model_is_read(root):
     recipe = read_recipe(CosyVoiceModelRecipe, root / "recipes" / "cosyvoice-mini" / "model.toml")
     assert recipe.default_voice in recipe.voices
+    packaged = read_voices(PACKAGED / "cosyvoice-mini" / "voices.json")
+    shown = {name: (voice.description, voice.display_name) for name, voice in packaged.items()}
+    assert shown == {name: (voice.description, voice.display_name) for name, voice in recipe.voices.items()}

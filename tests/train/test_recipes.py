@@ -5,8 +5,10 @@ import torch
 from tiny_tasks import CODEC
 
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
+from parlando.core.voicefile import read_voices
 from parlando.models.higgs.parts.spectral import SpectralCodec
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
+from parlando.models.locate import PACKAGED
 from parlando.nn.checkpoint import save_tensors
 from parlando.train.assemble import ModelRecipe
 from parlando.train.recipes import (
@@ -37,6 +39,8 @@ def test_the_recipes_of_the_default_are_whole(recipes):
     assert lm.mix.descriptions == model.voices
     assert set(lm.mix.masculine) < set(lm.mix.speaker_weights) == set(lm.mix.descriptions)
     assert model.default_voice in model.voices
+    packaged = read_voices(PACKAGED / "higgs-mini" / "voices.json")
+    assert {name: voice.display_name for name, voice in packaged.items()} == model.display_names
     assert all(recipe.budget.minutes for recipe in (codec, decoder, revoicer, lm))
     assert set(revoicer.train.speaker_weights) <= set(model.voices)
 

@@ -76,6 +76,7 @@ def show(options: VoicesOptions) -> None:
         rows = [
             {
                 "name": voice.name,
+                "display_name": voice.display_name,
                 "language": voice.language,
                 "description": voice.description,
                 "default": voice.name == default,
@@ -91,6 +92,6 @@ def show(options: VoicesOptions) -> None:
     width = max((len(name) for name in voices), default=0)
     for voice in voices.values():
         star = "*" if voice.name == default else " "
-        typer.echo(
-            f"{star} {voice.name:<{width}}  {voice.language}  {voice.description or 'follows its reference clip'}"
-        )
+        about = voice.description or "follows its reference clip"
+        named = f"{voice.display_name}, {about}" if voice.display_name else about
+        typer.echo(f"{star} {voice.name:<{width}}  {voice.language}  {named}")

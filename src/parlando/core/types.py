@@ -65,6 +65,7 @@ class Voice:
     """Who speaks: a described voice the model knows by name, or one that follows its reference clips.
 
     ``instruction`` says in natural language how, to models that take one ("speak slowly", a dialect, a mood).
+    ``display_name`` is what people are shown in place of ``name``, which is what they ask for.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Voice:
     language: str = "en"
     scene: str | None = None
     instruction: str | None = None
+    display_name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class _VoiceRecord:
     language: str = "en"
     scene: str | None = None
     instruction: str | None = None
+    display_name: str | None = None
 
 
 def voice_from_mapping(name: str, data: Mapping[str, Any], where: str = "voice") -> Voice:
@@ -49,7 +50,8 @@ def voice_from_mapping(name: str, data: Mapping[str, Any], where: str = "voice")
     """
     record = from_mapping(_VoiceRecord, data, where)
     references = tuple(_reference(item, where) for item in record.references)
-    return Voice(name, record.description, references, record.language, record.scene, record.instruction)
+    told = {key: value for key, value in vars(record).items() if key != "references"}
+    return Voice(name, references=references, **told)
 
 
 def _reference(record: _ReferenceRecord, where: str) -> Reference:
@@ -86,13 +88,14 @@ def _table(rows: tuple[tuple[int, ...], ...], where: str) -> np.ndarray:
 
 def voice_to_mapping(voice: Voice) -> dict[str, Any]:
     """The plain data of a voice, without its name."""
-    data = {
+    data: dict[str, Any] = {
         "description": voice.description,
         "references": [_reference_mapping(item) for item in voice.references],
         "language": voice.language,
         "scene": voice.scene,
     }
-    return data if voice.instruction is None else data | {"instruction": voice.instruction}
+    rare = {"instruction": voice.instruction, "display_name": voice.display_name}
+    return data | {key: value for key, value in rare.items() if value is not None}
 
 
 def _reference_mapping(reference: Reference) -> dict[str, Any]:

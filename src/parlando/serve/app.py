@@ -22,6 +22,7 @@ from parlando.serve.call import call_of
 from parlando.serve.config import ServeConfig
 from parlando.serve.doors import (
     chat,
+    conversions,
     cosyvoice,
     cosyvoice_grpc,
     elevenlabs,
@@ -30,6 +31,7 @@ from parlando.serve.doors import (
     elevenlabs_timed,
     health,
     live,
+    samples,
     speech,
     voices,
     web,
@@ -55,6 +57,8 @@ DOORS: tuple[Callable[[Service], APIRouter], ...] = (
     elevenlabs_live.build_router,
     chat.build_router,
     voices.build_router,
+    samples.build_router,
+    conversions.build_router,
     cosyvoice.build_router,
     health.build_router,
     web.build_router,

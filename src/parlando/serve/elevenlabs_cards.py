@@ -21,7 +21,7 @@ def voice_card(voice: Listed) -> dict[str, Any]:
     """A voice as their clients see it."""
     return {
         "voice_id": voice.name,
-        "name": voice.name,
+        "name": voice.display_name or voice.name,
         "category": "cloned" if voice.origin == "uploaded" else "premade",
         "description": voice.description or "",
         "labels": {"language": voice.language},

@@ -82,6 +82,7 @@ class SpeechRequest(Wanted):
     response_format: AudioName = "mp3"
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool | None = Field(default=None, description="Accepted and of no effect: every answer is a stream.")
+    sentences: bool = Field(default=False, description="Events also tell where each sentence begins and ends.")
 
 
 ContextName = Annotated[str, Field(max_length=128)]

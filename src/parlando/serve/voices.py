@@ -56,6 +56,7 @@ class Listed:
     description: str | None = None
     card: VoiceCard | None = None
     stands_for: str | None = None
+    display_name: str | None = None
 
 
 class VoiceShelf:
@@ -103,7 +104,10 @@ class VoiceShelf:
     def listed(self, host: Host) -> list[Listed]:
         """All of them, the other names last."""
         model = host.synthesizer.voices
-        found = [Listed(name, "model", voice.language, voice.description) for name, voice in model.items()]
+        found = [
+            Listed(name, "model", voice.language, voice.description, display_name=voice.display_name)
+            for name, voice in model.items()
+        ]
         found += [Listed(name, "preset") for name in self._presets if name not in model]
         found += [
             Listed(name, "uploaded", card.language, card.description, card) for name, card in self.store.cards.items()

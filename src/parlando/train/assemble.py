@@ -24,11 +24,15 @@ from parlando.train.tokens import TokenCorpus
 
 @dataclass(frozen=True)
 class ModelRecipe:
-    """What a finished model is called and how it is used: its voices' descriptions and its manner of sampling."""
+    """What a finished model is called and how it is used: its voices' descriptions and its manner of sampling.
+
+    ``display_names`` are what people are shown for voices whose names are no people's.
+    """
 
     name: str
     default_voice: str
     voices: Mapping[str, str]
+    display_names: Mapping[str, str] = field(default_factory=dict)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     card: str | None = None
     family: Literal["higgs"] = "higgs"
@@ -56,7 +60,8 @@ def assemble(recipe: ModelRecipe, codec: Path, lm: Path, codes: Path, out: Path)
         sampling=recipe.sampling,
         expected={"length": asdict(prior)},
     )
-    voices = {name: Voice(name, description=text) for name, text in recipe.voices.items()}
+    shown = recipe.display_names
+    voices = {name: Voice(name, text, display_name=shown.get(name)) for name, text in recipe.voices.items()}
     parts = Parts(config, model, trained.half(), tokenizer, voices)
     card = Path(recipe.card).read_text(encoding="utf-8") if recipe.card else None
     return save_model(HiggsModel(parts, Placement(torch.device("cpu"), torch.float16)), out, card)

@@ -29,10 +29,11 @@ DTYPE = torch.float16
 
 @dataclass(frozen=True)
 class PresetVoice:
-    """A named voice: what is said of it, and the utterance of the corpus that it follows."""
+    """A named voice: what is said of it, the utterance of the corpus that it follows, and what people are shown."""
 
     description: str
     utterance: str
+    display_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,5 +122,5 @@ def _voices(recipe: CosyVoiceModelRecipe, model: CosyVoiceModel, corpus: PackedC
     for name, voice in tqdm(recipe.voices.items(), desc="voices", unit="voice"):
         entry = entries[voice.utterance]
         reference: Reference = model.refer(entry.text, corpus.samples(entry), corpus.config.sample_rate)
-        voices[name] = Voice(name, voice.description, (reference,))
+        voices[name] = Voice(name, voice.description, (reference,), display_name=voice.display_name)
     return voices

@@ -15,6 +15,7 @@ from parlando.serve.doors.speech import usage, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
 from parlando.serve.problems import openai_shape
 from parlando.serve.schemas import DEFAULT_CONTEXT, LiveMessage, LiveSign, LiveStart, LiveWords
+from parlando.serve.sentences import Sentences
 from parlando.serve.service import Service, Speaking
 from parlando.serve.sockets import Wire
 
@@ -133,8 +134,7 @@ class Story:
     def __init__(self, format: str, warnings: Sequence[str] = ()) -> None:
         self._format, self._warnings = format, warnings
         self._speaking: Speaking | None = None
-        self._seconds = 0.0
-        self._next, self._sentence = 0, -1
+        self._sentences = Sentences()
 
     def told(self, heard: Speaking | Piece | Mark) -> Iterator[dict[str, Any]]:
         """The messages that one thing heard is."""
@@ -143,7 +143,7 @@ class Story:
         elif isinstance(heard, Piece):
             yield from self._piece(heard)
         else:
-            self._speaking, self._sentence = heard, -1
+            self._speaking = heard
             yield {
                 "type": "started",
                 "model": heard.model,
@@ -154,21 +154,13 @@ class Story:
             }
 
     def _piece(self, piece: Piece) -> Iterator[dict[str, Any]]:
-        chunk = piece.chunk
-        if chunk.text and chunk.sentence != self._sentence:
-            self._sentence, self._next = chunk.sentence, self._next + 1
-            place = {"sentence": self._next - 1, "start_seconds": round(self._seconds, 4)}
-            yield {"type": "sentence.started", **place, "text": chunk.text}
-        self._seconds += chunk.duration_seconds
+        yield from self._sentences.begun(piece.chunk)
         if piece.data:
             yield {"type": "audio", "audio": base64.b64encode(piece.data).decode("ascii")}
-        if chunk.report is not None:
-            place = {"sentence": self._next - 1, "end_seconds": round(self._seconds, 4)}
-            yield {"type": "sentence.ended", **place, "finish": chunk.report.finish}
-            self._sentence = -1
+        yield from self._sentences.ended(piece.chunk)
 
     def _ended(self, mark: Mark) -> dict[str, Any]:
         if mark is Mark.FLUSHED:
-            return {"type": "flushed", "audio_seconds": round(self._seconds, 4)}
+            return {"type": "flushed", "audio_seconds": round(self._sentences.seconds, 4)}
         used = None if self._speaking is None else usage(self._speaking).model_dump()
-        return {"type": "done", "audio_seconds": round(self._seconds, 4), "usage": used}
+        return {"type": "done", "audio_seconds": round(self._sentences.seconds, 4), "usage": used}

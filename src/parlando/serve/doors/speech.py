@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,9 +16,11 @@ from parlando.core.errors import ModelNotFoundError, ParlandoError
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
 from parlando.serve.documented import AUDIO_OR_EVENTS, ERRORS
+from parlando.serve.livetext import pieces_of
 from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import SpeechRequest, SpeechUsage, Wanted, decode_recording
-from parlando.serve.service import Service, Speaking, Utterance
+from parlando.serve.sentences import SpeechEvents
+from parlando.serve.service import Making, Service, Speaking, Utterance
 from parlando.serve.streamed import Streamed
 
 EVENT_STREAM = "text/event-stream"
@@ -35,10 +37,15 @@ def build_router(service: Service) -> APIRouter:
     async def speak(body: SpeechRequest, request: Request) -> Response:
         """Speak a text; the answer begins with the first sound."""
         heed(body, request)
-        speaking = begin(service, request, utterance_of(body, body.input), body.response_format)
+        making: str | Making = body.response_format
+        if body.stream_format == "sse":
+            rate = body.sample_rate or service.host(body.model).synthesizer.sample_rate
+            making = pieces_of(body.response_format, rate)
+        speaking = begin(service, request, utterance_of(body, body.input), making)
         headers = {"x-seed": str(speaking.seed), "x-sample-rate": str(speaking.sample_rate)}
         if body.stream_format == "sse":
-            return Streamed(speaking.stream, EVENT_STREAM, headers, lambda: events(speaking), stall_seconds)
+            told = partial(events, speaking, body.sentences)
+            return Streamed(speaking.stream, EVENT_STREAM, headers, told, stall_seconds)
         media_type = FORMATS[body.response_format].media_type
         if body.response_format == "pcm":
             media_type = f"{media_type};rate={speaking.sample_rate}"
@@ -88,13 +95,14 @@ def utterance_of(body: Wanted, text: str) -> Utterance:
     )
 
 
-async def events(speaking: Speaking) -> AsyncIterator[bytes]:
-    """OpenAI's events; one of type ``error`` ends a stream that fails on its way."""
-    begun = False
+async def events(speaking: Speaking, with_sentences: bool = False) -> AsyncIterator[bytes]:
+    """OpenAI's events, and those of ``with_sentences``; one of type ``error`` ends a stream that fails on its way."""
+    told, begun = SpeechEvents(with_sentences), False
     try:
-        while parts := await speaking.stream.batch():
-            yield event({"type": "speech.audio.delta", "audio": base64.b64encode(b"".join(parts)).decode("ascii")})
-            begun = True
+        while pieces := await speaking.stream.batch():
+            for message in told.of(pieces):
+                yield event(message)
+                begun = True
     except ParlandoError as error:
         if not begun:
             raise

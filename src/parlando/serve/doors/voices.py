@@ -83,6 +83,7 @@ def shown(voice: Listed) -> dict[str, Any]:
         "id": voice.name,
         "object": "audio.voice",
         "name": voice.name,
+        "display_name": voice.display_name,
         "origin": voice.origin,
         "language": voice.language,
         "description": voice.description,

@@ -8,11 +8,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from parlando.audio.containers import PCM_BYTES, PCM_FULL_SCALE
+from parlando.audio.files import encode_audio
+from parlando.audio.formats import FILE_FORMATS, find_format
+from parlando.core.errors import AudioError
+from parlando.serve.abilities import abilities_of
 from parlando.serve.service import Service
 
 INDEX = "index.html"
@@ -59,14 +66,32 @@ class Page:
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door. It needs nothing of the service: the page asks the public routes, as any client does."""
-    del service
+    """The door. To speak, the page asks the public routes, as any client does; two more are for it alone."""
     router = APIRouter(include_in_schema=False)
     pages = read_pages()
+    abilities: dict[str, dict[str, Any]] = {}
 
     @router.api_route("/", methods=["GET", "HEAD"])
     async def index(request: Request) -> Response:
         return _sent(pages[INDEX], request)
+
+    @router.get("/webui/models.json")
+    async def models() -> dict[str, Any]:
+        for name, host in service.hosts.items():
+            if name not in abilities:
+                abilities[name] = await service.bridge.call(abilities_of, host)
+        return {"models": list(abilities.values())}
+
+    @router.post("/v1/webui/encode")
+    async def encode(request: Request, format: str, sample_rate: int) -> Response:
+        """A file of the 16-bit samples in the body: what is heard on the page, to be kept."""
+        entry = find_format(format, FILE_FORMATS)
+        data = await request.body()
+        if len(data) < PCM_BYTES or len(data) % PCM_BYTES:
+            raise AudioError(f"{len(data)} bytes are not whole 16-bit samples; send little-endian PCM")
+        samples = np.frombuffer(data, "<i2").astype(np.float32) / PCM_FULL_SCALE
+        content = await service.bridge.call(encode_audio, samples, sample_rate, entry.name)
+        return Response(content, media_type=entry.media_type)
 
     @router.api_route("/webui/{name}", methods=["GET", "HEAD"])
     async def file(name: str, request: Request) -> Response:

@@ -49,6 +49,11 @@ export async function readiness() {
   }
 }
 
+/** What each model can do: `[{id, default_voice, languages, converts}]`. */
+export async function listModels() {
+  return (await (await ask("webui/models.json")).json()).models;
+}
+
 export async function listVoices() {
   return (await (await ask("v1/audio/voices")).json()).voices;
 }
@@ -61,21 +66,56 @@ export async function deleteVoice(name) {
   await ask(`v1/audio/voices/${encodeURIComponent(name)}`, { method: "DELETE" });
 }
 
+/** A voice's sample as the bytes of a file. */
+export async function sampleOf(name) {
+  return (await ask(`v1/audio/voices/${encodeURIComponent(name)}/sample`)).arrayBuffer();
+}
+
+/** A file of 16-bit samples. */
+export async function encode(samples, rate, format) {
+  const path = `v1/webui/encode?${new URLSearchParams({ format, sample_rate: rate })}`;
+  return (await ask(path, { method: "POST", body: samples })).blob();
+}
+
+/** Say a recording in another voice; yields as `speak` does, without a seed. */
+export async function* convert(recording, fields, signal) {
+  const form = new FormData();
+  form.set("file", recording, recording.name ?? "recording.wav");
+  for (const [name, value] of Object.entries({ ...fields, response_format: "pcm" })) if (value) form.set(name, value);
+  const response = await ask("v1/audio/conversions", { method: "POST", body: form, signal });
+  yield { seed: null, rate: Number(response.headers.get("X-Sample-Rate")) };
+  const decode = pcmDecoder();
+  const reader = response.body.getReader();
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      yield { samples: decode(value) };
+    }
+  } catch (error) {
+    throw lost(error);
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
 /**
- * Speak, and yield `{seed, rate}` once and then `{samples}` (Float32Array, mono) as they arrive.
- * Events rather than bare PCM: a failure on the way has a message there.
+ * Speak, and yield `{seed, rate}` once and then, as they arrive, `{samples}` (Float32Array, mono) and sentences that
+ * begin and end, `{began}` and `{ended}`. Events rather than bare PCM: a failure on the way has a message there.
  */
 export async function* speak(body, signal) {
   const response = await ask("v1/audio/speech", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: toJson({ ...body, response_format: "pcm", stream_format: "sse" }),
+    body: toJson({ ...body, response_format: "pcm", stream_format: "sse", sentences: true }),
     signal,
   });
   yield { seed: response.headers.get("X-Seed"), rate: Number(response.headers.get("X-Sample-Rate")) };
   const decode = pcmDecoder();
   for await (const event of events(response.body)) {
-    if (event.type === "speech.audio.delta") yield { samples: decode(event.audio) };
+    if (event.type === "speech.audio.delta") yield { samples: decode(bytesOf(event.audio)) };
+    else if (event.type === "speech.sentence.started") yield { began: event };
+    else if (event.type === "speech.sentence.ended") yield { ended: event };
     else if (event.type === "error") throw new Failure(event.error.message, { status: 500, code: event.error.code });
     else if (event.type === "speech.audio.done") return;
   }
@@ -112,17 +152,18 @@ export async function* events(body) {
   }
 }
 
-/** Base64 of 16-bit little-endian samples to floats; half a sample waits for its other half. */
+export function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+}
+
+/** Bytes of 16-bit little-endian samples to floats; half a sample waits for its other half. */
 export function pcmDecoder() {
-  let half = "";
-  return (base64) => {
-    const bytes = half + atob(base64);
-    const samples = new Float32Array(bytes.length >> 1);
-    for (let i = 0; i < samples.length; i++) {
-      const value = bytes.charCodeAt(2 * i) | (bytes.charCodeAt(2 * i + 1) << 8);
-      samples[i] = (value > 32767 ? value - 65536 : value) / 32768;
-    }
-    half = bytes.length & 1 ? bytes.at(-1) : "";
+  let half = [];
+  return (bytes) => {
+    const all = half.length ? Uint8Array.of(...half, ...bytes) : bytes;
+    const view = new DataView(all.buffer, all.byteOffset, all.length);
+    const samples = Float32Array.from({ length: all.length >> 1 }, (_, i) => view.getInt16(2 * i, true) / 32768);
+    half = all.length & 1 ? [all.at(-1)] : [];
     return samples;
   };
 }

@@ -1,98 +1,59 @@
 /* The page: what is written, chosen and set becomes a request; what comes back is heard, drawn and kept. */
 
-import { Failure, readiness } from "./api.js";
-import { download, fileName, toInt16, wavBlob } from "./clip.js";
+import { Failure } from "./api.js";
+import { saveFile, toInt16 } from "./clip.js";
+import { Compose } from "./compose.js";
 import { Dialogue } from "./dialogue.js";
-import { byId, check, checkedValue, recall, remember } from "./dom.js";
+import { byId } from "./dom.js";
+import { offerExamples } from "./examples.js";
 import { explain, hide, show } from "./notice.js";
 import { Past } from "./past.js";
-import { apply, offerModels, requestFields, setUpSettings, values } from "./settings.js";
+import { Sampler } from "./sampler.js";
+import { Server } from "./server.js";
+import { apply, offerLanguages, offerModels, requestFields, setUpSettings, values } from "./settings.js";
+import { asCurl, asPython } from "./snippets.js";
 import { perform } from "./speech.js";
 import { Stage, showFacts } from "./stage.js";
 import { Voices } from "./voices.js";
 
+const NOTHING = {
+  text: "There is nothing to say yet. Write something first.",
+  dialogue: "There is nothing to say yet. Write something first.",
+  recording: "There is nothing to convert yet. Choose a file, or record something.",
+};
 const notice = byId("notice");
-const draft = recall("draft", {});
+let models = [];
 let running = null; // what stops the request that runs
 let lastSeed = null;
 let shown = { said: "" }; // what the sound in hand says
 
-const stage = new Stage((row) => dialogue.mark(row));
-const dialogue = new Dialogue(() => keepDraft());
-const voices = new Voices(() => {
-  dialogue.offer(voices.all.map(({ name }) => name));
-  keepDraft();
+const sampler = new Sampler(() => stage.pause(), (error) => fail(error, null));
+const stage = new Stage((row) => dialogue.mark(row), () => sampler.stop());
+const dialogue = new Dialogue(() => compose.keep());
+const voices = new Voices(sampler, () => {
+  dialogue.offer(voices.all);
+  compose.keep();
 }, fail);
-const past = new Past(
-  (entry, clip) => {
-    stop();
-    shown = entry;
-    stage.open(clip);
-    showFacts([["seed", entry.seed]]);
-    keepSeed(entry.seed);
-  },
-  (entry) => reuse(entry),
-);
-
-/* What is written. */
-
-function mode() {
-  return checkedValue("mode");
-}
-
-function showMode() {
-  const text = mode() === "text";
-  byId("text-mode").hidden = byId("voice-panel").hidden = !text;
-  byId("dialogue-mode").hidden = byId("speaker-panel").hidden = text;
-}
-
-function keepDraft() {
-  remember("draft", { mode: mode(), text: byId("text").value, voice: voices.chosen, ...dialogue.state });
-}
-
-function fillIn({ mode = "text", text = "", voice, ...rest }) {
-  check("mode", mode);
-  byId("text").value = text;
-  if (rest.lines) dialogue.load(rest);
-  dialogue.offer(voices.all.map(({ name }) => name));
-  if (voices.all.some(({ name }) => name === voice)) voices.choose(voice);
-  showMode();
-}
-
-function reuse(entry) {
-  fillIn(entry.draft);
-  apply({ ...entry.settings, seed: entry.seed });
-  keepDraft();
-  byId("compose-title").scrollIntoView({ block: "center" });
-  if (mode() === "text") byId("text").focus();
-  else dialogue.focus();
-}
-
-/** What is to be said, for the server and for the history; or what is missing. */
-function script() {
-  if (mode() === "dialogue") {
-    const lines = dialogue.script();
-    const named = lines.map(({ text, row }) => `${dialogue.speakers[dialogue.lines[row].speaker].name}: ${text}`);
-    return { lines, said: named.join(" "), voices: [...new Set(lines.map(({ voice }) => voice))] };
-  }
-  const text = byId("text").value.trim();
-  return { lines: text ? [{ text, voice: voices.chosen, owner: 1, row: null }] : [], said: text, voices: [voices.chosen] };
-}
+const compose = new Compose(voices, dialogue, (id, what) => complain(id, what));
+const past = new Past((entry, clip) => open(entry, clip), (entry) => reuse(entry), (error) => fail(error, null));
+const server = new Server((found) => learn(found));
 
 /* Speaking. */
 
 async function speak() {
   if (running) return;
   hide(notice);
-  keepDraft();
-  const { lines, said, voices: used } = script();
+  compose.keep();
+  if (compose.mode === "recording") await compose.take.finish();
+  const { lines, said } = compose.script();
   const { body, wrong, text } = requestFields();
-  if (!lines.length) return complain(mode() === "text" ? "text" : null, "There is nothing to say yet. Write something first.");
-  if (wrong) return complain(wrong, text);
-  byId(wrong ?? "seed").removeAttribute("aria-invalid");
-  const entry = { said, voices: used, draft: recall("draft", {}), settings: values() };
+  if (!lines.length) return complain(compose.mode === "dialogue" ? null : missing(), { text: NOTHING[compose.mode] });
+  if (wrong) return complain(wrong, { text });
+  byId("seed").removeAttribute("aria-invalid");
+  const entry = { said, voices: titles(lines), draft: compose.draft, settings: values(), lines: worded(lines) };
   stage.unlock();
   stage.close();
+  stage.reading.show(entry.lines);
   shown = entry;
   past.mark(null);
   const own = (running = new AbortController());
@@ -124,13 +85,26 @@ async function speak() {
   }
 }
 
+/** The field that has nothing in it. */
+function missing() {
+  return compose.mode === "recording" ? compose.take.control : "text";
+}
+
+function titles(lines) {
+  return [...new Set(lines.map(({ voice }) => voices.titleOf(voice)))];
+}
+
+/** Lines as they are shown while they are read, and kept. */
+function worded(lines) {
+  return lines.filter(({ text }) => text).map(({ text, owner, name }) => ({ text, owner, name }));
+}
+
 async function finish(entry, { clip, seed, firstSeconds, seconds }) {
   clip.complete = true;
   stage.grown();
   keepSeed(seed);
-  showFacts([["first sound", `${firstSeconds.toFixed(2)} s`], ["speed", `${(clip.seconds / seconds).toFixed(1)}× real time`], ["seed", seed]]);
-  const label = `Waveform and spectrogram of ${clip.seconds.toFixed(1)} seconds`;
-  byId("picture").setAttribute("aria-label", label);
+  const facts = [["first sound", `${firstSeconds.toFixed(2)} s`], ["speed", `${(clip.seconds / seconds).toFixed(1)}× real time`]];
+  showFacts(seed === null ? facts : [...facts, ["seed", seed]]);
   announce(`Done: ${clip.seconds.toFixed(1)} seconds`);
   await past.add({ ...entry, seed }, clip);
 }
@@ -139,12 +113,13 @@ function stop() {
   running?.abort();
   running = null;
   stage.pause();
+  sampler.stop();
   showRunning();
 }
 
 function showRunning(words) {
   const button = byId("speak");
-  button.textContent = running ? "Stop" : "Speak";
+  button.textContent = running ? "Stop" : compose.verb;
   button.classList.toggle("busy", Boolean(running));
   if (words) announce(words);
 }
@@ -154,14 +129,60 @@ function announce(words) {
 }
 
 function keepSeed(seed) {
-  lastSeed = seed;
-  byId("keep-seed").disabled = seed === null;
+  if (seed !== null) lastSeed = seed;
+  byId("keep-seed").disabled = lastSeed === null;
+}
+
+/* What was made before. */
+
+function open(entry, clip) {
+  stop();
+  shown = entry;
+  stage.open(clip);
+  stage.reading.show(entry.lines ?? [{ text: entry.said, owner: 1 }]);
+  showFacts(entry.seed === null ? [] : [["seed", entry.seed]]);
+  keepSeed(entry.seed);
+}
+
+function reuse(entry) {
+  compose.fillIn(entry.draft);
+  apply({ ...entry.settings, seed: entry.seed });
+  compose.keep();
+  byId("compose-title").scrollIntoView({ block: "center" });
+  compose.focus();
+}
+
+/* Elsewhere. */
+
+/** Put the page's request on the clipboard, as a command or a program. */
+async function copy(button, write) {
+  const { lines } = compose.script();
+  const { body, wrong, text } = requestFields();
+  if (wrong) return complain(wrong, { text });
+  const asked = lines.length ? lines : [{ text: "Hello there.", voice: voices.chosen }];
+  const named = asked.map(({ recording, ...line }) => (recording ? { ...line, recording: recording.name ?? "recording.wav" } : line));
+  const base = new URL(".", location.href).href;
+  await toClipboard(write({ base, lines: named, body, model: model().id, keyed: Boolean(byId("key").value.trim()) }));
+  const label = button.textContent;
+  button.textContent = "Copied";
+  announce("Copied");
+  setTimeout(() => (button.textContent = label), 1500);
+}
+
+async function toClipboard(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  // Browsers have a clipboard on https and localhost only; elsewhere this still works.
+  const area = document.body.appendChild(document.createElement("textarea"));
+  area.value = text;
+  area.select();
+  document.execCommand("copy");
+  area.remove();
 }
 
 /* What goes wrong. */
 
-function complain(id, text) {
-  show(notice, { text });
+function complain(id, what) {
+  show(notice, what);
   const field = id && byId(id);
   if (field?.closest("details")) field.closest("details").open = true;
   field?.setAttribute("aria-invalid", "true");
@@ -169,14 +190,14 @@ function complain(id, text) {
   else dialogue.focus();
 }
 
-function fail(error) {
+function fail(error, again = speak) {
   const said = explain(error);
-  const actions = said.again ? [["Try again", speak]] : [];
+  const actions = said.again && again ? [["Try again", again]] : [];
   if (said.key) actions.push(["Enter a key", () => complainKey()]);
   show(notice, said, actions);
   announce("");
   if (error.code === "voice_not_found") voices.refresh().catch(() => {});
-  if (error.status === 0 || error.status === 503) meet();
+  if (error.status === 0 || error.status === 503) server.meet();
 }
 
 function complainKey() {
@@ -184,39 +205,37 @@ function complainKey() {
   byId("key").focus();
 }
 
-/* The server. */
+/* What the server has. */
 
-let meeting = null;
-
-/** Wait until the server is ready, then learn its voices. */
-function meet() {
-  meeting ??= wait().finally(() => (meeting = null));
-  return meeting;
+/** The model that is chosen, or the only one. */
+function model() {
+  return models.find(({ id }) => id === byId("model").value) ?? models[0] ?? { languages: [], converts: false };
 }
 
-async function wait() {
-  for (let delay = 500; ; delay = Math.min(2 * delay, 8000)) {
-    const answer = await readiness().catch(() => null);
-    if (answer?.ready) return learn(Object.keys(answer.models));
-    if (answer) tell("waiting", answer.draining ? "The server is shutting down" : "The model is warming up");
-    else tell("gone", "The server does not answer");
-    await new Promise((resolve) => setTimeout(resolve, delay));
-  }
-}
-
-async function learn(models) {
-  tell("ready", `Ready, ${models.join(", ")}`);
-  offerModels(models);
+async function learn(found) {
+  models = found;
+  offerModels(models.map(({ id }) => id));
+  offerAbilities();
   try {
-    await voices.refresh(voices.chosen || draft.voice);
+    await voices.refresh(voices.chosen, compose.draft.voice, model().default_voice);
   } catch (error) {
     fail(error);
   }
 }
 
-function tell(state, words) {
-  byId("server").dataset.state = state;
-  if (byId("server").textContent !== words) byId("server").textContent = words;
+function offerAbilities() {
+  const { languages, converts } = model();
+  offerLanguages(languages);
+  offerExamples(languages, (example) => tryExample(example));
+  compose.allowRecordings(converts);
+  compose.showMode();
+}
+
+/** Take an example; one in another language than the voice's is read in its own. */
+function tryExample(example) {
+  const own = voices.all.find(({ name }) => name === voices.chosen)?.language;
+  apply({ ...values(), language: example.language === own ? "" : example.language });
+  compose.try(example);
 }
 
 /* Setting up. */
@@ -225,20 +244,16 @@ function listen() {
   byId("speak").addEventListener("click", () => (running ? stop() : speak()));
   byId("download").addEventListener("click", () => {
     const { clip } = stage;
-    download(wavBlob(toInt16(clip.part(0, clip.length)), clip.rate), fileName(shown.said));
+    saveFile(toInt16(clip.part(0, clip.length)), clip.rate, shown.said, byId("format").value).catch((error) => fail(error, null));
   });
   byId("keep-seed").addEventListener("click", () => {
     byId("seed").value = lastSeed;
     byId("seed").dispatchEvent(new Event("input", { bubbles: true }));
   });
-  byId("text").addEventListener("input", keepDraft);
+  byId("copy-curl").addEventListener("click", ({ target }) => copy(target, asCurl));
+  byId("copy-python").addEventListener("click", ({ target }) => copy(target, asPython));
+  byId("model").addEventListener("change", offerAbilities);
   byId("key").addEventListener("change", () => voices.refresh().then(() => hide(notice), fail));
-  for (const input of document.querySelectorAll('input[name="mode"]')) {
-    input.addEventListener("change", () => {
-      showMode();
-      keepDraft();
-    });
-  }
   document.addEventListener("input", ({ target }) => {
     target.removeAttribute("aria-invalid");
     if (target.matches("textarea")) fit(target);
@@ -250,7 +265,7 @@ function listen() {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       speak();
-    } else if (event.key === "Escape" && (running || stage.player?.playing)) stop();
+    } else if (event.key === "Escape" && (running || stage.player?.playing || sampler.heard)) stop();
   });
 }
 
@@ -262,6 +277,6 @@ function fit(area) {
 }
 
 setUpSettings(() => stage.picture.recolour());
-fillIn(draft);
+compose.fillIn(compose.draft);
 listen();
-meet();
+server.meet();

@@ -1,4 +1,6 @@
-/* A mono sound that may still be growing, and its WAV file. */
+/* A mono sound that may still be growing, and its files. */
+
+import { encode } from "./api.js";
 
 export class Clip {
   constructor(rate) {
@@ -6,6 +8,7 @@ export class Clip {
     this.length = 0;
     this.complete = false;
     this.turns = []; // where each line of a dialogue begins: {start, owner}
+    this.sentences = []; // as they are read, in samples: {line, text, start, end}; end is null while it is made
     this.store = new Float32Array(rate * 8);
   }
 
@@ -71,8 +74,12 @@ export function wavBlob(whole, rate) {
   return new Blob([head, whole], { type: "audio/wav" });
 }
 
-/** Hand a blob to the browser's downloads. */
-export function download(blob, name) {
+/** Make a file of 16-bit samples and hand it to the browser's downloads; all but WAV is made by the server. */
+export async function saveFile(whole, rate, said, format) {
+  download(format === "wav" ? wavBlob(whole, rate) : await encode(whole, rate, format), fileName(said, format));
+}
+
+function download(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

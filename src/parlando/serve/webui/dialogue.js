@@ -32,11 +32,11 @@ export class Dialogue {
     this.render();
   }
 
-  /** The voices that speakers may have; whoever has none takes the next one. */
-  offer(names) {
-    this.voices = names;
+  /** The voices that speakers may have, `[{name, title}]`; whoever has none takes the next one. */
+  offer(voices) {
+    this.voices = voices;
     this.speakers.forEach((speaker, index) => {
-      if (!names.includes(speaker.voice)) speaker.voice = names[index % names.length] ?? "";
+      if (!voices.some(({ name }) => name === speaker.voice)) speaker.voice = voices[index % voices.length]?.name ?? "";
     });
     this.renderSpeakers();
   }
@@ -45,6 +45,14 @@ export class Dialogue {
   script() {
     const full = this.lines.map(({ speaker, text }, row) => ({ text: text.trim(), voice: this.speakers[speaker].voice, owner: speaker + 1, row }));
     return full.filter(({ text }) => text);
+  }
+
+  /** Take `[[name, words]]` in place of all that is written; `speakers` has what a name's voice is described as. */
+  write(speakers, script) {
+    const names = Object.keys(speakers);
+    const fitting = names.map((name, index) => this.voices.find(({ description }) => speakers[name].test(description)) ?? this.voices[index]);
+    const lines = script.map(([name, text]) => ({ speaker: names.indexOf(name), text }));
+    this.load({ speakers: names.map((name, index) => ({ name, voice: fitting[index]?.name ?? "" })), lines });
   }
 
   /** Mark the line that is heard. */
@@ -75,7 +83,7 @@ export class Dialogue {
       this.renderLines();
       this.onChange();
     });
-    const voice = h("select", { "aria-label": `${label}: voice` }, ...this.voices.map((each) => new Option(each, each)));
+    const voice = h("select", { "aria-label": `${label}: voice` }, ...this.voices.map(({ name, title }) => new Option(title, name)));
     voice.value = speaker.voice;
     voice.addEventListener("change", () => {
       speaker.voice = voice.value;
@@ -162,8 +170,8 @@ export class Dialogue {
   }
 
   pushSpeaker() {
-    const voice = this.voices.find((each) => !this.speakers.some((speaker) => speaker.voice === each)) ?? this.voices[0] ?? "";
-    return this.speakers.push({ name: this.freeName(), voice, fresh: true }) - 1;
+    const voice = this.voices.find(({ name }) => !this.speakers.some((speaker) => speaker.voice === name)) ?? this.voices[0];
+    return this.speakers.push({ name: this.freeName(), voice: voice?.name ?? "", fresh: true }) - 1;
   }
 
   addSpeaker() {

@@ -1,9 +1,10 @@
 /* The settings panel: read into the fields of a request, remembered, and put back. */
 
 import { useKey } from "./api.js";
-import { byId, check, checkedValue, recall, remember } from "./dom.js";
+import { byId, check, checkedValue, h, recall, remember } from "./dom.js";
 
 const FIELDS = ["seed", "speed", "temperature", "top_p", "top_k", "language", "model"];
+const LANGUAGES = { en: "English", zh: "中文", ja: "日本語", ko: "한국어" };
 const NUMBERS = ["temperature", "top_p", "top_k"];
 export const LARGEST_SEED = 2n ** 63n - 1n;
 
@@ -12,7 +13,9 @@ let changed = () => {};
 export function setUpSettings(onChange) {
   changed = onChange;
   apply(recall("settings", {}));
-  byId("settings").addEventListener("input", () => save());
+  for (const place of ["settings", "speed"]) byId(place).addEventListener("input", () => save());
+  byId("format").value = recall("format", "mp3");
+  byId("format").addEventListener("change", () => remember("format", byId("format").value));
   byId("reset").addEventListener("click", () => {
     apply({});
     save();
@@ -70,12 +73,23 @@ export function requestFields() {
 
 /** Offer models to choose from where there is a choice. */
 export function offerModels(names) {
-  const select = byId("model");
-  const chosen = recall("settings", {}).model;
-  select.replaceChildren(...names.map((name) => new Option(name, name)));
-  if (names.includes(chosen)) select.value = chosen;
-  byId("model-field").hidden = names.length < 2;
-  if (names.length < 2) select.replaceChildren();
+  offer("model", names.length < 2 ? [] : names.map((name) => [name, name]), recall("settings", {}).model);
+}
+
+/** Offer the languages that a model speaks, here and for voices that are added; a choice of one is none. */
+export function offerLanguages(codes) {
+  const named = codes.map((code) => [code, LANGUAGES[code] ?? code]);
+  const ways = [["", "The voice’s"], ["auto", "By sentence"]];
+  offer("language", codes.length < 2 ? [] : [...ways, ...named], recall("settings", {}).language);
+  offer("voice-language", named, byId("voice-language").value);
+  byId("voice-language-field").hidden = codes.length < 2;
+}
+
+/** Fill a choice, keeping what was chosen where it is there; without anything to choose it goes. */
+function offer(id, options, chosen) {
+  byId(id).replaceChildren(...options.map(([value, text]) => h("option", { value, lang: value in LANGUAGES ? value : "" }, text)));
+  if (options.some(([value]) => value === chosen)) byId(id).value = chosen;
+  byId(`${id}-field`).hidden = !options.length;
 }
 
 function save() {

@@ -3,18 +3,20 @@
 import { byId, clock, h } from "./dom.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
+import { Reading } from "./reading.js";
 
 const USUAL_RATE = 24_000;
 
 export class Stage {
-  /** `onTurn(row)` is called with the line that is heard, or null. */
-  constructor(onTurn) {
-    this.onTurn = onTurn;
+  /** `onTurn(row)` is called with the line that is heard, or null; `onPlay()` before anything is. */
+  constructor(onTurn, onPlay) {
+    Object.assign(this, { onTurn, onPlay });
     this.clip = null;
     this.player = null;
     this.context = null;
     this.ticking = false;
     this.picture = new Picture(byId("picture"));
+    this.reading = new Reading((sample) => this.clip && this.seek(sample));
     byId("play").addEventListener("click", () => this.toggle());
     byId("position").addEventListener("input", ({ target }) => this.seek(Math.round(target.value * this.clip.rate)));
     byId("picture").addEventListener("pointerdown", (event) => this.clip && this.seek(this.picture.sampleAt(event.offsetX)));
@@ -23,6 +25,7 @@ export class Stage {
 
   /** Call from a click or a key: browsers let only those begin a sound. */
   unlock(rate = this.context?.sampleRate ?? USUAL_RATE) {
+    this.onPlay();
     if (this.context?.sampleRate !== rate) {
       this.context?.close();
       this.context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
@@ -40,13 +43,14 @@ export class Stage {
     byId("picture-empty").hidden = true;
     byId("picture-frame").classList.remove("blank");
     if (play) this.player.play(0);
-    this.refresh();
+    this.grown();
   }
 
   close() {
     this.player?.close();
     this.player = this.clip = null;
     this.picture.show(null);
+    byId("picture").setAttribute("aria-label", "Waveform and spectrogram: nothing yet");
     byId("picture-empty").hidden = false;
     byId("picture-frame").classList.add("blank");
     showFacts([]);
@@ -56,6 +60,9 @@ export class Stage {
   /** The clip has grown, or is complete. */
   grown() {
     this.player?.feed();
+    if (this.clip?.complete) {
+      byId("picture").setAttribute("aria-label", `Waveform and spectrogram of ${this.clip.seconds.toFixed(1)} seconds`);
+    }
     this.refresh();
   }
 
@@ -112,6 +119,7 @@ export class Stage {
     // Screen readers would read every change out while it plays.
     if (!playing) position.setAttribute("aria-valuetext", `${now.toFixed(1)} of ${all.toFixed(1)} seconds`);
     byId("download").disabled = !clip?.complete;
+    this.reading.update(clip, playing || now > 0 ? player.position : null);
     const turn = playing ? clip.turns.findLast(({ start }) => start <= player.position) : null;
     if (turn?.row !== this.row) {
       this.row = turn?.row;
@@ -124,7 +132,6 @@ export class Stage {
 export function showFacts(pairs) {
   byId("facts").replaceChildren(...pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
-
 
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

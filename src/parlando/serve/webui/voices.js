@@ -2,8 +2,8 @@
 
 import { addVoice, deleteVoice, listVoices } from "./api.js";
 import { byId, check, checkedValue, h } from "./dom.js";
-import { explain, explainMicrophone, hide, show } from "./notice.js";
-import { Recorder } from "./recorder.js";
+import { explain, hide, show } from "./notice.js";
+import { Take } from "./take.js";
 
 const MANY = 12;
 const READINGS = [
@@ -14,39 +14,54 @@ const READINGS = [
 
 export class Voices {
   /** `onChange` is called when the list or the choice has changed, `onFailure` with what failed. */
-  constructor(onChange, onFailure) {
-    Object.assign(this, { onChange, onFailure, all: [], chosen: "" });
+  constructor(sampler, onChange, onFailure) {
+    Object.assign(this, { sampler, onChange, onFailure, all: [], chosen: "" });
     byId("voices").addEventListener("change", () => this.choose(checkedValue("voice")));
+    byId("quick-voice").addEventListener("change", ({ target }) => this.choose(target.value));
     byId("filter").addEventListener("input", () => this.filter());
     setUpDialog((name) => this.refresh(name));
   }
 
-  /** Those that can be chosen; names that stand for another voice are left out. */
-  async refresh(choose = this.chosen) {
-    this.all = (await listVoices()).filter(({ origin }) => origin !== "alias");
-    if (!this.all.some(({ name }) => name === choose)) choose = this.all[0]?.name ?? "";
+  /**
+   * Those that can be chosen; names that stand for another voice are left out. `title` is what people are shown.
+   * Chosen is the first of `wanted` that is there, or stays what is.
+   */
+  async refresh(...wanted) {
+    const listed = (await listVoices()).filter(({ origin }) => origin !== "alias");
+    this.all = listed.map((voice) => ({ ...voice, title: voice.display_name ?? voice.name }));
+    const there = [...wanted, this.chosen].find((choice) => this.all.some(({ name }) => name === choice));
     this.render();
-    this.choose(choose);
+    this.choose(there ?? this.all[0]?.name ?? "");
   }
 
   choose(name) {
     this.chosen = name;
     check("voice", name);
+    byId("quick-voice").value = name;
     this.onChange();
+  }
+
+  /** What people are shown for a voice's name. */
+  titleOf(name) {
+    return this.all.find((voice) => voice.name === name)?.title ?? name;
   }
 
   render() {
     const list = byId("voices");
+    this.sampler.stop();
+    byId("quick-voice").replaceChildren(...this.all.map(({ name, title }) => new Option(title, name)));
     list.replaceChildren(list.firstElementChild, ...this.all.map((voice) => this.row(voice)));
     if (!this.all.length) list.append(h("p", { className: "hint" }, "There are no voices yet. Add yours."));
     byId("filter-row").hidden = this.all.length <= MANY;
   }
 
-  row({ name, origin, description }) {
+  row(voice) {
+    const { name, title, origin, description } = voice;
     const note = description ?? { uploaded: "Yours", preset: "A preset" }[origin];
-    const words = h("span", {}, h("b", {}, name), ...(note ? [h("small", {}, note)] : []));
-    const row = h("div", { className: "voice" }, h("label", {}, h("input", { type: "radio", name: "voice", value: name }), words));
-    row.dataset.name = `${name} ${note ?? ""}`.toLowerCase();
+    const named = h("b", {}, title, ...(title.toLowerCase() === name.toLowerCase() ? [] : [" ", h("code", {}, name)]));
+    const words = h("span", {}, named, ...(note ? [h("small", {}, note)] : []));
+    const row = h("div", { className: "voice" }, this.sampler.button(voice), h("label", {}, h("input", { type: "radio", name: "voice", value: name }), words));
+    row.dataset.name = `${title} ${name} ${note ?? ""}`.toLowerCase();
     if (origin === "uploaded") {
       const onclick = () => this.remove(name);
       row.append(h("button", { type: "button", className: "tool", "aria-label": `Delete the voice ${name}`, title: "Delete", onclick }, "×"));
@@ -73,7 +88,7 @@ export class Voices {
 
 function setUpDialog(onSaved) {
   const dialog = byId("voice-dialog");
-  const take = new Take();
+  const take = new Take("voice", () => hide(byId("voice-error")), wrong);
   for (const button of document.querySelectorAll('[data-opens="voice-dialog"]')) {
     button.addEventListener("click", () => {
       hide(byId("voice-error"));
@@ -136,90 +151,4 @@ function suggest() {
   const field = byId("voice-text");
   field.value = READINGS[(READINGS.indexOf(field.value) + 1) % READINGS.length];
   field.focus();
-}
-
-/** The recording in the dialog, from a file or from the microphone. */
-class Take {
-  constructor() {
-    this.blobs = { file: null, record: null };
-    this.recorder = null;
-    for (const input of document.querySelectorAll('input[name="source"]')) {
-      input.addEventListener("change", () => this.showSource());
-    }
-    byId("voice-file").addEventListener("change", ({ target }) => this.keep("file", target.files[0] ?? null));
-    byId("record").addEventListener("click", () => (this.recorder ? this.finish() : this.record()));
-  }
-
-  get source() {
-    return checkedValue("source");
-  }
-
-  get blob() {
-    return this.blobs[this.source];
-  }
-
-  get control() {
-    return this.source === "file" ? "voice-file" : "record";
-  }
-
-  showSource() {
-    byId("file-field").hidden = this.source !== "file";
-    byId("record-field").hidden = this.source !== "record";
-    this.preview();
-  }
-
-  keep(source, blob) {
-    this.blobs[source] = blob;
-    this.preview();
-  }
-
-  preview() {
-    const audio = byId("preview");
-    if (audio.src) URL.revokeObjectURL(audio.src);
-    audio.hidden = !this.blob;
-    if (this.blob) audio.src = URL.createObjectURL(this.blob);
-    else audio.removeAttribute("src");
-  }
-
-  async record() {
-    hide(byId("voice-error"));
-    const recorder = (this.recorder = new Recorder());
-    try {
-      await recorder.start((level, seconds) => {
-        byId("level").value = level;
-        byId("record-time").textContent = `${seconds.toFixed(1)} s`;
-      }, () => this.finish());
-      byId("record").textContent = "Stop";
-      byId("record").classList.add("busy");
-    } catch (error) {
-      this.abandon();
-      wrong("record", { title: "Cannot record", text: explainMicrophone(error) });
-    }
-  }
-
-  /** End a recording that runs. */
-  async finish() {
-    const recorder = this.recorder;
-    if (!recorder?.recorder) return;
-    this.quiet();
-    this.keep("record", await recorder.stop());
-  }
-
-  abandon() {
-    this.recorder?.release();
-    this.quiet();
-  }
-
-  quiet() {
-    this.recorder = null;
-    byId("record").textContent = "Record";
-    byId("record").classList.remove("busy");
-    byId("level").value = 0;
-  }
-
-  clear() {
-    this.blobs = { file: null, record: null };
-    byId("record-time").textContent = "0.0 s";
-    this.showSource();
-  }
 }

@@ -1,0 +1,55 @@
+"""What a voice sounds like: ``GET /v1/audio/voices/{name}/sample``, the same short sentence at every asking."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request
+from starlette.responses import Response
+
+from parlando.audio.formats import FORMATS
+from parlando.core.errors import VoiceNotFoundError
+from parlando.serve.call import call_of
+from parlando.serve.documented import AUDIO, ERRORS
+from parlando.serve.service import Service, Utterance
+from parlando.serve.streamed import Streamed
+from parlando.serve.voices import Listed
+
+FORMAT, SEED = "mp3", 1
+SENTENCES = {
+    "en": "Hello! This is how I sound. What would you like to hear?",
+    "zh": "你好！这就是我的声音。你想听什么呢？",
+    "ja": "こんにちは。これが私の声です。何を聞きたいですか。",
+    "ko": "안녕하세요! 이것이 제 목소리입니다. 무엇을 듣고 싶으세요?",
+}
+
+
+def build_router(service: Service) -> APIRouter:
+    """The door."""
+    router = APIRouter(tags=["voices"])
+    run = secrets.token_hex(8)  # another run may have another model behind the same names
+
+    @router.get("/v1/audio/voices/{name}/sample", responses={**AUDIO, **ERRORS}, response_class=Response)
+    async def sample(name: str, request: Request, if_none_match: Annotated[str, Header()] = "") -> Response:
+        """A voice's sample as mp3, made as it is asked for and then kept by whoever asked."""
+        voice = _listed(service, name)
+        version = 0 if voice.card is None else voice.card.version
+        headers = {"etag": f'"{run}-{version}"', "cache-control": "private, no-cache"}
+        if headers["etag"] in if_none_match:
+            return Response(status_code=304, headers=headers)
+        text = SENTENCES.get(voice.language, SENTENCES["en"])
+        speaking = service.open(
+            Utterance(text, voice.name, options={"seed": SEED}), FORMAT, call_of(request.scope).caller
+        )
+        stall_seconds = service.config.limits.stall_seconds
+        return Streamed(speaking.stream, FORMATS[FORMAT].media_type, headers, stall_seconds=stall_seconds)
+
+    return router
+
+
+def _listed(service: Service, name: str) -> Listed:
+    found = {each.name: each for each in service.shelf.listed(service.host(None))}
+    if name not in found:
+        raise VoiceNotFoundError(name[:80], found)
+    return found[name]
