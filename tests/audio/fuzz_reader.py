@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from exploits import make_exploits
 from recordings import MAGIC_STARTS, make_recordings
 
+from exploits import make_exploits
 from parlando.audio.files import read_audio
 from parlando.core.errors import AudioError
 

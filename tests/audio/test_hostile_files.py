@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from exploits import LABORATORY, make_exploits
 from recordings import BY_FFMPEG, BY_LIBSNDFILE, WAVE, by_ffmpeg, by_libsndfile
 from sounds import RATE, tone
 
+from exploits import LABORATORY, make_exploits
 from parlando.audio import decode
 from parlando.audio.files import encode_audio, read_audio
 from parlando.audio.sniff import MAGIC, WEBM, sniff

@@ -77,9 +77,9 @@ def utterance_of(voice_id: str, body: SpeechBody, output: Output) -> Utterance:
     )
 
 
-def own_voices(service: Service) -> list[dict[str, Any]]:
-    """Every voice in their shape; names that stand for others are left out."""
-    return [voice_card(each) for each in service.shelf.listed(service.host(None)) if each.stands_for is None]
+def own_voices(service: Service, caller: str) -> list[dict[str, Any]]:
+    """Every voice that a caller may use, in their shape; names that stand for others are left out."""
+    return [voice_card(each) for each in service.shelf.listed(service.host(None), caller) if each.stands_for is None]
 
 
 def voice_card(voice: Listed) -> dict[str, Any]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 
-from parlando.core.errors import ConfigError, nearest
+from parlando.core.errors import ConfigError, InputError, nearest
 from parlando.core.types import Voice
 
 FEMININE = ("alloy", "coral", "nova", "sage", "shimmer", "marin")
 MASCULINE = ("ash", "ballad", "echo", "fable", "onyx", "verse", "cedar")
+# CosyVoice's seven speakers, by the OpenAI voices that are the same kind of speaker and always answer.
+SPEAKERS = {
+    **dict.fromkeys(("中文女", "粤语女", "英文女", "韩语女"), "alloy"),
+    **dict.fromkeys(("中文男", "英文男", "日语男"), "ash"),
+}
 OPENAI_MODELS = (
     "tts-1",
     "tts-1-hd",
@@ -28,6 +34,20 @@ def fitting_voices(voices: Mapping[str, Voice]) -> dict[str, str]:
         fitting = [name for name, voice in voices.items() if described.search(voice.description or "")] or [*voices]
         chosen.update({name: fitting[index % len(fitting)] for index, name in enumerate(names) if fitting})
     return chosen
+
+
+def check_free(name: str, taken: Iterable[str]) -> None:
+    """Refuse a name that means somebody already, however its letters are written.
+
+    Raises:
+        InputError: it is OpenAI's or CosyVoice's, or one of ``taken``.
+    """
+    if _folded(name) in {_folded(each) for each in (*FEMININE, *MASCULINE, *SPEAKERS, *taken)}:
+        raise InputError(f"'{name}' means a voice of this server already; choose another name")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def model_names(configured: Mapping[str, str], models: Mapping[str, object]) -> dict[str, str]:

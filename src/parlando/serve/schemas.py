@@ -79,7 +79,7 @@ class SpeechRequest(Wanted):
     input: Words
     response_format: AudioName = "mp3"
     stream_format: Literal["audio", "sse"] = "audio"
-    stream: bool | None = Field(default=None, description="Accepted and of no effect: every answer is a stream.")
+    stream: bool | None = Field(default=None, description="False: a finished file, with its true length.")
 
 
 ContextName = Annotated[str, Field(max_length=128)]

@@ -21,6 +21,7 @@ from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import ChatRequest
 from parlando.serve.service import Service, Speaking, Utterance
 from parlando.serve.streamed import Streamed, collect
+from parlando.serve.whole import whole_file
 
 KEPT_SECONDS = 3600
 
@@ -96,7 +97,7 @@ def build_router(service: Service) -> APIRouter:
 def begun(service: Service, body: ChatRequest, utterances: list[Utterance], caller: str) -> Reply:
     """The answer, as its first sound is being made."""
     format = (body.audio.format or ("pcm16" if body.stream else "wav")).removesuffix("16")
-    speaking = service.open(utterances, format, caller)
+    speaking = service.open(utterances, format if body.stream else whole_file(format), caller)
     transcript = " ".join(str(utterance.text).strip() for utterance in utterances)
     return Reply(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), speaking.model, transcript, speaking)
 

@@ -16,6 +16,7 @@ from parlando.serve.documented import DETAIL_ERRORS, PCM
 from parlando.serve.schemas import Seed, Strict, decode_recording
 from parlando.serve.service import Service
 from parlando.serve.streamed import Streamed, collect
+from parlando.serve.whole import whole_file
 
 
 class Sft(Strict):
@@ -124,7 +125,7 @@ def build_router(service: Service) -> APIRouter:
         given = body.prompt_audio
         recording = None if given is None else decode_recording(given, None, "prompt_audio").audio
         asked = Asked(body.text, body.speaker, recording, body.prompt_text, body.instruct_text, body.speed, body.seed)
-        speaking = service.open(utterance_of(service, asked), "wav", call_of(request.scope).caller)
+        speaking = service.open(utterance_of(service, asked), whole_file("wav"), call_of(request.scope).caller)
         audio = base64.b64encode(await collect(request, speaking.stream)).decode("ascii")
         return TtsAnswer(audio=audio, sample_rate=speaking.sample_rate, seed=speaking.seed)
 

@@ -64,19 +64,21 @@ def build_router(service: Service) -> APIRouter:
         return Streamed(speaking.stream, media_type, headers, bytes_of, service.config.limits.stall_seconds)
 
     @router.get("/v1/voices")
-    async def voices() -> dict[str, Any]:
+    async def voices(request: Request) -> dict[str, Any]:
         """All voices."""
-        return {"voices": own_voices(service)}
+        return {"voices": own_voices(service, call_of(request.scope).caller)}
 
     @router.get("/v2/voices", responses=ELEVENLABS_ERRORS)
     async def search(
+        request: Request,
         search: str = "",
         page_size: Annotated[int, Query(ge=1, le=100)] = 10,
         next_page_token: Annotated[int, Query(ge=0, description="What the page before gave; the first has none.")] = 0,
     ) -> dict[str, Any]:
         """The voices that have a word in their name or description, page by page."""
         words = search.lower()
-        found = [each for each in own_voices(service) if words in f"{each['name']} {each['description']}".lower()]
+        all_voices = own_voices(service, call_of(request.scope).caller)
+        found = [each for each in all_voices if words in f"{each['name']} {each['description']}".lower()]
         end = next_page_token + page_size
         has_more = end < len(found)
         return {
@@ -87,10 +89,11 @@ def build_router(service: Service) -> APIRouter:
         }
 
     @router.get("/v1/voices/{voice_id}", responses=ELEVENLABS_ERRORS)
-    async def voice(voice_id: str) -> dict[str, Any]:
+    async def voice(voice_id: str, request: Request) -> dict[str, Any]:
         """One of them."""
-        known = {each["voice_id"]: each for each in own_voices(service)}
-        name = service.shelf.resolve(service.host(None), voice_id)
+        caller = call_of(request.scope).caller
+        known = {each["voice_id"]: each for each in own_voices(service, caller)}
+        name = service.shelf.resolve(service.host(None), voice_id, caller)
         if name not in known:
             raise VoiceNotFoundError(name, known)
         return known[name]

@@ -11,14 +11,15 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from parlando.audio.formats import FORMATS
+from parlando.audio.containers import media_type_of
 from parlando.core.errors import ModelNotFoundError, ParlandoError
 from parlando.serve.call import call_of
 from parlando.serve.documented import AUDIO_OR_EVENTS, ERRORS
 from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import SpeechRequest, SpeechUsage, Wanted, decode_recording
 from parlando.serve.service import Service, Speaking, Utterance
-from parlando.serve.streamed import Streamed
+from parlando.serve.streamed import Streamed, collect
+from parlando.serve.whole import whole_file
 
 EVENT_STREAM = "text/event-stream"
 
@@ -31,14 +32,18 @@ def build_router(service: Service) -> APIRouter:
 
     @router.post("/v1/audio/speech", responses={**AUDIO_OR_EVENTS, **ERRORS}, response_class=Response)
     async def speak(body: SpeechRequest, request: Request) -> Response:
-        """Speak a text; the answer begins with the first sound."""
-        speaking = service.open(utterance_of(body, body.input), body.response_format, call_of(request.scope).caller)
+        """Speak a text; the answer begins with the first sound, or with ``"stream": false`` is a finished file."""
+        whole = body.stream is False and body.stream_format == "audio"
+        making = whole_file(body.response_format) if whole else body.response_format
+        speaking = service.open(utterance_of(body, body.input), making, call_of(request.scope).caller)
         headers = {"x-seed": str(speaking.seed), "x-sample-rate": str(speaking.sample_rate)}
         if body.stream_format == "sse":
             return Streamed(speaking.stream, EVENT_STREAM, headers, lambda: events(speaking), stall_seconds)
-        media_type = FORMATS[body.response_format].media_type
+        media_type = media_type_of(body.response_format, whole=whole)
         if body.response_format == "pcm":
             media_type = f"{media_type};rate={speaking.sample_rate}"
+        if whole:
+            return Response(await collect(request, speaking.stream), media_type=media_type, headers=headers)
         return Streamed(speaking.stream, media_type, headers, stall_seconds=stall_seconds)
 
     def card(name: str) -> dict[str, Any]:
