@@ -1,4 +1,4 @@
-"""Reads random and mutated recordings and notes what the process asks of the system meanwhile; run by `test_hostile_files`.
+"""Reads random and mutated recordings and notes what is asked of the system meanwhile; run by `test_hostile_files`.
 
 Usage: fuzz_reader.py RANDOM MUTATED SEED. It prints one line of JSON; a crash or a hang is seen by who started it.
 """

@@ -222,27 +222,10 @@ def test_the_same_name_again_is_a_new_version(serving, home):
     assert {"ann/1/voice.json", "ann/2/voice.json"} < set(every_file(home))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../x",
-        "..",
-        ".",
-        "",
-        "a/b",
-        "a\\b",
-        "/etc/passwd",
-        "a\x00b",
-        "-x",
-        "x" * 65,
-        "a.",
-        "@ann",
-        "a b",
-        "a\u200db",
-        "\u0301a",
-    ]
-    + ["a\u202eb", "a\uff0fb", "⅔", "😀", "𠀀" * 64],
-)
+TRICKS = ("../x", "..", ".", "", "a/b", "a\\b", "/etc/passwd", "a\x00b", "-x", "x" * 65, "a.", "@ann", "a b")
+
+
+@pytest.mark.parametrize("name", [*TRICKS, "a\u200db", "\u0301a", "a\u202eb", "a\uff0fb", "⅔", "😀", "\U00020000" * 64])
 def test_a_name_that_is_a_path_trick_is_refused_and_writes_nothing(serving, tmp_path, home, name):
     with serving(voice_folder=str(home)) as running:
         response = upload(running, name)

@@ -56,7 +56,7 @@ def open_encoder(format: str, sample_rate: int, bits_per_second: int | None = No
 
 
 def encode_whole(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
-    """A finished file in a format of `open_encoder`, with true sizes and length; aac is in MP4, since alone it has none.
+    """A finished file in a format of `open_encoder`, with true sizes and length; aac is in MP4, for alone it has none.
 
     Raises:
         ConfigError: no such format.

@@ -32,6 +32,8 @@ MOST_CHUNKS = 1000
 MOST_BROKEN_PACKETS = 50
 # What stands for the size of samples that were still to come; of 32 bits, libsndfile knows that all ones mean it.
 NO_SIZES = (0, (1 << 64) - 1)
+# Samples that can be louder than full scale; a coder that goes beyond it only rounds what was there before it.
+FLOATS = ("FLOAT", "DOUBLE")
 SUBTYPES = (
     *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
     *("IMA_ADPCM", "MS_ADPCM", "GSM610", "ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32"),
@@ -154,7 +156,8 @@ def _by_libsndfile(stream: BinaryFile, bounds: Bounds) -> tuple[np.ndarray, int]
             frames += len(block)
             bounds.check(frames, file.samplerate, file.channels)
             blocks.append(block)
-        return np.concatenate(blocks), file.samplerate
+        wave = np.concatenate(blocks)
+        return wave if file.subtype in FLOATS else wave.clip(-1.0, 1.0), file.samplerate
 
 
 def _by_ffmpeg(
@@ -173,12 +176,15 @@ def _by_ffmpeg(
         with av.open(
             stream, format=container.demuxer, options=_confinement(container), metadata_errors="replace"
         ) as opened:
-            blocks, rate = _blocks_of(opened, _speech_of(opened.streams.audio, container), bounds)
+            stream_of_sound = _speech_of(opened.streams.audio, container)
+            blocks, rate = _blocks_of(opened, stream_of_sound, bounds)
+            floats = stream_of_sound.codec_context.codec.name.startswith("pcm_f")
     except (av.FFmpegError, ValueError, IndexError) as error:
         raise bounds.unreadable(cause or getattr(error, "strerror", None) or error) from error
     if not blocks:
         raise AudioError(f"{bounds.where}: it holds no samples; give it some audio")
-    return np.concatenate(blocks), rate
+    wave = np.concatenate(blocks)
+    return wave if floats else wave.clip(-1.0, 1.0), rate
 
 
 def _blocks_of(opened: Any, stream: Any, bounds: Bounds) -> tuple[list[np.ndarray], int]:

@@ -81,7 +81,7 @@ MAGIC: tuple[tuple[Container, dict[int, bytes]], ...] = (
 SEARCHED_BYTES = 16_384
 MOST_TAGS = 4
 SURE_FRAMES = 3
-# Of MPEG audio, in kbit/s by the index in a frame's head: version 1's layers I to III; of the others I, then II and III.
+# Of MPEG audio, in kbit/s by the index in a frame's head: version 1's layers I to III; the others' I, then II and III.
 KILOBITS = (
     (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -93,7 +93,7 @@ MPEG_RATES = (44_100, 48_000, 32_000)
 
 
 def sniff(stream: BinaryFile) -> tuple[Container, int] | None:
-    """The container, and where it begins (ID3 tags and cut frames come before it); None if it is not one that is read."""
+    """The container, and where it begins (behind ID3 tags and cut frames); None if it is not one that is read."""
     start = _behind_tags(stream)
     stream.seek(start)
     head = stream.read(SEARCHED_BYTES)

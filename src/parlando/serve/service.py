@@ -54,7 +54,8 @@ Making = Callable[[Iterator[Chunk]], Iterator[Any]]
 class Utterance:
     """What a door wants spoken.
 
-    ``voice`` is a name, a `Voice`, the card of an uploaded one, or a `Recording` to follow; ``sample_rate`` (hertz) is the model's own by default;
+    ``voice`` is a name, a `Voice`, the card of an uploaded one, or a `Recording` to follow; ``sample_rate`` (hertz) is
+    the model's own by default;
     ``options`` are those of `Synthesizer.stream`, such as seed and temperature.
     """
 

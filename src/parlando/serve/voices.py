@@ -152,18 +152,10 @@ class VoiceShelf:
             return voice
         if isinstance(voice, Recording):
             return self._remembered(host, voice, ("recording", voice.sha256, voice.text or ""))
-        if isinstance(voice, VoiceCard):
-            return self._stored(host, voice)
-        synthesizer = host.synthesizer
         if voice is None:
-            return synthesizer.voices[synthesizer.model.default_voice]
-        name = self.chosen(host, voice)
-        if isinstance(name, VoiceCard):
-            return self._stored(host, name)
-        preset = self._presets.get(name)
-        if isinstance(preset, Recording) and name not in synthesizer.voices:
-            return replace(self._remembered(host, preset, ("preset", name)), name=name)
-        return self._own(host)[name]
+            return host.synthesizer.voices[host.synthesizer.model.default_voice]
+        found = self.chosen(host, voice) if isinstance(voice, str) else voice
+        return self._stored(host, found) if isinstance(found, VoiceCard) else self._fixed(host, found)
 
     def add(self, host: Host, recording: Recording, card: VoiceCard, caller: str = "") -> VoiceCard:
         """Check, encode and keep an uploaded voice, which is the caller's; blocks.
@@ -206,6 +198,12 @@ class VoiceShelf:
             fitting = fitting_voices(host.synthesizer.voices or self._own(host))
             self._aliases_by_model[host.name] = {**fitting, **self._config.voices}
         return self._aliases_by_model[host.name]
+
+    def _fixed(self, host: Host, name: str) -> Voice:
+        preset = self._presets.get(name)
+        if isinstance(preset, Recording) and name not in host.synthesizer.voices:
+            return replace(self._remembered(host, preset, ("preset", name)), name=name)
+        return self._own(host)[name]
 
     def _stored(self, host: Host, card: VoiceCard) -> Voice:
         key = ("stored", self._model_key(host), repr(card.owner), card.name, str(card.version), card.sha256)
