@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
-from sounds import RATE, babble, buzz, noise, silence
+import soundfile
+from sounds import RATE, babble, buzz, noise, silence, tone
 
 from parlando.audio.check import ReferenceLimits, check_reference, clipped_share
+from parlando.audio.files import encode_audio, read_audio
 from parlando.core.errors import AudioError
+from whisper import whisper
 
 
 def test_a_good_clip_loses_only_the_silence_around_it():
@@ -97,6 +102,39 @@ def test_a_wrong_rate_is_refused():
         check_reference(buzz(150, 2.0), 0)
 
 
-def test_clipped_share_counts_samples_at_full_scale():
-    assert clipped_share(np.array([1.0, -1.0, 0.5, 0.998])) == 0.5
+def test_clipped_is_what_has_flat_tops_whatever_their_level():
+    wave = buzz(150, 2.0, amplitude=0.99)
+    assert clipped_share(wave) == 0.0
+    assert clipped_share(5 * wave) == 0.0, "floats may go beyond full scale"
+    for level in (1.0, 0.3, 3.0):
+        clipped = level * (2 * wave).clip(-1, 1)
+        assert clipped_share(clipped) == pytest.approx(np.mean(np.abs(2 * wave) >= 1), abs=0.002)
+        assert clipped_share(np.rint(clipped * 10_000) / 10_000) > 0.005
+    assert clipped_share(np.stack([wave, (2 * wave).clip(-1, 1)], axis=1)) > 0.002
     assert clipped_share(np.zeros(0)) == 0.0
+
+
+@pytest.mark.parametrize("hertz", [60, 100, 150, 440])
+def test_coarse_tones_are_not_clipped(hertz):
+    wave = tone(hertz, 2.0, 8000, 1.0)
+    for each in (wave, np.rint(wave * 32767) / 32768, np.rint(wave * 90) / 128):
+        assert clipped_share(each) == 0.0
+
+
+def test_flat_tops_that_a_coder_rounded_off_are_found():
+    hard = (6 * buzz(150, 2.0)).clip(-1, 1)
+    assert clipped_share(read_audio(encode_audio(hard, RATE, "mp3")).samples) > 0.005
+    assert clipped_share(read_audio(encode_audio(buzz(150, 2.0, amplitude=0.99), RATE, "mp3")).samples) == 0.0
+
+
+@pytest.mark.parametrize("peak", [1.0, 1.8, 32_000.0])
+def test_a_float_recording_that_is_louder_than_full_scale_serves(peak):
+    spoken = whisper(3.0)
+    spoken = spoken / np.abs(spoken).max()
+    sink = io.BytesIO()
+    soundfile.write(sink, peak * spoken, RATE, format="WAV", subtype="FLOAT")
+    clip = read_audio(sink.getvalue())
+    assert np.abs(clip.samples).max() == pytest.approx(1.0)
+    for samples in (clip.samples, peak * spoken):
+        used = check_reference(samples, RATE).clip.samples
+        assert 0.5 < np.abs(used).max() <= 1.0

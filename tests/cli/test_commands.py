@@ -145,7 +145,7 @@ def test_a_listener_who_leaves_is_no_error(say, monkeypatch):
 
     redirected = []
     monkeypatch.setattr(sys, "stdout", BytesOut(Closed()))
-    monkeypatch.setattr("parlando.cli.say.close_stdout", lambda: redirected.append(True))
+    monkeypatch.setattr("parlando.cli.output.close_stdout", lambda: redirected.append(True))
     assert say(TEXT, "--stream", "--seed", 7)[0] == 0
     assert redirected == [True]
 

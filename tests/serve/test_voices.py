@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import unicodedata
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import numpy as np
 import openai
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from parlando.audio.files import encode_audio
 from parlando.core.errors import ConfigError, FileMissingError
@@ -16,6 +20,7 @@ from parlando.core.types import Voice
 from parlando.core.voicefile import write_voice
 from parlando.serve.app import check_start
 from parlando.serve.config import ServeConfig
+from parlando.serve.limits import new_key
 from whisper import whisper
 
 WORDS = {"text": "What is said.", "consent": "Ann Speaker, 2026-11-21"}
@@ -25,9 +30,154 @@ def recording(seed=0, seconds=2.0, format="wav"):
     return encode_audio(whisper(seconds, seed=seed), 24000, format)
 
 
-def upload(running, name="ann", audio=None, **fields):
+def upload(running, name="ann", audio=None, headers=None, **fields):
     files = {"audio_sample": ("../../evil.wav", recording() if audio is None else audio, "audio/wav")}
-    return running.http.post("/v1/audio/voices", data={"name": name, **WORDS, **fields}, files=files)
+    return running.http.post("/v1/audio/voices", data={"name": name, **WORDS, **fields}, files=files, headers=headers)
+
+
+KEYS = ("ann", "bob", "admin")
+
+
+@pytest.fixture
+def keyed(serving, home, tmp_path):
+    """Start servers with keys, and the headers of who has one."""
+    keys = tmp_path / "keys.txt"
+    headers = {name: {"authorization": f"Bearer {new_key(keys, name)}"} for name in KEYS}
+
+    def start(**config):
+        return serving(voice_folder=str(home), api_keys=str(keys), **config)
+
+    return start, headers
+
+
+def says(running, voice, headers):
+    body = {"input": "Hello.", "voice": voice, "response_format": "pcm"}
+    return running.http.post("/v1/audio/speech", json=body, headers=headers).status_code
+
+
+def names(running, headers):
+    return {each["name"] for each in running.http.get("/v1/audio/voices", headers=headers).json()["voices"]}
+
+
+def test_a_voice_is_its_keys_own(keyed, home):
+    start, headers = keyed
+    path = "/v1/audio/voices/mia"
+    with start() as running:
+        assert upload(running, "mia", headers=headers["ann"]).json()["owner"] == "ann"
+        assert says(running, "mia", headers["ann"]) == 200
+        assert "mia" in names(running, headers["ann"])
+        for stranger in ("bob", None):
+            theirs = headers.get(stranger, {})
+            assert running.http.delete(path, headers=theirs).status_code == (404 if stranger else 401)
+        assert says(running, "mia", headers["bob"]) == 404
+        assert "mia" not in names(running, headers["bob"])
+        assert running.http.get(path, headers=headers["bob"]).status_code == 404
+        theirs = running.http.get("/v1/voices", headers=headers["bob"]).json()["voices"]
+        assert "mia" not in {each["voice_id"] for each in theirs}
+        assert running.http.get("/v1/voices/mia", headers=headers["bob"]).status_code == 404
+        assert upload(running, "mia", text="What Bob says.", headers=headers["bob"]).json()["version"] == 1
+        says(running, "mia", headers["ann"])
+        assert running.model.asked[-1][1].references[0].text == WORDS["text"], "nobody else's words are in her voice"
+        says(running, "mia", headers["bob"])
+        assert running.model.asked[-1][1].references[0].text == "What Bob says."
+        assert running.http.delete(path, headers=headers["bob"]).status_code == 200
+        assert running.http.delete(path, headers=headers["bob"]).status_code == 404
+    with start() as running:
+        assert says(running, "mia", headers["ann"]) == 200
+        assert says(running, "mia", headers["bob"]) == 404
+        assert running.http.delete(path, headers=headers["admin"]).status_code == 200
+        assert every_file(home) == []
+
+
+def test_what_the_admin_makes_is_the_servers(keyed):
+    start, headers = keyed
+    with start() as running:
+        assert upload(running, "hall", headers=headers["admin"]).json()["owner"] is None
+        assert says(running, "hall", headers["bob"]) == 200
+        response = running.http.delete("/v1/audio/voices/hall", headers=headers["bob"])
+        assert (response.status_code, response.json()["error"]["code"]) == (403, "not_yours")
+        assert says(running, "hall", headers["ann"]) == 200
+        assert running.http.delete("/v1/audio/voices/hall", headers=headers["admin"]).status_code == 200
+
+
+def test_voices_from_before_there_were_keys_are_the_servers(keyed, serving, home):
+    start, headers = keyed
+    with serving(voice_folder=str(home)) as running:
+        upload(running, "old")
+    card = home / "old" / "1" / "voice.json"
+    known = json.loads(card.read_text())
+    del known["owner"]
+    card.write_text(json.dumps(known))
+    with start() as running:
+        assert says(running, "old", headers["bob"]) == 200
+        assert running.http.delete("/v1/audio/voices/old", headers=headers["bob"]).status_code == 403
+        assert upload(running, "new", headers=headers["bob"]).status_code == 201
+    with serving(voice_folder=str(home)) as running:
+        assert says(running, "new", {}) == 200, "without keys all voices are everybody's"
+        assert running.http.delete("/v1/audio/voices/new").status_code == 200
+
+
+@pytest.mark.parametrize("door", ["live", "elevenlabs"])
+def test_sockets_know_the_key_as_well(keyed, door):
+    start, headers = keyed
+    with start() as running:
+        upload(running, "mia", headers=headers["ann"])
+        path = "/v1/audio/speech/stream" if door == "live" else "/v1/text-to-speech/mia/stream-input"
+        heard = {}
+        for name in ("ann", "bob"):
+            messages = [{"text": "Hello. "}, {"text": ""}]
+            if door == "live":
+                words = {"type": "text", "text": "Hello."}
+                messages = [{"type": "start", "voice": "mia"}, words, {"type": "end"}]
+            with connect(f"ws://127.0.0.1:{running.port}{path}", additional_headers=headers[name]) as wire:
+                try:
+                    for message in messages:
+                        wire.send(json.dumps(message))
+                    heard[name] = wire.recv(timeout=10)
+                except ConnectionClosed as closed:
+                    heard[name] = str(closed)
+        assert "no voice named" not in heard["ann"]
+        assert "no voice named 'mia'" in heard["bob"]
+
+
+@pytest.mark.parametrize("name", ["alloy", "Echo", "MARIN", "ｎｏｖａ", "verse", "中文女", "boss", "ADA", "Bob"])
+def test_a_name_that_means_somebody_cannot_be_taken(serving, home, name):
+    with serving(voice_folder=str(home), voices={"boss": "ada"}) as running:
+        running.say(voice="alloy")
+        before = running.model.asked[-1][1]
+        response = upload(running, name)
+        assert response.status_code == 400
+        assert "means a voice of this server already; choose another name" in response.json()["error"]["message"]
+        running.say(voice="alloy")
+        assert running.model.asked[-1][1] == before
+    assert every_file(home) == []
+
+
+def test_an_old_upload_under_openais_name_takes_nobodys_place(serving, home):
+    with serving(voice_folder=str(home)) as running:
+        upload(running, "friend")
+    (home / "friend").rename(home / "nova")
+    card = home / "nova" / "1" / "voice.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "name": "nova"}))
+    with serving(voice_folder=str(home)) as running:
+        assert running.say(voice="nova").status_code == 200
+        assert running.model.asked[-1][1].name == "ada"
+        assert running.http.delete("/v1/audio/voices/nova").status_code == 200
+        assert every_file(home) == []
+
+
+@pytest.mark.parametrize("name", ["Zoë", "Zoe\u0308", "李雷", "ольга", "हिन्दी", "みどり", "٣مريم", "x" * 64])
+def test_a_name_may_have_letters_of_any_script(serving, home, name):
+    with serving(voice_folder=str(home)) as running:
+        kept = upload(running, name)
+        assert kept.status_code == 201, kept.text
+        assert kept.json()["name"] == unicodedata.normalize("NFC", name)
+        assert running.say(voice=name).status_code == 200
+    with serving(voice_folder=str(home)) as running:
+        assert running.say(voice=name).status_code == 200
+        assert running.http.get(f"/v1/audio/voices/{quote(kept.json()['name'])}").status_code == 200
+        assert running.http.delete(f"/v1/audio/voices/{quote(name)}").status_code == 200
+        assert every_file(home) == []
 
 
 def every_file(folder):
@@ -76,9 +226,10 @@ def test_the_same_name_again_is_a_new_version(serving, home):
     assert {"ann/1/voice.json", "ann/2/voice.json"} < set(every_file(home))
 
 
-@pytest.mark.parametrize(
-    "name", ["../x", "..", ".", "", "a/b", "a\\b", "/etc/passwd", "a\x00b", "-x", "x" * 65, "é", "a."]
-)
+TRICKS = ("../x", "..", ".", "", "a/b", "a\\b", "/etc/passwd", "a\x00b", "-x", "x" * 65, "a.", "@ann", "a b")
+
+
+@pytest.mark.parametrize("name", [*TRICKS, "a\u200db", "\u0301a", "a\u202eb", "a\uff0fb", "⅔", "😀", "\U00020000" * 64])
 def test_a_name_that_is_a_path_trick_is_refused_and_writes_nothing(serving, tmp_path, home, name):
     with serving(voice_folder=str(home)) as running:
         response = upload(running, name)

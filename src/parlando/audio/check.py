@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from parlando.audio.clip import Clip, as_mono, check_sample_rate
+from parlando.audio.clip import Clip, as_mono, check_sample_rate, within_full_scale
 from parlando.audio.silence import Span, is_silent, speech_spans
 from parlando.audio.speechlike import is_speechlike
 from parlando.core.errors import AudioError
 
-FULL_SCALE = 0.999
+FLAT_SHARE, SHORTEST_FLAT = 5e-5, 3
+"""Of the peak, how far samples of a flat top may lie apart; and how many of them make one."""
+TOP_SHARE, CROWDED = 0.03, 4.0
+"""Coarse samples make flat tops, too; of what was clipped, that share at the top holds so many times the next one."""
+FULL_SCALE, FULL_SCALE_BANDS, CROWDED_BAND = 0.999, ((0.93, 1.07), (0.75, 0.89)), 2.2
+"""Coders round flat tops off. A tone has up to 1.8 times as many samples in the upper band, speech less than one."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,31 @@ class CheckedReference:
 
 
 def clipped_share(samples: np.ndarray) -> float:
-    """Share of the samples that are at full scale, 0 to 1."""
-    return float(np.mean(np.abs(samples) >= FULL_SCALE)) if len(samples) else 0.0
+    """Share of the samples (of [n] or [n, channel]) that lie in flat tops at the peak of either side, 0 to 1.
+
+    Whatever the peak's level is: floats may go beyond full scale unharmed, and what was clipped may be turned down.
+    """
+    channels = [samples] if samples.ndim == 1 else [*samples.T]
+    flat = sum(_flat_samples(side) for channel in channels for side in (channel, -channel))
+    return max(flat, _rounded_samples(np.abs(samples))) / samples.size if samples.size else 0.0
+
+
+def _flat_samples(samples: np.ndarray) -> int:
+    """How many samples lie in flat tops at the highest level, where it is crowded."""
+    peak = float(samples.max(initial=0.0))
+    top, next_below = (int(np.count_nonzero(samples >= peak * (1 - parts * TOP_SHARE))) for parts in (1, 2))
+    if peak <= 0 or top < CROWDED * (next_below - top):
+        return 0
+    at_top = np.concatenate(([0], samples >= peak * (1 - FLAT_SHARE), [0])).astype(np.int8)
+    starts, ends = np.flatnonzero(np.diff(at_top)).reshape(-1, 2).T
+    lengths = ends - starts
+    return int(lengths[lengths >= SHORTEST_FLAT].sum())
+
+
+def _rounded_samples(levels: np.ndarray) -> int:
+    """How many samples are at full scale or above where far more crowd around it than below: a coder's flat tops."""
+    around, below = (int(np.count_nonzero((levels >= low) & (levels < high))) for low, high in FULL_SCALE_BANDS)
+    return int(np.count_nonzero(levels >= FULL_SCALE)) if around > CROWDED_BAND * below else 0
 
 
 def check_reference(
@@ -59,7 +87,7 @@ def check_reference(
         AudioError: not finite, empty, at too low a rate, too short, too long, silent, clipped, with a constant offset,
             with too little speech, or with nothing but noise.
     """
-    rate, mono = check_sample_rate(sample_rate, where), as_mono(samples, where)
+    rate, mono = check_sample_rate(sample_rate, where), within_full_scale(as_mono(samples, where))
     _check_whole(mono, rate, where, limits)
     spans = speech_spans(mono, rate)
     used = _used_spans(spans, round(limits.used_seconds * rate))

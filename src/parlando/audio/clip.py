@@ -49,11 +49,18 @@ def as_mono(samples: object, where: str = "audio") -> np.ndarray:
         raise AudioError(f"{where}: it holds no samples; give it some audio")
     if array.ndim == 2 and array.shape[1] > MAX_CHANNELS:
         raise AudioError(f"{where}: {array.shape[1]} channels; the shape is [n, channel], transpose it")
-    mono = _to_float(array) if array.ndim == 1 else _to_float(array).mean(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        mono = _to_float(array) if array.ndim == 1 else _to_float(array).mean(axis=1)
     if not np.isfinite(mono).all():
         bad = int(np.flatnonzero(~np.isfinite(mono))[0])
         raise AudioError(f"{where}: sample {bad} is not a number or infinite; export the audio again")
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def within_full_scale(samples: np.ndarray) -> np.ndarray:
+    """The same samples; those of a recording whose peaks lie above full scale 1.0, scaled down to it."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    return samples if peak <= 1.0 else samples / np.float32(peak)
 
 
 def _to_float(array: np.ndarray) -> np.ndarray:

@@ -10,12 +10,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import soundfile
 
-from parlando.audio.clip import check_sample_rate
-from parlando.audio.formats import AudioFormat, container_rate, find_format
-from parlando.audio.resample import StreamResampler
+from parlando.audio.clip import as_mono, check_sample_rate
+from parlando.audio.files import encode_audio
+from parlando.audio.formats import FILE_FORMATS, FORMATS, AudioFormat, container_rate, find_format
+from parlando.audio.resample import StreamResampler, resample
 from parlando.core.errors import EngineClosedError, MissingDependencyError
 
 PCM_FULL_SCALE = 32767
+# A constant rate, from which players reckon the length of a stream that never says it; by MPEG's version.
+MP3_BITS_PER_SECOND = {1: 128_000, 2: 64_000}
 # The size of a stream that has not ended yet, as players understand it.
 ENDLESS = 0xFFFFFFFF
 PCM_BYTES = 2
@@ -39,7 +42,7 @@ def open_encoder(format: str, sample_rate: int, bits_per_second: int | None = No
     """An encoder for wav, pcm (16 bit little endian), flac, mp3, opus, aac, or telephony's ulaw and alaw.
 
     A rate that the format cannot hold is resampled. ``bits_per_second`` is for mp3, opus and aac, which otherwise
-    choose themselves.
+    have a default. What is whole already has a true length by `encode_whole`.
 
     Raises:
         ConfigError: no such streaming format.
@@ -50,6 +53,30 @@ def open_encoder(format: str, sample_rate: int, bits_per_second: int | None = No
     stored_rate = container_rate(entry, rate)
     backend = _BACKENDS[entry.name](entry, stored_rate, bits_per_second)
     return _Encoder(backend, StreamResampler(rate, stored_rate))
+
+
+def encode_whole(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
+    """A finished file in a format of `open_encoder`, with true sizes and length; aac is in MP4, for alone it has none.
+
+    Raises:
+        ConfigError: no such format.
+        AudioError: the samples are empty or not finite.
+        MissingDependencyError: aac needs PyAV.
+    """
+    entry = find_format(format, STREAM_FORMATS)
+    if entry.name in FILE_FORMATS:
+        return encode_audio(samples, sample_rate, entry.name)
+    mono, rate = as_mono(samples), check_sample_rate(sample_rate)
+    if entry.name == "aac":
+        stored_rate = container_rate(entry, rate)
+        return _in_mp4(resample(mono, rate, stored_rate), stored_rate, entry)
+    encoder = open_encoder(entry.name, rate)
+    return encoder.feed(mono) + encoder.close()
+
+
+def media_type_of(format: str, *, whole: bool) -> str:
+    """What a server calls a stream, or a finished file, in that format."""
+    return "audio/mp4" if whole and format == "aac" else FORMATS[format].media_type
 
 
 def to_pcm(samples: np.ndarray) -> np.ndarray:
@@ -165,7 +192,7 @@ class _SoundFile:
             1,
             entry.subtype,
             format=entry.container,
-            **(_mp3_compression(sample_rate, bits_per_second) if bits_per_second and entry.name == "mp3" else {}),
+            **(_mp3_compression(sample_rate, bits_per_second) if entry.name == "mp3" else {}),
         )
 
     def write(self, samples: np.ndarray) -> bytes:
@@ -177,8 +204,9 @@ class _SoundFile:
         return self._sink.take()
 
 
-def _mp3_compression(sample_rate: int, bits_per_second: int) -> dict[str, Any]:
+def _mp3_compression(sample_rate: int, bits_per_second: int | None) -> dict[str, Any]:
     """libsndfile's words for a constant rate: 0 is the most that the rate's MPEG version has, below 1 the least."""
+    bits_per_second = bits_per_second or MP3_BITS_PER_SECOND[1 if sample_rate >= MPEG_1_RATE else 2]
     least, most = (32_000, 320_000) if sample_rate >= MPEG_1_RATE else (8_000, 160_000)
     level = (most - bits_per_second) / (most - least)
     return {"bitrate_mode": "CONSTANT", "compression_level": min(max(level, 0.0), 0.999)}
@@ -195,10 +223,7 @@ class _Av:
     """Opus and AAC through PyAV."""
 
     def __init__(self, entry: AudioFormat, sample_rate: int, bits_per_second: int | None) -> None:
-        try:
-            import av
-        except ImportError as error:
-            raise MissingDependencyError(f"av (for {entry.name} streams)", "pip install 'parlando[serve]'") from error
+        av = _pyav(entry)
         container, codec, options = _AV_STREAMS[entry.name]
         self._sink = _Sink()
         self._make_frame: Callable[..., Any] = av.AudioFrame.from_ndarray
@@ -229,6 +254,25 @@ class _Av:
     def _mux_packets(self, frame: Any) -> None:
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
+
+
+def _in_mp4(samples: np.ndarray, sample_rate: int, entry: AudioFormat) -> bytes:
+    av, sink = _pyav(entry), io.BytesIO()
+    frame = av.AudioFrame.from_ndarray(to_pcm(samples)[None], format="s16", layout="mono")
+    frame.sample_rate, frame.pts = sample_rate, 0
+    with av.open(sink, "w", format="ipod") as container:
+        stream = container.add_stream(entry.name, rate=sample_rate, layout="mono")
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return sink.getvalue()
+
+
+def _pyav(entry: AudioFormat) -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise MissingDependencyError(f"av (for {entry.name} streams)", "pip install 'parlando[serve]'") from error
+    return av
 
 
 _BACKENDS: dict[str, Callable[[AudioFormat, int, int | None], _Backend]] = {

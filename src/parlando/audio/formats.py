@@ -65,7 +65,8 @@ def format_of(path: Path) -> AudioFormat:
         ConfigError: the ending names none.
     """
     if not path.suffix:
-        raise ConfigError(f"'{path}' has no ending that names an audio format; use .{', .'.join(FILE_FORMATS)}")
+        endings = ", .".join(FILE_FORMATS)
+        raise ConfigError(f"'{path}' has no ending that names an audio format; use .{endings}, or say --format")
     return find_format(path.suffix, FILE_FORMATS)
 
 

@@ -102,7 +102,9 @@ class ModelOptions:
 class OutputOptions(ModelOptions):
     """What every command that makes audio understands."""
 
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: wav, flac, mp3, opus, ogg.")] = None
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write: wav, flac, mp3, opus, ogg; - is standard output.")
+    ] = None
     format: Annotated[
         str | None, typer.Option(help=f"Format, where the file's ending does not say it: {', '.join(FILE_FORMATS)}.")
     ] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     from parlando.result import Chunk, Speech
 
 PROGRESS_AFTER_SECONDS = 2.0
+STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def check_target(options: OutputOptions, streams: bool = False) -> None:
     """Refuse, before any work, a request whose result would have nowhere to go.
 
     Raises:
-        InputError: no file, no player and no stream was asked for, or the file is a folder.
+        InputError: no file, no player and no stream was asked for, the file is a folder, or audio would go to a
+            terminal, or twice to standard output.
         FileMissingError: the file's folder is not there.
         ConfigError: the file's format is not known.
     """
@@ -30,11 +33,14 @@ def check_target(options: OutputOptions, streams: bool = False) -> None:
 
     if options.out is None and not options.play and not streams:
         raise InputError("nowhere to put the speech; give -o FILE, --play or --stream")
-    if streams and sys.stdout.isatty():
-        raise InputError("--stream sends audio to standard output, and that is a terminal; pipe it or redirect it")
+    if streams and to_standard_output(options.out):
+        raise InputError(f"--stream and -o {options.out} both send audio to standard output; leave one of them out")
+    if (streams or to_standard_output(options.out)) and sys.stdout.isatty():
+        what = "--stream" if streams else f"-o {options.out}"
+        raise InputError(f"{what} sends audio to standard output, and that is a terminal; pipe it or redirect it")
     if options.format is not None:
         find_format(options.format, STREAM_FORMATS if streams else FILE_FORMATS)
-    if options.out is None:
+    if options.out is None or to_standard_output(options.out):
         return
     if options.out.is_dir():
         raise InputError(f"'{options.out}' is a folder; name a file in it, such as {options.out / 'speech.wav'}")
@@ -42,6 +48,32 @@ def check_target(options: OutputOptions, streams: bool = False) -> None:
         raise FileMissingError(options.out.parent, "folder")
     if options.format is None or streams:
         format_of(options.out)
+
+
+def to_standard_output(path: Path | None) -> bool:
+    """Whether a path means standard output, which is written to as it is, whatever it leads to."""
+    return str(path) in STANDARD_OUTPUT
+
+
+def write_out(block: bytes) -> None:
+    """Bytes to standard output, at once; a reader who leaves ends the work.
+
+    Raises:
+        typer.Exit: nobody listens any more.
+    """
+    import typer
+
+    try:
+        sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        close_stdout()
+        raise typer.Exit from None
+
+
+def close_stdout() -> None:
+    """Nobody listens any more: what is left in the buffer must not fail again when the interpreter flushes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def with_progress(chunks: Iterable[Chunk], characters: int, quiet: bool) -> Iterator[Chunk]:
@@ -90,14 +122,21 @@ def deliver(speech: Speech, options: OutputOptions, streams: bool = False, seede
 
     ``seeded``: whether anything was drawn, so that the seed is worth telling.
     """
-    path = speech.save(options.out, None if streams else options.format) if options.out is not None else None
+    path: Path | str | None = options.out
+    if to_standard_output(options.out):
+        from parlando.audio.files import encode_audio
+
+        write_out(encode_audio(speech.samples, speech.sample_rate, options.format or "wav"))
+        path = "standard output"
+    elif path is not None:
+        speech.save(path, None if streams else options.format)
     if not options.quiet:
         print(summary(speech, path, seeded), file=sys.stderr)
     if options.play:
         speech.play()
 
 
-def summary(speech: Speech, path: Path | None, seeded: bool = True) -> str:
+def summary(speech: Speech, path: Path | str | None, seeded: bool = True) -> str:
     """One line on what was made, and one for each sentence that did not end by itself."""
     facts = [f"{speech.duration_seconds:.1f} s of speech", f"voice {speech.voice}"]
     facts.append(f"in {speech.timings.total_seconds:.1f} s (RTF {speech.real_time_factor:.2f})")

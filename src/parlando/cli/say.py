@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parlando.cli.options import SpeakOptions, StreamOptions, command
-from parlando.cli.output import check_target, deliver, with_progress
+from parlando.cli.output import check_target, deliver, with_progress, write_out
 from parlando.cli.sources import CloneOptions, choose_voice, read_standard_input, read_text_file
 from parlando.core.errors import InputError, TextError
 
@@ -74,24 +72,9 @@ def sent_out(chunks: Iterable[Chunk], kind: str) -> Iterator[Chunk]:
     from parlando.audio.containers import open_encoder
 
     encoder = None
-    try:
-        for chunk in chunks:
-            encoder = encoder or open_encoder(kind, chunk.sample_rate)
-            write_out(encoder.feed(chunk.samples))
-            yield chunk
-        if encoder is not None:
-            write_out(encoder.close())
-    except BrokenPipeError:
-        close_stdout()
-        raise typer.Exit from None
-
-
-def write_out(block: bytes) -> None:
-    """Bytes to standard output, at once."""
-    sys.stdout.buffer.write(block)
-    sys.stdout.buffer.flush()
-
-
-def close_stdout() -> None:
-    """Nobody listens any more: what is left in the buffer must not fail again when the interpreter flushes it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for chunk in chunks:
+        encoder = encoder or open_encoder(kind, chunk.sample_rate)
+        write_out(encoder.feed(chunk.samples))
+        yield chunk
+    if encoder is not None:
+        write_out(encoder.close())

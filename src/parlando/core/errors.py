@@ -15,6 +15,7 @@ ParlandoError
 ├── GenerationError             the model produced no usable audio
 ├── TrainingError               a training that cannot go on
 ├── AccessError                 a key that is missing or not known
+│   ├── NotYoursError           something that belongs to somebody else
 │   └── ForeignPageError        a web page of another origin
 ├── BusyError                   asking again later may work
 │   ├── EngineBusyError         the engine's queue is full
@@ -120,6 +121,10 @@ class TrainingError(ParlandoError):
 
 class AccessError(ParlandoError):
     """A key that is missing or not known."""
+
+
+class NotYoursError(AccessError):
+    """Something that may be used and not changed, since it belongs to somebody else."""
 
 
 class ForeignPageError(AccessError):

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import soxr
 from tqdm import tqdm
 
+from parlando.audio.files import read_audio
 from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.data import flite
 from parlando.data.manifest import Utterance, append_manifest, read_manifest
@@ -94,8 +94,8 @@ def _phones(decoder: Any, words: Iterator[list[str]]) -> Iterator[tuple[str, flo
 
 def _align_utterance(arguments: tuple[Utterance, Path]) -> Utterance:
     utterance, folder = arguments
-    samples, rate = soundfile.read(folder / utterance.audio, dtype="float32", always_2d=True)
-    pcm = (soxr.resample(samples.mean(axis=1), rate, ALIGNER_RATE) * 32767).clip(-32768, 32767).astype(np.int16)
+    clip = read_audio(folder / utterance.audio)
+    pcm = (soxr.resample(clip.samples, clip.sample_rate, ALIGNER_RATE) * 32767).clip(-32768, 32767).astype(np.int16)
     phones = align(pcm, utterance.text)
     return replace(utterance, phones=None if phones is None else tuple(phones))
 

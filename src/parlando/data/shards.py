@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from tqdm import tqdm
 
+from parlando.audio.files import read_audio
 from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import AudioError, FileMissingError
 from parlando.data.manifest import Utterance, read_manifest
@@ -92,8 +92,8 @@ class PackedCorpus:
 
 
 def _load(utterance: Utterance, folder: Path, config: PackConfig) -> tuple[np.ndarray, np.ndarray]:
-    samples, rate = soundfile.read(folder / utterance.audio, dtype="float32", always_2d=True)
-    wave = soxr.resample(samples.mean(axis=1), rate, config.sample_rate)
+    clip = read_audio(folder / utterance.audio)
+    wave = soxr.resample(clip.samples, clip.sample_rate, config.sample_rate)
     first, last = _spoken_span(utterance, len(wave) / config.sample_rate)
     wave = wave[int(first * config.sample_rate) : int(last * config.sample_rate)]
     loudness = float(np.sqrt(np.square(wave).mean())) if len(wave) else 0.0

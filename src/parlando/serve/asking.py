@@ -21,14 +21,14 @@ def begin(
     call = call_of(asked.scope)
     speaking = service.open(utterances, format, call.caller)
     for each in [utterances] if isinstance(utterances, Utterance) else utterances:
-        for warning in _stand_ins(service, each):
+        for warning in _stand_ins(service, each, call.caller):
             call.warn(warning)
     return speaking
 
 
-def _stand_ins(service: Service, utterance: Utterance) -> Iterator[str]:
+def _stand_ins(service: Service, utterance: Utterance, caller: str) -> Iterator[str]:
     host, model, voice = service.host(utterance.model), utterance.model, utterance.voice
     if model is not None and model != host.name and is_published(model):
         yield f"model '{model[:60]}' is not loaded here; '{host.name}' speaks in its place."
-    if isinstance(voice, str) and service.shelf.is_prompt_voice(host, voice):
-        yield f"voice '{voice[:60]}' is not here; '{service.shelf.resolve(host, voice)}' speaks in its place."
+    if isinstance(voice, str) and service.shelf.is_prompt_voice(host, voice, caller):
+        yield f"voice '{voice[:60]}' is not here; '{service.shelf.resolve(host, voice, caller)}' speaks in its place."

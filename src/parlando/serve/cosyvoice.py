@@ -7,15 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from parlando.audio.files import encode_audio
-from parlando.core.errors import AudioError, InputError, VoiceNotFoundError
+from parlando.core.errors import AudioError, InputError
+from parlando.serve.names import SPEAKERS
 from parlando.serve.service import Service, Utterance
 from parlando.serve.voices import Recording
 
-# Their seven speakers, by the OpenAI voices that are the same kind of speaker and always answer.
-SPEAKERS = {
-    **dict.fromkeys(("中文女", "粤语女", "英文女", "韩语女"), "alloy"),
-    **dict.fromkeys(("中文男", "英文男", "日语男"), "ash"),
-}
 PROMPT_RATE = 16_000
 PCM_FULL_SCALE = 32768.0
 
@@ -38,7 +34,6 @@ def utterance_of(service: Service, asked: Asked) -> Utterance:
     """What is asked for, with the default model.
 
     Raises:
-        VoiceNotFoundError: nobody has the speaker's name.
         InputError: instructions, and this server's model follows none.
     """
     follows = service.config.instructions or service.host(None).synthesizer.model.takes_instructions
@@ -58,18 +53,8 @@ def utterance_of(service: Service, asked: Asked) -> Utterance:
 
 
 def speaker_of(service: Service, name: str) -> str:
-    """A voice by their speaker's name; their own speakers stand for somebody of the kind.
-
-    Raises:
-        VoiceNotFoundError: nobody answers to it.
-    """
-    host = service.host(None)
-    try:
-        return service.shelf.resolve(host, name)
-    except VoiceNotFoundError:
-        if name not in SPEAKERS:
-            raise
-        return service.shelf.resolve(host, SPEAKERS[name])
+    """A voice by their speaker's name; their own speakers stand for somebody of the kind."""
+    return name if service.shelf.is_fixed(service.host(None), name) else SPEAKERS.get(name, name)
 
 
 def prompt_recording(audio: bytes) -> bytes:

@@ -51,7 +51,7 @@ class TtsError(DetailAnswer):
 _CASES = {
     400: "Something in the request is wrong; the message says what.",
     401: "The API key is missing or not known.",
-    403: "A web page of another origin asks, which nobody allowed.",
+    403: "A web page of another origin asks, which nobody allowed, or the voice is the server's.",
     404: "No model, voice or page of that name.",
     408: "The body did not come in time.",
     413: "The body, the text or the audio is too large.",

@@ -153,7 +153,7 @@ def conversion_of(service: Service, voice_id: str, form: ChangeForm, audio: byte
     )
 
 
-def alignment_of(service: Service, wanted: Utterance) -> Alignment:
+def alignment_of(service: Service, wanted: Utterance, caller: str) -> Alignment:
     """What follows the text of an utterance as its voice reads it.
 
     Raises:
@@ -161,7 +161,7 @@ def alignment_of(service: Service, wanted: Utterance) -> Alignment:
         ConfigError: nothing is read out in the language.
     """
     host = service.host(wanted.model)
-    name = service.shelf.resolve(host, str(wanted.voice))
-    languages = {each.name: each.language for each in service.shelf.listed(host)}
+    name = service.shelf.resolve(host, str(wanted.voice), caller)
+    languages = {each.name: each.language for each in service.shelf.listed(host, caller)}
     reading = Reading(wanted.language or languages.get(name, "en"), notation=host.synthesizer.model.notation)
     return Alignment(str(wanted.text), reading)

@@ -12,9 +12,9 @@ NO_LIMIT = 2**31 - 1  # of characters; their clients want a number
 SETTINGS = {"stability": 0.5, "similarity_boost": 0.75, "style": 0.0, "use_speaker_boost": True, "speed": 1.0}
 
 
-def own_voices(service: Service) -> list[dict[str, Any]]:
-    """Every voice in their shape; names that stand for others are left out."""
-    return [voice_card(each) for each in service.shelf.listed(service.host(None)) if each.stands_for is None]
+def own_voices(service: Service, caller: str) -> list[dict[str, Any]]:
+    """Every voice that a caller may use, in their shape; names that stand for others are left out."""
+    return [voice_card(each) for each in service.shelf.listed(service.host(None), caller) if each.stands_for is None]
 
 
 def voice_card(voice: Listed) -> dict[str, Any]:
@@ -49,9 +49,9 @@ def model_card(service: Service, name: str) -> dict[str, Any]:
     }
 
 
-def subscription_card(service: Service) -> dict[str, Any]:
+def subscription_card(service: Service, caller: str) -> dict[str, Any]:
     """A subscription as their clients ask for it: nothing is counted or sold here."""
-    uploads = sum(each.origin == "uploaded" for each in service.shelf.listed(service.host(None)))
+    uploads = sum(each.origin == "uploaded" for each in service.shelf.listed(service.host(None), caller))
     return {
         "tier": "local",
         "character_count": 0,
@@ -81,7 +81,7 @@ def user_card(service: Service, caller: str) -> dict[str, Any]:
         "user_id": caller,
         "workspace_id": "local",
         "first_name": caller,
-        "subscription": subscription_card(service),
+        "subscription": subscription_card(service, caller),
         "is_new_user": False,
         "can_use_delayed_payment_methods": False,
         "is_onboarding_completed": True,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
-from parlando.core.errors import ConfigError, nearest
+from parlando.core.errors import ConfigError, InputError, nearest
 from parlando.core.types import Voice
 
 FEMININE = ("alloy", "coral", "nova", "sage", "shimmer", "marin")
@@ -17,6 +18,11 @@ PROMPT_MASCULINE = (
     *("bigbang_sheldon", "broom_salesman", "chadwick", "en_man", "shrek_donkey", "shrek_donkey_es", "shrek_shrek"),
     *("vex", "zh_man_sichuan"),
 )
+# CosyVoice's seven speakers, by the OpenAI voices that are the same kind of speaker and always answer.
+SPEAKERS = {
+    **dict.fromkeys(("中文女", "粤语女", "英文女", "韩语女"), "alloy"),
+    **dict.fromkeys(("中文男", "英文男", "日语男"), "ash"),
+}
 OPENAI_MODELS = (
     *("tts-1", "tts-1-hd", "tts-1-1106", "tts-1-hd-1106", "gpt-4o-mini-tts"),
     *("gpt-audio", "gpt-audio-mini", "gpt-4o-audio-preview", "gpt-4o-mini-audio-preview"),
@@ -65,6 +71,20 @@ def _cast(voices: Mapping[str, Voice], feminine: Sequence[str], masculine: Seque
         fitting = by_kind[kind] or human
         chosen.update({name: fitting[index % len(fitting)] for index, name in enumerate(names) if fitting})
     return chosen
+
+
+def check_free(name: str, taken: Iterable[str]) -> None:
+    """Refuse a name that means somebody already, however its letters are written.
+
+    Raises:
+        InputError: it is OpenAI's or CosyVoice's, or one of ``taken``.
+    """
+    if _folded(name) in {_folded(each) for each in (*FEMININE, *MASCULINE, *SPEAKERS, *taken)}:
+        raise InputError(f"'{name}' means a voice of this server already; choose another name")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _kind(voice: Voice) -> int:

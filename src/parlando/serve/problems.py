@@ -35,6 +35,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.InputError: (400, "invalid_input"),
     errors.ConfigError: (400, "invalid_value"),
     errors.AccessError: (401, "invalid_api_key"),
+    errors.NotYoursError: (403, "not_yours"),
     errors.ForeignPageError: (403, "foreign_page"),
     errors.RateLimitError: (429, "rate_limit_exceeded"),
     errors.BusyError: (503, "overloaded"),

@@ -81,7 +81,7 @@ class SpeechRequest(Wanted):
     input: Words
     response_format: AudioName = "mp3"
     stream_format: Literal["audio", "sse"] = "audio"
-    stream: bool | None = Field(default=None, description="Accepted and of no effect: every answer is a stream.")
+    stream: bool | None = Field(default=None, description="False: a finished file, with its true length.")
     sentences: bool = Field(default=False, description="Events also tell where each sentence begins and ends.")
 
 

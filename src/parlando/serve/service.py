@@ -42,6 +42,7 @@ from parlando.serve.metrics import Registry, Tally
 from parlando.serve.names import find_model, model_names
 from parlando.serve.problems import INTERNAL, InternalError
 from parlando.serve.voices import Recording, VoiceShelf
+from parlando.serve.voicestore import VoiceCard
 from parlando.text.normalize import check_speakable
 
 log = logging.getLogger("parlando.serve")
@@ -54,13 +55,13 @@ Making = Callable[[Iterator[Chunk]], Iterator[Any]]
 class Utterance:
     """What a door wants spoken.
 
-    ``text`` may be a `Recording` to be converted, by models that can; ``voice`` is a name, a `Voice`, or a
-    `Recording` to follow; ``sample_rate`` (hertz) is the model's own by default; ``options`` are those of
-    `Synthesizer.stream`, such as seed and temperature.
+    ``text`` may be a `Recording` to be converted, by models that can; ``voice`` is a name, a `Voice`, the card of an
+    uploaded one, or a `Recording` to follow; ``sample_rate`` (hertz) is the model's own by default; ``options`` are
+    those of `Synthesizer.stream`, such as seed and temperature.
     """
 
     text: str | TextFeed | Recording
-    voice: str | Voice | Recording | None = None
+    voice: str | Voice | VoiceCard | Recording | None = None
     model: str | None = None
     language: str | None = None
     instructions: str | None = None
@@ -135,9 +136,10 @@ class Service:
             playback=Playback(),
             **first.options,
         )
-        for each in several:
-            if isinstance(each.voice, str):
-                self.shelf.resolve(host, each.voice)
+        several = [
+            replace(each, voice=self.shelf.chosen(host, each.voice, caller)) if isinstance(each.voice, str) else each
+            for each in several
+        ]
         rate = first.sample_rate or host.synthesizer.sample_rate
         stream: Stream[Any] = Stream(cancellation)
         feeds = [each.text for each in several if isinstance(each.text, TextFeed)]

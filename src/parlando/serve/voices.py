@@ -21,7 +21,7 @@ from parlando.core.types import Voice
 from parlando.core.voicefile import read_voice
 from parlando.serve.config import ServeConfig
 from parlando.serve.hosts import Host
-from parlando.serve.names import checked, fitting_voices, prompt_voices
+from parlando.serve.names import check_free, checked, fitting_voices, prompt_voices
 from parlando.serve.recognise import open_recogniser
 from parlando.serve.voicestore import VoiceCard, VoiceStore, check_name
 from parlando.text.normalize import check_speakable
@@ -31,6 +31,8 @@ MOST_ENCODED = 256
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 RECORDING_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")
 LONGEST_UPLOAD_SECONDS = 60.0
+ADMIN = "admin"
+"""The key of whoever runs the server: what it makes is the server's, and all voices are its to use and delete."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,10 @@ class Listed:
 
 
 class VoiceShelf:
-    """All voices of a server. `resolve` is quick; `voice` may encode, and belongs into a thread."""
+    """All voices of a server. `resolve` is quick; `voice` may encode, and belongs into a thread.
+
+    A ``caller`` is the name of an API key, or whatever on a server without keys, where all voices are everybody's.
+    """
 
     def __init__(self, config: ServeConfig) -> None:
         self._config = config
@@ -73,21 +78,50 @@ class VoiceShelf:
         self._aliases_by_model: dict[str, Mapping[str, str]] = {}
         self._recogniser = open_recogniser(config.recogniser) if config.recogniser else None
 
-    def resolve(self, host: Host, name: str) -> str:
-        """The voice that answers to a name; the model's own and uploaded ones answer to theirs.
+    def resolve(self, host: Host, name: str, caller: str = "") -> str:
+        """The name of the voice that answers to a name; errors as for `chosen`."""
+        found = self.chosen(host, name, caller)
+        return found if isinstance(found, str) else found.name
+
+    def chosen(self, host: Host, name: str, caller: str = "") -> str | VoiceCard:
+        """The voice that answers to a name: the model's own or a preset, who stands for it, or an uploaded one.
 
         Raises:
-            VoiceNotFoundError: there is none.
+            VoiceNotFoundError: there is none that the caller may use.
         """
-        own, aliases = self._own(host), self._aliases(host)
-        for candidate in (name, aliases.get(name, name), self._prompt_voices(host).get(name.casefold(), name)):
-            if candidate in own or self.store.card(candidate) is not None:
-                return candidate
-        raise VoiceNotFoundError(name[:80], {**own, **self.store.cards})
+        own, owner = self._own(host), self._owner(caller)
+        if name in own:
+            return name
+        # Whoever runs the server chose who stands for a name, so it may be anybody's.
+        stands_for = self._aliases(host).get(name)
+        card = self.store.card(name, owner) if stands_for is None else self.store.card(stands_for, None)
+        if card is not None:
+            return card
+        for candidate in (stands_for, self._prompt_voices(host).get(name.casefold())):
+            if candidate in own:
+                return str(candidate)
+        raise VoiceNotFoundError(name[:80], {**own, **self.store.cards(self._owner(caller))})
 
-    def is_prompt_voice(self, host: Host, name: str) -> bool:
-        """Whether a name is only known as one of Higgs' own server, for which another voice stands."""
-        known = name in self._own(host) or name in self._aliases(host) or self.store.card(name) is not None
+    def is_fixed(self, host: Host, name: str) -> bool:
+        """Whether a name means somebody whom nobody uploaded: the model's own, a preset, or who stands for one."""
+        return name in self._own(host) or name in self._aliases(host)
+
+    def remove(self, host: Host, name: str, caller: str) -> VoiceCard:
+        """Forget an uploaded voice of the caller's with all its versions and files; blocks.
+
+        Raises:
+            InputError: nobody uploaded it.
+            VoiceNotFoundError: there is none that the caller may use.
+            NotYoursError: it is the server's.
+        """
+        owner = self._owner(caller)
+        if self.store.card(name, owner) is None and self.is_fixed(host, name):
+            raise InputError(f"'{name}' was not uploaded, so it cannot be deleted here")
+        return self.store.remove(name, owner)
+
+    def is_prompt_voice(self, host: Host, name: str, caller: str) -> bool:
+        """Whether a caller knows a name only as one of Higgs' own server, for which another voice stands."""
+        known = self.is_fixed(host, name) or self.store.card(name, self._owner(caller)) is not None
         return not known and name.casefold() in self._prompt_voices(host)
 
     def check_config(self, hosts: Sequence[Host]) -> None:
@@ -99,24 +133,27 @@ class VoiceShelf:
         for host in hosts:
             for name in sorted({*self._presets} & {*host.synthesizer.voices}):
                 raise ConfigError(f"preset '{name}': '{host.name}' has a voice of that name; rename the preset")
-        checked(self._config.voices, {**self._own(hosts[0]), **self.store.cards}, "voices")
+        checked(self._config.voices, {**self._own(hosts[0]), **self.store.cards(None)}, "voices")
 
-    def listed(self, host: Host) -> list[Listed]:
-        """All of them, the other names last."""
+    def listed(self, host: Host, caller: str = "") -> list[Listed]:
+        """All of them that a caller may use, the other names last."""
         model = host.synthesizer.voices
         found = [
             Listed(name, "model", voice.language, voice.description, display_name=voice.display_name)
             for name, voice in model.items()
         ]
         found += [Listed(name, "preset") for name in self._presets if name not in model]
+        cards = self.store.cards(self._owner(caller)).items()
         found += [
-            Listed(name, "uploaded", card.language, card.description, card) for name, card in self.store.cards.items()
+            Listed(name, "uploaded", card.language, card.description, card)
+            for name, card in cards
+            if not self.is_fixed(host, name)
         ]
         taken = {each.name for each in found}
         names = self._aliases(host).items()
         return found + [Listed(name, "alias", stands_for=target) for name, target in names if name not in taken]
 
-    def voice(self, host: Host, voice: str | Voice | Recording | None) -> Voice:
+    def voice(self, host: Host, voice: str | Voice | VoiceCard | Recording | None) -> Voice:
         """The voice itself, encoded for this model; blocks.
 
         Raises:
@@ -128,30 +165,22 @@ class VoiceShelf:
             return voice
         if isinstance(voice, Recording):
             return self._remembered(host, voice, ("recording", voice.sha256, voice.text or ""))
-        synthesizer = host.synthesizer
         if voice is None:
-            return synthesizer.voices[synthesizer.model.default_voice]
-        name = self.resolve(host, voice)
-        own, preset, card = self._own(host).get(name), self._presets.get(name), self.store.card(name)
-        if isinstance(preset, Recording) and name not in synthesizer.voices:
-            return replace(self._remembered(host, preset, ("preset", name)), name=name)
-        if own is not None:
-            return own
-        if card is None:
-            raise VoiceNotFoundError(name, self._own(host))
-        return self._stored(host, card)
+            return host.synthesizer.voices[host.synthesizer.model.default_voice]
+        found = self.chosen(host, voice) if isinstance(voice, str) else voice
+        return self._stored(host, found) if isinstance(found, VoiceCard) else self._fixed(host, found)
 
-    def add(self, host: Host, recording: Recording, card: VoiceCard) -> VoiceCard:
-        """Check, encode and keep an uploaded voice; blocks.
+    def add(self, host: Host, recording: Recording, card: VoiceCard, caller: str = "") -> VoiceCard:
+        """Check, encode and keep an uploaded voice, which is the caller's; blocks.
 
         Raises:
-            InputError: the name cannot be used, or is the model's own.
+            InputError: the name cannot be used, or means somebody else.
             AudioError: the recording cannot serve.
             TextError: nobody is named who consented, or the words are missing.
             ConfigError: nothing is read out in the language.
         """
-        if check_name(card.name) in self._own(host):
-            raise InputError(f"'{card.name}' is a voice of the model's own; choose another name")
+        card = replace(card, name=check_name(card.name), owner=self._owner(caller))
+        check_free(card.name, {**self._own(host), **self._aliases(host)})
         if not card.consent.strip():
             raise TextError("consent: say who allowed this voice to be used, such as the speaker's name")
         if card.text:
@@ -167,6 +196,10 @@ class VoiceShelf:
         )
         self.store.write_codes(kept, self._model_key(host), voice)
         return kept
+
+    def _owner(self, caller: str) -> str | None:
+        """Whose voices a caller makes, and with the server's may use; None where all are theirs."""
+        return None if self._config.api_keys is None or caller == ADMIN else caller
 
     def _own(self, host: Host) -> Mapping[str, Voice]:
         """The voices that nobody uploaded: presets, and the model's, which keep their names."""
@@ -184,8 +217,14 @@ class VoiceShelf:
     def _prompt_voices(self, host: Host) -> Mapping[str, str]:
         return prompt_voices(host.synthesizer.voices or self._own(host))
 
+    def _fixed(self, host: Host, name: str) -> Voice:
+        preset = self._presets.get(name)
+        if isinstance(preset, Recording) and name not in host.synthesizer.voices:
+            return replace(self._remembered(host, preset, ("preset", name)), name=name)
+        return self._own(host)[name]
+
     def _stored(self, host: Host, card: VoiceCard) -> Voice:
-        key = ("stored", self._model_key(host), card.name, str(card.version), card.sha256)
+        key = ("stored", self._model_key(host), repr(card.owner), card.name, str(card.version), card.sha256)
         known = self._recall(key)
         if known is not None:
             return known

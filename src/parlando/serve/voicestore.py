@@ -1,4 +1,4 @@
-"""Uploaded voices on disk: ``folder/name/version/`` holds a recording, its card, and codes by model."""
+"""Uploaded voices on disk: ``folder/[@owner/]name/version/`` holds a recording, its card, and codes by model."""
 
 from __future__ import annotations
 
@@ -6,24 +6,30 @@ import json
 import re
 import shutil
 import threading
-from dataclasses import asdict, dataclass
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from parlando.audio.clip import Clip
 from parlando.audio.files import write_audio
 from parlando.core.config import from_mapping, read_json
-from parlando.core.errors import ConfigError, InputError, TooLargeError, VoiceNotFoundError
+from parlando.core.errors import ConfigError, InputError, NotYoursError, TooLargeError, VoiceNotFoundError
 from parlando.core.types import Voice
 from parlando.core.voicefile import read_voice, write_voice
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+# A folder's name has at most 255 bytes.
+LONGEST_NAME, MOST_NAME_BYTES = 64, 255
 VERSION = re.compile(r"[1-9][0-9]{0,5}")
-PARTIAL = ".partial"
+PARTIAL, OWNED = ".partial", "@"
 
 
 @dataclass(frozen=True)
 class VoiceCard:
-    """What is known of an uploaded voice. ``created_at`` is in seconds since 1970, ``sha256`` of the recording."""
+    """What is known of an uploaded voice. ``created_at`` is in seconds since 1970, ``sha256`` of the recording.
+
+    ``owner`` is the name of the key that made it; without one it is the server's, and everybody's to use.
+    """
 
     name: str
     version: int
@@ -34,6 +40,7 @@ class VoiceCard:
     created_at: float
     language: str = "en"
     description: str | None = None
+    owner: str | None = None
 
 
 class VoiceStore:
@@ -44,14 +51,17 @@ class VoiceStore:
         self._lock = threading.Lock()
         self._cards = self._read_cards()
 
-    @property
-    def cards(self) -> dict[str, VoiceCard]:
-        """The newest version of every voice, by name."""
-        return dict(self._cards)
+    def cards(self, owner: str | None) -> dict[str, VoiceCard]:
+        """The newest version of every voice that an owner may use, by name: their own, and the server's.
 
-    def card(self, name: str) -> VoiceCard | None:
-        """The newest version of a voice, if there is one."""
-        return self._cards.get(name)
+        Without an owner, whoever runs the server asks, and all are theirs.
+        """
+        order = sorted(self._cards, key=lambda key: (key[0] == owner, key[0] is None, key))
+        return {name: self._cards[of, name] for of, name in order if owner is None or of in (owner, None)}
+
+    def card(self, name: str, owner: str | None) -> VoiceCard | None:
+        """The newest version of a voice that an owner may use, if there is one."""
+        return self.cards(owner).get(unicodedata.normalize("NFC", name))
 
     def add(self, card: VoiceCard, clip: Clip) -> VoiceCard:
         """Keep a voice; it is there whole or not at all. Returns its card with the version it got.
@@ -60,14 +70,14 @@ class VoiceStore:
             InputError: the name has other characters than letters, digits, dash and underscore.
             TooLargeError: there are as many voices as allowed.
         """
-        check_name(card.name)
+        key = (card.owner, check_name(card.name))
         with self._lock:
-            if card.name not in self._cards and len(self._cards) >= self._most_voices:
+            if key not in self._cards and len(self._cards) >= self._most_voices:
                 raise TooLargeError(f"there are {self._most_voices} voices already; delete one first")
-            newest = self._cards.get(card.name)
-            kept = VoiceCard(**{**asdict(card), "version": 1 if newest is None else newest.version + 1})
-            home = self.folder / kept.name / str(kept.version)
-            partial = self.folder / kept.name / PARTIAL
+            newest = self._cards.get(key)
+            kept = replace(card, name=key[1], version=1 if newest is None else newest.version + 1)
+            home = self._home(kept)
+            partial = home.parent / PARTIAL
             shutil.rmtree(partial, ignore_errors=True)
             try:
                 partial.mkdir(parents=True)
@@ -77,20 +87,24 @@ class VoiceStore:
                 partial.replace(home)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-            self._cards[kept.name] = kept
+            self._cards[key] = kept
             return kept
 
-    def remove(self, name: str) -> VoiceCard:
+    def remove(self, name: str, owner: str | None) -> VoiceCard:
         """Forget a voice with all its versions, files included.
 
         Raises:
-            VoiceNotFoundError: there is no such uploaded voice.
+            VoiceNotFoundError: the owner may use no such uploaded voice.
+            NotYoursError: they may use it, and it is not theirs.
         """
         with self._lock:
-            if name not in self._cards:
-                raise VoiceNotFoundError(name, self._cards)
-            card = self._cards.pop(name)
-            shutil.rmtree(self.folder / name)
+            card = self.card(name, owner)
+            if card is None:
+                raise VoiceNotFoundError(name[:80], self.cards(owner))
+            if owner is not None and card.owner != owner:
+                raise NotYoursError(f"'{card.name}' is the server's voice; only whoever runs the server may delete it")
+            del self._cards[card.owner, card.name]
+            shutil.rmtree(self._home(card).parent)
             return card
 
     def recording(self, card: VoiceCard) -> Path:
@@ -105,38 +119,60 @@ class VoiceStore:
     def write_codes(self, card: VoiceCard, model: str, voice: Voice) -> None:
         """Keep what a model encoded, unless the voice has been deleted meanwhile."""
         with self._lock:
-            if self._cards.get(card.name) == card:
+            if self._cards.get((card.owner, card.name)) == card:
                 write_voice(self._home(card) / f"{model}.codes.json", voice)
 
     def _home(self, card: VoiceCard) -> Path:
-        return self.folder / card.name / str(card.version)
+        shelf = self.folder if card.owner is None else self.folder / f"{OWNED}{card.owner}"
+        return shelf / card.name / str(card.version)
 
-    def _read_cards(self) -> dict[str, VoiceCard]:
-        homes = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
-        cards = {home.name: _newest(home) for home in homes if home.is_dir() and NAME.fullmatch(home.name)}
-        return {name: card for name, card in cards.items() if card is not None}
+    def _read_cards(self) -> dict[tuple[str | None, str], VoiceCard]:
+        shelves = [(None, self.folder), *((path.name[1:], path) for path in _folders(self.folder, OWNED))]
+        cards = [_newest(home, owner) for owner, shelf in shelves for home in _folders(shelf)]
+        return {(card.owner, card.name): card for card in cards if card is not None}
 
 
-def _newest(home: Path) -> VoiceCard | None:
+def _folders(folder: Path, start: str = "") -> Iterator[Path]:
+    """The folders in one whose names begin so; without a beginning, those whose names a voice may have."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_dir() and (path.name.startswith(start) if start else is_name(path.name)):
+            yield path
+
+
+def _newest(home: Path, owner: str | None) -> VoiceCard | None:
     versions = [int(path.name) for path in home.iterdir() if VERSION.fullmatch(path.name)]
     if not versions:
         return None
     path = home / str(max(versions)) / "voice.json"
     card = from_mapping(VoiceCard, read_json(path), str(path))
-    if (card.name, card.version) != (home.name, max(versions)):
+    # Some file systems take letters apart.
+    name = unicodedata.normalize("NFC", home.name)
+    if (card.name, card.version, card.owner) != (name, max(versions), owner):
         raise ConfigError(f"{path}: it describes '{card.name}', version {card.version}; put it back where it belongs")
     return card
 
 
+def is_name(name: str) -> bool:
+    """Whether a voice may have the name: letters, marks on them and digits of any script, dashes and underscores."""
+    composed = unicodedata.normalize("NFC", name)
+    kinds = [unicodedata.category(each) for each in composed]
+    return (
+        0 < len(composed) <= LONGEST_NAME
+        and len(composed.encode("utf-8", "replace")) <= MOST_NAME_BYTES
+        and (kinds[0][0] == "L" or kinds[0] == "Nd")
+        and all(kind[0] in "LM" or kind == "Nd" or each in "-_" for each, kind in zip(composed, kinds, strict=True))
+    )
+
+
 def check_name(name: str) -> str:
-    """A name that can be a folder's.
+    """The name, its letters composed (NFC), if a voice and a folder may have it.
 
     Raises:
-        InputError: it cannot.
+        InputError: they may not.
     """
-    if not NAME.fullmatch(name):
+    if not is_name(name):
         raise InputError(
-            f"{name[:80]!r} cannot name a voice; use up to 64 letters, digits, dashes and underscores, "
+            f"{name[:80]!r} cannot name a voice; use up to {LONGEST_NAME} letters, digits, dashes and underscores, "
             "the first a letter or a digit"
         )
-    return name
+    return unicodedata.normalize("NFC", name)

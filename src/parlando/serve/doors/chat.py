@@ -22,6 +22,7 @@ from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import ChatRequest
 from parlando.serve.service import Service, Speaking, Utterance
 from parlando.serve.streamed import Streamed, collect
+from parlando.serve.whole import whole_file
 
 KEPT_SECONDS = 3600
 NOTE = "no text model runs here: the last user message is read aloud, and repeated as the text of the answer"
@@ -102,7 +103,7 @@ def build_router(service: Service) -> APIRouter:
 def begun(service: Service, request: Request, body: ChatRequest, utterances: list[Utterance]) -> Reply:
     """The answer, as its first sound is being made."""
     format = (body.audio.format or ("pcm16" if body.stream else "wav")).removesuffix("16")
-    speaking = begin(service, request, utterances, format)
+    speaking = begin(service, request, utterances, format if body.stream else whole_file(format))
     transcript = " ".join(str(utterance.text).strip() for utterance in utterances)
     return Reply(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), speaking.model, transcript, speaking)
 

@@ -18,6 +18,7 @@ from parlando.serve.documented import DETAIL_ERRORS, PCM, TTS_ERRORS
 from parlando.serve.schemas import Seed, decode_recording
 from parlando.serve.service import Service
 from parlando.serve.streamed import Streamed, collect
+from parlando.serve.whole import whole_file
 
 
 class Sft(FormBody):
@@ -130,7 +131,7 @@ def build_router(service: Service) -> APIRouter:
         given = body.prompt_audio
         recording = None if given is None else decode_recording(given, None, "prompt_audio").audio
         asked = Asked(body.text, body.speaker, recording, body.prompt_text, body.instruct_text, body.speed, body.seed)
-        speaking = begin(service, request, utterance_of(service, asked), "wav")
+        speaking = begin(service, request, utterance_of(service, asked), whole_file("wav"))
         audio = base64.b64encode(await collect(request, speaking.stream)).decode("ascii")
         return TtsAnswer(audio=audio, sample_rate=speaking.sample_rate, seed=speaking.seed)
 

@@ -79,19 +79,21 @@ def streamed(service: Service, speaking: Speaking, output: Output) -> Response:
 
 def _add_lists(router: APIRouter, service: Service) -> None:
     @router.get("/v1/voices")
-    async def voices() -> dict[str, Any]:
+    async def voices(request: Request) -> dict[str, Any]:
         """All voices."""
-        return {"voices": own_voices(service)}
+        return {"voices": own_voices(service, call_of(request.scope).caller)}
 
     @router.get("/v2/voices", responses=ELEVENLABS_ERRORS)
     async def search(
+        request: Request,
         search: str = "",
         page_size: Annotated[int, Query(ge=1, le=100)] = 10,
         next_page_token: Annotated[int, Query(ge=0, description="What the page before gave; the first has none.")] = 0,
     ) -> dict[str, Any]:
         """The voices that have a word in their name or description, page by page."""
         words = search.lower()
-        found = [each for each in own_voices(service) if words in f"{each['name']} {each['description']}".lower()]
+        all_voices = own_voices(service, call_of(request.scope).caller)
+        found = [each for each in all_voices if words in f"{each['name']} {each['description']}".lower()]
         end = next_page_token + page_size
         has_more = end < len(found)
         return {
@@ -102,10 +104,11 @@ def _add_lists(router: APIRouter, service: Service) -> None:
         }
 
     @router.get("/v1/voices/{voice_id}", responses=ELEVENLABS_ERRORS)
-    async def voice(voice_id: str) -> dict[str, Any]:
+    async def voice(voice_id: str, request: Request) -> dict[str, Any]:
         """One of them."""
-        known = {each["voice_id"]: each for each in own_voices(service)}
-        name = service.shelf.resolve(service.host(None), voice_id)
+        caller = call_of(request.scope).caller
+        known = {each["voice_id"]: each for each in own_voices(service, caller)}
+        name = service.shelf.resolve(service.host(None), voice_id, caller)
         if name not in known:
             raise VoiceNotFoundError(name, known)
         return known[name]
@@ -118,9 +121,9 @@ def _add_account(router: APIRouter, service: Service) -> None:
         return SETTINGS
 
     @router.get("/v1/voices/{voice_id}/settings", responses=ELEVENLABS_ERRORS)
-    async def settings(voice_id: str) -> dict[str, Any]:
+    async def settings(voice_id: str, request: Request) -> dict[str, Any]:
         """The same for every voice."""
-        service.shelf.resolve(service.host(None), voice_id)
+        service.shelf.resolve(service.host(None), voice_id, call_of(request.scope).caller)
         return SETTINGS
 
     @router.get("/v1/user")
@@ -129,6 +132,6 @@ def _add_account(router: APIRouter, service: Service) -> None:
         return user_card(service, call_of(request.scope).caller)
 
     @router.get("/v1/user/subscription")
-    async def subscription() -> dict[str, Any]:
+    async def subscription(request: Request) -> dict[str, Any]:
         """What may be asked for: nothing is counted or sold here."""
-        return subscription_card(service)
+        return subscription_card(service, call_of(request.scope).caller)

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from parlando.serve.alignment import Alignment, Timed, as_json
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
+from parlando.serve.call import call_of
 from parlando.serve.documented import ELEVENLABS_ERRORS, TIMED, TIMED_STREAM
 from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, OutputName, SpeechBody, alignment_of, utterance_of
 from parlando.serve.service import Service, Speaking
@@ -47,7 +48,7 @@ def build_router(service: Service) -> APIRouter:
         heed(body, request)
         output = Output.of(output_format)
         wanted = utterance_of(voice_id, body, output)
-        alignment = alignment_of(service, wanted)
+        alignment = alignment_of(service, wanted, call_of(request.scope).caller)
         speaking = begin(service, request, wanted, output.making)
         return speaking, parts_of(service, speaking, alignment)
 

@@ -33,23 +33,22 @@ def build_router(service: Service) -> APIRouter:
     @router.get("/v1/audio/voices/{name}/sample", responses={**AUDIO, **ERRORS}, response_class=Response)
     async def sample(name: str, request: Request, if_none_match: Annotated[str, Header()] = "") -> Response:
         """A voice's sample as mp3, made as it is asked for and then kept by whoever asked."""
-        voice = _listed(service, name)
+        caller = call_of(request.scope).caller
+        voice = _listed(service, name, caller)
         version = 0 if voice.card is None else voice.card.version
         headers = {"etag": f'"{run}-{version}"', "cache-control": "private, no-cache"}
         if headers["etag"] in if_none_match:
             return Response(status_code=304, headers=headers)
         text = SENTENCES.get(voice.language, SENTENCES["en"])
-        speaking = service.open(
-            Utterance(text, voice.name, options={"seed": SEED}), FORMAT, call_of(request.scope).caller
-        )
+        speaking = service.open(Utterance(text, voice.name, options={"seed": SEED}), FORMAT, caller)
         stall_seconds = service.config.limits.stall_seconds
         return Streamed(speaking.stream, FORMATS[FORMAT].media_type, headers, stall_seconds=stall_seconds)
 
     return router
 
 
-def _listed(service: Service, name: str) -> Listed:
-    found = {each.name: each for each in service.shelf.listed(service.host(None))}
+def _listed(service: Service, name: str, caller: str) -> Listed:
+    found = {each.name: each for each in service.shelf.listed(service.host(None), caller)}
     if name not in found:
         raise VoiceNotFoundError(name[:80], found)
     return found[name]

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from parlando.audio.formats import FORMATS
+from parlando.audio.containers import media_type_of
 from parlando.core.errors import ModelNotFoundError, ParlandoError
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
@@ -21,10 +21,19 @@ from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import SpeechRequest, SpeechUsage, Wanted, decode_recording
 from parlando.serve.sentences import SpeechEvents
 from parlando.serve.service import Making, Service, Speaking, Utterance
-from parlando.serve.streamed import Streamed
+from parlando.serve.streamed import Streamed, collect
+from parlando.serve.whole import whole_file
 
 EVENT_STREAM = "text/event-stream"
 ABOUT = "reads text aloud; in a chat it speaks the last user message, and writes no answer of its own"
+
+
+def _making(service: Service, body: SpeechRequest, whole: bool) -> str | Making:
+    """What becomes of the chunks: events' pieces, a finished file, or a stream of the format."""
+    if body.stream_format == "sse":
+        rate = body.sample_rate or service.host(body.model).synthesizer.sample_rate
+        return pieces_of(body.response_format, rate)
+    return whole_file(body.response_format) if whole else body.response_format
 
 
 def build_router(service: Service) -> APIRouter:
@@ -35,20 +44,19 @@ def build_router(service: Service) -> APIRouter:
 
     @router.post("/v1/audio/speech", responses={**AUDIO_OR_EVENTS, **ERRORS}, response_class=Response)
     async def speak(body: SpeechRequest, request: Request) -> Response:
-        """Speak a text; the answer begins with the first sound."""
+        """Speak a text; the answer begins with the first sound, or with ``"stream": false`` is a finished file."""
         heed(body, request)
-        making: str | Making = body.response_format
-        if body.stream_format == "sse":
-            rate = body.sample_rate or service.host(body.model).synthesizer.sample_rate
-            making = pieces_of(body.response_format, rate)
-        speaking = begin(service, request, utterance_of(body, body.input), making)
+        whole = body.stream is False and body.stream_format == "audio"
+        speaking = begin(service, request, utterance_of(body, body.input), _making(service, body, whole))
         headers = {"x-seed": str(speaking.seed), "x-sample-rate": str(speaking.sample_rate)}
         if body.stream_format == "sse":
             told = partial(events, speaking, body.sentences)
             return Streamed(speaking.stream, EVENT_STREAM, headers, told, stall_seconds)
-        media_type = FORMATS[body.response_format].media_type
+        media_type = media_type_of(body.response_format, whole=whole)
         if body.response_format == "pcm":
             media_type = f"{media_type};rate={speaking.sample_rate}"
+        if whole:
+            return Response(await collect(request, speaking.stream), media_type=media_type, headers=headers)
         return Streamed(speaking.stream, media_type, headers, stall_seconds=stall_seconds)
 
     def card(name: str) -> dict[str, Any]:

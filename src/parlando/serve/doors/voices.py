@@ -11,11 +11,12 @@ from pydantic import Field
 
 from parlando.core.errors import InputError, VoiceNotFoundError
 from parlando.serve.bodies import FormBody, heed
+from parlando.serve.call import call_of
 from parlando.serve.documented import ERRORS
 from parlando.serve.schemas import LanguageName
 from parlando.serve.service import Service
 from parlando.serve.voices import Listed, Recording
-from parlando.serve.voicestore import NAME, VoiceCard
+from parlando.serve.voicestore import LONGEST_NAME, VoiceCard
 
 PATH = "/v1/audio/voices"
 
@@ -24,7 +25,8 @@ class VoiceForm(FormBody):
     """A form of ``POST /v1/audio/voices``."""
 
     audio_sample: UploadFile = Field(description="5 to 15 s of one speaker: wav, flac, mp3, ogg, m4a …")
-    name: str = Field(min_length=1, max_length=64, json_schema_extra={"pattern": f"^{NAME.pattern}$"})
+    # Letters may still be in parts here; what a name may hold is refused by whoever composes it, in words of its own.
+    name: str = Field(min_length=1, max_length=4 * LONGEST_NAME, examples=["Zoë"])
     type: Literal["audio_sample", "prompt"] = "audio_sample"
     text: str = Field(
         default="", max_length=4096, description="The words that are said in it, for models that need them."
@@ -39,39 +41,38 @@ def build_router(service: Service) -> APIRouter:
     router = APIRouter(tags=["voices"])
 
     @router.get(PATH)
-    async def voices() -> dict[str, Any]:
-        """All voices: the model's, presets, uploaded ones, and names that stand for one of them."""
-        return {"object": "list", "voices": [shown(each) for each in service.shelf.listed(service.host(None))]}
+    async def voices(request: Request) -> dict[str, Any]:
+        """All voices you may use: the model's, presets, uploaded ones, and names that stand for one of them."""
+        found = service.shelf.listed(service.host(None), call_of(request.scope).caller)
+        return {"object": "list", "voices": [shown(each) for each in found]}
 
     @router.post(PATH, status_code=201, responses=ERRORS)
     async def upload(
         form: Annotated[VoiceForm, Form(media_type="multipart/form-data")], request: Request
     ) -> dict[str, Any]:
-        """Keep a voice. The same name again makes a new version of it."""
+        """Keep a voice, which is yours. The same name again makes a new version of it."""
         heed(form, request)
         if form.type == "prompt":
             raise InputError("voices are made from recordings here, not from descriptions; send an audio_sample")
         recording = Recording(await form.audio_sample.read(), form.text)
         told = form.model_dump(include={"name", "text", "consent", "language", "description"})
         card = VoiceCard(version=0, sha256=recording.sha256, seconds=0.0, created_at=time.time(), **told)
-        kept = await service.bridge.call(service.shelf.add, service.host(None), recording, card)
+        caller = call_of(request.scope).caller
+        kept = await service.bridge.call(service.shelf.add, service.host(None), recording, card, caller)
         return shown(Listed(kept.name, "uploaded", kept.language, kept.description, kept))
 
     @router.get(PATH + "/{name}", responses=ERRORS)
-    async def voice(name: str) -> dict[str, Any]:
+    async def voice(name: str, request: Request) -> dict[str, Any]:
         """One of them."""
-        found = {each.name: each for each in service.shelf.listed(service.host(None))}
+        found = {each.name: each for each in service.shelf.listed(service.host(None), call_of(request.scope).caller)}
         if name not in found:
             raise VoiceNotFoundError(name[:80], found)
         return shown(found[name])
 
     @router.delete(PATH + "/{name}", responses=ERRORS)
-    async def delete(name: str) -> dict[str, Any]:
-        """Forget an uploaded voice with all its versions and files."""
-        origins = {each.name: each.origin for each in service.shelf.listed(service.host(None))}
-        if origins.get(name, "uploaded") != "uploaded":
-            raise InputError(f"'{name}' was not uploaded, so it cannot be deleted here")
-        await service.bridge.call(service.shelf.store.remove, name)
+    async def delete(name: str, request: Request) -> dict[str, Any]:
+        """Forget an uploaded voice of yours with all its versions and files."""
+        await service.bridge.call(service.shelf.remove, service.host(None), name, call_of(request.scope).caller)
         return {"object": "audio.voice.deleted", "id": name, "name": name, "deleted": True}
 
     return router
