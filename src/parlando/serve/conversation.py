@@ -10,7 +10,7 @@ from parlando.core.errors import InputError
 from parlando.serve.schemas import ChatMessage, ChatRequest, ClipPart, TextPart, decode_recording
 from parlando.serve.service import Utterance
 from parlando.serve.voices import Recording
-from parlando.text.tags import parse_turns
+from parlando.text.tags import find_script, parse_turns
 
 NARRATOR = "SPEAKER0"
 SPEAKER = re.compile(r"\[(SPEAKER\d+)\]")
@@ -25,7 +25,7 @@ class _Heard:
 
 
 def utterances_of(body: ChatRequest, voices: Sequence[str]) -> list[Utterance]:
-    """What is to be said, turn by turn at ``[SPEAKERn]`` tags.
+    """What is to be said, turn by turn: at ``[SPEAKERn]`` tags, or where lines begin with names (``Speaker A: Hi.``).
 
     A speaker's voice is the recording in the messages: the words of an assistant's recording are those of the message
     before it, other recordings have their words beside them. Speakers without one take ``audio.voice`` and then the
@@ -40,7 +40,7 @@ def utterances_of(body: ChatRequest, voices: Sequence[str]) -> list[Utterance]:
     if last.role != "user" or not words.strip():
         raise InputError("messages: the last message must be a user's, with the words to speak; add one")
     heard = _listen(before)
-    turns = [(turn.speaker or NARRATOR, turn.text) for turn in parse_turns(words)]
+    turns = [(turn.speaker or NARRATOR, turn.text) for turn in find_script(words) or parse_turns(words)]
     speakers = list(dict.fromkeys(speaker for speaker, _ in turns))
     named = body.audio.voice
     free = [None if named is None else named, *(voice for voice in voices if voice != named)]

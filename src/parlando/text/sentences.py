@@ -12,6 +12,7 @@ from parlando.text.pieces import checked_pieces
 from parlando.text.reading import Reading
 from parlando.text.segment import IncrementalSegmenter, segment
 from parlando.text.ssml import is_ssml, ssml_to_text
+from parlando.text.tags import without_names
 
 PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
 
@@ -67,6 +68,7 @@ def spoken_sentences(text: str | Iterable[str], reading: Reading) -> Iterator[tu
     """`sentences` as they are read out: written in words, cut again where that made them long, none without a sound."""
     if isinstance(text, str):
         reading.check(text)
+        text = text if reading.as_written else without_names(text)
     tags = OpenTags(reading.notation)
     for sentence, ends_paragraph in sentences(text, reading.as_written):
         parts = [tags.balance(part) for part in segment(reading.say(sentence))]
