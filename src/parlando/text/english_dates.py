@@ -73,7 +73,8 @@ def _decade(match: re.Match[str]) -> str:
     """``the 830s`` are the eight thirties; ``30s`` are seconds where nothing says that they are years."""
     text, before = match["decade"], match.string[max(match.start() - _CONTEXT, 0) : match.start()]
     hundreds, rest = divmod(int(text), 100)
-    named = len(text) > 3 or match["old"] or _DECADE_BEFORE.search(before)
+    timed = len(text) < 4 and _DURATION_AFTER.match(match.string, match.end())
+    named = len(text) > 3 or match["old"] or (not timed and _DECADE_BEFORE.search(before))
     if not named and not (len(text) == 2 and _DECADE_AFTER.match(match.string, match.end())):
         return match[0]
     if len(text) != 3:
@@ -96,8 +97,8 @@ def _between_days(match: re.Match[str]) -> str:
 
 
 def _between_months(match: re.Match[str]) -> str:
-    joint = " and " if match["joint"].strip() == "/" else " to "
-    return _month_name(match["month"]) + joint
+    joint = "and" if match["joint"].strip() == "/" else "to"
+    return f"{_month_name(match['month'])} {joint} {_month_name(match['last'])}"
 
 
 def _between_weekdays(match: re.Match[str]) -> str:
@@ -176,6 +177,9 @@ _DECADE_BEFORE = re.compile(
     r"|lower|swinging"
     rf"|roaring|1\d\d0s|20\d0s)[ -]|\bfrom the )(?:'?{_DECADE}(?:,? (?:and|or|to|through) |, |\s?[-/\u2013]\s?)'?)*$"
     r"|\b1\d\d0s(?:,? (?:and|or|to) |, |\s?[-/\u2013]\s?)$"
+)
+_DURATION_AFTER = re.compile(
+    r"\s(?:left|more|later|ago|remaining|timers?|pauses?|delays?|longer|long|apart|each|of silence)\b"
 )
 _DECADE_AFTER = re.compile(
     r"'?\s(?:music|kids|style|rock|fashion|era|movies?|hits|pop|disco|films?|songs?|childhood|look|cinema"
@@ -271,6 +275,6 @@ WEEKDAYS = (
         _between_weekdays,
         "-\u2013/",
     ),
-    rule(rf"\b{_MONTH}(?P<joint>\s?[-\u2013/]\s?)(?=(?:{_MONTH_NAME})\b)", _between_months, "-\u2013/"),
+    rule(rf"\b{_MONTH}(?P<joint>\s?[-\u2013/]\s?)(?P<last>{_MONTH_NAME})(?!\w)", _between_months, "-\u2013/"),
 )
 """Ranges of days and months, which need no digit."""
