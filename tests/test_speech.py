@@ -395,15 +395,20 @@ class Particular(Prompts):
         return super().build(sentence, voice)
 
 
-def test_a_sentence_that_cannot_be_read_does_not_cost_the_others():
+def test_a_sentence_that_cannot_be_read_does_not_cost_the_others(caplog):
     model = Model()
     model.prompts = Particular()
     speech = Synthesizer(model).say("Это по-русски. This one is English.", seed=1, pauses=Pauses(0.0, 0.0))
     reports = [(report.finish, report.frames) for report in speech.report.sentences]
     assert reports == [("skipped", 0), ("end", 40)]
     assert speech.duration_seconds == 4.0
-    with pytest.raises(TextError, match="nothing to pronounce in"):
-        Synthesizer(model).say("Это по-русски.")
+    assert "a sentence is left out: model 'fake' finds nothing to pronounce in 'Это по-русски.'" in caplog.text
+    with pytest.raises(TextError, match="nothing to pronounce in 'Это по-русски. И это.': its letters are Cyrillic"):
+        Synthesizer(model).say("Это по-русски. И это.")
+    with pytest.raises(
+        TextError, match="in '今天天气很好。': it is Chinese; load a model that speaks it .*CosyVoice2-0.5B"
+    ):
+        Synthesizer(model).say("今天天气很好。")
 
 
 class Deaf(Prompts):

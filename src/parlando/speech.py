@@ -47,6 +47,7 @@ from parlando.text.arriving import ArrivingSentences
 from parlando.text.normalize import check_speakable
 from parlando.text.reading import Reading
 from parlando.text.sentences import check_text, spoken_sentences
+from parlando.text.unread import nothing_read
 from parlando.text.user_lexicon import UserLexicon
 
 logger = logging.getLogger(__name__)
@@ -171,15 +172,16 @@ class Synthesizer:
     def run(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
         """The whole way of a text: segment, normalise, prompt, generate, decode."""
         started, pause_seconds, index, unread = time.perf_counter(), 0.0, 0, ""
-        error = TextError("nothing to pronounce; the text needs at least one letter or digit")
+        unspoken: list[str] = []
         for sentence, ends_paragraph in self._sentences(text, request):
             said: list[str] = []
             try:
                 prompt = self._prompt(_overheard(sentence, said), request.voice)
-            except TextError as unspeakable:
+            except TextError as reason:
                 # One sentence in a script that the model cannot read must not cost the others.
-                error = unspeakable
-                yield self._skipped("".join(said), index)
+                unspoken.append("".join(said))
+                logger.warning("a sentence is left out: %s (%s)", nothing_read(unspoken[-1], self.model.name), reason)
+                yield self._skipped(unspoken[-1], index)
                 continue
             if prompt.unread and not unread:
                 unread = prompt.unread
@@ -193,7 +195,7 @@ class Synthesizer:
             pause_seconds = request.pauses.after(ends_paragraph)
             index += 1
         if index == 0:
-            raise error
+            raise nothing_read(text if isinstance(text, str) else " ".join(unspoken), self.model.name)
 
     def _sentences(self, text: str | Iterable[str], request: Request) -> Iterator[tuple[str | Iterator[str], bool]]:
         """Sentences, each whole or, where the model reads while it speaks, as it arrives."""

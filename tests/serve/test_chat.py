@@ -83,6 +83,13 @@ def test_speakers_take_their_recordings_and_the_others_a_voice_each(stub):
     assert answer.usage.completion_tokens == 75
 
 
+def test_lines_with_speakers_names_are_turns_and_the_names_are_not_said(stub):
+    script = {"role": "user", "content": "Speaker A: First one.\nSpeaker B: Second one."}
+    stub.openai().chat.completions.create(model="stub", messages=[script], audio={"voice": "bob", "format": "wav"})
+    (first, one), (second, two) = stub.model.asked[-2:]
+    assert (first, one.name, second, two.name) == ("First one.", "bob", "Second one.", "ada")
+
+
 def test_instructions_become_the_scene_where_the_model_follows_them(serving):
     with serving(instructions=True) as running:
         messages = [{"role": "system", "content": "A quiet room."}, ASK]

@@ -1,14 +1,13 @@
-"""Words to phones: dictionary, word-formation rules, overrides."""
+"""Words to phones: dictionary and word-formation rules."""
 
 from __future__ import annotations
 
 from importlib import resources
-from pathlib import Path
 
 import pytest
 
-from parlando.core.errors import ConfigError, FileMissingError
-from parlando.text.lexicon import PHONES, Lexicon, pack, read_overrides
+from parlando.core.errors import ConfigError
+from parlando.text.lexicon import PHONES, Lexicon, pack, parse_phones
 
 LEXICON = Lexicon.default()
 
@@ -92,20 +91,6 @@ def test_unknown_words_are_none(word: str) -> None:
     assert LEXICON.pronounce(word) is None
 
 
-def test_membership_is_the_dictionary_only(tiny: Lexicon) -> None:
-    assert "Cat" in tiny
-    assert "cats" not in tiny
-
-
-def test_neighbours_change_the_article_and_the_letter_a() -> None:
-    words = ["the", "apple", "the", "pear", "U", "S", "A", "A", "man"]
-    phones = LEXICON.pronounce_words(words)
-    assert phones[0] == ("dh", "iy0")
-    assert phones[2] == ("dh", "ax0")
-    assert phones[6] == ("ey1",)
-    assert LEXICON.pronounce_words(["A", "man"])[0] == ("ax0",)
-
-
 def test_every_phone_of_the_dictionary_is_declared() -> None:
     words = "this sixth treasure joy boy chew yes vision thing hood loud far bird bed about see say so zoo hung"
     seen = {phone for word in words.split() for phone in LEXICON.pronounce(word) or ()}
@@ -113,33 +98,12 @@ def test_every_phone_of_the_dictionary_is_declared() -> None:
     assert len(PHONES) == len(set(PHONES)) == 55
 
 
-def test_overrides_win_and_leave_the_original_alone() -> None:
-    changed = LEXICON.with_overrides({"Parlando": "p aa0 r l aa1 n d ow0"}).with_overrides({"zxqv": "Z IH1 K"})
-    assert changed.pronounce("parlando") == ("p", "aa0", "r", "l", "aa1", "n", "d", "ow0")
-    assert changed.pronounce("ZXQV's") == ("z", "ih1", "k", "s")
-    assert LEXICON.pronounce("zxqv") is None
-
-
 @pytest.mark.parametrize(
     ("phones", "message"), [("p aa2", "unknown phone 'aa2'. Did you mean 'aa"), (" ", "no phones")]
 )
 def test_an_unknown_phone_is_named_with_the_nearest(phones: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        LEXICON.with_overrides({"x": phones})
-
-
-def test_overrides_from_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "words.txt"
-    path.write_text("# names\n\nParlando = p aa0 r l aa1 n d ow0\n", encoding="utf-8")
-    assert read_overrides(path) == {"Parlando": "p aa0 r l aa1 n d ow0"}
-    path.write_text("ok=k\nbroken line\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"words.txt:2: expected 'word=phones'"):
-        read_overrides(path)
-    path.write_text("ok=q\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"words.txt:1: unknown phone 'q'"):
-        read_overrides(path)
-    with pytest.raises(FileMissingError):
-        read_overrides(tmp_path / "none.txt")
+        parse_phones(phones)
 
 
 def test_the_packed_file_is_small_and_loads() -> None:

@@ -1,4 +1,4 @@
-"""Speakers, scripts, sound events, and the published transcript clean-up."""
+"""Speakers and scripts: which texts are one, and that names are not read as words."""
 
 from __future__ import annotations
 
@@ -7,18 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parlando.core.errors import TextError
-from parlando.text.normalize import normalize
-from parlando.text.tags import (
-    BRACKET_TAGS,
-    SoundEvent,
-    Turn,
-    check_bracket_tags,
-    expand_bracket_tags,
-    normalize_transcript,
-    parse_events,
-    parse_script,
-    parse_turns,
-)
+from parlando.text.reading import Reading
+from parlando.text.sentences import spoken_sentences
+from parlando.text.tags import Turn, find_script, parse_script, parse_turns
 
 
 def test_dialogue_is_split_at_its_speaker_tags() -> None:
@@ -63,60 +54,27 @@ def test_script_errors_have_line_numbers(script: str, message: str) -> None:
         parse_script(script)
 
 
-def test_sound_events_are_parsed_and_written_back() -> None:
-    text = "Ha <SE>[Laughter]</SE> now <SE_s>[Singing]</SE_s> la la <SE_e>[Singing]</SE_e>"
-    parts = parse_events(text)
-    assert parts == [
-        "Ha ",
-        SoundEvent("Laughter"),
-        " now ",
-        SoundEvent("Singing", "start"),
-        " la la ",
-        SoundEvent("Singing", "end"),
-    ]
-    assert "".join(map(str, parts)) == text
-
-
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "speakers"),
     [
-        ("<SE>[Laughter]", "'<SE>' is not part of an event"),
-        ("<SE_s>[Music]</SE_e>", "'<SE_s>' is not part"),
-        ("<SE_s>[Music]</SE_s> la", r"is never ended; add '<SE_e>\[Music\]</SE_e>'"),
-        ("<SE_e>[Music]</SE_e>", "ends what never started"),
+        ("Speaker A: Hello there.\nSpeaker B: Hi!", ["Speaker A", "Speaker B"]),
+        ("Speaker 1: One. / Speaker 2: Two.", ["Speaker 1", "Speaker 2"]),
+        ("Anna: Hello.\nBob: Hi.\nAnna: How are you?", ["Anna", "Bob", "Anna"]),
+        ("Q: Why?\n\nA: Because.", ["Q", "A"]),
+        ("Note: be careful.\nWarning: it is hot.\nNote: mind the step.", []),
+        ("Ingredients: eggs\nMethod: mix", []),
+        ("He said: no.\nShe said: yes.\nHe said: no.", []),
+        ("Anna: Hello.\nAnd so on.\nAnna: Hi.\nBob: Yes.", []),
+        ("# Scene\nAnna: Hello.\nBob: Hi.\nAnna: Yes.", []),
+        ("[SPEAKER0] Hi: you.\n[SPEAKER1] Yes: me.", []),
+        ("It was clear: he left.", []),
     ],
 )
-def test_broken_sound_events_are_refused(text: str, message: str) -> None:
-    with pytest.raises(TextError, match=message):
-        parse_events(text)
+def test_a_text_is_a_script_where_its_lines_begin_with_speakers(text: str, speakers: list[str]) -> None:
+    assert [turn.speaker for turn in find_script(text)] == speakers
 
 
-def test_bracket_tags_become_markup_that_normalisation_keeps() -> None:
-    assert len(BRACKET_TAGS) == 11
-    marked = expand_bracket_tags("Ha [laugh] 5 [music start] la [music end] [unknown]")
-    assert marked == "Ha <SE>[Laughter]</SE> 5 <SE_s>[Music]</SE_s> la <SE_e>[Music]</SE_e> [unknown]"
-    assert normalize(expand_bracket_tags("Ha [laugh] 5.")) == "Ha <SE>[Laughter]</SE> five."
-
-
-def test_a_misspelt_bracket_tag_is_named() -> None:
-    check_bracket_tags("[laugh] and [whatever this is] and [SPEAKER0]")
-    with pytest.raises(TextError, match=r"unknown tag '\[laughs\]'. Did you mean '\[laugh\]'"):
-        check_bracket_tags("[laughs]")
-
-
-@pytest.mark.parametrize(
-    ("raw", "clean"),
-    [
-        ("Hello\uff0cworld\u3002", "Hello, world."),
-        ("It is 70\u00b0F (or 21\u00b0C)", "It is 70 degrees Fahrenheit or 21 degrees Celsius."),
-        ("a  b\n\n  c \n", "a b\nc."),
-        ("Ha [laugh]", "Ha <SE>[Laughter]</SE>"),
-        ("\u3010laugh\u3011 wait\u2026", "<SE>[Laughter]</SE> wait..."),
-        ("[music start] la [music end]", "<SE_s>[Music]</SE_s> la <SE_e>[Music]</SE_e>"),
-        ('She said "hi"', 'She said "hi"'),
-        ("one\u3001two:", "one,two:."),
-        ("$5 & Dr. X", "$5 & Dr. X."),
-    ],
-)
-def test_published_transcript_clean_up(raw: str, clean: str) -> None:
-    assert normalize_transcript(raw) == clean
+def test_names_of_a_script_are_not_read_in_one_voice_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    said = [sentence for sentence, _ in spoken_sentences("Speaker A: Hello there.\nSpeaker B: Hi to you!", Reading())]
+    assert said == ["Hello there.", "Hi to you!"]
+    assert "script for Speaker A, Speaker B: one voice speaks it, without the names; parlando dialogue" in caplog.text

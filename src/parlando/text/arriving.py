@@ -6,15 +6,18 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from parlando.text.homographs import HOMOGRAPHS
 from parlando.text.markup import OpenTags
 from parlando.text.pieces import ArrivalLimits, checked_pieces
 from parlando.text.reading import Reading
 from parlando.text.scripts import HAN, KANA
 from parlando.text.segment import IncrementalSegmenter
+from parlando.text.sentences import blocks_of
 
 # Words whose reading no neighbour changes, the last one excepted, which may belong to a number.
 _PLAIN = re.compile(rf"(?:[A-Za-z]+(?:'[a-z]+)?[,;:]? |[{HAN}{KANA}\uac00-\ud7a3]+[，、； ]?)*")
 _LAST_PLAIN = re.compile(rf"(?:[A-Za-z']+[,;:]? |[{HAN}{KANA}\uac00-\ud7a3，、； ]{{1,4}})\Z")
+_WORD = re.compile(r"[A-Za-z']+")
 _MARKS = " \n\t,;:，、；："
 
 
@@ -22,12 +25,13 @@ class ArrivingSentences:
     """Iterate it for sentences, and each of those for its text, as it is said, piece by piece.
 
     Of a sentence that is not complete, plain words are handed out at once; from the first number, sign, tag or word on
-    that is read other than it is written, the rest waits for its end, since only then is it certain how it is read. A
-    sentence is read to its end before the next; an error ends everything, whoever met it first.
+    that is read other than it is written or in several ways, the rest waits for its end, since only then is it certain
+    how it is read. A sentence is read to its end before the next; an error ends everything, whoever met it first.
     """
 
     def __init__(self, pieces: Iterable[str], reading: Reading, limits: ArrivalLimits | None = None) -> None:
-        self._pieces, self._reading = checked_pieces(pieces, limits), reading
+        checked = checked_pieces(pieces, limits)
+        self._pieces, self._reading = checked if reading.as_written else blocks_of(checked), reading
         self._segmenter, self._tags = IncrementalSegmenter(), OpenTags(reading.notation)
         self._complete: deque[str] = deque()
         self._ended = False
@@ -112,8 +116,16 @@ class ArrivingSentences:
         pending = self._segmenter.pending
         blank = " " if pending[-1:].isspace() else ""
         match = _PLAIN.match(" ".join(pending.split()) + blank)
-        certain = _LAST_PLAIN.sub("", match[0]) if match else ""
+        certain = _before_homograph(_LAST_PLAIN.sub("", match[0])) if match else ""
         return certain if match and self._reading.say(match[0]).startswith(certain.rstrip()) else ""
 
     def _wide_after(self, said: str, place: int) -> bool:
         return place < len(said) and not said[place].isspace()
+
+
+def _before_homograph(words: str) -> str:
+    """As far as no word's pronunciation depends on what may follow."""
+    for word in _WORD.finditer(words):
+        if word[0] == "A" or word[0].lower() in HOMOGRAPHS:
+            return words[: word.start()]
+    return words

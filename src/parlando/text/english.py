@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import re
 
-from parlando.text import english_dates, english_quantities, english_web, english_words
+from parlando.text import (
+    english_dates,
+    english_figures,
+    english_money,
+    english_quantities,
+    english_signs,
+    english_units,
+    english_web,
+    english_words,
+)
 from parlando.text.rules import apply, rule
 
 _EITHER = r"[Ss]he|[Hh]e|[Hh]im|[Hh](?:is|ers?)|[Yy]es|[Nn]o|[Tt]rue|[Ff]alse|[Ff]?e?[Mm]ale|(?:[Ww]o)?[Mm]en"
@@ -20,13 +29,21 @@ _JOINTS = (
     rule(r"\|", ", ", "|"),
 )
 
+_FIRST = (*english_web.RULES, *english_signs.RULES, *english_dates.WEEKDAYS)
 _DIGIT = re.compile(r"\d")
-_WITH_DIGITS = (*english_quantities.PHONES_AND_MONEY, *english_dates.RULES, *english_quantities.MEASURES)
+_WITH_DIGITS = (
+    *english_figures.RULES,
+    *english_quantities.PHONES,
+    *english_money.RULES,
+    *english_dates.RULES,
+    *english_quantities.PARTS,
+    *english_units.RULES,
+)
 
 
 def verbalise(text: str) -> str:
     """Replace everything that is not read as it is written; takes plain typography, gives text that is not yet tidy."""
-    text = apply((*english_web.RULES, *english_dates.WEEKDAYS), text)
+    text = apply(_FIRST, text)
     if _DIGIT.search(text):
         text = apply(_WITH_DIGITS, text)
     text = apply(english_words.RULES, text)

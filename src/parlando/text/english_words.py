@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from parlando.text import numbers
-from parlando.text.rules import rule
+from parlando.text import english_romans
+from parlando.text.english_romans import COUNTED_NAMES, RULERS
+from parlando.text.rules import rule, words
 
 _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor", "Rev": "Reverend", "Gen": "General",
@@ -41,10 +42,23 @@ HQ IQ VIP FAQ DIY ETA LED LCD OLED ATM DNA RNA GDP AM PM BC AD BCE CE MBA BA MA 
 DC UAE USSR SUV VPN WWW HTML CSS XML SQL PHP SDK IDE LLM TTS ASR NLP MIT UCLA UCL GPS AC EV IPO IOU RSVP ASMR EP LP
 OCD ADHD ICU ER IPA EKG IV FDA EPA OS IP IOS SSD HDD FM AA AAA UFC WWE NGO HIV AGI ISP PDF MP OCR RPG FPS MMO NPC AR
 VR XR DOI ISBN YMCA AOL ESPN EDM HR PR RV SOS QA ALS UTC EST EDT XYZ
-ASAP FYI LOL OMG
+ASAP FYI LOL OMG AWS IEEE OECD IMF WTO EEG ECG MRI PTSD HTTP HTTPS FTP SSH TCP UDP SMS MMS KFC BMW VW GM GE AOC
+UAV ETF CPI PPE CPR RIP ROI KPI SEO CRM ERP HVAC LGBT LGBTQ NHS NAACP ACLU FAA FCC SEC FTC EEC UNHCR
+IAEA EPFL ETH LSE MLB MLS USPS UPS USD EUR GBP API SDK GUI CLI IDE OOP UTF RGB
 """
 _WORD_LIST = "MR MRS DR ST NTH MS SR JR VS MPH KPH PHD BLVD HWY SHH HMM PSST TSK NYT HM MMM GRR BRR PFFT SH"
 _CONTEXT_CHARACTERS = 40
+# Abbreviations that are words as well: which, what stands beside them says.
+_ALSO_WORDS = frozenset(("IT", "US", "AM", "AD", "MA", "PA", "ID", "OS", "HQ", "ER", "LA"))
+_SMALL_WORDS = words(
+    "THE OF IS ARE WAS WERE AND SO TO FOR NOT YOU WE HE SHE THEY THIS THAT BE DO DID DOES HAVE HAS HAD CAN WILL WITH "
+    "ON IN AT BY MY ME YOUR HIS HER ITS OUR THEIR WHAT WHY HOW WHEN WHERE NO YES GO GET LET LOOK ALL OR BUT IF FROM "
+    "AS UP OUT DOWN OVER ABOUT SAY SAID MAKE TAKE GIVE TELL STOP NOW HERE THERE THEN PLEASE DON'T CAN'T WON'T ISN'T "
+    "IT'S I'M LOVE LIKE WANT NEED KNOW JUST EVERY ONE EVER NEVER VERY TOO MUST SHOULD WOULD COULD THEM HIM LEAVE "
+    "HELP SEE COME WAIT WENT BACK AN READ USE KEEP PUT"
+)
+_CAPITALS_BEFORE = re.compile(r"(?:\b[A-Z]+(?:'[A-Z]+)?[,;:\"]?\s+)+$")
+_CAPITALS_AFTER = re.compile(r"(?:'[A-Z]+)?(?:[,;:\"]?\s+[A-Z]+(?:'[A-Z]+)?\b)+|'[A-Z]+")
 _SPELLED = frozenset(_SPELLED_LIST.split())
 _WORDS = frozenset(_WORD_LIST.split())
 _MIXED = {
@@ -57,18 +71,8 @@ _MIXED = {
     "C#": "C sharp", "F#": "F sharp",
     "AT&T": "A T and T", "B&B": "B and B", "WWI": "World War one", "WWII": "World War two",
 }  # fmt: skip
-_COUNTED = (
-    "Chapter|Part|Act|Scene|Section|Volume|Vol\\.|Book|War|Phase|Type|Title|Article|Level|Grade|Bowl|Fantasy|Rocky|Appendix"
-    "|Class|Mark|Figure|Table|Unit|Lesson|Episode|Season|Group|Stage|Division|Category|Apollo|chapter|part|act|scene"
-    "|section|volume|book|phase|type|appendix|stage|lesson|unit|Star Wars|Windows|Schedule|Vatican"
-)
 _NAMED_BY_LETTER = (
     "Vitamin vitamin Plan plan Group group Team Option option Generation Terminal Gate Exhibit Hepatitis Xbox"
-)
-_RULERS = (
-    "Henry|Louis|Elizabeth|George|Charles|James|Edward|William|Richard|Philip|Paul|Benedict|Pius|Leo|Francis|Napoleon"
-    "|Catherine|Frederick|Alexander|Nicholas|Ivan|Peter|Mary|Ramesses|Rameses|Leopold|Albert|Innocent|Gregory|Clement"
-    "|Urban|Boniface|Otto|Wilhelm|Gustav|Christian|Ferdinand|Alfonso|Malcolm|Robert|David|Ptolemy|Xerxes|Darius|Queen|Pope"
 )
 
 
@@ -76,14 +80,15 @@ _SENTENCE_END = re.compile(rf"\s*$|\s+(?!(?:{'|'.join([*_PLAIN, *_STREETS])})\b\
 
 # A capital after initials starts a sentence only in words that are no part of a name.
 _STARTERS = (
-    "The|A|An|It|Its|He|She|They|We|I|You|But|And|So|In|On|At|This|That|These|Those|There|However|Then|What|When|Where|Who"
-    "|Why|How|If|As|For|After|Before|Yes|No|Now|My|Our|Your|His|Her|Their|Is|Are|Was|Do|Did|Please|Let|To|With|Not|Also"
+    "The|A|An|It|Its|He|She|They|We|I|You|But|And|So|In|On|At|This|That|These|Those|There|However|Then|What|When"
+    "|Where|Who|Why|How|If|As|For|After|Before|Yes|No|Now|My|Our|Your|His|Her|Their|Is|Are|Was|Do|Did|Please|Let|To"
+    "|With|Not|Also"
 )
 _AFTER_LETTERS = re.compile(rf"\s*$|\s+[\"'(]?(?:{_STARTERS})\b")
 
 
 # A letter and a full stop after one of these is no initial: it is what the thing is called, and may end a sentence.
-_LETTERED = frozenset((*_COUNTED.split("|"), *_NAMED_BY_LETTER.split()))
+_LETTERED = frozenset((*COUNTED_NAMES, *_NAMED_BY_LETTER.split()))
 
 
 def _keeps_stop(match: re.Match[str]) -> bool:
@@ -106,18 +111,6 @@ def _abbreviated_street(match: re.Match[str]) -> str:
     return " ".join([*before, _STREETS[kind]]) + stop
 
 
-def _numeral(match: re.Match[str]) -> str:
-    value = numbers.roman(match["numeral"])
-    if value is None or (value == 1 and match["name"][0].islower()):
-        return match[0]
-    return f"{match['name']} {numbers.cardinal(value)}"
-
-
-def _ruler(match: re.Match[str]) -> str:
-    value = numbers.roman(match["numeral"])
-    return match[0] if value is None else f"{match['name']} the {numbers.ordinal(value)}"
-
-
 def _letters(match: re.Match[str]) -> str:
     stop = "." if match[0].endswith(".") and _AFTER_LETTERS.match(match.string, match.end()) else ""
     return " ".join(match[0].replace(".", "").upper()) + stop
@@ -125,7 +118,7 @@ def _letters(match: re.Match[str]) -> str:
 
 def _initials(match: re.Match[str]) -> str:
     before = match.string[: match.start()].split()
-    rules = bool(before) and before[-1] in _RULERS.split("|") and match[0].strip() in ("I.", "V.", "X.")
+    rules = bool(before) and before[-1] in RULERS and match[0].strip() in ("I.", "V.", "X.")
     if rules or (before and before[-1] in _LETTERED):
         return match[0]
     return "".join(f"{letter} " for letter in match[0] if letter.isupper())
@@ -134,8 +127,7 @@ def _initials(match: re.Match[str]) -> str:
 def _acronym(match: re.Match[str]) -> str:
     word, plural = match[1], match[2]
     vowels = any(letter in "AEIOUY" for letter in word)
-    around = match.string[max(match.start() - _CONTEXT_CHARACTERS, 0) : match.end() + _CONTEXT_CHARACTERS]
-    if vowels and around.isupper() and len(around) > len(match[0]):
+    if word in _ALSO_WORDS and _is_among_shouted(match):
         return match[0]
     spelled = word in _SPELLED or (not vowels and len(word) > 1 and word not in _WORDS and not _is_shout(word))
     if not spelled:
@@ -143,13 +135,20 @@ def _acronym(match: re.Match[str]) -> str:
     return " ".join(word) + ("'s" if plural else "")
 
 
+def _is_among_shouted(match: re.Match[str]) -> bool:
+    """Whether words beside it that are no abbreviations are in capitals, too."""
+    before = _CAPITALS_BEFORE.search(match.string, max(match.start() - _CONTEXT_CHARACTERS, 0), match.start())
+    after = _CAPITALS_AFTER.match(match.string, match.end(), match.end() + _CONTEXT_CHARACTERS)
+    run = f"{before[0] if before else ''} {match[0]} {after[0] if after else ''}"
+    beside = [word for word in re.findall(r"[A-Z']+", run) if word not in _ALSO_WORDS]
+    return "I AM" in " ".join(run.split()) or any(word in _SMALL_WORDS for word in beside)
+
+
 def _is_shout(word: str) -> bool:
     """``BRRR`` is a sound; so is anything that repeats one letter three times, except Roman numerals and ``AAA``."""
     return any(letter * 3 in word for letter in set(word))
 
 
-# A lone I is a numeral only where no verb can follow it; lone C, D, L and M are letters.
-_NUMERAL = r"[VX]|[IVXLC]{2,}|I(?=\s*$|\s*[.,;:?!)\-\u2013]|\s(?:of|and|to|is|in)\b|\s[A-Z])"
 _MIXED_FORM = "|".join(re.escape(word) for word in sorted(_MIXED, key=len, reverse=True))
 _STREET_KINDS = "|".join(_STREETS)
 _ADDRESS = r"(?:\b(?:on|at|down|along|to|from|off|near|in|up|of|onto)\s+|\d\s+|\d(?:st|nd|rd|th)\s+)"
@@ -178,26 +177,14 @@ RULES = (
         _initials,
         ".",
     ),
-    rule(r"\bWorld War (I{1,2})\b", lambda m: f"World War {numbers.cardinal(len(m[1]))}", "W"),
-    rule(rf"\b(?P<name>{_COUNTED})\s(?P<numeral>{_NUMERAL})(?![\w'])(?!\.\w)", _numeral, "IVX"),
-    rule(
-        rf"\b(?!Malcolm X\b)(?P<name>{_RULERS})\s(?:the\s)?"
-        r"(?P<numeral>[IVX]*[VX][IVX]*|I{2,3}|I(?=\s(?:of|was|had|became|ruled|died|and|reigned)\b|[.,;:?!']|\s*$))(?![\w])",
-        _ruler,
-        "IVX",
-    ),
-    rule(
-        r"(?P<name>[A-Z][a-z]+)\s(?P<numeral>I{2,3}|IV|VI{1,3}|IX|XI{1,3}|XI?V|XVI{0,3}|XIX|XXI?)\b(?!\.\w|-)",
-        _numeral,
-        "IVX",
-    ),
+    *english_romans.RULES,
     rule(r"\b[A-Z]{2,3}(?=-?\d)", lambda m: " ".join(m[0])),
-    rule(r"\b([A-Z]{2,5})('?s)?\b(?!-[A-Z])", _acronym),
+    rule(r"\b(?<!')([A-Z]{2,5})('?s)?\b(?!-[A-Z]|'(?:[MDST]|RE|LL|VE)\b)", _acronym),
 )
 """Rules in order: fixed forms, streets before titles, initials before acronyms."""
 
 NEVER_LAST = frozenset((*_TITLES, "Dr", "St", "Ste", "vs", "e.g", "i.e", "cf", "viz", "approx", "ca"))
 """Abbreviations (without their last full stop) that no sentence ends with."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec")
-BEFORE_NUMBER = frozenset((*_BEFORE_NUMBER, *_MONTHS))
+BEFORE_NUMBER = frozenset((*_BEFORE_NUMBER, *_MONTHS, "Rs", "Re", "kr", "ep", "Ep", "pt", "Pt"))
 """Abbreviations that a sentence may end with, unless a digit follows."""

@@ -10,9 +10,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from pathlib import Path
 
-from parlando.core.errors import ConfigError, FileMissingError, nearest
+from parlando.core.errors import ConfigError, nearest
 
 VOWELS = ("aa", "ae", "ah", "ao", "aw", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw")
 CONSONANTS = (
@@ -88,26 +87,6 @@ def parse_phones(text: str, where: str = "pronunciation") -> Phones:
     return phones
 
 
-def read_overrides(path: Path) -> dict[str, str]:
-    """Read lines ``word=phones``; blank lines and lines that start with ``#`` are skipped.
-
-    Raises:
-        FileMissingError: there is no such file.
-        ConfigError: a line has no ``=``, or an unknown phone; the message has the line number.
-    """
-    if not path.is_file():
-        raise FileMissingError(path, "lexicon")
-    overrides = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        word, equals, phones = line.partition("=")
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        if not equals or not word.strip():
-            raise ConfigError(f"{path}:{number}: expected 'word=phones', got '{line.strip()}'")
-        overrides[word.strip()] = " ".join(parse_phones(phones, f"{path}:{number}"))
-    return overrides
-
-
 def pack(entries: Mapping[str, Sequence[str]]) -> bytes:
     """The packed form of a dictionary: sorted lines of a word, a space, one byte per phone; compressed."""
     lines = [
@@ -118,58 +97,26 @@ def pack(entries: Mapping[str, Sequence[str]]) -> bytes:
 
 
 class Lexicon:
-    """Pronunciations by word: overrides first, then the packed dictionary, then word-formation rules.
+    """Pronunciations by word: the packed dictionary, then word-formation rules.
 
     The dictionary stays one block of bytes that is searched by bisection, so that loading costs no object per word.
     """
 
-    def __init__(self, packed: bytes, overrides: Mapping[str, Phones] | None = None) -> None:
+    def __init__(self, packed: bytes) -> None:
         """Unpack what `pack` made."""
         self._blob = lzma.decompress(packed)
-        self._overrides = dict(overrides or {})
 
     @classmethod
     def default(cls) -> Lexicon:
         """The English dictionary that comes with the package; loaded once."""
         return _load_default()
 
-    def with_overrides(self, overrides: Mapping[str, str]) -> Lexicon:
-        """The same dictionary with some words said as given, e.g. ``{"Parlando": "p aa0 r l aa1 n d ow0"}``.
-
-        Raises:
-            ConfigError: a phone is not in `PHONES`.
-        """
-        other = object.__new__(Lexicon)
-        other._blob = self._blob
-        parsed = {_fold(word): parse_phones(phones, f"pronunciation of '{word}'") for word, phones in overrides.items()}
-        other._overrides = {**self._overrides, **parsed}
-        return other
-
-    def __contains__(self, word: str) -> bool:
-        return self._look_up(_fold(word)) is not None
-
     def pronounce(self, word: str) -> Phones | None:
         """Phones of one word without its context, or ``None`` when neither dictionary nor rules know it."""
         folded = _fold(word)
         return self._derive(folded) if folded else None
 
-    def pronounce_words(self, words: Sequence[str]) -> list[Phones | None]:
-        """Phones of the words of a sentence, with the two changes that neighbours cause.
-
-        ``the`` before a vowel ends in ``iy0``, and a capital ``A`` beside another single capital is the letter.
-        """
-        phones = [self.pronounce(word) for word in words]
-        for index, word in enumerate(words):
-            following = phones[index + 1] if index + 1 < len(words) else None
-            if _fold(word) == "the" and following and following[0][:2] in ("ax", *VOWELS):
-                phones[index] = ("dh", "iy0")
-            if word == "A" and any(map(_is_letter, (*words[max(index - 1, 0) : index], *words[index + 1 : index + 2]))):
-                phones[index] = ("ey1",)
-        return phones
-
     def _look_up(self, word: str) -> Phones | None:
-        if word in self._overrides:
-            return self._overrides[word]
         if word in COMMON:
             return COMMON[word]
         return self._search(word.encode("ascii", "replace"))
@@ -256,10 +203,6 @@ def _fold(word: str) -> str:
     straight = word.replace("\u2019", "'").replace("\u2018", "'")
     plain = unicodedata.normalize("NFKD", straight)
     return "".join(c for c in plain if not unicodedata.combining(c)).lower().strip()
-
-
-def _is_letter(word: str) -> bool:
-    return len(word) == 1 and word.isupper() and word != "I"
 
 
 def with_s(base: Phones) -> Phones:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from parlando.core.errors import ConfigError, TextError, nearest
 from parlando.core.types import Notation
 from parlando.text import chinese, east_asian, english, japanese, korean, punctuation
+from parlando.text.blocks import read_blocks
 from parlando.text.language import spans
 from parlando.text.markup import notation_pattern
 from parlando.text.scripts import HAN, KANA
@@ -72,7 +73,7 @@ def normalize(text: str, language: str = "en", notation: Notation = _PLAIN_TEXT)
         MissingDependencyError: the text has Chinese or Japanese numbers, and wetext is not installed.
     """
     check_language(language)
-    own = notation_pattern(notation)
+    own, text = notation_pattern(notation), read_blocks(text)
     first, *others = own.split(text) if own else [text]
     said = _settle_between_tags(first, language)
     blank = first[-1:].isspace()

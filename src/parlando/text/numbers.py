@@ -14,6 +14,8 @@ _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
     "twelve": "twelfth",
 }  # fmt: skip
+NUMBER_WORDS = frozenset((*_SMALL, *_TENS[2:], "hundred", *_SCALES[1:]))
+"""Words that numbers consist of."""
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN_FORM = re.compile(r"M{0,3}(CM|CD|D?C{0,3})(XC|XL|L?X{0,3})(IX|IV|V?I{0,3})")
 _LARGEST = 1000 ** len(_SCALES) - 1

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from parlando.core.errors import ConfigError
+from parlando.text.homographs import in_context
 from parlando.text.lexicon import PHONES, Lexicon
 from parlando.text.markup import PHONES_FORM
 
 Pronounce = Callable[[str], tuple[str, ...] | None]
 Spell = Callable[[str], bool]
 
-LETTER_A = "ey1"
 _WORD_CACHE = 1 << 16
 
 
@@ -47,7 +47,7 @@ class PhonemeReader:
 
     def __init__(self, inventory: PhonemeInventory, first_id: int, pronounce: Pronounce | None = None) -> None:
         """``pronounce`` maps a lower-case word to phones; the packaged lexicon by default."""
-        self._pronounce = pronounce or Lexicon.default().pronounce
+        self._pronounce, self._knows_context = pronounce or Lexicon.default().pronounce, pronounce is None
         self._boundary = first_id
         self._punctuation_ids = number(inventory.punctuation, first_id + 1)
         self._first_phone = first_id + 1 + len(inventory.punctuation)
@@ -71,7 +71,8 @@ class PhonemeReader:
                 ids.append(mark)
                 after_word = False
                 continue
-            word = self._letter_a(units, index) or self._word(unit.lower(), spell is not None and spell(unit.lower()))
+            by_letters = spell is not None and spell(unit.lower())
+            word = (not by_letters and self._in_context(units, index)) or self._word(unit.lower(), by_letters)
             ids.extend((self._boundary, *word) if after_word and word else word)
             after_word = after_word or bool(word)
         return ids
@@ -95,13 +96,12 @@ class PhonemeReader:
         """Whether a word is read by its phones rather than by letters."""
         return self._phones(word.lower()) is not None
 
-    def _letter_a(self, units: Sequence[str], index: int) -> tuple[int, ...] | None:
-        """A capital A beside another single capital is the letter's name (the U S A), not the article."""
-        if units[index] != "A" or LETTER_A not in self._phone_ids:
+    def _in_context(self, units: Sequence[str], index: int) -> tuple[int, ...] | None:
+        """A word that neighbours make another one (I have read it, vitamin A), where the packaged lexicon is used."""
+        phones = in_context(units, index) if self._knows_context else None
+        if phones is None or any(phone not in self._phone_ids for phone in phones):
             return None
-        beside = (units[place] for place in (index - 1, index + 1) if 0 <= place < len(units))
-        named = any(len(unit) == 1 and unit.isupper() and unit != "I" for unit in beside)
-        return (self._phone_ids[LETTER_A],) if named else None
+        return tuple(self._phone_ids[phone] for phone in phones)
 
     def _word_ids(self, word: str, by_letters: bool) -> tuple[int, ...]:
         if word.startswith("{"):

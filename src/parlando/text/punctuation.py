@@ -1,4 +1,4 @@
-"""Typography to plain text on the way in (quotes, dashes, markdown, invisible characters), tidy marks after."""
+"""Typography to plain text on the way in (quotes, dashes, markup, invisible characters), tidy marks after."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
+
+from parlando.text.inline import without_markup
 
 MARKS = ",.?!;:-"
 """Punctuation that a model is given."""
@@ -31,27 +33,14 @@ _ENCLOSED = re.compile(rf"(?<={_SIGN})(?<!{_NAMED}{_SIGN})[ .\uff0e]*(?=\w)|(?<=
 _RAISED = re.compile("(?:(?<=[\\d)])|(?<=\\b[A-Za-z]))[\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
 _BEFORE_POWER = re.compile(r"(?<=\d) ?[\u00b7\u22c5] ?(?=\d+\^)")
 _THOUSANDS = re.compile(
-    r"(?<![\w.,-])(?:\d{1,3}(?:[\u00a0\u2009\u202f]\d{3})+|\d{1,2}(?: \d{3}){2,}"
+    r"(?<![\w.,-])(?:\d{1,3}(?:[\u00a0\u2009\u202f]\d{3})+|\d{1,2}(?: \d{3}){2,}|\d{1,3} 000"
     r"|\d{3}(?: \d{3})+ 000)(?![\w-]|[.,]\d| \d)"
 )
+# What overlays or surrounds letters (strikethrough, underlines, "zalgo"): accents of letters are composed with them.
+_MARK = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+_LOOSE_MARKS, _OVERLAID = re.compile(f"[{_MARK}]"), re.compile(rf"[^\s{_MARK}]*[{_MARK}]\S*")
 _VULGAR = re.compile("(?<=\\d)(?=[\u00bc-\u00be\u2150-\u215e])")
 
-_MARKDOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, re.MULTILINE), replacement)
-    for pattern, replacement in (
-        (r"^[ \t]*```.*$", ""),
-        (r"!?\[([^\[\]\n]*)\]\([^()\s]*\)", r"\1"),
-        (r"^[ \t]*(?:[-*_][ \t]*){3,}$", ""),
-        (r"^[ \t]*#{1,6}[ \t]+(.*?)[ \t#]*$", r"\1\n\n"),
-        (r"^[ \t]*(?:>[ \t]?)+", ""),
-        (r"^[ \t]*[-*+][ \t]+(.*)$", r"\n\1\n"),
-        (r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>\n]*)?/?>", " "),
-        (r"(?<![\w*])\*{1,3}(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*{1,3}(?![\w*])", r"\1"),
-        (r"(?<![\w_])_{1,3}(?=[^\s_])([^_\n]+?)(?<=[^\s_])_{1,3}(?![\w_])", r"\1"),
-        (r"~~([^~\n]+)~~", r"\1"),
-        (r"`([^`\n]*)`", r"\1"),
-    )
-)
 _PARAGRAPH = re.compile(r"([^\s])[ \t]*\n\s*\n\s*")
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 
@@ -87,9 +76,7 @@ def to_plain(text: str, kept: Mapping[int, str] = MappingProxyType({})) -> str:
     table = {**_TRANSLATION, **kept}
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape(match.group()), text)
-    text = text.replace("\r\n", "\n").replace("\u00ad", "")
-    for pattern, replacement in _MARKDOWN:
-        text = pattern.sub(replacement, text)
+    text = without_markup(text.replace("\r\n", "\n").replace("\u00ad", ""))
     text = _PARAGRAPH.sub(lambda m: m[1] + (" " if m[1] in ".?!,;:" else ". "), text)
     text = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]).replace("\u2212", "-"), text)
     text = _THOUSANDS.sub(lambda match: re.sub(r"\s", ",", match[0]), _BEFORE_POWER.sub("\u00d7", text))
@@ -97,7 +84,12 @@ def to_plain(text: str, kept: Mapping[int, str] = MappingProxyType({})) -> str:
     if text.isascii():
         return text
     text = unicodedata.normalize("NFKC", text).translate(table).replace("\u2044", "/")
+    text = _OVERLAID.sub(lambda match: _without_marks(match[0]), text)
     return "".join(_plain_digit(c) if not c.isascii() and c.isdecimal() else c for c in text)
+
+
+def _without_marks(word: str) -> str:
+    return unicodedata.normalize("NFC", _LOOSE_MARKS.sub("", unicodedata.normalize("NFD", word)))
 
 
 def _plain_digit(character: str) -> str:

@@ -23,6 +23,11 @@ def rule(
     return Rule(re.compile(pattern, re.IGNORECASE if ignore_case else 0), replacement, frozenset(hint))
 
 
+def words(text: str) -> frozenset[str]:
+    """A set of words that are written in a row."""
+    return frozenset(text.split())
+
+
 def apply(rules: Iterable[Rule], text: str) -> str:
     """Apply rules in order, skipping those whose hint is absent."""
     characters = set(text)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from parlando.core.errors import ConfigError
 from parlando.text.english_words import BEFORE_NUMBER, NEVER_LAST
+from parlando.text.numbers import NUMBER_WORDS
 from parlando.text.scripts import HAN, KANA, fitting, length
 
 LONGEST_CHARACTERS, SHORTEST_CHARACTERS = 120, 12
@@ -16,6 +17,7 @@ _TERMINATOR = re.compile(rf"(?P<stop>[.?!\u2026]+{_CLOSERS}(?=\s|$)|[\u3002\uff0
 _CLAUSE = re.compile(rf"[,;:\u2013\u2014]+{_CLOSERS}(?=\s)|(?<=\s)[-\u2013\u2014](?=\s)|[\uff0c\u3001\uff1b\uff1a]+")
 _EARLIEST_CUT = 3  # a clause mark in the first third of what fits would leave a scrap
 _EARLIEST_PHRASE = 2
+_LONGEST_NUMBER = 4  # words of an item's number
 _OPENERS = "\"'\u201c\u2018(["
 _FULL_STOPS = "\u3002\uff01\uff1f"
 _BREAK = re.compile(rf"(?<=\s)|(?<=[{HAN}{KANA}])(?=[{HAN}{KANA}\w])|(?<=\w)(?=[{HAN}{KANA}])")
@@ -178,9 +180,16 @@ def _ends_sentence(text: str, match: re.Match[str], following: str) -> bool:
     word = before[-1].lstrip(_OPENERS) if before else ""
     if word in BEFORE_NUMBER:
         return not following.isdigit()
-    if word in NEVER_LAST or (word.isdigit() and len(before) == 1):
+    if word in NEVER_LAST or _numbers_an_item(before):
         return False
     return not _is_initial(word, before[-2] if len(before) > 1 else "")
+
+
+def _numbers_an_item(before: Sequence[str]) -> bool:
+    """``2`` of ``2. Add two eggs``, in figures or in words."""
+    if before and before[-1].isdigit():
+        return len(before) == 1 or before[-2][-1] in ".?!:;"
+    return 0 < len(before) <= _LONGEST_NUMBER and all(word.lower() in NUMBER_WORDS for word in before)
 
 
 def _is_initial(word: str, previous: str) -> bool:

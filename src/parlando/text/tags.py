@@ -1,47 +1,33 @@
-"""Markup inside text: speakers (`[SPEAKER0]`, scripts), sound events (`<SE>`), the published transcript clean-up."""
+"""Speakers in a text: `[SPEAKER0]` tags, and scripts whose lines begin with a name."""
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal
 
-from parlando.core.errors import TextError, nearest
+from parlando.core.errors import TextError
+from parlando.text.rules import words
 
-EventKind = Literal["once", "start", "end"]
+logger = logging.getLogger(__name__)
 
-BRACKET_TAGS = MappingProxyType(
-    {
-        "[laugh]": "<SE>[Laughter]</SE>",
-        "[humming start]": "<SE_s>[Humming]</SE_s>",
-        "[humming end]": "<SE_e>[Humming]</SE_e>",
-        "[music start]": "<SE_s>[Music]</SE_s>",
-        "[music end]": "<SE_e>[Music]</SE_e>",
-        "[music]": "<SE>[Music]</SE>",
-        "[sing start]": "<SE_s>[Singing]</SE_s>",
-        "[sing end]": "<SE_e>[Singing]</SE_e>",
-        "[applause]": "<SE>[Applause]</SE>",
-        "[cheering]": "<SE>[Cheering]</SE>",
-        "[cough]": "<SE>[Cough]</SE>",
-    }
-)
-"""Short tags and the sound-event markup that Higgs Audio was trained with."""
-
-_KINDS: dict[str, EventKind] = {"": "once", "_s": "start", "_e": "end"}
-_EVENT = re.compile(r"<SE(?P<kind>_[se])?>\[(?P<name>[^\[\]<>\n]+)\]</SE(?(kind)(?P=kind))>")
-_STRAY = re.compile(r"</?SE(?:_[se])?>")
 _SPEAKER = re.compile(r"\[(SPEAKER\d+)\]")
 _NAMED_LINE = re.compile(r"(?P<speaker>[^\W\d_][\w .'-]{0,39}?)\s*:(?:\s+(?P<text>.*))?$")
-_PUNCTUATION = str.maketrans(
-    {
-        "\uff0c": ", ", "\u3002": ".", "\uff1a": ":", "\uff1b": ";", "\uff1f": "?", "\uff01": "!", "\uff08": "(",
-        "\uff09": ")", "\u3010": "[", "\u3011": "]", "\u300a": "<", "\u300b": ">", "\u201c": '"', "\u201d": '"',
-        "\u2018": "'", "\u2019": "'", "\u3001": ",", "\u2014": "-", "\u2026": "...", "\u00b7": ".", "\u300c": '"',
-        "\u300d": '"', "\u300e": '"', "\u300f": '"',
-    }
-)  # fmt: skip
-_FINAL = (".", "!", "?", ",", ";", '"', "'", "</SE_e>", "</SE>")
+_ROLES = (
+    "Speaker|Person|Voice|Host|Guest|Interviewer|Interviewee|Narrator|User|Assistant|Human|AI|Bot|Customer|Agent|Caller"
+    "|Teacher|Student|Man|Woman|Boy|Girl|Doctor|Patient|Moderator|Reporter|Anchor|Client|Chatbot|Q|A|B"
+)
+_SPEAKERS_NAME = re.compile(rf"(?:{_ROLES})(?:[ _-]?(?:\d+|[A-Z]))?|SPEAKER[ _-]?\w+", re.IGNORECASE)
+_PROPER_NAME = re.compile(
+    r"(?!(?:He|She|They|We|I|It|You|The|This|That|A|An|Then|And)\b)[^\W\d_a-z]\S*(?: [^\W\d_a-z]\S*)*"
+)
+_BEFORE_SPEAKER = re.compile(r"[ \t]+(?:/[ \t]*)?(?=(?:Speaker|SPEAKER|Person|Voice)[ _-]?(?:\d+|[A-Z]):)")
+_LABELS = words(
+    "note notes warning tip tips example examples hint caution important summary answer question step date time place"
+    " name address subject from to cc price total ingredients method remember attention update result conclusion title"
+    " author"
+)
+_WORDS_OF_A_NAME = 3
 
 
 @dataclass(frozen=True)
@@ -51,18 +37,6 @@ class Turn:
     speaker: str | None
     text: str
     line: int = 1
-
-
-@dataclass(frozen=True)
-class SoundEvent:
-    """A sound between words: it happens once, or it starts or ends here."""
-
-    name: str
-    kind: EventKind = "once"
-
-    def __str__(self) -> str:
-        suffix = next(suffix for suffix, kind in _KINDS.items() if kind == self.kind)
-        return f"<SE{suffix}>[{self.name}]</SE{suffix}>"
 
 
 def parse_turns(text: str) -> list[Turn]:
@@ -100,6 +74,38 @@ def parse_script(text: str) -> list[Turn]:
     return turns
 
 
+def find_script(text: str) -> list[Turn]:
+    """The turns of a text that is a script for several speakers (``Speaker A: Hi.``), and none of any other text.
+
+    Lines with a name alone make no script, for a note or a list may have them: the names must say that they are of
+    speakers, or somebody must speak twice.
+    """
+    if ":" not in text.replace("\uff1a", ":") or _SPEAKER.search(text) or re.search(r"^#", text, re.MULTILINE):
+        return []
+    try:
+        turns = parse_script(_BEFORE_SPEAKER.sub("\n", text.replace("\uff1a", ": ")).strip())
+    except TextError:
+        return []
+    names = {turn.speaker or "" for turn in turns}
+    labelled = any(name.lower() in _LABELS or len(name.split()) > _WORDS_OF_A_NAME for name in names)
+    repeated = len(turns) > len(names) and all(map(_PROPER_NAME.fullmatch, names))
+    spoken = repeated or all(map(_SPEAKERS_NAME.fullmatch, names))
+    return turns if len(names) > 1 and spoken and not labelled else []
+
+
+def without_names(text: str) -> str:
+    """A text for one voice: of a script what is said, one paragraph a turn; names are left out, with a warning."""
+    turns = find_script(text)
+    if not turns:
+        return text
+    names = ", ".join(dict.fromkeys(turn.speaker or "" for turn in turns))
+    logger.warning(
+        "the text is a script for %s: one voice speaks it, without the names; parlando dialogue gives each a voice",
+        names,
+    )
+    return "\n\n".join(turn.text for turn in turns)
+
+
 def _parse_line(line: str, number: int) -> Turn:
     tag, named = _SPEAKER.match(line), _NAMED_LINE.match(line)
     if tag:
@@ -112,69 +118,3 @@ def _parse_line(line: str, number: int) -> Turn:
     if not any(map(str.isalnum, said)):
         raise TextError(f"line {number}: {speaker} says nothing; add words after the name or remove the line")
     return Turn(speaker, said, number)
-
-
-def parse_events(text: str) -> list[str | SoundEvent]:
-    """Text and sound events in order; joined as strings they equal the input.
-
-    Raises:
-        TextError: a piece of ``<SE>`` markup is not closed, or a start has no end.
-    """
-    parts: list[str | SoundEvent] = []
-    end = 0
-    for match in _EVENT.finditer(text):
-        parts += [text[end : match.start()], SoundEvent(match["name"], _KINDS[match["kind"] or ""])]
-        end = match.end()
-    parts.append(text[end:])
-    found = [part for part in parts if part]
-    _check_events(found)
-    return found
-
-
-def _check_events(parts: list[str | SoundEvent]) -> None:
-    open_events: list[str] = []
-    for part in parts:
-        if isinstance(part, str):
-            stray = _STRAY.search(part)
-            if stray:
-                raise TextError(f"'{stray[0]}' is not part of an event; write it as '<SE>[Laughter]</SE>'")
-        elif part.kind == "start":
-            open_events.append(part.name)
-        elif part.kind == "end":
-            if part.name not in open_events:
-                raise TextError(f"'{part}' ends what never started; put '{SoundEvent(part.name, 'start')}' before it")
-            open_events.remove(part.name)
-    if open_events:
-        name = open_events[0]
-        raise TextError(f"'{SoundEvent(name, 'start')}' is never ended; add '{SoundEvent(name, 'end')}'")
-
-
-def expand_bracket_tags(text: str) -> str:
-    """``[laugh]`` and its like (`BRACKET_TAGS`) as sound-event markup; other brackets stay."""
-    for tag, markup in BRACKET_TAGS.items():
-        text = text.replace(tag, markup)
-    return text
-
-
-def check_bracket_tags(text: str) -> None:
-    """Refuse a bracketed lower-case word that is nearly one of `BRACKET_TAGS`.
-
-    Raises:
-        TextError: there is one; the message names the tag that was probably meant.
-    """
-    for found in re.findall(r"\[[a-z][a-z ]*\]", text):
-        hint = nearest(found, BRACKET_TAGS)
-        if found not in BRACKET_TAGS and hint:
-            raise TextError(f"unknown tag '{found}'.{hint}")
-
-
-def normalize_transcript(text: str) -> str:
-    """The clean-up that the published Higgs Audio v2 examples apply to a transcript, for the same prompts.
-
-    Punctuation to ASCII, brackets to spaces, degrees and bracket tags spelled, blank lines dropped, a final mark added.
-    """
-    text = text.translate(_PUNCTUATION).replace("(", " ").replace(")", " ")
-    text = text.replace("\u00b0F", " degrees Fahrenheit").replace("\u00b0C", " degrees Celsius")
-    text = expand_bracket_tags(text)
-    text = "\n".join(" ".join(line.split()) for line in text.split("\n") if line.strip()).strip()
-    return text if text.endswith(_FINAL) else text + "."

@@ -1,0 +1,112 @@
+"""English readings of figures by how they are grouped: versions, thousands, leading zeros, and words stuck to them."""
+
+from __future__ import annotations
+
+import re
+
+from parlando.text import numbers
+from parlando.text.english_units import UNITS
+from parlando.text.rules import rule, words
+
+_STAGES = {
+    "rc": "R C", "a": "alpha", "b": "beta", "alpha": "alpha", "beta": "beta", "dev": "dev", "post": "post",
+    "pre": "pre",
+    "preview": "preview", "snapshot": "snapshot", "build": "build", "p": "P", "patch": "patch", "final": "final",
+    "stable": "stable", "lts": "L T S", "hotfix": "hotfix", "r": "R", "ga": "G A",
+}  # fmt: skip
+_STAGE_NAMES = "|".join(sorted(_STAGES, key=len, reverse=True))
+_NAMED_STAGE = rf"(?:[-._+]?(?P<stage>{_STAGE_NAMES})[-.]?(?P<of>\d{{0,4}})(?!\w|\.\d))"
+_STAGE = f"{_NAMED_STAGE}?"
+_BYTE = 255
+_GROUPS_OF_AN_ADDRESS = 4
+_NUMBERED = (
+    "chapter|episode|season|part|section|lesson|track|page|step|level|day|week|month|year|unit|volume|issue|figure"
+    "|fig|table|item|question|exercise|scene|act|book|verse|stage|phase|round|module|line|row|seat|platform|gate"
+    "|number|no|nr|exhibit|appendix|task|problem|example|slide|note|article|rule|tip|vol|ch|ep|pt|pp?|room|unit|team"
+    "|group|version|build|block|floor|lane|day|disc|disk|side|set|lot|box|case|entry|sample|session|series|game"
+    "|match|heat|lap|hole|channel|camera|door|window|bus|route|size|grade|class|form|sheet|file|photo|image|picture"
+    "|map|plate|drawing|track|song|poem|letter|sonnet|psalm|point"
+)
+# Short words that are no unit: longer ones are told by their length.
+_SHORT_WORDS = words("of to or is at on by if as it we he no so up")
+_SUFFIXES = words(
+    "st nd rd th am pm bn mn mm tn mln mio mil kr rs ers ths nds ies kbit mbit oclock fps usd eur gbp chf"
+)
+_GLUED = {"ea": "each", "pp": "per person", "pcm": "per calendar month", "pw": "per week", "pa": "per annum"}
+_LONGEST_UNIT = 3
+
+
+def _version(match: re.Match[str]) -> str:
+    words = " point ".join(numbers.number(part) for part in match["figures"].split("."))
+    named = "v " if match["v"] else ""
+    stage = f" {_STAGES[match['stage'].lower()]}" if match["stage"] else ""
+    return f"{named}{words}{stage}" + (f" {numbers.number(match['of'])}" if match["of"] else "")
+
+
+def _dotted(match: re.Match[str]) -> str:
+    """``10.000.000`` has thousands; four small groups are an address, unless they are round."""
+    groups = match[0].split(".")
+    is_address = len(groups) == _GROUPS_OF_AN_ADDRESS and all(int(group) <= _BYTE for group in groups)
+    return match[0] if is_address and int("".join(groups[1:])) else "".join(groups)
+
+
+def _ungrouped(match: re.Match[str]) -> str:
+    return re.sub(r"\D", "", match[0])
+
+
+def _continental(match: re.Match[str]) -> str:
+    return match[1].replace(".", "") + "." + match[2]
+
+
+def _unled(match: re.Match[str]) -> str:
+    return match["name"] + match["figures"].lstrip("0")
+
+
+def _episode(match: re.Match[str]) -> str:
+    return f"season {int(match[1])} episode {int(match[2])}"
+
+
+def _unstuck(match: re.Match[str]) -> str:
+    """Words that are stuck to a figure: ``£15each``, ``30people``; but not ``30km``, ``30th``."""
+    word, folded = match[1], match[1].lower()
+    if word in UNITS or folded in UNITS or folded in _SUFFIXES:
+        return word
+    if folded in _GLUED:
+        return f" {_GLUED[folded]}"
+    return f" {word}" if folded in _SHORT_WORDS or (len(word) >= _LONGEST_UNIT and word.islower()) else word
+
+
+RULES = (
+    rule(r"\b[Ss](\d{1,2})\s?[Ee](\d{1,2})\b", _episode, "Ss"),
+    rule(
+        rf"(?<![\w.])(?P<v>[vV]\.?\s?)(?P<figures>\d+(?:\.\d+)+)(?:\.[xX*])?{_STAGE}(?![\w%]|\.\d)",
+        _version,
+        "vV",
+    ),
+    rule(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3}){2,}(?!\w|[.,]\d)", _dotted, "."),
+    rule(r"(?<![\w.,])([1-9]\d{0,2}(?:\.\d{3})+),(\d{1,2})(?![\w,]|\.\d)", _continental, ","),
+    rule(
+        r"(?<![\w.,])[1-9]\d{0,2}\.000(?=\s?(?:\u20ac|EUR\b|euros?\b|people\b|inhabitants\b|visitors\b|residents\b"
+        r"|members\b"
+        r"|men\b|women\b|children\b|soldiers\b|spectators\b|voters\b|copies\b))",
+        _ungrouped,
+        ".",
+    ),
+    rule(r"(?<![\w.,'])[1-9]\d{0,2}(?:'\d{3})+(?![\w'])", _ungrouped, "'"),
+    rule(r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?!\w)", _ungrouped, "_"),
+    rule(r"(?<![\w.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\w,])", _ungrouped, ","),
+    rule(
+        rf"(?<![\w.-])(?P<v>)(?P<figures>\d+(?:\.\d+)+)(?=\s?[-._+]?[A-Za-z]){_NAMED_STAGE}(?![\w%]|\.\d)",
+        _version,
+        ".",
+    ),
+    rule(r"(?<=[A-Za-z])[ _-]?(?=\d+(?:\.\d+){2,})", " ", "."),
+    rule(
+        rf"(?P<name>\b(?:{_NUMBERED})\.?\s(?:#\s?)?|#\s?)(?P<figures>0\d{{1,2}})(?![\w:]|[.,/-]\d)",
+        _unled,
+        "0",
+        ignore_case=True,
+    ),
+    rule(r"(?<=\d)([A-Za-z]{2,})\b(?!\.\w)", _unstuck),
+)
+"""Rules in order: versions before groups, since both have dots."""
