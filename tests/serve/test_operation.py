@@ -20,7 +20,7 @@ from parlando.core.errors import (
     RateLimitError,
 )
 from parlando.serve.config import Limits, ServeConfig, read_config
-from parlando.serve.limits import Admission, Budgets, KeyRing, new_key
+from parlando.serve.limits import Budgets, KeyRing, new_key
 from parlando.serve.metrics import Registry, Tally
 
 
@@ -93,31 +93,6 @@ def test_over_the_budget_is_a_429_that_says_when_to_come_again(serving):
         response = running.say()
         assert (response.status_code, response.json()["error"]["type"]) == (429, "rate_limit_error")
         assert 1 <= int(response.headers["retry-after"]) <= 60
-
-
-def test_admission_predicts_from_how_the_last_ones_fared():
-    admission = Admission(rows=2, limits=Limits(max_streams=4, max_first_audio_seconds=5.0))
-    admission.first_audio_seconds, admission.whole_seconds = 0.5, 6.0
-    assert [admission.enter(), admission.enter()] == [True, True]
-    assert admission.predicted_seconds() == 0.5 + 3.0
-    assert admission.enter() is False
-    with pytest.raises(OverloadedError, match=r"6.5 s away; ask again in 2 s") as refused:
-        admission.enter()
-    assert refused.value.retry_after_seconds == 1.5
-    admission.leave(1.5, 12.0)
-    assert (admission.first_audio_seconds, admission.whole_seconds) == pytest.approx((0.7, 7.2))
-
-
-def test_admission_counts_on_what_the_machine_can_feed_and_not_on_rows():
-    places = [4]
-    limits = Limits(max_streams=9, max_first_audio_seconds=5.0)
-    admission = Admission(rows=4, limits=limits, places=lambda: places[0])
-    admission.whole_seconds = 6.0
-    assert [admission.enter(), admission.enter()] == [True, True]
-    places[0] = 1
-    assert admission.predicted_seconds() == 12.0
-    with pytest.raises(OverloadedError, match=r"12.0 s away"):
-        admission.enter()
 
 
 def test_a_full_server_refuses_early_and_recovers(serving):

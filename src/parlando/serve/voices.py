@@ -82,6 +82,23 @@ class VoiceShelf:
                 return candidate
         raise VoiceNotFoundError(name[:80], {**own, **self.store.cards})
 
+    def check(self, host: Host, voice: str | Voice | Recording | None) -> None:
+        """Whether there is such a voice; quick.
+
+        Raises:
+            VoiceNotFoundError: there is none of that name.
+            InputError: none was named, and the model has none of its own.
+        """
+        if isinstance(voice, str):
+            self.resolve(host, voice)
+        elif voice is None and not host.synthesizer.model.default_voice:
+            names = ", ".join({**self._own(host), **self.store.cards})
+            named = f", or name one of these as voice: {names}" if names else ""
+            raise InputError(
+                f"model '{host.name}' has no voice of its own; send a recording of one as ref_audio, "
+                f"with its words as ref_text{named}"
+            )
+
     def check_config(self, hosts: Sequence[Host]) -> None:
         """Whether every configured name leads to a voice of the first model, and presets have names of their own.
 
