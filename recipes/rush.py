@@ -1,4 +1,4 @@
-"""What a rush does to `parlando serve`, over loopback: whoever is let in hears something soon, and nothing stays behind.
+"""A rush on `parlando serve`, over loopback: whoever is let in hears something soon, and nothing stays behind.
 
     python recipes/rush.py --out rush.json
 
@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-from parlando.evaluate.http_stream import Target, exchange
+from parlando.evaluate.http_stream import exchange
 from parlando.evaluate.prompts import prompts
 from parlando.evaluate.report import markdown_table
 from parlando.evaluate.serve_load import OK, REFUSED, Ask, Heard, ask
-from soak_server import PAUSE_SECONDS, Server, State
+from soak_server import Server, State
 
 LONG_CHARACTERS, LONG_TEXTS = 4400, 8
 CROWD, BURST = 60, 100
@@ -157,9 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--server", default=f"{sys.executable} -m parlando", help="the command that has `serve`")
     parser.add_argument("--out", type=Path, help="write the checks here as JSON")
     chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as voices:
-        with Server([*shlex.split(chosen.server), "serve", "--port", "0", "--voice-folder", voices]) as server:
-            checks = asyncio.run(rush(server))
+    line = [*shlex.split(chosen.server), "serve", "--port", "0"]
+    with tempfile.TemporaryDirectory() as voices, Server([*line, "--voice-folder", voices]) as server:
+        checks = asyncio.run(rush(server))
     rows = [[each.what, each.figure, "holds" if each.holds else "FAILS"] for each in checks]
     print(markdown_table(["check", "figure", ""], rows))
     if chosen.out is not None:

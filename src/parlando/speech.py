@@ -20,6 +20,7 @@ import numpy as np
 from parlando.audio.check import DEFAULT_LIMITS, check_reference
 from parlando.audio.clip import Clip
 from parlando.audio.files import Source, read_audio
+from parlando.audio.onset import OnsetTrimmer
 from parlando.audio.silence import SilenceMeter, speech_spans
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
@@ -29,7 +30,6 @@ from parlando.core.types import Frame, Prompt, SamplingOptions, SentenceReport, 
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
 from parlando.engine.guard import RunawayGuard
-from parlando.engine.playback import Playback
 from parlando.engine.scheduler import Policy
 from parlando.engine.session import Session
 from parlando.engine.turnstile import Turnstile
@@ -186,7 +186,13 @@ class Synthesizer:
         return Request(**{**vars(options), "voice": voice, "reading": reading})
 
     def run(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
-        """The whole way of a text: segment, normalise, prompt, generate, decode."""
+        """The whole way of a text: segment, normalise, prompt, generate, decode, and cut the silence before it."""
+        for chunk in _trimmed(self._spoken(text, request), request, self.sample_rate):
+            if request.playback is not None:
+                request.playback.hand_out(chunk.duration_seconds)
+            yield chunk
+
+    def _spoken(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
         started, pause_seconds, index, unread = time.perf_counter(), 0.0, 0, ""
         error = TextError("nothing to pronounce; the text needs at least one letter or digit")
         for sentence, ends_paragraph in self._sentences(text, request):
@@ -204,8 +210,8 @@ class Synthesizer:
                     "model %s cannot say '%s' and leaves it out, in: %s", self.model.name, unread, prompt.sentence
                 )
             if pause_seconds > 0:
-                yield from _played(iter((self.pause(pause_seconds / request.speed, index),)), request.playback)
-            for chunk in _played(self._speak(prompt, index, request, started), request.playback):
+                yield self.pause(pause_seconds / request.speed, index)
+            for chunk in self._speak(prompt, index, request, started):
                 yield _told(chunk, said)
             pause_seconds = request.pauses.after(ends_paragraph)
             index += 1
@@ -419,12 +425,14 @@ class Take:
         return samples[: spans[-1].end + kept_samples] if spans else samples[:kept_samples]
 
 
-def _played(chunks: Iterator[Chunk], playback: Playback | None) -> Iterator[Chunk]:
-    """The chunks, each handed to the listener as it goes by."""
+def _trimmed(chunks: Iterator[Chunk], request: Request, sample_rate: int) -> Iterator[Chunk]:
+    """The chunks with no more silence before the first word than the request allows."""
+    trimmer = OnsetTrimmer(sample_rate, request.lead_silence_seconds)
     for chunk in chunks:
-        if playback is not None:
-            playback.hand_out(chunk.duration_seconds)
-        yield chunk
+        samples = trimmer.push(chunk.samples)
+        yield chunk if samples is chunk.samples else replace(chunk, samples=samples)
+    if len(rest := trimmer.close()):
+        yield Chunk(rest, sample_rate)
 
 
 def _overheard(text: str | Iterable[str], said: list[str]) -> str | Iterator[str]:

@@ -15,7 +15,6 @@ from parlando.core.errors import (
     AccessError,
     ConfigError,
     FileMissingError,
-    OverloadedError,
     ParlandoError,
     RateLimitError,
 )

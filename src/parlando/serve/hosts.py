@@ -58,7 +58,7 @@ class Host:
     def _try(self, voice: Voice) -> bool:
         options = self.synthesizer.options(schedule=HopSchedule(), seed=0, playback=Playback())
         request = self.synthesizer.spoken_by(voice, options)
-        return any([len(chunk.samples) > 0 for chunk in self.run(WARM_UP_TEXT, request)])
+        return sum(len(chunk.samples) for chunk in self.run(WARM_UP_TEXT, request)) > 0
 
     def _any_voice(self) -> Voice:
         """The default voice, or one that follows a hum where the model has none of its own."""
