@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import logging
 import threading
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from parlando.audio.files import write_audio
 from parlando.cli.app import build_app as command_line
 from parlando.core.errors import (
     AccessError,
@@ -305,3 +308,18 @@ def test_configured_names_must_lead_somewhere(serving):
         pass
     with pytest.raises(ConfigError, match="table of names"):
         ServeConfig(voices={"nova": 1})
+
+
+def test_a_model_without_voices_is_served_and_says_what_to_send(serving, several_stubs, tmp_path):
+    (synthesizer,) = several_stubs("voiceless")
+    synthesizer.model.voices, synthesizer.model.default_voice = {}, ""
+    seconds = np.arange(3 * 24000) / 24000
+    recording = tmp_path / "me.wav"
+    write_audio(recording, (0.3 * np.sin(2 * np.pi * 220 * seconds) * (seconds % 0.5 < 0.4)).astype(np.float32), 24000)
+    sent = {"ref_audio": base64.b64encode(recording.read_bytes()).decode(), "ref_text": "What I say in it."}
+    with serving(synthesizer) as running:
+        assert running.http.get("/ready").status_code == 200
+        assert running.say(**sent).status_code == 200
+        refused = running.say()
+        assert refused.status_code == 400
+        assert "send a recording of one as ref_audio" in refused.json()["error"]["message"]
