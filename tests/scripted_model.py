@@ -19,6 +19,13 @@ class Cache:
     def length(self, row):
         return self.lengths[row]
 
+    def park(self, row):
+        parked, self.lengths[row] = self.lengths[row], 0
+        return parked
+
+    def resume(self, row, parked):
+        self.lengths[row] = parked
+
 
 class LM:
     context_length = 500

@@ -16,10 +16,12 @@ from parlando.engine.chunking import HopSchedule
 from parlando.engine.guard import GuardLimits
 from parlando.engine.playback import Playback
 from parlando.text.reading import Reading
+from parlando.text.user_lexicon import UserLexicon
 
 GROWING = HopSchedule()
 WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
 MAX_SEED, SEED_LIMIT = 2**31, 2**63
+LEAD_SILENCE_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -56,24 +58,47 @@ class Retries:
         expect_fields(Retries, vars(self), "retries")
 
 
-@dataclass(frozen=True)
-class Request:
-    """Everything that is decided before the first sentence; ``cancellation`` ends it from another thread.
+@dataclass(frozen=True, kw_only=True)
+class SpeechOptions:
+    """How to speak, whoever it is and whatever they say; ``cancellation`` ends it from another thread.
 
-    With a ``playback``, somebody listens while it is made, and it takes its turns so that they do not run out.
+    With a ``playback``, somebody listens while it is made, and it takes its turns so that they do not run out. More
+    silence than ``lead_silence_seconds`` before the first word is cut.
     """
 
-    voice: Voice
     sampling: SamplingOptions
     seed: int
     schedule: HopSchedule = GROWING
     pauses: Pauses = field(default_factory=Pauses)
     retries: Retries = field(default_factory=Retries)
     speed: float = 1.0
-    reading: Reading = field(default_factory=Reading)
-    interleave: bool = False
+    language: str | None = None
+    lexicon: UserLexicon = field(default_factory=UserLexicon)
+    instruction: str | None = None
+    interleave: bool = True
+    lead_silence_seconds: float = LEAD_SILENCE_SECONDS
     cancellation: Cancellation = field(default_factory=Cancellation)
     playback: Playback | None = None
+
+    def __post_init__(self) -> None:
+        expect_fields(type(self), vars(self), "options")
+        check_speed(self.speed)
+        if not 0 <= self.seed < SEED_LIMIT:
+            raise ConfigError(
+                f"options.seed: {self.seed} is out of range; use a whole number from 0 to {SEED_LIMIT - 1}"
+            )
+        if not self.lead_silence_seconds >= 0:
+            raise ConfigError(
+                f"options.lead_silence_seconds: {self.lead_silence_seconds} is out of range; use 0 or more seconds"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(SpeechOptions):
+    """Everything that is decided before the first sentence: how, who speaks, and how the text is read."""
+
+    voice: Voice
+    reading: Reading
 
 
 def check_speed(speed: float) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,16 +20,16 @@ import numpy as np
 from parlando.audio.check import DEFAULT_LIMITS, check_reference
 from parlando.audio.clip import Clip
 from parlando.audio.files import Source, read_audio
+from parlando.audio.onset import OnsetTrimmer
 from parlando.audio.silence import SilenceMeter, speech_spans
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
-from parlando.core.kinds import expect, expect_fields
+from parlando.core.kinds import expect
 from parlando.core.stages import Model, WaveDecoder, WaveStream
 from parlando.core.types import Frame, Prompt, SamplingOptions, SentenceReport, Voice
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
 from parlando.engine.guard import RunawayGuard
-from parlando.engine.playback import Playback
 from parlando.engine.scheduler import Policy
 from parlando.engine.session import Session
 from parlando.engine.turnstile import Turnstile
@@ -36,9 +38,9 @@ from parlando.models.registry import load_model
 from parlando.request import (
     GROWING,
     MAX_SEED,
-    SEED_LIMIT,
     WHOLE_SENTENCES,
     Request,
+    SpeechOptions,
     check_speed,
     derived_seed,
 )
@@ -48,10 +50,9 @@ from parlando.text.normalize import check_speakable
 from parlando.text.reading import Reading
 from parlando.text.sentences import check_text, spoken_sentences
 from parlando.text.unread import nothing_read
-from parlando.text.user_lexicon import UserLexicon
 
 logger = logging.getLogger(__name__)
-OWN_OPTIONS = ("schedule", "pauses", "retries", "speed", "interleave", "cancellation", "playback")
+OWN_OPTIONS = frozenset(field.name for field in fields(SpeechOptions)) - {"sampling", "seed"}
 
 
 def load(
@@ -87,9 +88,8 @@ class Synthesizer:
         expect("context", context, int | None)
         self.model = model
         self.rows = rows
-        decoders = os.cpu_count() or 1
-        self.engine = Engine(model.lm, rows, context, Policy(frame_seconds=1 / model.frame_rate, decoders=decoders))
-        self._decoding = Turnstile(decoders)
+        self.engine = Engine(model.lm, rows, context, Policy(frame_seconds=1 / model.frame_rate))
+        self._decoding = Turnstile(os.cpu_count() or 1)
 
     @property
     def voices(self) -> Mapping[str, Voice]:
@@ -100,6 +100,13 @@ class Synthesizer:
     def sample_rate(self) -> int:
         """Samples per second of everything this makes."""
         return self.model.sample_rate
+
+    @property
+    def sound_rate(self) -> float:
+        """Seconds of sound that this makes in a second, all requests together; infinity before the first."""
+        decoding_seconds = self._decoding.seconds_per_frame * self.model.frame_rate
+        decoded = self._decoding.width / decoding_seconds if decoding_seconds else math.inf
+        return min(self.engine.sound_rate, decoded)
 
     def say(self, text: str | Iterable[str], voice: str | Voice | None = None, **options: Any) -> Speech:
         """Speak a text to its end; options and errors as for `stream`.
@@ -130,7 +137,8 @@ class Synthesizer:
 
         Options: ``seed``, ``temperature``, ``top_k``, ``top_p`` and the other `SamplingOptions`; ``speed`` (0.25 to 4,
         at the same pitch); ``instruction`` ("speak slowly"), to models that take one; ``schedule``, ``pauses`` and
-        ``retries`` and ``cancellation``; ``language`` (``en``, ``zh``, ``ja``, ``ko``, or ``auto`` to tell it from the
+        ``retries`` and ``cancellation``; ``lead_silence_seconds``, how much silence may come before the first word
+        (``math.inf`` keeps all of it); ``language`` (``en``, ``zh``, ``ja``, ``ko``, or ``auto`` to tell it from the
         text) where it is not the voice's, and ``lexicon``, a `UserLexicon` of pronunciations; ``interleave`` False
         speaks a text that arrives by whole sentences, even if the model could begin before they end. Without a seed one
         is drawn; every `SentenceReport` names the one it used. Leaving the loop cancels. The first word that the model
@@ -151,26 +159,41 @@ class Synthesizer:
 
     def request(self, voice: str | Voice | None = None, **options: Any) -> Request:
         """Check and complete the options of `stream`."""
-        instruction, language, lexicon = (options.pop(name, None) for name in ("instruction", "language", "lexicon"))
-        expect("options.instruction", instruction, str | None)
-        expect("options.language", language, str | None)
-        expect("options.lexicon", lexicon, UserLexicon | None)
-        speaker = self._instructed(self._voice(voice), instruction)
+        chosen = self._voice(voice)
+        return self.spoken_by(chosen, self.options(**options))
+
+    def options(self, **options: Any) -> SpeechOptions:
+        """Check and complete the options of `stream`, whoever is to speak."""
         own = {name: options.pop(name) for name in OWN_OPTIONS if options.get(name) is not None}
-        check_speed(own.get("speed", 1.0))
-        expect_fields(Request, own, "options")
-        own["interleave"] = own.get("interleave", True) and self.model.arriving is not None
-        options = {name: value for name, value in options.items() if name != "seed" or value is not None}
+        options = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
+        if options.get("seed", 0) is None:
+            del options["seed"]
         checked = from_mapping(SamplingOptions, options, "options")
         sampling = replace(self.model.sampling, **{name: getattr(checked, name) for name in options})
         seed = secrets.randbelow(MAX_SEED) if sampling.seed is None else sampling.seed
-        if not 0 <= seed < SEED_LIMIT:
-            raise ConfigError(f"options.seed: {seed} is out of range; use a whole number from 0 to {SEED_LIMIT - 1}")
-        reading = Reading(language or speaker.language, lexicon or UserLexicon(), self.model.notation)
-        return Request(speaker, sampling, seed, reading=reading, **own)
+        return SpeechOptions(sampling=sampling, seed=seed, **own)
+
+    def spoken_by(self, voice: Voice, options: SpeechOptions) -> Request:
+        """What is spoken so by this voice.
+
+        Raises:
+            ConfigError: an instruction, and the model takes none; or nothing is read out in the language.
+        """
+        if options.instruction:
+            if not self.model.takes_instructions:
+                raise ConfigError(f"model '{self.model.name}' takes no instructions; leave the instruction out")
+            voice = replace(voice, instruction=options.instruction)
+        reading = Reading(options.language or voice.language, options.lexicon, self.model.notation)
+        return Request(**{**vars(options), "voice": voice, "reading": reading})
 
     def run(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
-        """The whole way of a text: segment, normalise, prompt, generate, decode."""
+        """The whole way of a text: segment, normalise, prompt, generate, decode, and cut the silence before it."""
+        for chunk in _trimmed(self._spoken(text, request), request, self.sample_rate):
+            if request.playback is not None:
+                request.playback.hand_out(chunk.duration_seconds)
+            yield chunk
+
+    def _spoken(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
         started, pause_seconds, index, unread = time.perf_counter(), 0.0, 0, ""
         unspoken: list[str] = []
         for sentence, ends_paragraph in self._sentences(text, request):
@@ -189,8 +212,8 @@ class Synthesizer:
                     "model %s cannot say '%s' and leaves it out, in: %s", self.model.name, unread, prompt.sentence
                 )
             if pause_seconds > 0:
-                yield from _played(iter((self.pause(pause_seconds / request.speed, index),)), request.playback)
-            for chunk in _played(self._speak(prompt, index, request, started), request.playback):
+                yield self.pause(pause_seconds / request.speed, index)
+            for chunk in self._speak(prompt, index, request, started):
                 yield _told(chunk, said)
             pause_seconds = request.pauses.after(ends_paragraph)
             index += 1
@@ -199,7 +222,7 @@ class Synthesizer:
 
     def _sentences(self, text: str | Iterable[str], request: Request) -> Iterator[tuple[str | Iterator[str], bool]]:
         """Sentences, each whole or, where the model reads while it speaks, as it arrives."""
-        if request.interleave and not isinstance(text, str):
+        if request.interleave and self.model.arriving is not None and not isinstance(text, str):
             return ((sentence, False) for sentence in ArrivingSentences(text, request.reading))
         return spoken_sentences(text, request.reading)
 
@@ -292,13 +315,6 @@ class Synthesizer:
             raise VoiceNotFoundError(name, self.voices)
         return self.voices[name]
 
-    def _instructed(self, voice: Voice, instruction: str | None) -> Voice:
-        if not instruction:
-            return voice
-        if not self.model.takes_instructions:
-            raise ConfigError(f"model '{self.model.name}' takes no instructions; leave the instruction out")
-        return replace(voice, instruction=instruction)
-
     def _speak(self, prompt: Prompt, index: int, request: Request, started: float) -> Iterator[Chunk]:
         """One sentence, tried again as long as nothing of it was heard."""
         heard = False
@@ -352,7 +368,7 @@ class Take:
         for frames, final in chunked(
             watched, self._request.schedule, playback, frame_seconds, expect, stream.frames_until
         ):
-            samples = self._decoded(stream, frames, final)
+            frames, samples = self._decoded(stream, frames, final, lambda: islice(watched, session.held_frames))
             self.finish = self._judge(samples, session.finish if final else None)
             yield frames, samples if self.finish in (None, "end") else self._without_tail(samples)
             if self.finish is not None:
@@ -366,17 +382,25 @@ class Take:
             self._prompt.sentence, self.num_frames, attempt, self.finish, seed or 0, len(self._prompt)
         )
 
-    def _decoded(self, stream: WaveStream, frames: tuple[Frame, ...], final: bool) -> np.ndarray:
+    def _decoded(
+        self, stream: WaveStream, frames: tuple[Frame, ...], final: bool, arrived: Callable[[], Iterator[Frame]]
+    ) -> tuple[tuple[Frame, ...], np.ndarray]:
+        """A chunk and its samples; where somebody listens, with what came while it waited for its turn.
+
+        So chunks grow with the wait, and cost less per frame the more there is to do.
+        """
         playback = self._request.playback
         asked = time.perf_counter()
         with self._turnstile.turn(playback):
             started = time.perf_counter()
+            if playback is not None and not final:
+                frames += tuple(arrived())
             samples = stream.push(frames, final)
             seconds = time.perf_counter() - started
         self._turnstile.learn(len(frames), seconds)
         if playback is not None:
             playback.decoded(len(frames), seconds, started - asked)
-        return samples
+        return frames, samples
 
     def _watched(self, session: Session) -> Iterator[Frame]:
         for frame in session:
@@ -403,12 +427,14 @@ class Take:
         return samples[: spans[-1].end + kept_samples] if spans else samples[:kept_samples]
 
 
-def _played(chunks: Iterator[Chunk], playback: Playback | None) -> Iterator[Chunk]:
-    """The chunks, each handed to the listener as it goes by."""
+def _trimmed(chunks: Iterator[Chunk], request: Request, sample_rate: int) -> Iterator[Chunk]:
+    """The chunks with no more silence before the first word than the request allows."""
+    trimmer = OnsetTrimmer(sample_rate, request.lead_silence_seconds)
     for chunk in chunks:
-        if playback is not None:
-            playback.hand_out(chunk.duration_seconds)
-        yield chunk
+        samples = trimmer.push(chunk.samples)
+        yield chunk if samples is chunk.samples else replace(chunk, samples=samples)
+    if len(rest := trimmer.close()):
+        yield Chunk(rest, sample_rate)
 
 
 def _overheard(text: str | Iterable[str], said: list[str]) -> str | Iterator[str]:

@@ -26,6 +26,14 @@ class FakeCache:
     def length(self, row):
         return len(self.rows[row])
 
+    def park(self, row):
+        parked, self.rows[row] = self.rows[row], []
+        return parked
+
+    def resume(self, row, parked):
+        assert not self.rows[row], "a session was put back into a row in use"
+        self.rows[row] = parked
+
     def extend(self, row, tokens):
         self.rows[row].extend(tokens)
         assert self.length(row) <= self.limit, "the engine wrote past the end of a cache row"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlando.engine.playback import Playback
+from parlando.engine.playback import NEWCOMER_SECONDS, Playback
 
 
 class Clock:
@@ -17,15 +17,34 @@ class Clock:
         return self.seconds
 
 
-def test_who_has_heard_nothing_yet_is_due_at_once():
+def test_the_first_sound_is_due_soon_and_the_next_when_it_was_played():
     clock = Clock()
-    playback = Playback(clock=clock)
-    assert (playback.begun, playback.deadline_seconds) == (False, -math.inf)
+    clock.seconds = 1.0
+    playback = Playback(clock, expected_seconds=2.0)
+    playback.begin_sentence()
+    assert (playback.begun, playback.deadline_seconds) == (False, 1.0 + NEWCOMER_SECONDS)
     playback.hand_out(0.0)
     assert not playback.begun, "a chunk without samples begins nothing"
     clock.seconds = 3.0
+    assert playback.lead_seconds == pytest.approx(NEWCOMER_SECONDS - 2.0), "the longer they wait, the more urgent"
     playback.hand_out(0.5)
     assert (playback.begun, playback.deadline_seconds, playback.lead_seconds) == (True, 3.5, 0.5)
+    assert playback.remaining_seconds == 1.5
+    playback.hand_out(5.0)
+    assert playback.remaining_seconds == 0.0
+
+
+def test_who_takes_no_sound_misses_none():
+    clock = Clock()
+    playback = Playback(clock)
+    playback.hand_out(1.0)
+    clock.seconds = 0.5
+    playback.hold()
+    playback.hold()
+    clock.seconds = 9.0
+    assert playback.lead_seconds == math.inf
+    playback.go_on()
+    assert playback.lead_seconds == pytest.approx(0.5)
 
 
 @given(st.lists(st.tuples(st.floats(0, 2), st.floats(0.01, 2)), min_size=1, max_size=20))

@@ -16,8 +16,8 @@ def test_one_turn_prefills_and_then_steps_everybody(fake):
     lm = fake.LM()
     runner = Runner(lm, rows=4, length=20)
     old, new = seat(fake, 2), seat(fake, 0)
-    first = runner.run(Plan((old,), (old,)))
-    second = runner.run(Plan((new,), (new, old)))
+    first = runner.run(Plan((), (old,), (old,)))
+    second = runner.run(Plan((), (new,), (new, old)))
     assert lm.calls == [("prefill", 2), ("step", (2,)), ("prefill", 0), ("step", (0, 2))]
     assert (first.prefills, first.batch, first.frames) == (1, 1, 2)
     assert (second.prefills, second.batch, second.frames) == (1, 2, 3)
@@ -36,7 +36,7 @@ def test_idle_rows_between_are_fed_nothing(fake):
 def test_nobody_left_after_the_prefill_means_no_step(fake):
     lm = fake.LM()
     short = seat(fake, 0, frames=0)
-    turn = Runner(lm, rows=1, length=20).run(Plan((short,), (short,)))
+    turn = Runner(lm, rows=1, length=20).run(Plan((), (short,), (short,)))
     assert turn == Turn(prefills=1, batch=0, frames=0, seconds=turn.seconds, prefill_seconds=turn.prefill_seconds)
     assert lm.calls == [("prefill", 0)]
     assert short.session.finish == "end"
@@ -49,3 +49,20 @@ def test_isolation_keeps_failures_and_lets_interrupts_through(fake):
     with pytest.raises(KeyboardInterrupt), Isolation(stopped):
         raise KeyboardInterrupt
     assert (kept.finish, stopped.finish) == ("failed", "failed")
+
+
+def test_a_parked_session_goes_on_in_another_row_as_if_nothing_had_been(fake):
+    lm = fake.LM()
+    runner = Runner(lm, rows=2, length=20)
+    lent, guest = seat(fake, 0), seat(fake, 0)
+    runner.run(Plan((), (lent,), (lent,)))
+    runner.run(Plan((lent,), (guest,), (guest,)))
+    assert lent.session.parked
+    back = Seat(1, lent.session)
+    runner.run(Plan((), (back,), (guest, back)))
+    assert lent.session.parked is None
+    runner.run(Plan((), (), (guest, back)))
+    wanted = fake.frames_alone(lent.session.prompt, fake.Sampler(0))
+    made = [lent.session._frames[index] for index in range(lent.session.frame_count)]
+    assert made == wanted[: len(made)]
+    assert len(made) == 4

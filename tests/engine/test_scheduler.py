@@ -19,7 +19,7 @@ class Request:
     def __init__(self, name=""):
         self.name = name
         self.over = self.awaiting = False
-        self.playback, self.frame_count, self.finish = None, 0, "end"
+        self.playback, self.frame_count, self.finish, self.parked = None, 0, "end", None
 
     def __repr__(self):
         return self.name
@@ -36,11 +36,11 @@ def test_newcomers_are_prefilled_a_few_per_turn_and_step_in_the_same_turn():
     a, b, c, d = (Request(name) for name in "abcd")
     for request in (a, b, c, d):
         scheduler.add(request)
-    assert scheduler.plan() == Plan((Seat(0, a), Seat(1, b)), (Seat(0, a), Seat(1, b)))
-    assert scheduler.plan() == Plan((Seat(2, c),), (Seat(0, a), Seat(1, b), Seat(2, c)))
-    assert scheduler.plan() == Plan((), (Seat(0, a), Seat(1, b), Seat(2, c)))
+    assert scheduler.plan() == Plan((), (Seat(0, a), Seat(1, b)), (Seat(0, a), Seat(1, b)))
+    assert scheduler.plan() == Plan((), (Seat(2, c),), (Seat(0, a), Seat(1, b), Seat(2, c)))
+    assert scheduler.plan() == Plan((), (), (Seat(0, a), Seat(1, b), Seat(2, c)))
     b.awaiting = True
-    assert scheduler.plan() == Plan((), (Seat(0, a), Seat(2, c))), "who waits for outside input keeps its row, idle"
+    assert scheduler.plan() == Plan((), (), (Seat(0, a), Seat(2, c))), "who waits for outside input keeps its row, idle"
     assert scheduler.sessions == (a, b, c, d)
     assert (scheduler.waiting, scheduler.free_rows) == (1, 0)
 
@@ -55,7 +55,7 @@ def test_a_row_that_comes_free_goes_to_the_first_in_the_queue():
     a.over = c.over = True
     assert scheduler.release() == (Seat(0, a),)
     assert scheduler.drop() == (c,)
-    assert scheduler.plan() == Plan((Seat(0, d),), (Seat(0, d), Seat(1, b)))
+    assert scheduler.plan() == Plan((), (Seat(0, d),), (Seat(0, d), Seat(1, b)))
 
 
 def test_no_work_is_a_false_plan_that_cannot_be_changed():
@@ -114,7 +114,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         free = sorted(set(range(self.ROWS)) - set(self.seated))
         plan = self.scheduler.plan()
         admitted = list(zip(free, self.queue, strict=False))[: self.PREFILLS]
-        assert list(plan.prefills) == admitted, "first come, first served, lowest row first, a few at a time"
+        assert list(plan.entries) == admitted, "first come, first served, lowest row first, a few at a time"
         del self.queue[: len(admitted)]
         self.seated.update(admitted)
         assert list(plan.steps) == sorted(self.seated.items()), "whoever has a row steps every turn"

@@ -63,3 +63,17 @@ def test_append_writes_each_row_at_its_own_position():
     assert torch.equal(values[2, :, 0], -new[2])
     assert cache.keys[0].eq(0).all(), "the other layer is untouched"
     assert int(cache.keys[1].count_nonzero()) == 24
+
+
+def test_a_parked_row_goes_on_in_another_bit_by_bit():
+    cache = new_cache()
+    generator = torch.Generator().manual_seed(0)
+    cache.pairs.copy_(torch.randn(cache.pairs.shape, generator=generator))
+    cache.advance(0, 4)
+    held = cache.pairs[:, :, 0, :, :4].clone()
+    parked = cache.park(0)
+    assert cache.length(0) == 0
+    cache.pairs[:, :, 0] = 7
+    cache.resume(2, parked)
+    assert cache.length(2) == 4
+    assert torch.equal(cache.pairs[:, :, 2, :, :4], held)

@@ -19,7 +19,7 @@ def with_bridge(test, streams=2):
     """Run a coroutine function with a bridge that is closed behind it."""
 
     async def run():
-        bridge = Bridge(streams, helpers=1)
+        bridge = Bridge(helpers=1)
         try:
             await asyncio.wait_for(test(bridge), 10)
         finally:

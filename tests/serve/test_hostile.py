@@ -266,3 +266,13 @@ def test_a_body_and_a_head_below_the_limit_may_be_long(patient):
     response = patient.http.post("/v1/audio/speech", json={"input": "Hello."}, headers={"x-long": "x" * 60_000})
     assert response.status_code == 200
     assert patient.say("Hello. " * 2000, response_format="nothing", ref_audio="x" * 300_000).status_code == 400
+
+
+def test_a_client_that_sends_no_more_still_gets_its_answer(patient, raw):
+    connection = patient.send({"input": "Hello.", "response_format": "pcm"})
+    connection.shutdown(socket.SHUT_WR)
+    answer = raw.read_all(connection)
+    *interim, final = answer.split(b"HTTP/1.1 ")[1:]
+    assert all(each.startswith(b"100") for each in interim)
+    assert final.startswith(b"200")
+    assert answer.endswith(b"0\r\n\r\n"), "the whole of it, and then the connection is closed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import logging
@@ -10,21 +11,22 @@ import threading
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from parlando.audio.files import write_audio
 from parlando.cli.app import build_app as command_line
 from parlando.core.errors import (
     AccessError,
     ConfigError,
     FileMissingError,
-    OverloadedError,
     ParlandoError,
     RateLimitError,
 )
 from parlando.serve.app import check_start
 from parlando.serve.config import Limits, ServeConfig, read_config
-from parlando.serve.limits import Admission, Budgets, KeyRing, new_key
+from parlando.serve.limits import Budgets, KeyRing, new_key
 from parlando.serve.metrics import Registry, Tally
 
 
@@ -97,31 +99,6 @@ def test_over_the_budget_is_a_429_that_says_when_to_come_again(serving):
         response = running.say()
         assert (response.status_code, response.json()["error"]["type"]) == (429, "rate_limit_error")
         assert 1 <= int(response.headers["retry-after"]) <= 60
-
-
-def test_admission_predicts_from_how_the_last_ones_fared():
-    admission = Admission(rows=2, limits=Limits(max_streams=4, max_first_audio_seconds=5.0))
-    admission.first_audio_seconds, admission.whole_seconds = 0.5, 6.0
-    assert [admission.enter(), admission.enter()] == [True, True]
-    assert admission.predicted_seconds() == 0.5 + 3.0
-    assert admission.enter() is False
-    with pytest.raises(OverloadedError, match=r"6.5 s away; ask again in 2 s") as refused:
-        admission.enter()
-    assert refused.value.retry_after_seconds == 1.5
-    admission.leave(1.5, 12.0)
-    assert (admission.first_audio_seconds, admission.whole_seconds) == pytest.approx((0.7, 7.2))
-
-
-def test_admission_counts_on_what_the_machine_can_feed_and_not_on_rows():
-    places = [4]
-    limits = Limits(max_streams=9, max_first_audio_seconds=5.0)
-    admission = Admission(rows=4, limits=limits, places=lambda: places[0])
-    admission.whole_seconds = 6.0
-    assert [admission.enter(), admission.enter()] == [True, True]
-    places[0] = 1
-    assert admission.predicted_seconds() == 12.0
-    with pytest.raises(OverloadedError, match=r"12.0 s away"):
-        admission.enter()
 
 
 def test_a_full_server_refuses_early_and_recovers(serving):
@@ -353,3 +330,18 @@ def test_the_settings_in_the_docs_start_a_server(serving, tmp_path):
     with serving(limits=vars(config.limits), **{**given, **here, **named_here}) as running:
         assert running.say(voice="nova").status_code == 200
         assert set(running.service.ports) == {"grpc", "wyoming"}
+
+
+def test_a_model_without_voices_is_served_and_says_what_to_send(serving, several_stubs, tmp_path):
+    (synthesizer,) = several_stubs("voiceless")
+    synthesizer.model.voices, synthesizer.model.default_voice = {}, ""
+    seconds = np.arange(3 * 24000) / 24000
+    recording = tmp_path / "me.wav"
+    write_audio(recording, (0.3 * np.sin(2 * np.pi * 220 * seconds) * (seconds % 0.5 < 0.4)).astype(np.float32), 24000)
+    sent = {"ref_audio": base64.b64encode(recording.read_bytes()).decode(), "ref_text": "What I say in it."}
+    with serving(synthesizer) as running:
+        assert running.http.get("/ready").status_code == 200
+        assert running.say(**sent).status_code == 200
+        refused = running.say()
+        assert refused.status_code == 400
+        assert "send a recording of one as ref_audio" in refused.json()["error"]["message"]

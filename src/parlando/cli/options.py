@@ -111,6 +111,9 @@ class OutputOptions(ModelOptions):
     speed: Annotated[
         float | None, typer.Option(help="Tempo at the same pitch: 0.25 (slow) to 4 (fast).", min=0.25, max=4.0)
     ] = None
+    lead_silence: Annotated[
+        float | None, typer.Option(help="Most seconds of silence before the first word; default: 0.02.", min=0.0)
+    ] = None
     play: Annotated[bool, typer.Option("--play", help="Play it through the loudspeaker.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress bar.")] = False
 
@@ -161,6 +164,7 @@ class SpeakOptions(OutputOptions):
     def manner(self) -> dict[str, Any]:
         """How it is to be spoken, as keyword arguments of `Synthesizer.say`."""
         given: dict[str, Any] = {"speed": self.speed, "instruction": self.instruction}
+        given["lead_silence_seconds"] = self.lead_silence
         return {name: value for name, value in given.items() if value is not None}
 
     def reading(self) -> dict[str, Any]:

@@ -46,6 +46,14 @@ class Cache(Protocol):
         """Positions held for a row."""
         ...
 
+    def park(self, row: int) -> Any:
+        """Everything a row holds, to be kept elsewhere; the row is free then."""
+        ...
+
+    def resume(self, row: int, parked: Any) -> None:
+        """Put back, into a free row, what `park` gave; the LM goes on from there bit by bit the same."""
+        ...
+
 
 class TokenLM(Protocol):
     """A causal LM over text and audio positions. Weights are read-only; all state is in the cache passed in."""

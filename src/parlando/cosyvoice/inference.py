@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -187,6 +188,7 @@ class CosyVoice2:
         schedule = STREAMED if manner.stream else WHOLE_SENTENCES
         check_text(text)
         options: dict[str, Any] = {"speed": manner.speed, "schedule": schedule, "language": "auto"}
+        options["lead_silence_seconds"] = math.inf
         request = self._synthesizer.request(voice, **options)
         if not manner.text_frontend:
             request = replace(request, reading=replace(request.reading, as_written=True))

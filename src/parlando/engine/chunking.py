@@ -18,6 +18,7 @@ MOST_FIRST_FRAMES = 12
 PACE_MEMORY = 0.3
 JITTER_SECONDS, SLOWER = 0.03, 3.0
 MOST_AT_ONCE = 25
+LEAST_FRAMES = 8  # what a decoder does once for a chunk, whatever its size, costs as much as 30 frames
 FramesUntil = Callable[[int], int]
 
 
@@ -53,8 +54,8 @@ class Chunker:
     Where somebody listens, a chunk goes out early rather than let them run out, and the first one grows with the time
     that a frame takes by now: what is ahead must outlast the wait for the next. So it is with the first one after they
     did run out. A decoder may hold back: ``frames_until`` says how many more frames it takes until so many sound. No
-    chunk but the last has fewer frames than the schedule's first: decoding one by one takes several times as long, and
-    who is late would stay so.
+    chunk for a listener but the last has fewer than `LEAST_FRAMES`: decoding one by one takes several times as long,
+    and who is late would stay so.
     """
 
     def __init__(
@@ -64,9 +65,9 @@ class Chunker:
         frame_seconds: float = 0.0,
         frames_until: FramesUntil = int,
     ) -> None:
-        self._sizes = iter(schedule)
+        self._least = 1 if playback is None else min(LEAST_FRAMES, schedule.largest)
+        self._sizes = (max(self._least, size) for size in schedule)
         self._due = next(self._sizes)
-        self._least = self._due
         self._frames: list[Frame] = []
         self._asked = self._awaited = 1
         self._playback, self._frame_seconds, self._frames_until = playback, frame_seconds, frames_until
@@ -99,16 +100,19 @@ class Chunker:
         return self._awaited
 
     def _missing_frames(self) -> int:
-        missing = min(max(1, self._due - len(self._frames)), MOST_AT_ONCE)
+        held = len(self._frames)
+        missing = min(max(1, self._due - held), MOST_AT_ONCE)
         if self._playback is None or not self._frame_seconds:
             return missing
-        if not self._playback.begun or not self._pace.seconds:
+        if not self._pace.seconds:
             return 1
-        held_seconds = self._playback.decode_seconds(len(self._frames) + missing)
+        if not self._playback.begun or self._playback.lead_seconds < 0:
+            return max(1, self._new_start(self._playback) - held)
+        held_seconds = self._playback.decode_seconds(held + missing)
         needed_seconds = held_seconds + SPARE_FRAMES * self._pace.seconds + JITTER_SECONDS
         spare_seconds = self._playback.lead_seconds - needed_seconds
         # It may become slower while nobody looks.
-        return max(1, min(missing, int(spare_seconds / (SLOWER * self._pace.seconds))))
+        return max(1, self._least - held, min(missing, int(spare_seconds / (SLOWER * self._pace.seconds))))
 
     def flush(self) -> tuple[Frame, ...]:
         """What is left, however little."""
@@ -118,13 +122,17 @@ class Chunker:
     def _is_time(self, playback: Playback) -> bool:
         held = len(self._frames)
         if not playback.begun:
-            return held >= max(self._due, self._frames_until(self._first_frames(playback)))
+            return held >= self._new_start(playback)
         if held >= self._due or held < self._least:
             return held >= self._due
         if playback.lead_seconds < 0:
-            return held >= self._frames_until(self._first_frames(playback))
+            return held >= self._new_start(playback)
         needed_seconds = playback.decode_seconds(held) + SPARE_FRAMES * self._pace.seconds + JITTER_SECONDS
         return playback.lead_seconds < needed_seconds
+
+    def _new_start(self, playback: Playback) -> int:
+        """How many frames to begin with, or to begin anew."""
+        return max(self._due if not playback.begun else 1, self._frames_until(self._first_frames(playback)))
 
     def _first_frames(self, playback: Playback) -> int:
         """As many as, once heard, sound for longer than it takes to make and decode the next, by `AHEAD_SECONDS`."""

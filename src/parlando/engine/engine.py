@@ -124,9 +124,9 @@ class Engine:
             return self._meter.snapshot(len(self._scheduler.sessions) - waiting, waiting)
 
     @property
-    def streams(self) -> int:
-        """How many listeners can be fed at once, as far as is known: at most the rows."""
-        return self._scheduler.streams
+    def sound_rate(self) -> float:
+        """Seconds of sound that it makes in a second, by its last steps; infinity before the first."""
+        return self._scheduler.costs.sound_rate
 
     @property
     def free_rows(self) -> int:
@@ -183,7 +183,7 @@ class Engine:
             while not self._closed:
                 self._arrived.clear()
                 if not self._turns():
-                    # Who waits although nobody runs waits for a row that is kept, which may be given up silently.
+                    # Who waits although nobody runs is parked for want of input, or would interrupt somebody.
                     self._arrived.wait(POLL_SECONDS if self._scheduler.waiting else None)
         finally:
             self._end_all()

@@ -39,26 +39,41 @@ class Runner:
         self._cache = lm.new_cache(rows, length)
 
     def run(self, plan: Plan) -> Turn:
-        """Prefill the newcomers, then advance everybody by one frame in one batch.
+        """Park and seat whom the plan names, then advance everybody by one frame in one batch.
 
         What a prompt or a sampler raises ends its own session; what the step raises, and any interrupt, ends them all.
         """
         prefilled = start = time.perf_counter()
         live: Sequence[Seat] = ()
-        frames = 0
+        frames = prefills = 0
         with Isolation(*[seat.session for seat in plan.steps]):
             live = plan.steps
-            if plan.prefills:
-                frames = sum([self._prefill(seat) for seat in plan.prefills])
+            if plan.entries:
+                for seat in plan.parks:
+                    self._park(seat)
+                new = [seat for seat in plan.entries if not self._resume(seat)]
+                frames, prefills = sum([self._prefill(seat) for seat in new]), len(new)
                 prefilled = time.perf_counter()
                 live = [seat for seat in plan.steps if not (seat.session.over or seat.session.awaiting)]
             if live:
                 frames += self._step(live)
-        return Turn(len(plan.prefills), len(live), frames, time.perf_counter() - start, prefilled - start)
+        return Turn(prefills, len(live), frames, time.perf_counter() - start, prefilled - start)
 
     def free(self, row: int) -> None:
         """Forget what a row holds."""
         self._cache.free(row)
+
+    def _park(self, seat: Seat) -> None:
+        with Isolation(seat.session):
+            seat.session.parked = self._cache.park(seat.row)
+
+    def _resume(self, seat: Seat) -> bool:
+        """Put back what was parked; false for a session that is new."""
+        parked, seat.session.parked = seat.session.parked, None
+        if parked is not None:
+            with Isolation(seat.session):
+                self._cache.resume(seat.row, parked)
+        return parked is not None
 
     def _prefill(self, seat: Seat) -> int:
         session = seat.session

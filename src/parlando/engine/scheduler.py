@@ -1,25 +1,26 @@
 """Who runs next: pure decisions over sessions and rows, without a model, a tensor or a thread.
 
-Sessions without a listener: first come, first served, and whoever has a row steps every turn. With listeners, who has
-heard nothing yet comes first, then who runs out first, then the rest; newcomers wait while the machine makes just
-enough sound for those who listen, whose rows are kept for the next sentence. Who waits for outside input sits out.
+One order rules everything: who has the least sound left comes first, newcomers among them (`urgency.lead_seconds`), and
+then, as they came, those whom nobody listens to. Where rows are short, the row of who is far ahead is lent to who is
+not; the session parks meanwhile, and goes on later. Who waits for outside input sits out.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
 from parlando.core.errors import ConfigError, EngineBusyError
-from parlando.engine.playback import STALL_SECONDS, Playback
 from parlando.engine.session import Session
 from parlando.engine.slots import Slots
-from parlando.engine.urgency import Costs, decoding_rate, lead_seconds
+from parlando.engine.urgency import Costs, lead_seconds
+
+STALL_SECONDS = 0.1  # how much longer than usual a prefill may take while somebody listens
+LENT_SECONDS = 0.25  # how much more sound somebody must have, to lend a row
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,7 @@ class Policy:
     ``prefills_per_turn`` prompts may be prefilled between two steps (each delays the running streams), and
     ``max_waiting`` sessions may wait. ``frame_seconds`` is how long a frame sounds; when a step of all rows takes
     longer, those with more than ``comfortable_seconds`` of sound ahead sit out, at most ``most_rests`` steps in a row.
-    Newcomers wait unless the model, and ``decoders`` threads that decode, make ``margin`` times the sound that all
-    would play within the next ``horizon_seconds``; and where it is tight, until everybody is ``settled_seconds``
-    ahead. A listener's row is kept for ``keep_seconds`` for the next sentence.
+    Who has less than that and no row may take that of somebody who has more.
     """
 
     prefills_per_turn: int = 1
@@ -39,11 +38,6 @@ class Policy:
     frame_seconds: float | None = None
     comfortable_seconds: float = 1.0
     most_rests: int = 20
-    margin: float = 1.1
-    horizon_seconds: float = 4.0
-    settled_seconds: float = 0.25
-    decoders: int = 1
-    keep_seconds: float = 1.0
 
     def __post_init__(self) -> None:
         if self.prefills_per_turn < 1 or self.max_waiting < 0:
@@ -59,9 +53,10 @@ class Seat(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """One turn: prompts to prefill, in order, and then everybody to step, by row."""
+    """One turn: whom to park, whom to seat, in order, by a prefill or from where they were parked, and whom to step."""
 
-    prefills: tuple[Seat, ...] = ()
+    parks: tuple[Seat, ...] = ()
+    entries: tuple[Seat, ...] = ()
     steps: tuple[Seat, ...] = ()
 
     def __bool__(self) -> bool:
@@ -71,40 +66,27 @@ class Plan:
 _row = itemgetter(0)
 
 
-class _Kept(NamedTuple):
-    """A row without a session, whose listener is expected to say more."""
-
-    row: int
-    until_seconds: float
+def _heard_lead(session: Session) -> float:
+    """Who has no row cannot count on what was not decoded yet: it may be too little for a chunk."""
+    return lead_seconds(session, frame_seconds=0.0)
 
 
 class Scheduler:
     """Gives waiting sessions rows, and names the work of each turn."""
 
-    def __init__(self, rows: int, policy: Policy, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._policy, self._clock = policy, clock
+    def __init__(self, rows: int, policy: Policy) -> None:
+        self._policy = policy
         self._frame_seconds = policy.frame_seconds or 0.0
         self.costs = Costs(self._frame_seconds)
-        self._sound_rate = math.inf
         self._slots = Slots(rows)
         self._waiting: deque[Session] = deque()
         self._seats: tuple[Seat, ...] = ()
-        self._kept: dict[Playback, _Kept] = {}
         self._rests: Counter[int] = Counter()
 
     @property
     def free_rows(self) -> int:
         """Rows that nobody holds."""
         return self._slots.free
-
-    @property
-    def streams(self) -> int:
-        """How many listeners can be fed at once, as far as is known: all rows, or fewer, but one at least.
-
-        A machine that cannot feed one is not held back, for nothing that it does would be in time.
-        """
-        fed = self._sound_rate / self._policy.margin
-        return self._slots.count if fed < 1 else int(min(self._slots.count, fed))
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -131,41 +113,33 @@ class Scheduler:
         self._waiting.append(session)
 
     def plan(self) -> Plan:
-        """Admit who fits, and name the work of the next turn; an empty plan is false."""
-        if not (self._waiting and (self._slots.free or self._kept)):
-            return Plan((), self._stepping())
-        self._measure()
-        prefills: list[Seat] = []
-        for session in self._in_order():
-            if len(prefills) == self._policy.prefills_per_turn:
-                break
-            if not (self._slots.free or session.playback in self._kept):
+        """Seat who comes next, and name the work of the turn; an empty plan is false."""
+        parks: list[Seat] = []
+        entries: list[Seat] = []
+        prefills = 0
+        for session in sorted(self._waiting, key=_heard_lead):
+            is_new = session.parked is None
+            if session.awaiting or (is_new and prefills == self._policy.prefills_per_turn):
                 continue
-            row = self._row_for(session)
-            if row is not None:
-                self._waiting.remove(session)
-                prefills.append(Seat(row, session))
-                self._seats = tuple(sorted((*self._seats, prefills[-1]), key=_row))
-        return Plan(tuple(prefills), self._stepping(prefills))
+            if is_new and self._would_interrupt(session):
+                continue
+            if not self._slots.free:
+                if (seat := self._parkable(session, entries)) is None:
+                    break
+                parks.append(seat)
+                self._park(seat)
+            entries.append(self._take_seat(session))
+            prefills += is_new
+        return Plan(tuple(parks), tuple(entries), self._stepping(entries))
 
     def release(self) -> tuple[Seat, ...]:
         """Take the rows back from every session that is over, and say which they were."""
         over = tuple([seat for seat in self._seats if seat.session.over])
-        if not over and not self._kept:
-            return ()
         if over:
             self._seats = tuple([seat for seat in self._seats if seat not in over])
-        for row, session in over:
+        for row, _ in over:
             del self._rests[row]
-            playback = session.playback
-            if playback is None or session.finish != "end":
-                self._slots.give(row)
-            else:
-                self._kept[playback] = _Kept(row, self._clock() + self._policy.keep_seconds)
-        for playback, kept in tuple(self._kept.items()):
-            if playback.closed or kept.until_seconds <= self._clock():
-                del self._kept[playback]
-                self._slots.give(kept.row)
+            self._slots.give(row)
         return over
 
     def drop(self) -> tuple[Session, ...]:
@@ -180,56 +154,43 @@ class Scheduler:
     def _lead(self, session: Session) -> float:
         return lead_seconds(session, self._frame_seconds)
 
-    def _in_order(self) -> list[Session]:
-        """Who waits: those about to be cut short, as they run out; then the others, as they came."""
+    def _take_seat(self, session: Session) -> Seat:
+        seat = Seat(self._slots.take(), session)
+        self._waiting.remove(session)
+        self._seats = tuple(sorted((*self._seats, seat), key=_row))
+        return seat
 
-        def place(session: Session) -> float:
-            lead = self._lead(session)
-            return lead if -math.inf < lead < self._policy.comfortable_seconds else math.inf
+    def _park(self, seat: Seat) -> None:
+        self._seats = tuple([each for each in self._seats if each is not seat])
+        del self._rests[seat.row]
+        self._slots.give(seat.row)
+        self._waiting.appendleft(seat.session)
 
-        return sorted(self._waiting, key=place)
+    def _parkable(self, session: Session, entries: Sequence[Seat]) -> Seat | None:
+        """Whose row can be lent to this one: of those who are so much further ahead, the one who is furthest."""
+        lead = _heard_lead(session)
+        if lead >= self._policy.comfortable_seconds:
+            return None
+        spare, seat = max(
+            [
+                (math.inf if seat.session.awaiting else self._lead(seat.session), seat)
+                for seat in self._seats
+                if seat not in entries
+            ],
+            default=(-math.inf, None),
+        )
+        return seat if spare >= lead + LENT_SECONDS else None
 
-    def _row_for(self, session: Session) -> int | None:
-        """The row that was kept for it, or a free one unless somebody would be cut short."""
-        playback = session.playback
-        if playback is not None:
-            leads = [self._lead(each) for _, each in self._seats if each.playback is not None]
-            if not playback.begun and not self._has_sound_to_spare(leads):
-                return None
-            if self._lead(session) >= self._policy.comfortable_seconds and self._would_interrupt(leads):
-                return None
-            if playback in self._kept:
-                return self._kept.pop(playback).row
-        return self._slots.take() if self._slots.free else None
-
-    def _would_interrupt(self, leads: list[float]) -> bool:
-        """Whether somebody runs out while one more is prefilled."""
+    def _would_interrupt(self, session: Session) -> bool:
+        """Whether somebody who has less sound left runs out while this one is prefilled."""
         least_seconds = self.costs.prefill_seconds + self._frame_seconds + STALL_SECONDS
-        return any(0 < lead < least_seconds for lead in leads)
+        most_seconds = min(least_seconds, _heard_lead(session))
+        return any(
+            each.playback is not None and each.playback.begun and 0 < self._lead(each) < most_seconds
+            for _, each in self._seats
+        )
 
-    def _has_sound_to_spare(self, leads: list[float]) -> bool:
-        """Whether one more listener can be fed.
-
-        More streams at once make more sound, never less, so that enough of it for one more is proof.
-        """
-        wanted = 1 + sum(self._share(lead) for lead in leads)
-        fed = self._sound_rate / self._policy.margin
-        if wanted == 1 or fed < 1:
-            return True
-        # Where it will be tight, those who have just begun get some way ahead first.
-        tight = fed < 2 * wanted and any(-math.inf < lead < self._policy.settled_seconds for lead in leads)
-        return fed >= wanted and not tight and not self._would_interrupt(leads)
-
-    def _share(self, lead: float) -> float:
-        """How much of a second of sound each second must bring, so that a listener gets through the horizon."""
-        return min(1.0, max(0.0, 1 - lead / self._policy.horizon_seconds))
-
-    def _measure(self) -> None:
-        listeners = [session.playback for _, session in self._seats if session.playback is not None]
-        decoding = decoding_rate(listeners, self._frame_seconds, self._policy.decoders)
-        self._sound_rate = min(self.costs.sound_rate, decoding) if self._frame_seconds else math.inf
-
-    def _stepping(self, prefilled: Iterable[Seat] = ()) -> tuple[Seat, ...]:
+    def _stepping(self, entered: Iterable[Seat] = ()) -> tuple[Seat, ...]:
         """Everybody who can, or those pressed for time and as many more as a step in real time has room for."""
         seats = tuple([seat for seat in self._seats if not seat.session.awaiting])
         if not self._frame_seconds or len(seats) < 2:
@@ -243,6 +204,6 @@ class Scheduler:
         if not pressed:
             return seats
         by_need = sorted(leads, key=leads.__getitem__)
-        chosen = {*by_need[:room], *pressed, *tired, *(row for row, _ in prefilled)}
+        chosen = {*by_need[:room], *pressed, *tired, *(row for row, _ in entered)}
         self._rests = Counter({row: self._rests[row] + 1 for row in leads if row not in chosen})
         return tuple(seat for seat in seats if seat.row in chosen)

@@ -61,6 +61,7 @@ class Session:
         self.max_frames = max_frames
         self.playback = playback
         self.wanted_frames = 1
+        self.parked: Any = None  # what its row held, while somebody else has the row
         self.frame_count = 0
         self.last_frame: Frame | None = None
         self.state = State.WAITING
@@ -83,6 +84,11 @@ class Session:
     def ready(self) -> bool:
         """Whether it is worth waking the consumer: as many frames wait as it wants, or the session is over."""
         return len(self._frames) >= self.wanted_frames or self.over
+
+    @property
+    def held_frames(self) -> int:
+        """How many frames are there and were not taken yet."""
+        return len(self._frames)
 
     @property
     def awaiting(self) -> bool:

@@ -16,14 +16,14 @@ MEMORY = 0.2  # the weight of the newest chunk in the running mean
 
 
 class Turnstile:
-    """At most ``width`` threads are inside. The next one is who has heard nothing yet, then who runs out first.
+    """At most ``width`` threads are inside. The next one is whose listener runs out first, newcomers among them.
 
     Who has no listener waits as though one would run out after a second.
     """
 
     def __init__(self, width: int) -> None:
         self.seconds_per_frame = 0.0
-        self._free = width
+        self.width = self._free = width
         self._lock = threading.Lock()
         self._numbers = count()
         self._waiting: list[tuple[float, int, threading.Lock]] = []

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from parlando.engine.playback import Playback
 from parlando.engine.session import Session
 
 MEMORY, LONG_MEMORY = 0.2, 0.05  # the weight of the newest step in running means
 
 
 def lead_seconds(session: Session, frame_seconds: float) -> float:
-    """Sound ahead of the listener, with what the model made and nobody decoded yet.
+    """Sound ahead of the listener, with what the model made and nobody decoded yet: the order in which all is done.
 
-    Minus infinity for who has heard nothing yet, infinity for who does not listen.
+    Infinity for who does not listen.
     """
     playback = session.playback
     if playback is None:
         return math.inf
     if not playback.begun:
-        return -math.inf
+        return playback.lead_seconds
     undecoded_frames = session.frame_count - playback.decoded_frames
     return playback.lead_seconds + undecoded_frames * frame_seconds / playback.speed
 
@@ -29,7 +27,7 @@ def lead_seconds(session: Session, frame_seconds: float) -> float:
 class Turn(NamedTuple):
     """What a turn did: prompts prefilled, rows in its step (0 for no step), frames made, and how long it took.
 
-    ``prefill_seconds`` are those of ``seconds`` that went before the step.
+    ``prefill_seconds`` are those of ``seconds`` that went before the step, for prompts and for rows that were lent.
     """
 
     prefills: int
@@ -46,7 +44,7 @@ class Costs:
         self.prefill_seconds = 0.0
         self._frame_seconds = frame_seconds
         self._step_seconds: dict[int, float] = {}
-        self._frames = self._seconds = 0.0
+        self._turn_seconds: dict[int, float] = {}
 
     def learn(self, turn: Turn) -> None:
         """Take note of a turn."""
@@ -56,21 +54,19 @@ class Costs:
             seconds = turn.seconds - turn.prefill_seconds
             known = self._step_seconds.get(turn.batch, seconds)
             self._step_seconds[turn.batch] = known + MEMORY * (seconds - known)
-            self._frames += LONG_MEMORY * (turn.batch - self._frames)
-            self._seconds += LONG_MEMORY * (turn.seconds - self._seconds)
+            known = self._turn_seconds.get(turn.batch, turn.seconds)
+            self._turn_seconds[turn.batch] = known + LONG_MEMORY * (turn.seconds - known)
 
     @property
     def sound_rate(self) -> float:
-        """Seconds of sound that the model makes in a second, by its last steps; infinity before the first."""
-        return self._frames * self._frame_seconds / self._seconds if self._seconds else math.inf
+        """Seconds of sound that the model makes in a second if there is enough to do; infinity before the first.
+
+        By the turns with the largest batch that was seen: a larger one makes more, never less.
+        """
+        batch = max(self._turn_seconds, default=0)
+        return batch * self._frame_seconds / self._turn_seconds[batch] if batch else math.inf
 
     def largest_batch(self, rows: int, budget_seconds: float) -> int:
         """The most rows, up to ``rows``, whose step is not known to take longer than the budget."""
         within = (batch for batch in range(rows, 0, -1) if self._step_seconds.get(batch, 0.0) <= budget_seconds)
         return next(within, 0)
-
-
-def decoding_rate(playbacks: Iterable[Playback], frame_seconds: float, decoders: int) -> float:
-    """Seconds of sound that so many threads decode in a second, by what these listeners' last chunks took."""
-    taken = [seconds for playback in playbacks if (seconds := playback.decode_seconds_per_frame) > 0]
-    return decoders * frame_seconds * len(taken) / sum(taken) if taken else math.inf

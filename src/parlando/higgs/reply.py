@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -52,10 +53,11 @@ def spoken_reply(
     voices = cast(conversation, model.voices, model.default_voice)
     sampling = call.arguments.sampling(model.sampling)
     options = {name: value for name, value in vars(sampling).items() if name != "max_frames"}
-    first = synthesizer.request(schedule=schedule, pauses=NO_PAUSES, **options)
+    first = synthesizer.options(schedule=schedule, pauses=NO_PAUSES, lead_silence_seconds=math.inf, **options)
     remaining = call.arguments.max_new_tokens
     for index, turn in enumerate(conversation.turns):
-        request = replace(first, voice=voices[turn.speaker], seed=derived_seed(first.seed, index, 1))
+        turned = replace(first, seed=derived_seed(first.seed, index, 1))
+        request = synthesizer.spoken_by(voices[turn.speaker], turned)
         for chunk in synthesizer.run(turn.text, request):
             frames = chunk.frames[:remaining]
             remaining -= len(chunk.frames)

@@ -62,6 +62,17 @@ class KVCache:
         """Forget a row: its length becomes zero."""
         self._lengths[row] = 0
 
+    def park(self, row: int) -> Float[Tensor, "layer 2 kv_head position dim"]:
+        """A copy of everything a row holds; the row is free then."""
+        parked = self._pairs[:, :, row, :, : self._lengths[row]].clone()
+        self.free(row)
+        return parked
+
+    def resume(self, row: int, parked: Float[Tensor, "layer 2 kv_head position dim"]) -> None:
+        """Put back, into any free row, what `park` gave."""
+        self._lengths[row] = parked.shape[3]
+        self._pairs[:, :, row, :, : parked.shape[3]] = parked
+
     def advance(self, row: int, positions: int = 1) -> None:
         """Count positions that have been written for every layer."""
         self._lengths[row] += positions

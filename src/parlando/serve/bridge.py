@@ -19,6 +19,8 @@ from typing import Any, Generic, TypeVar
 
 from parlando.core.errors import EngineClosedError
 from parlando.engine.cancel import Cancellation
+from parlando.engine.playback import Playback
+from parlando.nn.threads import settle_thread
 
 T = TypeVar("T")
 CAPACITY_ITEMS = 16
@@ -27,11 +29,14 @@ CAPACITY_ITEMS = 16
 class Stream(Generic[T]):
     """Items of a blocking iterator, read on the event loop; at most ``capacity`` wait, then the iterator waits.
 
-    ``stalled_seconds`` is how long it has waited for its reader in all.
+    ``stalled_seconds`` is how long it has waited for its reader in all; meanwhile ``playback`` is on hold.
     """
 
-    def __init__(self, cancellation: Cancellation, capacity: int = CAPACITY_ITEMS) -> None:
+    def __init__(
+        self, cancellation: Cancellation, capacity: int = CAPACITY_ITEMS, playback: Playback | None = None
+    ) -> None:
         self.cancellation = cancellation
+        self.playback = playback or Playback()
         self.stalled_seconds = 0.0
         self.when_cancelled: Callable[[], None] = lambda: None
         self._loop = asyncio.get_running_loop()
@@ -78,6 +83,11 @@ class Stream(Generic[T]):
             self.when_cancelled()
             self._room.release()
 
+    def dismiss(self, error: BaseException | None) -> None:
+        """End what was never begun; its reader sees this error, or the end."""
+        self._error, self._over = error, True
+        self._wake()
+
     def pump(self, source: Callable[[], Iterator[T]]) -> None:
         """Run the iterator to its end in this thread."""
         items: Iterator[T] | None = None
@@ -100,7 +110,9 @@ class Stream(Generic[T]):
         if self._room.acquire(blocking=False):
             return
         stalled = time.perf_counter()
+        self.playback.hold()
         self._room.acquire()
+        self.playback.go_on()
         self.stalled_seconds += time.perf_counter() - stalled
 
     def _close(self, items: Iterator[T] | None) -> None:
@@ -121,10 +133,10 @@ class Stream(Generic[T]):
 
 
 class Bridge:
-    """Threads for work that blocks: one per stream, and a few for the rest."""
+    """Threads for work that blocks: one for each stream while it is spoken, and a few for the rest."""
 
-    def __init__(self, streams: int, helpers: int = 4) -> None:
-        self._speakers = ThreadPoolExecutor(streams, "parlando-stream")
+    def __init__(self, helpers: int = 4) -> None:
+        self._speakers: set[threading.Thread] = set()
         self._helpers = ThreadPoolExecutor(helpers, "parlando-help")
         self._open: set[Stream[Any]] = set()
         self._closed = False
@@ -141,15 +153,20 @@ class Bridge:
 
         def done() -> None:
             self._open.discard(stream)
+            self._speakers.discard(speaker)
             after()
 
         def work() -> None:
+            settle_thread()
             stream.pump(source)
             with suppress(RuntimeError):  # the loop was closed while this thread was still at work
                 loop.call_soon_threadsafe(done)
 
+        # Not from a pool: idle threads would keep what the libraries keep for each, threads of their own among it.
+        speaker = threading.Thread(target=work, name="parlando-stream")
         self._open.add(stream)
-        self._speakers.submit(work)
+        self._speakers.add(speaker)
+        speaker.start()
         return stream
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -161,7 +178,8 @@ class Bridge:
         self._closed = True
         for stream in tuple(self._open):
             stream.cancel()
-        self._speakers.shutdown(wait=True)
+        for speaker in tuple(self._speakers):
+            speaker.join()
         self._helpers.shutdown(wait=True)
 
 

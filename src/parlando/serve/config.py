@@ -37,7 +37,7 @@ class Limits:
     max_input_characters: int = 16_384
     max_audio_seconds: float = 1800.0
     max_streams: int = 64
-    max_streams_per_caller: int = 64
+    max_streams_per_caller: int = 48
     requests_per_minute: int | None = None
     max_first_audio_seconds: float = 10.0
     stall_seconds: float = 30.0

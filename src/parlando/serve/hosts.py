@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
+
+import numpy as np
 
 from parlando.audio.clip import Clip
 from parlando.core.errors import EngineClosedError, TextError
+from parlando.core.types import Voice
 from parlando.engine.chunking import HopSchedule
 from parlando.engine.playback import Playback
+from parlando.nn.threads import settle_thread
 from parlando.request import Request
 from parlando.result import Chunk
 from parlando.serve.bridge import TextFeed
@@ -21,6 +26,7 @@ log = logging.getLogger("parlando.serve")
 WARM_UP_TEXT = "Ready."
 LANGUAGE_NAMES = {"zh": "Chinese", "ja": "Japanese", "ko": "Korean"}
 MULTILINGUAL = "FunAudioLLM/CosyVoice2-0.5B"
+HUM_SECONDS, HUM_HERTZ, HUM_PARTIALS, HUM_LEVEL, HUM_SYLLABLES = 3.0, 120.0, 20, 0.2, 4.0  # about as a voice
 
 
 class Host:
@@ -37,20 +43,37 @@ class Host:
         self._closed = False
         synthesizer.engine.start()
 
-    def places(self) -> int:
-        """How many streams it can feed at once, as far as is known."""
-        return self.synthesizer.engine.streams
+    def sound_rate(self) -> float:
+        """Seconds of sound that it makes in a second by now."""
+        return self.synthesizer.sound_rate
 
     def warm_up(self) -> None:
-        """Speak, and be ready if there was sound; a failure is logged and leaves the server unready."""
-        playback = Playback()
+        """Speak, and be ready if there was sound; a failure is logged and leaves the server unready.
+
+        First alone, and then with as many at once as there are rows: what those take says how many can be fed.
+        """
         try:
-            request = self.synthesizer.request(schedule=HopSchedule(), seed=0, playback=playback)
-            self.ready = any(len(chunk.samples) for chunk in list(self.run(WARM_UP_TEXT, request)))
+            voice = self._any_voice()
+            heard = self._try(voice)
+            with ThreadPoolExecutor(self.rows, "parlando-warm", settle_thread) as pool:
+                self.ready = heard and all(pool.map(self._try, [voice] * self.rows))
         except Exception:
             log.exception("the model '%s' could not speak; it is not ready", self.name)
-        finally:
-            playback.close()
+
+    def _try(self, voice: Voice) -> bool:
+        options = self.synthesizer.options(schedule=HopSchedule(), seed=0, playback=Playback())
+        request = self.synthesizer.spoken_by(voice, options)
+        return sum(len(chunk.samples) for chunk in self.run(WARM_UP_TEXT, request)) > 0
+
+    def _any_voice(self) -> Voice:
+        """The default voice, or one that follows a hum where the model has none of its own."""
+        model = self.synthesizer.model
+        if model.default_voice:
+            return model.voices[model.default_voice]
+        moments = np.arange(round(HUM_SECONDS * model.sample_rate)) / model.sample_rate
+        hum = sum(np.sin(2 * np.pi * HUM_HERTZ * partial * moments) / partial for partial in range(1, HUM_PARTIALS))
+        samples = (HUM_LEVEL * hum * np.sin(np.pi * HUM_SYLLABLES * moments) ** 2).astype(np.float32)
+        return Voice("hum", references=(model.refer(WARM_UP_TEXT, samples, model.sample_rate),))
 
     def run(self, text: str | TextFeed, request: Request) -> Iterator[Chunk]:
         """`Synthesizer.run`; when the worker turns out to be dead, this request fails and the next finds a new one.
@@ -70,7 +93,10 @@ class Host:
     def convert(self, clip: Clip, request: Request) -> Iterator[Chunk]:
         """What a recording says in the voice of a request, until that is cancelled."""
         chunks = self.synthesizer.stream_conversion(clip, request.voice, request.speed)
-        return takewhile(lambda _: not request.cancellation.cancelled, chunks)
+        for chunk in takewhile(lambda _: not request.cancellation.cancelled, chunks):
+            if request.playback is not None:
+                request.playback.hand_out(chunk.duration_seconds)
+            yield chunk
 
     def close(self) -> None:
         """Shut down for good."""

@@ -1,4 +1,4 @@
-"""Who may ask, how often, and whether now: hashed keys, a budget per caller, and admission by predicted first sound."""
+"""Who may ask, and how often: hashed keys, and a budget per caller."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from parlando.core.errors import AccessError, ConfigError, FileMissingError, OverloadedError, RateLimitError
+from parlando.core.errors import AccessError, ConfigError, FileMissingError, RateLimitError
 from parlando.serve.config import Limits
 
 KEY_LINE = re.compile(r"([\w.-]{1,64}):([0-9a-f]{64})", re.ASCII)
 KEY_BYTES = 32
 MOST_CALLERS = 10_000
-MEMORY = 0.2  # the weight of the newest request in running means
 
 
 class KeyRing:
@@ -124,7 +123,9 @@ class Budgets:
         """
         account, most = self._account(caller), self._limits.max_streams_per_caller
         if account.streams >= most:
-            raise RateLimitError(f"you already have {most} concurrent requests (limit {most}); wait for one to end")
+            raise RateLimitError(
+                f"you already have {most} concurrent requests (limit {most}); wait for one to end", 1.0
+            )
         account.streams += 1
 
     def leave(self, caller: str) -> None:
@@ -138,53 +139,3 @@ class Budgets:
         while len(self._accounts) > MOST_CALLERS and not next(iter(self._accounts.values())).streams:
             self._accounts.popitem(last=False)
         return account
-
-
-@dataclass
-class Admission:
-    """Lets a stream in when its first sound will come soon enough, judged by how the last ones fared.
-
-    ``rows`` streams are spoken at once, or as many as ``places`` says the machine can feed by now; the others wait for
-    one of them to end.
-    """
-
-    rows: int
-    limits: Limits
-    streams: int = 0
-    first_audio_seconds: float = field(default=0.0)
-    whole_seconds: float = field(default=0.0)
-    places: Callable[[], int] | None = None
-
-    def predicted_seconds(self) -> float:
-        """Seconds until a stream that came now would have its first sound."""
-        rows = self._rows()
-        ahead = max(0, self.streams + 1 - rows)
-        return self.first_audio_seconds + ahead / rows * self.whole_seconds
-
-    def enter(self) -> bool:
-        """Let a stream in; whether it can begin at once.
-
-        Raises:
-            OverloadedError: there are too many, or it would wait too long; says when to come again.
-        """
-        predicted_seconds, most_seconds = self.predicted_seconds(), self.limits.max_first_audio_seconds
-        full = self.streams >= self.limits.max_streams
-        if not full and (predicted_seconds <= most_seconds or self.streams < self._rows()):
-            self.streams += 1
-            return self.streams <= self._rows()
-        wait_seconds = max(1.0, predicted_seconds if full else predicted_seconds - most_seconds)
-        raise OverloadedError(
-            f"{self.streams} requests run or wait and the first sound of one more is {predicted_seconds:.1f} s away; "
-            f"ask again in {wait_seconds:.0f} s",
-            wait_seconds,
-        )
-
-    def _rows(self) -> int:
-        return self.rows if self.places is None else min(self.rows, self.places())
-
-    def leave(self, first_audio_seconds: float | None, whole_seconds: float) -> None:
-        """Take note of how long a stream that began at once needed, ``None`` for any other."""
-        self.streams -= 1
-        if first_audio_seconds is not None:
-            self.first_audio_seconds += MEMORY * (first_audio_seconds - self.first_audio_seconds)
-            self.whole_seconds += MEMORY * (whole_seconds - self.whole_seconds)

@@ -11,6 +11,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from parlando.serve.problems import Problem, openai_shape
 
 LONGEST_HEAD_BYTES = 65_536
+LINGER_SECONDS = 2.0
+PROBE_SECONDS = 0.25
+STILL_THERE = b"HTTP/1.1 100 Continue\r\n\r\n"
 FIELD_OVERHEAD_BYTES = 4  # the colon, the space, the line's end
 
 
@@ -36,14 +39,31 @@ class Impatient(HttpToolsProtocol):
 
     head_seconds = 10.0
     _deadline: asyncio.TimerHandle | None = None
+    _refused = False
     _pending_bytes = 0  # since the last head, piece of a body, or end: of a head, or of fields behind a body
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless it makes a head too long."""
+        if self._refused:
+            return
         self._pending_bytes += len(data)
         super().data_received(data)
         if self._pending_bytes > LONGEST_HEAD_BYTES:
             self._refuse(TOO_LONG)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more, but may still read: what it asked for is answered, and nothing after that."""
+        answering = self.cycle is not None and not self.cycle.response_complete and not self._refused
+        if answering:
+            self.cycle.keep_alive = False
+            self._probe()
+        return answering
+
+    def _probe(self) -> None:
+        """Find out whether the client still reads: whoever has gone resets the connection, others pass over this."""
+        if not self.transport.is_closing() and not self.cycle.response_started:
+            self.transport.write(STILL_THERE)
+            self.loop.call_later(PROBE_SECONDS, self._probe)
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
@@ -102,9 +122,14 @@ class Impatient(HttpToolsProtocol):
 
     def _refuse(self, goodbye: bytes) -> None:
         busy = self.cycle is not None and not self.cycle.response_complete
-        if not busy and not self.transport.is_closing():
-            self.transport.write(goodbye)
-        self.transport.close()
+        if busy or self.transport.is_closing() or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        # Closed while something is unread, the connection would be reset, and the answer lost with it.
+        self._refused = True
+        self.transport.write(goodbye)
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
 def impatient_protocol(head_seconds: float) -> type[HttpToolsProtocol]:

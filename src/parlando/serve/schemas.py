@@ -47,10 +47,14 @@ class Sampling(RequestBody):
     temperature: Annotated[float | None, Field(ge=0, le=10)] = None
     top_k: Annotated[int | None, Field(ge=-1, le=2**31, description="0 and -1 switch it off.")] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    lead_silence_seconds: Annotated[
+        float | None, Field(ge=0, le=60, description="Most silence before the first word; the rest is cut.")
+    ] = None
 
     def options(self) -> dict[str, Any]:
         """The choices that were made, as options of `Synthesizer.stream`."""
         given = {"seed": self.seed, "temperature": self.temperature, "top_p": self.top_p}
+        given["lead_silence_seconds"] = self.lead_silence_seconds
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         return chosen if self.top_k is None else {**chosen, "top_k": self.top_k if self.top_k > 0 else None}
 

@@ -100,12 +100,21 @@ def make_server(app: FastAPI, config: ServeConfig) -> Server:
     return Server(settings)
 
 
+class HandshakeFilter(logging.Filter):
+    """Passes over what clients did wrong when they opened a WebSocket: that is no error of the server."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log it."""
+        return not record.getMessage().startswith("opening handshake failed")
+
+
 def configure_logging() -> None:
     """Send every log of the process to standard error, as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log.setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(HandshakeFilter())
 
 
 def serve(app: FastAPI, config: ServeConfig, opened: socket.socket) -> None:

@@ -30,23 +30,24 @@ from parlando.core.errors import (
     TooLargeError,
 )
 from parlando.core.types import Voice
-from parlando.engine.cancel import Cancellation
 from parlando.engine.playback import Playback
-from parlando.request import Request, derived_seed
+from parlando.request import Request, SpeechOptions, check_speed, derived_seed
 from parlando.result import Chunk
+from parlando.serve.admission import Admission, Entrant, expected_seconds
 from parlando.serve.bridge import Bridge, Stream, TextFeed
 from parlando.serve.config import HIGHEST_RATE, LOWEST_RATE, ServeConfig
 from parlando.serve.hosts import Host
-from parlando.serve.limits import Admission, Budgets
+from parlando.serve.limits import Budgets
 from parlando.serve.metrics import Registry, Tally
 from parlando.serve.names import find_model, model_names
 from parlando.serve.problems import INTERNAL, InternalError
-from parlando.serve.voices import Recording, VoiceShelf
-from parlando.serve.voicestore import VoiceCard
+from parlando.serve.voices import Recording, VoiceShelf, WantedVoice
 from parlando.text.normalize import check_speakable
 
 log = logging.getLogger("parlando.serve")
 LONGEST_CONVERSION_SECONDS = 300.0
+LOOK_SECONDS = 0.02
+ARRIVING_SECONDS = 10.0  # what a text that still arrives is taken to last
 # What becomes of chunks in the stream's own thread: a format by name, or anything else a door makes of them.
 Making = Callable[[Iterator[Chunk]], Iterator[Any]]
 
@@ -61,7 +62,7 @@ class Utterance:
     """
 
     text: str | TextFeed | Recording
-    voice: str | Voice | VoiceCard | Recording | None = None
+    voice: WantedVoice = None
     model: str | None = None
     language: str | None = None
     instructions: str | None = None
@@ -88,11 +89,10 @@ class Service:
         self.hosts, self.config, self.shelf = hosts, config, shelf
         self.models = model_names(config.models, {name: host.synthesizer.model.family for name, host in hosts.items()})
         self.registry = Registry()
-        self.bridge = Bridge(config.limits.max_streams)
+        self.bridge = Bridge()
         self.budgets = Budgets(config.limits)
-        self.admissions = {
-            name: Admission(host.rows, config.limits, places=host.places) for name, host in hosts.items()
-        }
+        self.admissions = {name: Admission(host.rows, config.limits, host.sound_rate) for name, host in hosts.items()}
+        self._watched: list[Admission] = []
         self.draining = False
         self._telling = 0
         self.ports: dict[str, int] = {}  # of doors that listen on their own
@@ -127,21 +127,11 @@ class Service:
         first = several[0]
         host = self.host(first.model)
         self._check(several, format)
-        cancellation = Cancellation()
-        base = host.synthesizer.request(
-            host.synthesizer.model.default_voice,
-            cancellation=cancellation,
-            language=first.language,
-            speed=first.speed,
-            playback=Playback(),
-            **first.options,
-        )
-        several = [
-            replace(each, voice=self.shelf.chosen(host, each.voice, caller)) if isinstance(each.voice, str) else each
-            for each in several
-        ]
+        playback = Playback(expected_seconds=sum(map(_expected_seconds, several)))
+        options = host.synthesizer.options(speed=first.speed, playback=playback, **first.options)
+        several = [replace(each, voice=self.shelf.checked(host, each.voice, caller)) for each in several]
         rate = first.sample_rate or host.synthesizer.sample_rate
-        stream: Stream[Any] = Stream(cancellation)
+        stream: Stream[Any] = Stream(options.cancellation, playback=playback)
         feeds = [each.text for each in several if isinstance(each.text, TextFeed)]
 
         def close_feeds() -> None:
@@ -151,14 +141,9 @@ class Service:
         stream.when_cancelled = close_feeds
         # Time that a slow reader or writer takes is not the model's.
         tally = Tally(lambda: time.perf_counter() - stream.stalled_seconds - sum(feed.waited_seconds for feed in feeds))
-        source = Source(self, host, several, base, tally)
-        leave = self._admit(host, caller, tally)
-        try:
-            self.bridge.open(stream, lambda: source.items(format, rate), leave)
-        except BaseException:
-            leave()
-            raise
-        return Speaking(stream, tally, host.name, base.seed, rate)
+        source = Source(self, host, several, options, tally)
+        self._admit(host, caller, stream, lambda: source.items(format, rate), tally)
+        return Speaking(stream, tally, host.name, options.seed, rate)
 
     def close(self) -> None:
         """Cancel what runs and shut the models down."""
@@ -197,6 +182,7 @@ class Service:
             raise EngineClosedError("the server is shutting down; ask again in a moment")
         if isinstance(format, str):
             find_format(format, STREAM_FORMATS)
+        check_speed(utterances[0].speed)
         rate = utterances[0].sample_rate
         if rate is not None and not LOWEST_RATE <= check_sample_rate(rate) <= HIGHEST_RATE:
             raise ConfigError(f"sample_rate: {rate} is out of range; use {LOWEST_RATE} to {HIGHEST_RATE}")
@@ -210,23 +196,54 @@ class Service:
                 f"a text of {characters} characters is longer than the {most} allowed; send it in parts"
             )
 
-    def _admit(self, host: Host, caller: str, tally: Tally) -> Callable[[], None]:
-        """Let a stream in; what to call when it is over."""
+    def _admit(
+        self, host: Host, caller: str, stream: Stream[Any], source: Callable[[], Iterator[Any]], tally: Tally
+    ) -> None:
+        """Begin to pump now, or as soon as there is sound for one more."""
         admission = self.admissions[host.name]
+
+        def begin() -> None:
+            self.bridge.open(stream, source, ended)
+
+        def over() -> None:
+            self.budgets.leave(caller)
+            tally.publish(self.registry, host.name)
+
+        def ended() -> None:
+            admission.leave(entrant, tally.first_audio_seconds)
+            over()
+
+        def dismissed(error: ParlandoError | None) -> None:
+            tally.finish = "error" if error else "aborted"
+            stream.dismiss(error)
+            over()
+
+        entrant = Entrant(
+            caller,
+            stream.playback,
+            begin=begin,
+            dismiss=dismissed,
+            is_cancelled=lambda: stream.cancellation.cancelled,
+        )
         self.budgets.enter(caller)
         try:
-            at_once = admission.enter()
+            admission.enter(entrant)
         except BaseException:
             self.budgets.leave(caller)
             self.registry.count("parlando_refused_total", model=host.name)
             raise
+        self._watch(admission)
 
-        def leave() -> None:
-            self.budgets.leave(caller)
-            admission.leave(tally.first_audio_seconds if at_once else None, tally.whole_seconds)
-            tally.publish(self.registry, host.name)
+    def _watch(self, admission: Admission) -> None:
+        """Look again soon whether somebody who waits may begin."""
+        if admission.waiting and self.loop is not None and admission not in self._watched:
+            self._watched.append(admission)
+            self.loop.call_later(LOOK_SECONDS, self._look, admission)
 
-        return leave
+    def _look(self, admission: Admission) -> None:
+        self._watched.remove(admission)
+        admission.proceed()
+        self._watch(admission)
 
     def _register_gauges(self) -> None:
         def gauge(name: str, read: Callable[[str], float]) -> None:
@@ -245,10 +262,10 @@ class Source:
     """The blocking half of a request: runs in a thread of the bridge."""
 
     def __init__(
-        self, service: Service, host: Host, utterances: Sequence[Utterance], base: Request, tally: Tally
+        self, service: Service, host: Host, utterances: Sequence[Utterance], options: SpeechOptions, tally: Tally
     ) -> None:
         self.tally = tally
-        self._service, self._host, self._utterances, self._base = service, host, utterances, base
+        self._service, self._host, self._utterances, self._options = service, host, utterances, options
 
     def items(self, format: str | Making | None, rate: int) -> Iterator[Any]:
         """Chunks at the wanted rate, or what an encoder makes of them."""
@@ -269,20 +286,16 @@ class Source:
             log.exception("a stream of model '%s' failed", self._host.name)
             raise InternalError(INTERNAL) from error
         finally:
-            if self._base.playback is not None:
-                self._base.playback.close()
-            if self._base.cancellation.cancelled:
+            if self._options.cancellation.cancelled:
                 self.tally.finish = "aborted"
 
     def _spoken(self) -> Iterator[Chunk]:
         for index, utterance in enumerate(self._utterances):
             if isinstance(utterance.text, str):
                 check_speakable(utterance.text)
-            voice = self._voice(utterance)
-            reading = replace(self._base.reading, language=utterance.language or voice.language)
-            request = replace(self._base, voice=voice, reading=reading)
-            if index:
-                request = replace(request, seed=derived_seed(request.seed, index, 1))
+            seed = derived_seed(self._options.seed, index, 1)
+            options = replace(self._options, seed=seed, language=utterance.language)
+            request = self._host.synthesizer.spoken_by(self._voice(utterance), options)
             for chunk in self._made(utterance.text, request):
                 self._count(chunk)
                 yield chunk
@@ -321,6 +334,12 @@ class Source:
             raise TooLargeError(
                 f"more than {self._service.config.limits.max_audio_seconds:g} s of audio; send the text in parts"
             )
+
+
+def _expected_seconds(utterance: Utterance) -> float:
+    if isinstance(utterance.text, str):
+        return expected_seconds(utterance.text, utterance.speed)
+    return ARRIVING_SECONDS
 
 
 def _encoded(chunks: Iterator[Chunk], format: str, rate: int) -> Iterator[bytes]:

@@ -61,6 +61,10 @@ class Listed:
     display_name: str | None = None
 
 
+WantedVoice = str | Voice | VoiceCard | Recording | None
+"""A name, a voice itself, an uploaded one's card, a recording to follow, or the model's default."""
+
+
 class VoiceShelf:
     """All voices of a server. `resolve` is quick; `voice` may encode, and belongs into a thread.
 
@@ -124,6 +128,24 @@ class VoiceShelf:
         known = self.is_fixed(host, name) or self.store.card(name, self._owner(caller)) is not None
         return not known and name.casefold() in self._prompt_voices(host)
 
+    def checked(self, host: Host, voice: WantedVoice, caller: str) -> WantedVoice:
+        """A voice as `voice` takes it, names looked up for a caller; quick.
+
+        Raises:
+            VoiceNotFoundError: there is none of that name that the caller may use.
+            InputError: none was named, and the model has none of its own.
+        """
+        if isinstance(voice, str):
+            return self.chosen(host, voice, caller)
+        if voice is None and not host.synthesizer.model.default_voice:
+            names = ", ".join({**self._own(host), **self.store.cards(self._owner(caller))})
+            named = f", or name one of these as voice: {names}" if names else ""
+            raise InputError(
+                f"model '{host.name}' has no voice of its own; send a recording of one as ref_audio, "
+                f"with its words as ref_text{named}"
+            )
+        return voice
+
     def check_config(self, hosts: Sequence[Host]) -> None:
         """Whether every configured name leads to a voice of the first model, and presets have names of their own.
 
@@ -153,7 +175,7 @@ class VoiceShelf:
         names = self._aliases(host).items()
         return found + [Listed(name, "alias", stands_for=target) for name, target in names if name not in taken]
 
-    def voice(self, host: Host, voice: str | Voice | VoiceCard | Recording | None) -> Voice:
+    def voice(self, host: Host, voice: WantedVoice) -> Voice:
         """The voice itself, encoded for this model; blocks.
 
         Raises:

@@ -8,6 +8,7 @@ it goes on and never jumps (forcibly incremental attention; both Tachibana et al
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +47,14 @@ class Following:
         self._text[row].append(position)
         self._mask[row, position] = 0.0 if position in self._shown(row) else _HIDDEN
 
+    def park(self, row: int) -> tuple[Tensor, list[int], int]:
+        """Where a row is, to go on in any other with `resume`."""
+        return self._mask[row].clone(), self._text[row], self._places[row]
+
+    def resume(self, row: int, parked: tuple[Tensor, list[int], int]) -> None:
+        """Go on where `park` was."""
+        self._mask[row], self._text[row], self._places[row] = parked
+
     def mask(self, rows: int, extent: int) -> Float[Tensor, "row position"]:
         """What is added to the head's scores in the first rows."""
         return self._mask[:rows, :extent]
@@ -77,6 +86,16 @@ class FollowingCache(KVCache):
     def __init__(self, attention: AttentionConfig, num_layers: int, rows: int, length: int, like: Tensor) -> None:
         super().__init__(attention, num_layers, rows, length, like)
         self.following = Following(rows, length, like)
+
+    def park(self, row: int) -> Any:
+        """A copy of everything a row holds, and where it is in its text; the row is free then."""
+        return self.following.park(row), super().park(row)
+
+    def resume(self, row: int, parked: Any) -> None:
+        """Put back, into any free row, what `park` gave."""
+        place, pairs = parked
+        self.following.resume(row, place)
+        super().resume(row, pairs)
 
 
 def attend_following(

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parlando.audio.onset import OnsetTrimmer
+
+RATE = 24000
+
+
+def word(silence_seconds, noise=0.0002, seed=0):
+    """Faint noise, and then a loud tone with a pause in it."""
+    chance = np.random.default_rng(seed)
+    tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(RATE // 4) / RATE)
+    parts = [np.zeros(round(silence_seconds * RATE)), tone, np.zeros(RATE // 5), tone]
+    wave = np.concatenate(parts)
+    return (wave + noise * chance.standard_normal(len(wave))).astype(np.float32)
+
+
+def trimmed(wave, kept_seconds=0.02, cuts=()):
+    trimmer = OnsetTrimmer(RATE, kept_seconds)
+    parts = [trimmer.push(part) for part in np.split(wave, sorted(cuts))]
+    return np.concatenate([*parts, trimmer.close()])
+
+
+@pytest.mark.parametrize("silence_seconds", [0.03, 0.105, 0.7])
+def test_no_more_than_the_kept_silence_is_left_and_pauses_stay(silence_seconds):
+    wave = word(silence_seconds)
+    heard = trimmed(wave)
+    left_seconds = silence_seconds - (len(wave) - len(heard)) / RATE
+    assert 0.01 <= left_seconds <= 0.0251
+    fade = round(0.005 * RATE)
+    assert np.array_equal(heard[fade:], wave[len(wave) - len(heard) + fade :])
+    assert abs(heard[0]) == 0.0, "no click"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 14000), max_size=8), st.floats(0.0, 0.3), st.sampled_from([0.0, 0.02, 0.1]))
+def test_the_pieces_do_not_matter(cuts, silence_seconds, kept_seconds):
+    wave = word(silence_seconds)
+    assert np.array_equal(trimmed(wave, kept_seconds, cuts), trimmed(wave, kept_seconds))
+
+
+def test_what_begins_at_once_or_may_be_silent_is_left_alone():
+    assert np.array_equal(trimmed(word(0.0)), word(0.0))
+    assert np.array_equal(trimmed(word(0.5), math.inf), word(0.5))
+
+
+def test_nothing_is_held_back_once_a_word_was_heard():
+    trimmer, wave = OnsetTrimmer(RATE, 0.02), word(0.1)
+    first = trimmer.push(wave[: round(0.15 * RATE)])
+    assert len(first) >= 0.05 * RATE
+    assert len(trimmer.push(wave[:7])) == 7
+
+
+def test_silence_alone_leaves_what_is_kept():
+    assert len(trimmed(np.zeros(RATE, np.float32))) == pytest.approx(0.02 * RATE, abs=120)

@@ -1,0 +1,163 @@
+"""Who may begin, who waits and who is sent away: the bookkeeping of admission, on a clock of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from parlando.core.errors import OverloadedError
+from parlando.engine.playback import Playback
+from parlando.serve.admission import SETTLED_SECONDS, Admission, Entrant, expected_seconds
+from parlando.serve.config import Limits
+
+
+class Clock:
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+class Desk:
+    """An admission whose machine makes ``rate`` seconds of sound a second, and what became of who came."""
+
+    def __init__(self, rate=10.0, rows=8, **limits):
+        self.clock, self.rate = Clock(), rate
+        self.admission = Admission(rows, Limits(**limits), lambda: self.rate, self.clock)
+        self.begun, self.dismissed = [], []
+
+    def come(self, caller="ann", seconds=5.0, cancelled=False):
+        entrant = Entrant(
+            caller,
+            Playback(self.clock, seconds),
+            lambda: self.begun.append(entrant),
+            lambda error: self.dismissed.append((entrant, error)),
+            lambda: cancelled,
+        )
+        self.admission.enter(entrant)
+        return entrant
+
+    def settle(self, lead=60.0):
+        """Everybody who runs has heard something and is so far ahead, with as much still to come as before."""
+        for entrant in self.admission.running:
+            if not entrant.playback.begun:
+                entrant.playback._expected_seconds += lead
+                entrant.playback.hand_out(lead)
+
+
+def test_who_can_be_fed_begins_at_once_and_the_others_wait_without_a_thread():
+    desk = Desk(rate=2.3)
+    first, second = desk.come(), desk.come("bob")
+    waiting = desk.come("cid", seconds=4.0)
+    assert desk.begun == [first, second]
+    assert (desk.admission.streams, desk.admission.waiting) == (3, [waiting])
+    desk.admission.leave(first)
+    assert desk.begun == [first, second, waiting]
+
+
+def test_long_texts_count_and_not_how_the_last_short_ones_fared():
+    desk = Desk(rate=2.3, max_first_audio_seconds=10.0)
+    desk.admission.first_audio_seconds = 0.1
+    for caller in ("ann", "bob"):
+        desk.come(caller, seconds=300.0)
+    with pytest.raises(OverloadedError, match=r"300.1 s away; ask again in 290 s") as refused:
+        desk.come("cid")
+    assert refused.value.retry_after_seconds == pytest.approx(290.1)
+
+
+def test_streams_that_are_far_ahead_make_room():
+    desk = Desk(rate=2.3)
+    for caller in ("ann", "bob"):
+        desk.come(caller, seconds=300.0)
+    desk.settle()
+    newcomer = desk.come("cid", seconds=5.0)
+    assert newcomer in desk.begun
+
+
+def test_no_more_are_begun_than_have_rows_until_they_are_ahead():
+    desk = Desk(rate=100.0, rows=2, max_first_audio_seconds=10.0)
+    entrants = [desk.come(str(index)) for index in range(4)]
+    assert desk.begun == entrants[:2]
+    desk.settle(SETTLED_SECONDS + 0.1)
+    desk.admission.proceed()
+    assert desk.begun == entrants
+
+
+def test_one_caller_leaves_room_for_another():
+    desk = Desk(rate=11.0, max_first_audio_seconds=10.0)
+    for _ in range(9):
+        desk.come("ann", seconds=300.0)
+        desk.settle(2.0)
+    with pytest.raises(OverloadedError):
+        desk.come("ann", seconds=300.0)
+    assert len(desk.begun) == 9, "of ten that can be fed"
+    other = desk.come("bob", seconds=300.0)
+    assert other in desk.begun
+
+
+def test_whose_caller_is_served_least_comes_first():
+    desk = Desk(rate=1.2)
+    first = desk.come("ann", seconds=3.0)
+    again, other = desk.come("ann", seconds=3.0), desk.come("bob", seconds=3.0)
+    desk.admission.leave(first)
+    assert desk.begun == [first, again], "both have nothing now, and this one came first"
+    desk.admission.leave(again)
+    assert desk.begun[-1] is other
+
+
+def test_nobody_who_was_let_in_waits_longer_than_the_limit():
+    desk = Desk(rate=1.2, max_first_audio_seconds=10.0)
+    desk.come("ann", seconds=8.0)
+    late = desk.come("bob", seconds=3.0)
+    desk.clock.seconds = 10.1
+    desk.admission.proceed()
+    (dismissed, error) = desk.dismissed[0]
+    assert dismissed is late
+    assert isinstance(error, OverloadedError)
+    assert desk.admission.waiting == []
+
+
+def test_who_leaves_while_waiting_is_forgotten():
+    desk = Desk(rate=1.2)
+    desk.come("ann", seconds=8.0)
+    gone = desk.come("bob", seconds=3.0, cancelled=True)
+    desk.admission.proceed()
+    assert desk.dismissed == [(gone, None)]
+    assert desk.admission.streams == 1
+
+
+def test_there_are_no_more_than_the_limit_says():
+    desk = Desk(rate=100.0, max_streams=2)
+    desk.come("ann")
+    desk.come("bob")
+    with pytest.raises(OverloadedError, match="2 requests run or wait"):
+        desk.come("cid")
+
+
+def test_a_machine_that_cannot_feed_one_takes_as_many_as_it_has_rows():
+    desk = Desk(rate=0.5, rows=2, max_first_audio_seconds=100.0)
+    entrants = [desk.come(str(index), seconds=5.0) for index in range(3)]
+    assert desk.begun == entrants[:2]
+
+
+def test_the_first_sound_is_learned_from_those_who_did_not_wait():
+    desk = Desk(rate=1.2)
+    first, waited = desk.come("ann", seconds=2.0), desk.come("bob", seconds=2.0)
+    desk.admission.leave(first, 0.5)
+    assert desk.admission.first_audio_seconds == pytest.approx(0.1)
+    desk.admission.leave(waited, 9.0)
+    assert desk.admission.first_audio_seconds == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "speed", "seconds"),
+    [
+        ("", 1.0, 0.0),
+        ("a" * 100, 1.0, 8.0),
+        ("a" * 100, 2.0, 4.0),
+        ("1234567890", 1.0, 2.4),
+        ("你好世界" * 5, 1.0, 4.8),
+    ],
+)
+def test_what_a_text_lasts_follows_its_characters(text, speed, seconds):
+    assert expected_seconds(text, speed) == pytest.approx(seconds)
