@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from parlando.audio.pitch import HOP_SECONDS, WINDOW_SECONDS, pitch_track
+from parlando.audio.pitch import WINDOW_SECONDS, pitch_track
 from parlando.core.errors import ConfigError
 from parlando.data.shards import PITCH, Entry, PackedCorpus
+from parlando.data.tracks import HERTZ, points_in
 
 LEAST_SPREAD = 0.05
 
@@ -29,7 +30,7 @@ class PitchRange:
 
 def points_per_frame(corpus: PackedCorpus) -> int:
     """Pitch values per code frame, one every 10 ms."""
-    return round(corpus.config.frame_samples / corpus.config.sample_rate / HOP_SECONDS)
+    return points_in(corpus.config.frame_samples, corpus.config.sample_rate)
 
 
 class CorpusPitch:
@@ -86,7 +87,10 @@ class _Worker:
 
     @classmethod
     def run(cls, entry: Entry) -> np.ndarray:
-        """Hertz (float16) of one utterance, the windows centred on their points."""
+        """Hertz (float16) of one utterance: its teacher's, else measured with the windows centred on their points."""
+        told = cls.corpus.tracks(entry)
+        if told is not None:
+            return told[..., HERTZ].reshape(-1).astype(np.float16)
         points, config = points_per_frame(cls.corpus), cls.corpus.config
         margin = round(WINDOW_SECONDS * config.sample_rate / 2)
         track = pitch_track(np.pad(cls.corpus.samples(entry), (margin, margin)), config.sample_rate)
