@@ -14,7 +14,7 @@ import typer
 
 from parlando.cli.options import command
 from parlando.cli.sources import read_text_file
-from parlando.core.errors import ConfigError
+from parlando.core.errors import ConfigError, FileMissingError
 
 if TYPE_CHECKING:
     from parlando.data.checking import Listener
@@ -162,6 +162,8 @@ def check_recordings(options: CheckOptions) -> None:
 def _check(manifest: Path, recogniser: str, most_errors: float, workers: int | None) -> str:
     from parlando.data.checking import check_corpus
 
+    if not manifest.is_file():
+        raise FileMissingError(manifest, "manifest")
     name = USUAL_RECOGNISER if recogniser == ANY_RECOGNISER else recogniser
     open_recogniser(name)  # what is missing is said once, and not by every worker
     return str(check_corpus(manifest, partial(open_recogniser, name), most_errors, workers))
