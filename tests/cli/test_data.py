@@ -9,7 +9,7 @@ from tiny_corpus import SENTENCES, no_processes, sine, write_corpus
 
 from parlando.cli import teach
 from parlando.cli.app import main
-from parlando.cli.teach import parse_weights, read_sentences
+from parlando.cli.teach import parse_tempo, parse_weights, read_sentences
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.data import align as align_module
 from parlando.data import lexicon as lexicon_module

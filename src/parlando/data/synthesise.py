@@ -22,7 +22,6 @@ from parlando.data.manifest import Utterance, append_manifest, mend_manifest, re
 from parlando.data.sentences import sentence_key
 from parlando.data.teachers.protocol import Line, Spoken, Teacher, Unspoken
 
-BATCH = 24
 LEFT_OUT = "left_out.jsonl"
 
 
@@ -88,12 +87,12 @@ def plan_jobs(
     return [Job(deck[index % len(deck)], text, manner.tempo(text), manner.language) for index, text in enumerate(kept)]
 
 
-def _batches(jobs: Sequence[Job]) -> list[list[Job]]:
+def _batches(jobs: Sequence[Job], size: int) -> list[list[Job]]:
     """Jobs of one voice together, so that a teacher that is a program starts once for many."""
     by_voice: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         by_voice[job.voice].append(job)
-    return [same[i : i + BATCH] for same in by_voice.values() for i in range(0, len(same), BATCH)]
+    return [same[i : i + size] for same in by_voice.values() for i in range(0, len(same), size)]
 
 
 def _write(job: Job, spoken: Spoken, folder: Path) -> Utterance:
@@ -135,7 +134,7 @@ def synthesise(teacher: Teacher, jobs: Sequence[Job], folder: Path, workers: int
     manifest = folder / "manifest.jsonl"
     done = finished_ids(folder)
     missing = [job for job in jobs if job.id not in done]
-    work = [(teacher, batch, folder) for batch in _batches(missing)]
+    work = [(teacher, batch, folder) for batch in _batches(missing, teacher.batch)]
     with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count()) as pool, _Progress(jobs, missing) as bar:
         for results in pool.imap_unordered(_work, work):
             append_manifest(manifest, [each for each in results if isinstance(each, Utterance)])

@@ -107,6 +107,7 @@ class Festival:
     """See `parlando.data.teachers.protocol.Teacher`."""
 
     name: str = "festival"
+    batch: int = 24
     voices: Collection[str] = tuple(FESTIVAL_VOICES)
     sources: Sequence[Source] = (
         Source(

@@ -117,6 +117,7 @@ class Flite:
     """See `parlando.data.teachers.protocol.Teacher`."""
 
     name: str = "flite"
+    batch: int = 24
     voices: Collection[str] = FLITE_VOICES
     sources: Sequence[Source] = (
         Source("Flite and its voices, Carnegie Mellon University", "free, without restriction", "apt: libflite1"),

@@ -57,6 +57,8 @@ class Teacher(Protocol):
 
     name: str
     sources: Sequence[Source]
+    batch: int
+    """How many lines it is given at once: many where each call starts a program, few where each line takes seconds."""
 
     @property
     def voices(self) -> Collection[str]:

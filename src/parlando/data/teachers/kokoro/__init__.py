@@ -42,6 +42,7 @@ class Kokoro:
 
     backend: str = AUTO
     name: str = "kokoro"
+    batch: int = 2
     sources: Sequence[Source] = (
         Source("Kokoro-82M, weights and voices, by hexgrad", "Apache-2.0", "huggingface.co/hexgrad/Kokoro-82M"),
         Source(
