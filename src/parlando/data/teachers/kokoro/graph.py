@@ -1,9 +1,8 @@
 """The published int8 graph of Kokoro, rewritten into three float graphs that run three times as fast.
 
-The integer products of the published graph are slow on a processor whose matrix unit takes bfloat16, and the whole
-graph cannot run in bfloat16: the phase of the harmonic source is a sum over all samples, and eight bits of it are
-noise. So the graph is cut where the phase has become a spectrum and where the exponential of the last layer begins.
-Most of the arithmetic lies between the cuts and bears bfloat16; what lies outside stays in float32.
+Integer products are slow where the matrix unit takes bfloat16, and the whole graph cannot run in bfloat16: the phase of
+the harmonic source is a sum over all samples. So the graph is cut where that phase has become a spectrum and before the
+exponential of the last layer; most of the arithmetic lies between the cuts and bears bfloat16.
 """
 
 from __future__ import annotations
