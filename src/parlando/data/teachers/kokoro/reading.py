@@ -56,7 +56,7 @@ def place_words(pieces: Iterable[tuple[str, str]]) -> Reading:
 
     The symbols keep the spaces that they end with.
     """
-    symbols, words = "", []
+    symbols, words = "", list[Span]()
     text, first, last = "", 0, -1
     for written, said in pieces:
         if not text:
