@@ -15,7 +15,7 @@ from tqdm import tqdm
 from parlando.audio.pitch import WINDOW_SECONDS, pitch_track
 from parlando.core.errors import ConfigError
 from parlando.data.shards import PITCH, Entry, PackedCorpus
-from parlando.data.tracks import HERTZ, points_in
+from parlando.data.tracks import points_in
 
 LEAST_SPREAD = 0.05
 
@@ -87,10 +87,7 @@ class _Worker:
 
     @classmethod
     def run(cls, entry: Entry) -> np.ndarray:
-        """Hertz (float16) of one utterance: its teacher's, else measured with the windows centred on their points."""
-        told = cls.corpus.tracks(entry)
-        if told is not None:
-            return told[..., HERTZ].reshape(-1).astype(np.float16)
+        """Hertz (float16) of one utterance, the windows centred on their points."""
         points, config = points_per_frame(cls.corpus), cls.corpus.config
         margin = round(WINDOW_SECONDS * config.sample_rate / 2)
         track = pitch_track(np.pad(cls.corpus.samples(entry), (margin, margin)), config.sample_rate)
