@@ -55,10 +55,20 @@ class Teacher(Protocol):
     It travels to worker processes, so it is small; whatever it loads, it loads where it first speaks.
     """
 
-    name: str
-    sources: Sequence[Source]
-    batch: int
-    """How many lines it is given at once: many where each call starts a program, few where each line takes seconds."""
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """What a corpus of it is made with."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many lines it is given at once: many where a call starts a program, few where a line takes seconds."""
+        ...
 
     @property
     def voices(self) -> Collection[str]:

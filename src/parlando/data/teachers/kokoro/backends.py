@@ -7,7 +7,7 @@ for the same audio, and one stream with two threads a third more. A process take
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -96,7 +96,7 @@ def prepare_parts(files: Files) -> Mapping[str, Path]:
     return paths
 
 
-BACKENDS = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
+BACKENDS: Mapping[str, Callable[[Files], Backend]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
 AUTO = "auto"
 
 

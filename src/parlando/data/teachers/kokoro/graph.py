@@ -98,7 +98,7 @@ def to_float(model: ModelProto) -> ModelProto:
     An activation's scale becomes 1, so that the products that undo it undo nothing. A bias was divided by its scale and
     rounded down to an integer; it is no longer rounded.
     """
-    rewriting, plain = Rewriting(model), {}
+    rewriting, plain = Rewriting(model), dict[str, str]()
     rounded = _rounded_biases(model)
     for node in model.graph.node:
         node.input[:] = [plain.get(name, name) for name in node.input]

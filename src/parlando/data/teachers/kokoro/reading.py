@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -154,7 +154,7 @@ def _japanese() -> Reader:
     return lambda text: Reading(g2p(text)[0])
 
 
-def numbered(reading: Reading, vocabulary: dict[str, int]) -> tuple[Sequence[str], tuple[Span, ...]]:
+def numbered(reading: Reading, vocabulary: Mapping[str, int]) -> tuple[Sequence[str], tuple[Span, ...]]:
     """The symbols that the model knows, and the words' places among them."""
     kept = [place for place, symbol in enumerate(reading.symbols) if symbol in vocabulary]
     places = {place: index for index, place in enumerate(kept)}

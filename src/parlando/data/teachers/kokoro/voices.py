@@ -77,8 +77,8 @@ class Voices:
 
     def style(self, speaker: str, tokens: int) -> np.ndarray:
         """What the model is told of a speaker who says so many tokens (float32 [1, width])."""
-        parts = [np.float32(weight) * self._rows(voice)[tokens - 1] for voice, weight in recipe(speaker)]
-        return np.sum(parts, axis=0, dtype=np.float32)[None]
+        parts = [weight * self._rows(voice)[[tokens - 1]] for voice, weight in recipe(speaker)]
+        return np.asarray(sum(parts), np.float32)
 
     def _rows(self, voice: str) -> np.ndarray:
         return np.memmap(self.folder / f"{voice}.bin", np.float32, mode="r", shape=(ROWS, WIDTH))
