@@ -1,18 +1,25 @@
 """`parlando data`: every step's help, what it refuses, and a corpus made with it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 from tiny_corpus import SENTENCES, no_processes, sine, write_corpus
 
+from parlando.cli import teach
 from parlando.cli.app import main
-from parlando.cli.data import parse_weights, read_sentences
+from parlando.cli.teach import parse_tempo, parse_weights, read_sentences
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.data import align as align_module
-from parlando.data import flite, synthesise
 from parlando.data import lexicon as lexicon_module
 from parlando.data.manifest import read_manifest
 from parlando.data.shards import PackedCorpus
+from parlando.data.teachers import flite
+from parlando.data.teachers.kokoro import Kokoro
+from parlando.data.teachers.kokoro import install as install_module
+from parlando.data.teachers.kokoro.install import Files
+from parlando.data.teachers.protocol import Spoken
 
 
 @pytest.fixture
@@ -33,9 +40,10 @@ def cli(capsys, monkeypatch, tmp_path):
     return run
 
 
-@pytest.mark.parametrize(
-    "step", ["synthesise", "import", "align", "pack", "encode", "pitch", "revoice", "retell", "mels", "lexicon"]
-)
+STEPS = "synthesise check install-teacher import align pack encode pitch revoice retell mels lexicon"
+
+
+@pytest.mark.parametrize("step", STEPS.split())
 def test_every_step_shows_an_example(cli, step):
     status, text = cli(step, "--help")
     assert status == 0
@@ -52,6 +60,11 @@ def test_every_step_shows_an_example(cli, step):
             "parlando: voices 'slt' are not of the form slt=5,rms=4",
         ),
         (["synthesise", "s.txt", "-o", "x", "--voices", "slr=1"], "Did you mean 'slt'?"),
+        (["synthesise", "s.txt", "-o", "x", "--tempo", "9"], "parlando: tempo '9' is not of the form 0.8-1.25"),
+        (["synthesise", "s.txt", "-o", "x", "--teacher", "flight"], "Did you mean 'flite'?"),
+        (["synthesise", "s.txt", "-o", "x", "--language", "zh"], "parlando: flite does not speak 'zh'"),
+        (["synthesise", "s.txt", "-o", "x", "--tempo", "0.9"], "parlando: flite speaks at its own tempo only"),
+        (["check", "none.jsonl"], "parlando: no manifest at 'none.jsonl'"),
         (["import", "none.tsv", "-o", "m.jsonl"], "parlando: no table of transcripts at 'none.tsv'"),
         (["align", "none.jsonl", "-o", "m.jsonl"], "parlando: no manifest at 'none.jsonl'"),
         (["pack", "none.jsonl", "-o", "packed"], "parlando: no manifest at 'none.jsonl'"),
@@ -88,20 +101,70 @@ def test_sentences_are_read_from_three_kinds_of_file(tmp_path):
 
 def test_weights_are_names_and_whole_numbers():
     assert parse_weights("slt=5, rms=4") == {"slt": 5, "rms": 4}
-    for text in ("", "slt", "slt=", "=4", "slt=1.5", "slt=-1"):
+    assert parse_weights("mix_008..mix_010=2,slt=1") == {"mix_008": 2, "mix_009": 2, "mix_010": 2, "slt": 1}
+    for text in ("", "slt", "slt=", "=4", "slt=1.5", "slt=-1", "mix_3..mix_1=1", "mix_1..far_3=1", "a..b=1"):
         with pytest.raises(ConfigError):
             parse_weights(text)
 
 
-def test_sentences_become_speech_without_the_held_out_ones(cli, tmp_path, monkeypatch):
-    def speak_all(texts, voice):
-        return [flite.Spoken(np.full(800, 9, np.int16), 8_000, [("s", 0.1)]) for _ in texts]
+def test_a_tempo_is_one_number_or_two():
+    assert parse_tempo("0.8-1.25") == (0.8, 1.25)
+    assert parse_tempo("1.1") == (1.1, 1.1)
+    for text in ("", "fast", "1.2-0.8", "0.1-1", "1-3", "-1", "nan"):
+        with pytest.raises(ConfigError, match="tempo"):
+            parse_tempo(text)
 
-    monkeypatch.setattr(synthesise, "teacher", lambda voice: speak_all)
+
+class Deaf:
+    card = "deaf 1"
+
+    def hear(self, clip, language):
+        return ""
+
+
+def test_what_a_recogniser_does_not_hear_is_left_out(cli, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(flite, "speak", beep)
+    monkeypatch.setattr(teach, "open_recogniser", lambda name: asked.append(name) or Deaf())
+    (tmp_path / "s.txt").write_text("".join(f"{text}\n" for text in SENTENCES))
+    status, text = cli("synthesise", "s.txt", "-o", "out", "--check", "asr", "--limit", 4)
+    assert status == 0
+    assert text.splitlines()[-2] == "0 of 4 sentences kept (0.0%); 4 misheard; see out/card.md"
+    assert set(asked) == {"whisper"}
+    assert "Heard by deaf 1." in (tmp_path / "out" / "card.md").read_text()
+    manifest = write_corpus(tmp_path / "other", ("slt",))
+    assert cli("check", manifest, "--asr", "x")[1].splitlines()[-1] == "0 of 6 sentences kept (0.0%); 6 misheard"
+
+
+def test_a_teacher_is_installed_or_named_where_it_comes_from(cli, tmp_path, monkeypatch):
+    status, text = cli("install-teacher", "flite")
+    assert (status, text.splitlines()[-1]) == (
+        2,
+        "parlando: flite comes from the system's packages; run: apt-get install libflite1",
+    )
+    status, text = cli("install-teacher", "kokora")
+    assert "no teacher named 'kokora'; there are: flite, festival, kokoro. Did you mean 'kokoro'?" in text
+    asked = []
+    monkeypatch.setattr(install_module, "install", lambda source: asked.append(source) or Files(tmp_path))
+    monkeypatch.setattr(Kokoro, "prepare", lambda self: None)
+    assert cli("install-teacher", "kokoro", "--voices-from", "x.tgz") == (0, f"kokoro and 0 voices in {tmp_path}")
+    assert asked == [Path("x.tgz")]
+
+
+def beep(text, voice):
+    return Spoken(np.full(800, 9, np.int16), 8_000, [("s", 0.1)])
+
+
+def test_sentences_become_speech_without_the_held_out_ones(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(flite, "speak", beep)
     (tmp_path / "s.txt").write_text("".join(f"{text}\n" for text in SENTENCES))
     (tmp_path / "test.txt").write_text(SENTENCES[0].upper() + "\n")
     status, text = cli("synthesise", "s.txt", "-o", "out", "--test", "test.txt", "--voices", "slt=1,rms=1")
-    assert (status, text.splitlines()[-1]) == (0, "5 sentences in out/manifest.jsonl")
+    assert status == 0
+    assert text.splitlines()[-2:] == [
+        "5 of 5 sentences kept (100.0%); see out/card.md",
+        "5 sentences in out/manifest.jsonl",
+    ]
     rows = list(read_manifest(tmp_path / "out" / "manifest.jsonl"))
     assert {row.text for row in rows} == set(SENTENCES[1:])
     status, text = cli("synthesise", "s.txt", "-o", "few", "--limit", 2)

@@ -10,9 +10,9 @@ import soxr
 
 from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.data import align as module
-from parlando.data import flite
 from parlando.data.align import align, align_manifest
 from parlando.data.manifest import Utterance, append_manifest, read_manifest
+from parlando.data.teachers import flite
 
 SENTENCE = "The old man went to sea again."
 

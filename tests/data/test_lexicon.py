@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from parlando.core.errors import FileMissingError, MissingDependencyError
-from parlando.data import flite, lexicon
+from parlando.data import lexicon
+from parlando.data.teachers import flite
 from parlando.text.lexicon import Lexicon
 
 CMUDICT = """\

@@ -5,8 +5,10 @@ import pytest
 from tiny_corpus import RATE, SENTENCES, write_clip, write_corpus
 
 from parlando.core.errors import AudioError, ConfigError, FileMissingError
+from parlando.data.details import Details, details_path
 from parlando.data.manifest import Utterance, append_manifest
-from parlando.data.shards import PHONES, UNKNOWN_PHONE, PackConfig, PackedCorpus, pack, sentence_key, split_of
+from parlando.data.sentences import sentence_key
+from parlando.data.shards import PHONES, UNKNOWN_PHONE, PackConfig, PackedCorpus, pack, split_of
 
 PAU, S, IY = (PHONES.index(name) for name in ("pau", "s", "iy"))
 
@@ -27,10 +29,6 @@ def pack_one(tmp_path, clip, hertz=300.0, sample_rate=RATE):
 def frequency(wave, sample_rate):
     spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
     return spectrum.argmax() * sample_rate / len(wave)
-
-
-def test_a_sentence_is_its_letters():
-    assert sentence_key("  It's a DAY -- 3 o'clock!") == "it s a day o clock"
 
 
 def test_splits_depend_on_the_sentence_alone():
@@ -145,3 +143,30 @@ def test_packing_with_worker_processes_keeps_the_order(tmp_path):
     manifest = write_corpus(tmp_path / "source", ("slt",), seconds=0.2)
     assert pack([manifest], tmp_path / "out") == 6
     assert [e.id for e in PackedCorpus(tmp_path / "out").entries] == [f"slt_{i}" for i in range(6)]
+
+
+def test_a_teachers_pitch_energy_and_words_are_packed_with_its_samples(tmp_path):
+    phones = (("pau", 0.3), ("s", 0.9), ("pau", 1.2))
+    clips = [Utterance(name, f"{name}.wav", "ada", "en", "Yes.", 1.2, phones) for name in ("a", "b")]
+    for clip in clips:
+        write_clip(tmp_path, clip)
+    track = np.where(np.arange(96) < 40, 0.0, np.arange(96))  # 80 values a second
+    Details((), (("Yes", 0.3, 0.9),), track, track / 2, 80.0).save(details_path(tmp_path / "a.wav"))
+    append_manifest(tmp_path / "m.jsonl", clips)
+    pack([tmp_path / "m.jsonl"], tmp_path / "out")
+    corpus = PackedCorpus(tmp_path / "out")
+    first, second = corpus.entries
+    assert (first.words, second.words) == ((("Yes", 0.08, 0.68),), ())
+    tracks = corpus.tracks(first)
+    assert tracks.shape == (first.samples // 960, 4, 2)
+    flat = tracks.reshape(-1, 2)
+    places = np.floor((0.22 + np.arange(len(flat)) * 0.01) * 80 + 1e-6).astype(int)
+    assert flat[:, 0].tolist() == track[places].tolist()
+    assert flat[:, 1].tolist() == (track / 2)[places].tolist()
+    assert corpus.tracks(second) is None
+
+
+def test_without_a_teacher_that_tells_them_no_tracks_are_kept(packed):
+    assert not (packed.folder / "tracks.f16").exists()
+    assert packed.tracks(packed.entries[0]) is None
+    assert packed.entries[0].words == ()

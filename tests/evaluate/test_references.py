@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from parlando.core.errors import FileMissingError, InputError, MissingDependencyError, VoiceNotFoundError
-from parlando.data import flite
 from parlando.data.manifest import Utterance, append_manifest
+from parlando.data.teachers import flite
 from parlando.evaluate import references
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,65 +9,14 @@ from typing import Annotated
 import typer
 
 from parlando.cli.options import command
-from parlando.cli.sources import read_text_file
-from parlando.core.errors import ConfigError
+from parlando.cli.teach import check_recordings, install_teacher, read_sentences, synthesise_corpus
 
 app = typer.Typer(help="Make or import a training corpus.", no_args_is_help=True)
 
 
-def read_sentences(paths: list[Path]) -> Iterator[str]:
-    """Sentences of text files, a line each: the last tab-separated column, or what stands in double quotes.
-
-    Raises:
-        FileMissingError: a file is not there.
-        TextError: one is not UTF-8.
-    """
-    for path in paths:
-        for line in read_text_file(path).splitlines():
-            last = line.rstrip("\n").split("\t")[-1]
-            yield last.split('"')[1] if last.startswith("(") and last.count('"') >= 2 else last
-
-
-def parse_weights(text: str) -> dict[str, int]:
-    """``slt=5,rms=4`` as a table.
-
-    Raises:
-        ConfigError: an entry is not a name and a whole number.
-    """
-    pairs = [entry.strip().partition("=") for entry in text.split(",")]
-    if not all(name and value.isdigit() for name, _, value in pairs):
-        raise ConfigError(f"voices '{text}' are not of the form slt=5,rms=4")
-    return {name: int(value) for name, _, value in pairs}
-
-
-@dataclass(frozen=True, kw_only=True)
-class SynthesiseOptions:
-    """Options of `parlando data synthesise`."""
-
-    texts: Annotated[list[Path], typer.Argument(help="Text files, one sentence a line.")]
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the corpus.")]
-    voices: Annotated[str, typer.Option(help="Teacher voices and their shares.")] = "slt=5,rms=4,awb=4,kal16=2"
-    test: Annotated[Path | None, typer.Option(help="Sentences to keep out.")] = None
-    limit: Annotated[int | None, typer.Option(help="At most so many sentences.")] = None
-
-
-@app.command("synthesise")
-@command(SynthesiseOptions)
-def synthesise_corpus(options: SynthesiseOptions) -> None:
-    """Speak sentences with voices of flite or festival.
-
-    Phone times are kept, too. It resumes where it stopped.
-
-    Example: parlando data synthesise sentences.txt -o corpus/synthetic --test heldout.txt
-    """
-    from parlando.data.shards import sentence_key
-    from parlando.data.synthesise import plain_sentences, plan_jobs, synthesise
-
-    kept_back = {sentence_key(text) for text in read_sentences([options.test] if options.test else [])}
-    sentences = list(plain_sentences(read_sentences(options.texts)))
-    jobs = plan_jobs(sentences, parse_weights(options.voices), kept_back)
-    manifest = synthesise(jobs[: options.limit], options.out)
-    typer.echo(f"{min(len(jobs), options.limit or len(jobs))} sentences in {manifest}", err=True)
+app.command("synthesise")(synthesise_corpus)
+app.command("check")(check_recordings)
+app.command("install-teacher")(install_teacher)
 
 
 @app.command("import")

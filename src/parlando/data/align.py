@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from parlando.audio.files import read_audio
 from parlando.core.errors import ConfigError, MissingDependencyError
-from parlando.data import flite
 from parlando.data.manifest import Utterance, append_manifest, read_manifest
+from parlando.data.teachers import flite
 
 ALIGNER_RATE = 16_000
 FRAMES_PER_SECOND = 100

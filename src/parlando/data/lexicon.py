@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from parlando.core.errors import FileMissingError
-from parlando.data.flite import pronounce
+from parlando.data.teachers.flite import pronounce
 from parlando.text.lexicon import PHONES, Phones, pack
 
 PLAIN_WORD = re.compile(r"[a-z']+")

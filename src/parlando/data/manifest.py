@@ -46,3 +46,14 @@ def append_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
     """Append utterances to a manifest, one JSON object a line."""
     with path.open("a", encoding="utf-8") as lines:
         lines.writelines(json.dumps(asdict(u), ensure_ascii=False) + "\n" for u in utterances)
+
+
+def mend_manifest(path: Path) -> None:
+    """Cut off a last line that is not whole, as a process leaves it that was killed while it wrote."""
+    if not path.is_file():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            file.truncate(whole)

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from parlando.audio.pitch import HOP_SECONDS, WINDOW_SECONDS, pitch_track
+from parlando.audio.pitch import WINDOW_SECONDS, pitch_track
 from parlando.core.errors import ConfigError
 from parlando.data.shards import PITCH, Entry, PackedCorpus
+from parlando.data.tracks import points_in
 
 LEAST_SPREAD = 0.05
 
@@ -29,7 +30,7 @@ class PitchRange:
 
 def points_per_frame(corpus: PackedCorpus) -> int:
     """Pitch values per code frame, one every 10 ms."""
-    return round(corpus.config.frame_samples / corpus.config.sample_rate / HOP_SECONDS)
+    return points_in(corpus.config.frame_samples, corpus.config.sample_rate)
 
 
 class CorpusPitch:

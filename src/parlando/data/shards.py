@@ -9,10 +9,10 @@ import hashlib
 import json
 import multiprocessing
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soxr
@@ -21,7 +21,10 @@ from tqdm import tqdm
 from parlando.audio.files import read_audio
 from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import AudioError, FileMissingError
+from parlando.data.details import Words, read_details
 from parlando.data.manifest import Utterance, read_manifest
+from parlando.data.sentences import sentence_key
+from parlando.data.tracks import TRACKS, points_in, track_points, words_from
 
 # fmt: off
 PHONES = (
@@ -52,7 +55,8 @@ class PackConfig:
 class Entry:
     """Where one utterance lies: ``start`` and ``samples`` in the samples' file, a whole number of frames.
 
-    ``split`` is "train", "validation" or "test"; a sentence has one split, however often it was recorded.
+    ``split`` is "train", "validation" or "test"; a sentence has one split, however often it was recorded. ``words`` are
+    (word, start, end in seconds from the utterance's start) where a teacher told them.
     """
 
     id: str
@@ -62,6 +66,7 @@ class Entry:
     start: int
     samples: int
     split: str = "train"
+    words: Words = ()
 
 
 class PackedCorpus:
@@ -75,10 +80,12 @@ class PackedCorpus:
         self.folder = folder
         self.config = from_mapping(PackConfig, read_json(folder / COMPLETE), str(folder / COMPLETE))
         with index.open(encoding="utf-8") as lines:
-            self.entries = [Entry(**json.loads(line)) for line in lines]
+            self.entries = [_entry(json.loads(line)) for line in lines]
         self._samples = np.memmap(folder / "samples.i16", dtype=np.int16, mode="r")
         labels = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
         self._labels = labels.reshape(-1, self.config.labels_per_frame)
+        tracks, points = folder / TRACKS, points_in(self.config.frame_samples, self.config.sample_rate)
+        self._tracks = np.memmap(tracks, np.float16, mode="r").reshape(-1, points, 2) if tracks.is_file() else None
 
     def samples(self, entry: Entry, first: int = 0, count: int | None = None) -> np.ndarray:
         """Float samples in [-1, 1] of a part of an utterance, first and count in samples."""
@@ -87,11 +94,38 @@ class PackedCorpus:
 
     def labels(self, entry: Entry) -> np.ndarray:
         """Indices into `PHONES` (uint8 [frame, label]), `UNKNOWN_PHONE` where nobody knows."""
+        return self._labels[self._frames(entry)]
+
+    def tracks(self, entry: Entry) -> np.ndarray | None:
+        """Pitch in hertz (0 where unvoiced) and energy as the teacher had them (float32 [frame, point, 2]).
+
+        ``None`` where the utterance was not spoken by a teacher that tells them.
+        """
+        if self._tracks is None:
+            return None
+        tracks = self._tracks[self._frames(entry)]
+        return None if np.isnan(tracks).all() else tracks.astype(np.float32)
+
+    def _frames(self, entry: Entry) -> slice:
         frame = self.config.frame_samples
-        return self._labels[entry.start // frame : (entry.start + entry.samples) // frame]
+        return slice(entry.start // frame, (entry.start + entry.samples) // frame)
 
 
-def _load(utterance: Utterance, folder: Path, config: PackConfig) -> tuple[np.ndarray, np.ndarray]:
+def _entry(fields: dict) -> Entry:
+    words = fields.pop("words", ())
+    return Entry(**fields, words=tuple((word, start, end) for word, start, end in words))
+
+
+class _Packed(NamedTuple):
+    """What an utterance becomes: samples, labels, tracks, words."""
+
+    samples: np.ndarray
+    labels: np.ndarray
+    tracks: np.ndarray
+    words: Words
+
+
+def _load(utterance: Utterance, folder: Path, config: PackConfig) -> _Packed:
     clip = read_audio(folder / utterance.audio)
     wave = soxr.resample(clip.samples, clip.sample_rate, config.sample_rate)
     first, last = _spoken_span(utterance, len(wave) / config.sample_rate)
@@ -103,7 +137,9 @@ def _load(utterance: Utterance, folder: Path, config: PackConfig) -> tuple[np.nd
     frames = -(-len(wave) // config.frame_samples)
     padded = np.zeros(frames * config.frame_samples, dtype=np.int16)
     padded[: len(wave)] = np.round(wave * gain * 32767)
-    return padded, _frame_labels(utterance, first, frames, config)
+    details = read_details(folder / utterance.audio)
+    tracks = track_points(details, first, frames * points_in(config.frame_samples, config.sample_rate))
+    return _Packed(padded, _frame_labels(utterance, first, frames, config), tracks, words_from(details, first))
 
 
 def _spoken_span(utterance: Utterance, seconds: float) -> tuple[float, float]:
@@ -127,13 +163,8 @@ def _frame_labels(utterance: Utterance, first: float, frames: int, config: PackC
     return labels
 
 
-def _job(arguments: tuple[Utterance, Path, PackConfig]) -> tuple[Utterance, np.ndarray, np.ndarray]:
-    return arguments[0], *_load(*arguments)
-
-
-def sentence_key(text: str) -> str:
-    """What makes two sentences the same sentence: their letters, lower-case, nothing else."""
-    return re.sub(r"[^a-z]+", " ", text.lower()).strip()
+def _job(arguments: tuple[Utterance, Path, PackConfig]) -> tuple[Utterance, _Packed]:
+    return arguments[0], _load(*arguments)
 
 
 def split_of(text: str, test: set[str]) -> str:
@@ -153,28 +184,34 @@ def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), conf
     config, kept_back = config or PackConfig(), {sentence_key(text) for text in test}
     jobs = [(u, m.parent, config) for m in manifests for u in read_manifest(m)]
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (COMPLETE, PITCH):
+    for name in (COMPLETE, PITCH, TRACKS):
         (folder / name).unlink(missing_ok=True)
-    start = 0
+    start, told = 0, False
     with (
         (folder / "samples.i16").open("wb") as samples_file,
         (folder / "labels.u8").open("wb") as labels_file,
+        (folder / TRACKS).open("wb") as tracks_file,
         (folder / "index.jsonl").open("w", encoding="utf-8") as index,
         multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool,
     ):
-        for utterance, samples, labels in tqdm(pool.imap(_job, jobs, chunksize=16), total=len(jobs), unit="clip"):
-            samples_file.write(samples.tobytes())
-            labels_file.write(labels.tobytes())
+        for utterance, packed in tqdm(pool.imap(_job, jobs, chunksize=16), total=len(jobs), unit="clip"):
+            samples_file.write(packed.samples.tobytes())
+            labels_file.write(packed.labels.tobytes())
+            tracks_file.write(packed.tracks.tobytes())
+            told = told or not np.isnan(packed.tracks).all()
             entry = Entry(
                 utterance.id,
                 utterance.speaker,
                 utterance.language,
                 utterance.text,
                 start,
-                len(samples),
+                len(packed.samples),
                 split_of(utterance.text, kept_back),
+                packed.words,
             )
             index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-            start += len(samples)
+            start += len(packed.samples)
+    if not told:
+        (folder / TRACKS).unlink()
     (folder / COMPLETE).write_text(json.dumps(asdict(config)), encoding="utf-8")
     return len(jobs)

@@ -13,10 +13,10 @@ from tqdm import tqdm
 from parlando.audio.clip import Clip, as_mono
 from parlando.audio.files import read_audio
 from parlando.core.errors import InputError, VoiceNotFoundError
-from parlando.data import flite
 from parlando.data.imports import import_table
 from parlando.data.manifest import Utterance, read_manifest
-from parlando.data.synthesise import sentence_key
+from parlando.data.sentences import sentence_key
+from parlando.data.teachers import flite
 
 TABLE_NAME = "metadata.tsv"
 REFERENCE_SECONDS = 8.0

@@ -9,13 +9,15 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
 
 from parlando.core.errors import GenerationError, MissingDependencyError, VoiceNotFoundError
-from parlando.data.flite import Spoken
+from parlando.data.sentences import plain_sentences
+from parlando.data.teachers.protocol import Line, Source, Spoken, Unspoken, refuse_language, refuse_tempo
 
 FESTIVAL_VOICES = {
     "kal_diphone": "festvox-kallpc16k",
@@ -34,25 +36,31 @@ _PROGRAM = """
 """
 
 
-def speak_all(texts: Sequence[str], voice: str) -> list[Spoken]:
+def speak_all(texts: Sequence[str], voice: str) -> list[Spoken | Unspoken]:
     """Synthesise every text with one of `FESTIVAL_VOICES`, in order; about a hundred times faster than real time.
 
     Raises:
         VoiceNotFoundError: Festival has no such voice that Parlando knows.
         MissingDependencyError: Festival or the voice is not installed; the message names the package.
-        GenerationError: Festival could not speak one of the texts.
     """
     if voice not in FESTIVAL_VOICES:
         raise VoiceNotFoundError(voice, FESTIVAL_VOICES)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = _run(_script(texts, voice), voice, folder)
-        return [_collect(folder / str(index), text, log) for index, text in enumerate(texts)]
+        return [_collect(folder / str(index), log) for index in range(len(texts))]
 
 
 def speak(text: str, voice: str) -> Spoken:
-    """Synthesise one text; `speak_all` saves the start of a process for each."""
-    return speak_all([text], voice)[0]
+    """Synthesise one text; `speak_all` saves the start of a process for each.
+
+    Raises:
+        GenerationError: Festival could not speak it.
+    """
+    (said,) = speak_all([text], voice)
+    if isinstance(said, Unspoken):
+        raise GenerationError(f"festival did not speak {text!r} ({said.reason}); leave this sentence out")
+    return said
 
 
 def _script(texts: Sequence[str], voice: str) -> str:
@@ -78,11 +86,10 @@ def _run(script: str, voice: str, folder: Path) -> str:
     return done.stderr
 
 
-def _collect(stem: Path, text: str, log: str) -> Spoken:
+def _collect(stem: Path, log: str) -> Spoken | Unspoken:
     wave, labels = stem.with_suffix(".wav"), stem.with_suffix(".lab")
     if not (wave.is_file() and labels.is_file()):
-        reason = (log.strip().splitlines() or ["no reason given"])[-1]
-        raise GenerationError(f"festival did not speak {text!r} ({reason}); leave this sentence out")
+        return Unspoken((log.strip().splitlines() or ["no reason given"])[-1])
     samples, rate = soundfile.read(wave, dtype="int16")
     return Spoken(samples, rate, list(_phones(labels.read_text(encoding="ascii"))))
 
@@ -93,3 +100,43 @@ def _phones(labels: str) -> Iterator[tuple[str, float]]:
     for line in body.splitlines():
         end, _, name = line.split()
         yield name, round(float(end), 3)
+
+
+@dataclass(frozen=True)
+class Festival:
+    """See `parlando.data.teachers.protocol.Teacher`."""
+
+    name: str = "festival"
+    batch: int = 24
+    voices: Collection[str] = tuple(FESTIVAL_VOICES)
+    sources: Sequence[Source] = (
+        Source(
+            "Festival and its voices, University of Edinburgh and others", "free, without restriction", "apt: festival"
+        ),
+    )
+
+    def shares(self, language: str) -> str:
+        """See `Teacher`."""
+        return "ked_diphone=1"
+
+    def describe(self, voice: str) -> str:
+        """See `Teacher`."""
+        return "a voice of Festival"
+
+    def check(self, voice: str, language: str) -> None:
+        """See `Teacher`."""
+        refuse_language(self.name, language)
+        if voice not in FESTIVAL_VOICES:
+            raise VoiceNotFoundError(voice, FESTIVAL_VOICES)
+
+    def prepare(self) -> None:
+        """See `Teacher`."""
+
+    def sentences(self, lines: Iterable[str], language: str) -> Iterator[str]:
+        """See `Teacher`."""
+        return plain_sentences(lines)
+
+    def speak(self, lines: Sequence[Line], voice: str) -> list[Spoken | Unspoken]:
+        """See `Teacher`."""
+        refuse_tempo(self.name, lines)
+        return speak_all([line.text for line in lines], voice)

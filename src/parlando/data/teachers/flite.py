@@ -6,24 +6,17 @@ Flite (Black and Lenzo, 2001) comes from the system's packages (`apt-get install
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from parlando.core.errors import MissingDependencyError, VoiceNotFoundError
+from parlando.data.sentences import plain_sentences
+from parlando.data.teachers.protocol import Line, Source, Spoken, Unspoken, refuse_language, refuse_tempo
 
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """What a teacher said: 16-bit samples, their rate, and (phone, end in seconds) pairs."""
-
-    samples: np.ndarray
-    sample_rate: int
-    phones: list[tuple[str, float]]
 
 
 class _Wave(ctypes.Structure):
@@ -117,3 +110,41 @@ def pronounce(word: str) -> list[str]:
         cell = library.val_cdr(cell)
     library.delete_val(phones)
     return result
+
+
+@dataclass(frozen=True)
+class Flite:
+    """See `parlando.data.teachers.protocol.Teacher`."""
+
+    name: str = "flite"
+    batch: int = 24
+    voices: Collection[str] = FLITE_VOICES
+    sources: Sequence[Source] = (
+        Source("Flite and its voices, Carnegie Mellon University", "free, without restriction", "apt: libflite1"),
+    )
+
+    def shares(self, language: str) -> str:
+        """See `Teacher`."""
+        return "slt=5,rms=4,awb=4,kal16=2"
+
+    def describe(self, voice: str) -> str:
+        """See `Teacher`."""
+        return "a voice of Flite"
+
+    def check(self, voice: str, language: str) -> None:
+        """See `Teacher`."""
+        refuse_language(self.name, language)
+        if voice not in FLITE_VOICES:
+            raise VoiceNotFoundError(voice, FLITE_VOICES)
+
+    def prepare(self) -> None:
+        """See `Teacher`."""
+
+    def sentences(self, lines: Iterable[str], language: str) -> Iterator[str]:
+        """See `Teacher`."""
+        return plain_sentences(lines)
+
+    def speak(self, lines: Sequence[Line], voice: str) -> list[Spoken | Unspoken]:
+        """See `Teacher`."""
+        refuse_tempo(self.name, lines)
+        return [speak(line.text, voice) for line in lines]

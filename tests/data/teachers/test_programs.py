@@ -8,10 +8,16 @@ import subprocess
 import numpy as np
 import pytest
 
-from parlando.core.errors import FileMissingError, GenerationError, MissingDependencyError, VoiceNotFoundError
-from parlando.data import festival, flite
+from parlando.core.errors import (
+    ConfigError,
+    FileMissingError,
+    GenerationError,
+    MissingDependencyError,
+    VoiceNotFoundError,
+)
 from parlando.data.shards import PHONES
-from parlando.data.teachers import TEACHERS, teacher
+from parlando.data.teachers import TEACHERS, festival, find_teacher, flite, teacher_of
+from parlando.data.teachers.protocol import Line, Unspoken
 
 
 def has_flite():
@@ -86,8 +92,16 @@ def test_festival_speaks_many_sentences_in_one_process(monkeypatch):
 
 @needs_ked
 def test_festival_says_which_text_it_could_not_speak():
+    first, second = festival.speak_all(["Fine.", "..."], "ked_diphone")
+    assert len(first.samples) > 1_000
+    assert isinstance(second, Unspoken)
     with pytest.raises(GenerationError, match=r"festival did not speak '\.\.\.'"):
-        festival.speak_all(["Fine.", "..."], "ked_diphone")
+        festival.speak("...", "ked_diphone")
+
+
+def test_a_text_that_festival_left_no_file_of_is_unspoken_for_its_last_reason(monkeypatch):
+    monkeypatch.setattr(festival, "_run", lambda script, voice, folder: "first\nSIOD ERROR: no words\n")
+    assert festival.speak_all(["..."], "ked_diphone") == [Unspoken("SIOD ERROR: no words")]
 
 
 def test_missing_festival_is_named(monkeypatch):
@@ -106,12 +120,27 @@ def test_a_missing_festival_voice_is_named(monkeypatch):
         festival.speak("Hello.", "kal")
 
 
-def test_every_voice_has_a_teacher_and_no_other_has(monkeypatch):
-    assert set(TEACHERS) == {"slt", "rms", "awb", "kal16", "kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts"}
+def test_teachers_are_found_by_name_and_by_voice(monkeypatch):
+    assert list(TEACHERS) == ["flite", "festival", "kokoro"]
+    assert [teacher_of(voice).name for voice in ("rms", "ked_diphone")] == ["flite", "festival"]
     monkeypatch.setattr(flite, "speak", lambda text, voice: (voice, text))
-    assert teacher("rms")(["a", "b"], "rms") == [("rms", "a"), ("rms", "b")]
+    assert find_teacher("flite").speak([Line("a"), Line("b")], "rms") == [("rms", "a"), ("rms", "b")]
     with pytest.raises(VoiceNotFoundError, match=r"Did you mean 'ked_diphone'\?"):
-        teacher("ked_diphon")
+        teacher_of("ked_diphon")
+    with pytest.raises(ConfigError, match=r"no teacher named 'kokora'.*Did you mean 'kokoro'\?"):
+        find_teacher("kokora")
+
+
+@pytest.mark.parametrize("name", ["flite", "festival"])
+def test_what_a_program_cannot_do_is_refused(name):
+    teacher = TEACHERS[name]
+    voice = next(iter(teacher.voices))
+    with pytest.raises(ConfigError, match=f"{name} does not speak 'zh'; it speaks: en"):
+        teacher.check(voice, "zh")
+    with pytest.raises(ConfigError, match=f"{name} speaks at its own tempo only"):
+        teacher.speak([Line("Slow.", 0.8)], voice)
+    with pytest.raises(VoiceNotFoundError, match="no voice named 'nobody'"):
+        teacher.check("nobody", "en")
 
 
 @pytest.mark.parametrize(
