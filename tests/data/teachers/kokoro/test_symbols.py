@@ -2,7 +2,7 @@ import pytest
 from tiny_corpus import write_clip
 
 from parlando.data.manifest import Utterance, append_manifest
-from parlando.data.shards import MARGIN_SECONDS, PHONES, PackedCorpus, pack
+from parlando.data.shards import LEAD_SECONDS, PHONES, PackedCorpus, pack
 from parlando.data.teachers.kokoro.symbols import (
     ENGLISH,
     LENGTHENING,
@@ -88,7 +88,7 @@ def test_borders_are_those_of_the_durations_and_packed_labels_keep_them_within_2
     corpus = PackedCorpus(tmp_path / "out")
     labels = corpus.labels(corpus.entries[0]).reshape(-1)
     changes = [0.02 * (place + 1) for place in range(len(labels) - 1) if labels[place] != labels[place + 1]]
-    first = phones[0][1] - MARGIN_SECONDS
+    first = phones[0][1] - LEAD_SECONDS
     borders = [end - first for _, end in phones[:-1]]
     assert len(changes) == len(borders)
     assert max(abs(a - b) for a, b in zip(changes, borders, strict=True)) < 0.02
