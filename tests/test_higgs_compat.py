@@ -28,7 +28,7 @@ from parlando.higgs.arguments import GenerateArguments
 from parlando.higgs.conversation import Conversation, SpokenTurn, cast, read_conversation, spoken_turns
 from parlando.higgs.reply import Call, chat_reply
 from parlando.models.higgs.build import new_model
-from parlando.models.higgs.parts.delay import revert_delay
+from parlando.models.higgs.parts.delay import Undelay
 from parlando.request import WHOLE_SENTENCES
 from parlando.speech import Synthesizer
 
@@ -133,7 +133,7 @@ def test_a_seed_repeats_and_tokens_decode_to_the_audio(engine):
     other = engine.generate(messages, max_new_tokens=400, seed=4)
     assert np.array_equal(first.audio, again.audio)
     assert not np.array_equal(first.audio, other.audio)
-    codes = revert_delay(first.generated_audio_tokens)
+    codes = Undelay(3, 256, 257).push_all(first.generated_audio_tokens.T.tolist())
     assert codes.shape[0] == 3
     assert abs(codes.shape[1] * 960 - len(first.audio)) <= 960
 

@@ -64,7 +64,7 @@ def test_the_parts_become_a_model_that_speaks(runs, packed, tmp_path):
     folder = assemble_any(write_recipe(tmp_path, packed.entries[0].id), runs, tmp_path / "model")
     model = load_model(folder, "cpu")
     assert (model.name, model.default_voice, model.sampling.temperature) == ("tiny-mini", "ada", 0.9)
-    assert model.config.flow["solver_steps"] == 3
+    assert model.config.flow.solver_steps == 3
     (reference,) = model.voices["ada"].references
     assert reference.text == packed.entries[0].text
     assert reference.features["mel"].shape == (2 * reference.codes.shape[1], 80)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from parlando.core.config import AtLeastOne, NotNegative, Size
 from parlando.core.errors import AudioError, ConfigError
 from parlando.models.cosyvoice.parts.flow_encoder import FlowEncoder, FlowEncoderConfig, FlowEncoderState
 from parlando.models.cosyvoice.parts.flow_estimator import Conditions, Estimator, EstimatorConfig, EstimatorState
@@ -39,15 +40,15 @@ class FlowConfig:
     ``noise_scale``, is added to those frames (Grad-TTS, Popov et al., 2021), and the flow has only to find the rest.
     """
 
-    vocab_size: int = 6561
-    mel_bins: int = 80
-    speaker_dim: int = 192
-    solver_steps: int = 10
-    guidance: float = 0.7
-    temperature: float = 1.0
-    noise_block_frames: int = 15_000
+    vocab_size: Size = 6561
+    mel_bins: Size = 80
+    speaker_dim: Size = 192
+    solver_steps: AtLeastOne = 10
+    guidance: NotNegative = 0.7
+    temperature: NotNegative = 1.0
+    noise_block_frames: Size = 15_000
     prior: Prior = "zero"
-    noise_scale: float = 1.0
+    noise_scale: NotNegative = 1.0
     speaker_in_encoder: bool = False
     encoder: FlowEncoderConfig = field(default_factory=FlowEncoderConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)

@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
+from parlando.core.config import AtLeastOne, Positive, Share, Size
 from parlando.core.errors import ConfigError
 from parlando.models.cosyvoice.parts.hift_source import (
     HarmonicSource,
@@ -57,24 +58,29 @@ class HiFTConfig:
     of several periods has to; one upsampling then does, and it is learned in a fraction of the time.
     """
 
-    mel_bins: int = 80
-    channels: int = 512
-    pitch_channels: int = 512
+    mel_bins: Size = 80
+    channels: Size = 512
+    pitch_channels: Size = 512
     source: SourceConfig = field(default_factory=SourceConfig)
-    upsample_rates: tuple[int, ...] = (8, 5, 3)
-    upsample_kernels: tuple[int, ...] = (16, 11, 7)
-    fft_samples: int = 16
-    hop_samples: int = 4
-    kernels: tuple[int, ...] = (3, 7, 11)
-    dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-    source_kernels: tuple[int, ...] = (7, 7, 11)
-    source_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-    leaky_slope: float = 0.1
-    loudest_sample: float = 0.99
+    upsample_rates: tuple[AtLeastOne, ...] = (8, 5, 3)
+    upsample_kernels: tuple[AtLeastOne, ...] = (16, 11, 7)
+    fft_samples: Size = 16
+    hop_samples: Size = 4
+    kernels: tuple[AtLeastOne, ...] = (3, 7, 11)
+    dilations: tuple[tuple[AtLeastOne, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    source_kernels: tuple[AtLeastOne, ...] = (7, 7, 11)
+    source_dilations: tuple[tuple[AtLeastOne, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    leaky_slope: Share = 0.1
+    loudest_sample: Positive = 0.99
     shapes_source: bool = False
 
     def __post_init__(self) -> None:
         stages = len(self.upsample_rates)
+        if not stages or not self.kernels or self.channels >> stages < 1:
+            raise ConfigError(
+                f"hift: {self.channels} channels, {stages} upsample_rates and {len(self.kernels)} kernels do not make "
+                "a vocoder; every rate halves the channels, and there must be one of each"
+            )
         if len(self.upsample_kernels) != stages:
             raise ConfigError(f"hift: {stages} upsample_rates need as many upsample_kernels")
         excited = 0 if self.shapes_source else stages
@@ -114,11 +120,6 @@ class HiFTState:
     num_frames: int = 0
     kept: Kept = ()
     ended: bool = False
-
-    @property
-    def num_bytes(self) -> int:
-        """Memory of the kept tensors."""
-        return sum(value.nbytes for value in self.kept if isinstance(value, Tensor))
 
 
 class ResidualBlock(nn.Module):
