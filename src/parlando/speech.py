@@ -63,8 +63,9 @@ def load(
     """Load a model: the packaged default, another packaged name, a folder, or a hub id ``org/name``.
 
     ``device`` is cpu, cuda, cuda:1 …, by default the best there is; ``dtype`` is float32, bfloat16 or float16. Up to
-    ``rows`` requests share a batch, each with ``context`` positions of cache (``None``: as many as the model knows),
-    allocated at once: for the published 3B model 112 KiB a position in bfloat16, 1.75 GiB for 8 rows of 2,048.
+    ``rows`` requests share a batch, each with ``context`` positions of cache (``None``: as many as the model knows, but
+    at most 8,192, five minutes of sound), allocated at once: for the published 3B model 112 KiB a position in bfloat16,
+    1.75 GiB for 8 rows of 2,048.
 
     Raises:
         InputError: there is no such model.

@@ -14,6 +14,8 @@ from parlando.models.registry import published_family, published_voices
 
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
 DEFAULT_MODEL = "higgs-mini"
+MODELSCOPE_ONLY = ("iic/", "damo/")
+"""How the names of organisations begin that are on ModelScope alone."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -64,6 +66,12 @@ def locate(model: str | Path | None = None, root: Path = PACKAGED) -> Path:
 
 
 def _fetch(name: str) -> Path:
+    """From ModelScope if it is one of its organisations' names and its library is there, else from Hugging Face.
+
+    That library reads ``HF_ENDPOINT`` itself, the address of a mirror.
+    """
+    if name.startswith(MODELSCOPE_ONLY):
+        return _fetch_from_modelscope(name)
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -75,6 +83,21 @@ def _fetch(name: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise CheckpointError(f"model '{name}' is no folder and could not be fetched ({reason}); {advice}") from error
+
+
+def _fetch_from_modelscope(name: str) -> Path:
+    try:
+        from modelscope import snapshot_download
+    except ImportError as error:
+        raise MissingDependencyError("modelscope", "pip install modelscope") from error
+    try:
+        return Path(snapshot_download(name))
+    except Exception as error:  # that library raises whatever its transport does
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"model '{name}' could not be fetched from ModelScope ({reason}); check the name and the network, "
+            "or fetch it elsewhere and give its folder"
+        ) from error
 
 
 def describe(folder: Path) -> ModelEntry:

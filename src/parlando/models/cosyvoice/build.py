@@ -28,7 +28,7 @@ from parlando.models.cosyvoice.parts import published
 from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.parts.features import mel_config
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
-from parlando.models.cosyvoice.parts.hift import HiFT
+from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
 from parlando.models.cosyvoice.parts.hift_weights import WEIGHTS_FILE as HIFT_FILE
 from parlando.models.cosyvoice.parts.hift_weights import config_from_published, load_hift
 from parlando.models.cosyvoice.parts.onnx_weights import read_campplus, read_speech_tokenizer
@@ -213,13 +213,8 @@ def load_published(
         FileMissingError, ConfigError, CheckpointError: as for `load_model`.
     """
     placement, sizes = Placement.choose(device, dtype, large=True), sizes or PublishedSizes()
-    settings_file, text_folder = folder / published.SETTINGS_FILE, folder / TEXT_FOLDER
-    settings, backbone = published.read_settings(settings_file), text_folder / CONFIG_FILE
-    with located(str(settings_file)):
-        flow, hift = published.flow_config(settings["flow"]), config_from_published(settings["hift"])
-    own = lm_config_from_published(read_json(backbone), flow.vocab_size, str(backbone))
-    with located(str(settings_file)):
-        lm, sampling = published.lm_settings(settings["llm"], own)
+    text_folder = folder / TEXT_FOLDER
+    lm, flow, hift, sampling = read_published_configs(folder)
     tokenizer = HubTokenizer(text_folder)
     voices = published_voices(folder, tokenizer.decode, voice_sizes(lm, flow))
     config = CosyVoiceConfig(
@@ -246,6 +241,23 @@ def load_published(
         voices=voices,
     )
     return CosyVoiceModel(parts, placement)
+
+
+def read_published_configs(folder: Path) -> tuple[LMConfig, FlowConfig, HiFTConfig, SamplingOptions]:
+    """What a published folder says of the language model, the flow, the vocoder, and how codes are drawn.
+
+    Raises:
+        FileMissingError: a file is not there.
+        ConfigError: a setting is missing, unknown, of a wrong type or out of range.
+    """
+    settings_file, backbone = folder / published.SETTINGS_FILE, folder / TEXT_FOLDER / CONFIG_FILE
+    settings = published.read_settings(settings_file)
+    with located(str(settings_file)):
+        flow, hift = published.flow_config(settings["flow"]), config_from_published(settings["hift"])
+    own = lm_config_from_published(read_json(backbone), flow.vocab_size, str(backbone))
+    with located(str(settings_file)):
+        lm, sampling = published.lm_settings(settings["llm"], own)
+    return lm, flow, hift, sampling
 
 
 def new_model(

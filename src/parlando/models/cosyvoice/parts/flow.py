@@ -7,7 +7,7 @@ only its own frames and a stream equals the chunk-masked computation on the whol
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -187,7 +187,9 @@ class Flow(nn.Module):
             self.encoder.new_state(lasting=True),
             self.decoder.new_states(self.config.solver_steps if steps is None else steps, lasting=True),
         )
-        self.push(state, prompt.tokens.tolist())
+        state.pending.extend(prompt.tokens.tolist())
+        if ready := self._ready(state):
+            self._advance(state, ready)
         return state
 
     @torch.inference_mode()
@@ -206,10 +208,10 @@ class Flow(nn.Module):
         self._check_tokens(tokens)
         state.pending.extend(tokens)
         new = len(state.pending) if final else self._ready(state)
-        mel = self._advance(state, new) if new else self._no_frames()
+        mels = [self._advance(state, size) for size in self._chunks(new)]
         if final:
             state.close()
-        return mel
+        return torch.cat(mels, dim=2) if mels else self._no_frames()
 
     def tokens_until(self, state: FlowState, frames: int) -> int:
         """How many more tokens must be pushed before that many frames are final, counted from the prompt's end."""
@@ -283,6 +285,17 @@ class Flow(nn.Module):
         """How many pending tokens fill whole chunks whose look-ahead has come."""
         chunk = self.config.encoder.chunk_tokens
         return max(0, len(state.pending) - self.config.encoder.lookahead_tokens) // chunk * chunk
+
+    def _chunks(self, tokens: int) -> Iterator[int]:
+        """Sizes of the pieces that tokens are computed in, a chunk each, however many there are.
+
+        Products of other shapes round otherwise, which a vocoder's phase would add up: in equal pieces a stream and
+        the whole are equal to the last bit.
+        """
+        chunk = self.config.encoder.chunk_tokens
+        yield from [chunk] * (tokens // chunk)
+        if tokens % chunk:
+            yield tokens % chunk
 
     def _advance(self, state: FlowState, new: int) -> Float[Tensor, "1 bin frame"]:
         """Compute the first ``new`` pending tokens and hand out their frames, those of the prompt excepted."""
