@@ -11,7 +11,7 @@ import torch
 
 import parlando.cosyvoice as torchaudio
 from parlando.audio.files import read_audio, write_audio
-from parlando.core.errors import CheckpointError, ConfigError
+from parlando.core.errors import CheckpointError, ConfigError, TextError
 from parlando.cosyvoice import CosyVoice2, load_wav
 from parlando.cosyvoice.arguments import ALIASES, EngineArguments, any_name, without_emotion_tags
 from parlando.cosyvoice.sound import as_prompt
@@ -142,3 +142,11 @@ def test_sound_goes_into_a_buffer(cosyvoice):
     buffer = io.BytesIO()
     torchaudio.save(buffer, made(cosyvoice.inference_sft(TEXT, "bert")), cosyvoice.sample_rate, format="wav")
     assert read_audio(io.BytesIO(buffer.getvalue())).sample_rate == cosyvoice.sample_rate
+
+
+def test_a_transcript_that_cannot_be_read_is_refused_and_an_unlikely_one_warned_of(cosyvoice, prompt, caplog):
+    with pytest.raises(TextError, match="transcript: model 'tiny-cosy' cannot read"):
+        cosyvoice.inference_zero_shot(TEXT, "안녕하세요 Hello.", prompt)
+    assert caplog.text == ""
+    cosyvoice.inference_zero_shot(TEXT, "These are far too many words for a clip of two seconds. " * 4, prompt)
+    assert "transcript: 48 words take about" in caplog.text
