@@ -118,7 +118,7 @@ class Synthesizer:
     def say_many(
         self, texts: Sequence[str | Iterable[str]], voice: str | Voice | None = None, **options: Any
     ) -> list[Speech]:
-        """Speak several texts in one batch; in float32 each sounds as it would alone. Options and errors as for `say`."""
+        """Speak several texts in one batch; in float32 each sounds as it would alone. Options, errors: see `say`."""
         if isinstance(texts, str):
             raise TextError("texts is one str; give a list of texts, or use say()")
         expect("texts", texts, Sequence, "a list of texts")
@@ -251,8 +251,8 @@ class Synthesizer:
         expected_seconds = prompt.expected_frames / self.model.frame_rate
         if expected_seconds and not 1 / PLAUSIBLE_RATIO < speech_seconds / expected_seconds < PLAUSIBLE_RATIO:
             logger.warning(
-                "transcript: %d words take about %.1f s, and the recording has %.1f s of speech; a clone of other words "
-                "than these speaks badly",
+                "transcript: %d words take about %.1f s, and the recording has %.1f s of speech; with other words than "
+                "its own a clone speaks badly",
                 len(words.split()),
                 expected_seconds,
                 speech_seconds,

@@ -39,6 +39,7 @@ DAMAGES = {
     "infinite": float("inf"),
     "removed": REMOVED,
 }
+USUAL = ("text", "table", "null", "negative", "removed")
 FILES = {
     "higgs, own": ("config.json", lambda path: parse_higgs_config(read_json(path), str(path))),
     "higgs, original": ("config.json", lambda path: read_published_config(path.parent)),
@@ -107,7 +108,9 @@ def write(path: Path, data):
     path.write_text(yaml.safe_dump(data) if path.suffix == ".yaml" else json.dumps(data))
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "damage", [pytest.param(name, marks=() if name in USUAL else pytest.mark.slow) for name in DAMAGES]
+)
 @pytest.mark.parametrize("layout", FILES)
 def test_a_damaged_setting_is_a_users_error_or_does_no_harm(folders, layout, damage):
     name, parse = FILES[layout]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache
 
 import torch
 from jaxtyping import Complex, Float
@@ -188,18 +188,10 @@ class HiFT(nn.Module):
         self.f0_predictor.double()
         return self.eval()
 
-    @cached_property
+    @property
     def late_samples(self) -> int:
-        """How many samples it runs behind, before the last piece; one channel wide, a vocoder shows it at no cost."""
-        config = self.config
-        narrow = replace(config, mel_bins=1, channels=2 ** len(config.upsample_rates), pitch_channels=1)
-        twin, num_frames, made = HiFT(narrow).prepare(), 32, 0
-        while not made:
-            num_frames *= 2
-            mel = torch.zeros(1, 1, num_frames)
-            with torch.inference_mode():
-                made = twin.push(mel, twin.open([0]), final=False)[0].shape[1]
-        return num_frames * config.samples_per_frame - made
+        """How many samples it runs behind, before the last piece."""
+        return _late_samples(self.config)
 
     def open(self, seeds: Sequence[int]) -> HiFTState:
         """The state before the first piece of a batch of streams, whose noise is drawn from these seeds."""
@@ -299,3 +291,15 @@ def _source_conv(config: HiFTConfig, stage: int) -> nn.Module:
     stride = math.prod(config.upsample_rates[stage + 1 :])
     kernel, bins = (2 * stride if stride > 1 else 1), 2 * (config.fft_samples // 2 + 1)
     return StreamedConv1d(bins, config.stage_channels(stage), kernel, stride, padding=stride // 2)
+
+
+@cache
+def _late_samples(config: HiFTConfig) -> int:
+    """Found by trying: one channel wide, a vocoder runs as far behind and costs nothing."""
+    narrow = replace(config, mel_bins=1, channels=2 ** len(config.upsample_rates), pitch_channels=1)
+    hift, num_frames, made = HiFT(narrow).prepare(), 32, 0
+    while not made:
+        num_frames *= 2
+        with torch.inference_mode():
+            made = hift.push(torch.zeros(1, 1, num_frames), hift.open([0]), final=False)[0].shape[1]
+    return num_frames * config.samples_per_frame - made
