@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from parlando.core.config import read_json
+from parlando.core.config import located, read_json
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
 
 C = TypeVar("C")
@@ -45,7 +45,7 @@ def built(build: Callable[[C], M], config: C, where: str) -> M:
         ConfigError: each setting may be sound, but together they make no module.
     """
     try:
-        with SkipInitialisation():
+        with SkipInitialisation(), located(where):
             return build(config)
     except (ArithmeticError, AssertionError, IndexError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
