@@ -138,7 +138,9 @@ def _convert_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
 
 def _kinds(option: Any) -> tuple[str, ...]:
     """The values of a table's ``kind``, by which it is told from the others of a union."""
-    return typing.get_args(_hints(option).get("kind")) if dataclasses.is_dataclass(option) else ()
+    return (
+        typing.get_args(_hints(typing.cast("Hashable", option)).get("kind")) if dataclasses.is_dataclass(option) else ()
+    )
 
 
 def _convert_literal(arguments: tuple[Any, ...], value: Any, where: str) -> Any:

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from parlando.audio.check import DEFAULT_LIMITS
+from parlando.audio.check import DEFAULT_LIMITS, used_spans
 from parlando.audio.clip import Clip, as_mono
 from parlando.audio.files import read_audio
 from parlando.audio.resample import resample
-from parlando.audio.silence import speech_spans
+from parlando.audio.silence import Span, speech_spans
 from parlando.core.errors import AudioError
 
 logger = logging.getLogger(__name__)
@@ -62,11 +62,9 @@ def as_prompt(recording: Recording) -> Clip:
         return clip
     mono = as_mono(clip.samples)
     spans = speech_spans(mono, clip.sample_rate)
-    windows = [
-        [span for span in spans[index:] if span.end <= first.start + longest] for index, first in enumerate(spans)
-    ]
-    best = max(windows, key=lambda window: sum(map(len, window)), default=[])
-    start, end = (best[0].start, best[-1].end) if best else (0, longest)
+    windows = (used_spans(spans[index:], longest) for index in range(len(spans)))
+    best = max(windows, key=lambda window: sum(map(len, window)), default=[Span(0, longest)])
+    start, end = best[0].start, best[-1].end
     logger.warning(
         "a prompt of %.1f s; only %.1f s to %.1f s of it are used, and prompt_text must be of that part alone",
         len(mono) / clip.sample_rate,

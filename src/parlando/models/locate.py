@@ -66,12 +66,12 @@ def locate(model: str | Path | None = None, root: Path = PACKAGED) -> Path:
 
 
 def _fetch(name: str) -> Path:
-    """From ModelScope if it is one of its organisations' names and its library is there, else from Hugging Face.
-
-    That library reads ``HF_ENDPOINT`` itself, the address of a mirror.
-    """
+    """From Hugging Face, or the mirror that ``HF_ENDPOINT`` names, which its library reads itself."""
     if name.startswith(MODELSCOPE_ONLY):
-        return _fetch_from_modelscope(name)
+        raise InputError(
+            f"'{name}' is a model of ModelScope, and only Hugging Face is asked here; fetch it with "
+            f"modelscope.snapshot_download('{name}', local_dir='{name}') and give that folder"
+        )
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -83,21 +83,6 @@ def _fetch(name: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise CheckpointError(f"model '{name}' is no folder and could not be fetched ({reason}); {advice}") from error
-
-
-def _fetch_from_modelscope(name: str) -> Path:
-    try:
-        from modelscope import snapshot_download
-    except ImportError as error:
-        raise MissingDependencyError("modelscope", "pip install modelscope") from error
-    try:
-        return Path(snapshot_download(name))
-    except Exception as error:  # that library raises whatever its transport does
-        reason = str(error).strip().split("\n")[0]
-        raise CheckpointError(
-            f"model '{name}' could not be fetched from ModelScope ({reason}); check the name and the network, "
-            "or fetch it elsewhere and give its folder"
-        ) from error
 
 
 def describe(folder: Path) -> ModelEntry:

@@ -16,7 +16,7 @@ from parlando.audio.mel import MelConfig
 from parlando.core.config import AtLeastOne, Count, Positive, Size
 from parlando.core.errors import AudioError, ConfigError
 from parlando.nn.conv import output_length
-from parlando.nn.fsq import FiniteScalarQuantizer
+from parlando.nn.fsq import LEAST_LEVELS, FiniteScalarQuantizer
 from parlando.nn.rope import RopeConfig, RopeTable, rotate
 
 STRIDES = (2, 2)
@@ -46,6 +46,10 @@ class SpeechTokenizerConfig:
     def __post_init__(self) -> None:
         if self.hidden_size % (2 * self.num_heads):
             raise ConfigError(f"speech tokenizer: {self.hidden_size} is not {self.num_heads} heads of an even size")
+        if not self.levels or min(self.levels) < LEAST_LEVELS:
+            raise ConfigError(f"speech tokenizer: levels {list(self.levels)} must each be {LEAST_LEVELS} or more")
+        if self.memory_kernel % 2 == 0:
+            raise ConfigError(f"speech tokenizer: memory_kernel {self.memory_kernel} must be odd")
         if not 0 < self.overlap_seconds < self.window_seconds:
             raise ConfigError("speech tokenizer: overlap_seconds must be above 0 and below window_seconds")
 
