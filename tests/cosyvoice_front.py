@@ -19,11 +19,7 @@ def golden(name):
 
 @cache
 def small_tokenizer():
-    from parlando.models.cosyvoice.parts.speech_tokenizer import (
-        SpeechTokenizer,
-        SpeechTokenizerConfig,
-        from_torch_layout,
-    )
+    from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
     from parlando.nn.checkpoint import load_strictly
 
     sizes = read_json(GOLDEN / "speech_tokenizer_small.json")
@@ -31,7 +27,10 @@ def small_tokenizer():
         hidden_size=sizes["n_audio_state"], num_heads=sizes["n_audio_head"], num_layers=sizes["n_audio_layer"]
     )
     made = SpeechTokenizer(config).eval()
-    load_strictly(made, from_torch_layout(golden("speech_tokenizer_small")), "golden")
+    # The tensors are named as in the PyTorch port that is published as ``s3tokenizer``.
+    theirs, ours = "quantizer._codebook.project_down.", "quantizer.project_in."
+    tensors = {key.replace(theirs, ours): tensor for key, tensor in golden("speech_tokenizer_small").items()}
+    load_strictly(made, tensors, "golden")
     return made
 
 

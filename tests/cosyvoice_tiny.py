@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 
 from parlando.core.types import Reference, SamplingOptions, Voice
@@ -15,7 +13,9 @@ from parlando.models.cosyvoice.parts.flow_encoder import FlowEncoderConfig
 from parlando.models.cosyvoice.parts.flow_estimator import EstimatorConfig
 from parlando.models.cosyvoice.parts.hift import HiFTConfig
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizerConfig
+from parlando.models.cosyvoice.tokenizer import PhonemeTextConfig
 from parlando.models.cosyvoice.voices import MEL, SPEAKER
+from parlando.text.length import Expected, LengthPrior
 
 LEVELS, SPEAKER_DIM, MEL_BINS = (3,) * 4, 16, 80
 ENCODER = FlowEncoderConfig(
@@ -53,14 +53,14 @@ def tiny_config() -> CosyVoiceConfig:
     return CosyVoiceConfig(
         name="tiny-cosy",
         lm=LM,
-        flow=asdict(FLOW),
-        hift=asdict(HIFT),
-        speech_tokenizer=asdict(SPEECH_TOKENIZER),
-        speaker=asdict(SPEAKER_NET),
-        text={"kind": "phonemes"},
+        flow=FLOW,
+        hift=HIFT,
+        speech_tokenizer=SPEECH_TOKENIZER,
+        speaker=SPEAKER_NET,
+        text=PhonemeTextConfig(),
         default_voice="anna",
         sampling=SamplingOptions(temperature=1.0, top_k=25, top_p=0.8, repetition_window=10, repetition_limit=2),
-        expected={"length": {"base_frames": 2.0, "frames_per_unit": 1.5, "frames_per_pause": 3.0}},
+        expected=Expected(LengthPrior(base_frames=2.0, frames_per_unit=1.5, frames_per_pause=3.0)),
     )
 
 

@@ -23,6 +23,7 @@ from parlando.core.errors import (
     VoiceNotFoundError,
 )
 from parlando.cosyvoice import AutoModel, CosyVoice2, load_wav
+from parlando.cosyvoice.arguments import engine_arguments
 
 TEXT, WORDS = "Hello there.", "Good morning."
 FRAME = 960
@@ -113,19 +114,15 @@ def test_names_arguments_and_defaults_are_the_published_ones():
         "list_available_spks": {},
         "add_zero_shot_spk": {"prompt_text": none, "prompt_wav": none, "zero_shot_spk_id": none},
         "save_spkinfo": {},
-        "inference_sft": {"tts_text": none, "spk_id": none, **common},
+        "inference_sft": {"tts_text": none, "spk_id": none, **common, "instruct_text": ""},
         "inference_zero_shot": {
-            "tts_text": none, "prompt_text": none, "prompt_wav": none, "zero_shot_spk_id": "", **common,
+            "tts_text": none, "prompt_text": "", "prompt_wav": "", "zero_shot_spk_id": "", **common,
         },
         "inference_cross_lingual": {"tts_text": none, "prompt_wav": none, "zero_shot_spk_id": "", **common},
         "inference_instruct2": {
             "tts_text": none, "instruct_text": none, "prompt_wav": none, "zero_shot_spk_id": "", **common,
         },
         "inference_vc": {"source_wav": none, "prompt_wav": none, "stream": False, "speed": 1.0},
-        "__init__": {
-            "model_dir": none, "load_jit": False, "load_trt": False, "load_vllm": False, "fp16": False,
-            "trt_concurrent": 1,
-        },
     }  # fmt: skip
     for name, arguments in published.items():
         found = dict(inspect.signature(getattr(CosyVoice2, name)).parameters)
@@ -137,6 +134,21 @@ def test_names_arguments_and_defaults_are_the_published_ones():
         "wav": none, "target_sr": none, "min_sr": 16_000,
     }  # fmt: skip
     assert torchaudio.__all__ == ["AutoModel", "CosyVoice2", "load_wav", "save"]
+
+
+def test_constructor_options_by_position_are_in_the_published_order():
+    names = ["load_jit", "load_trt", "load_vllm", "fp16", "trt_concurrent"]
+    for count, name in enumerate(names):
+        given = [*[False] * count, 2 if name == "trt_concurrent" else True]
+        assert getattr(engine_arguments(given, {}), name) == given[-1]
+    for positional, named, message in (
+        ([True], {"load_jit": True}, "load_jit is given twice"),
+        ([False] * 4 + [1, 1], {}, "is given twice"),
+        ([], {"chunksize": 3}, "unknown key 'chunksize'. Did you mean 'chunk_size'"),
+        ([], {"chunk_size": "3"}, "chunk_size: expected int, got '3'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            engine_arguments(positional, named)
 
 
 METHODS = {

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import dataclasses
 import inspect
+import io
 
 import numpy as np
 import pytest
@@ -13,7 +14,15 @@ import torch
 
 import parlando.higgs as torchaudio
 from parlando.audio.files import encode_audio, read_audio
-from parlando.core.errors import AudioError, FileMissingError, GenerationError, InputError, TextError
+from parlando.core.errors import (
+    AudioError,
+    CheckpointError,
+    ConfigError,
+    FileMissingError,
+    GenerationError,
+    InputError,
+    TextError,
+)
 from parlando.core.types import Frame, Voice
 from parlando.higgs import (
     AudioContent,
@@ -28,7 +37,7 @@ from parlando.higgs.arguments import GenerateArguments
 from parlando.higgs.conversation import Conversation, SpokenTurn, cast, read_conversation, spoken_turns
 from parlando.higgs.reply import Call, chat_reply
 from parlando.models.higgs.build import new_model
-from parlando.models.higgs.parts.delay import revert_delay
+from parlando.models.higgs.parts.delay import Undelay
 from parlando.request import WHOLE_SENTENCES
 from parlando.speech import Synthesizer
 
@@ -104,6 +113,8 @@ def test_argument_names_order_and_defaults_are_the_published_ones():
         "device",
         "torch_dtype",
         "kv_cache_lengths",
+        "torch_compile",
+        "load_in_8bit",
     ]
 
 
@@ -133,7 +144,7 @@ def test_a_seed_repeats_and_tokens_decode_to_the_audio(engine):
     other = engine.generate(messages, max_new_tokens=400, seed=4)
     assert np.array_equal(first.audio, again.audio)
     assert not np.array_equal(first.audio, other.audio)
-    codes = revert_delay(first.generated_audio_tokens)
+    codes = Undelay(3, 256, 257).push_all(first.generated_audio_tokens.T.tolist())
     assert codes.shape[0] == 3
     assert abs(codes.shape[1] * 960 - len(first.audio)) <= 960
 
@@ -268,6 +279,41 @@ def test_save_wants_one_channel(tmp_path):
     with pytest.raises(AudioError, match="mono"):
         torchaudio.save(tmp_path / "a.wav", torch.zeros(2, 10), 24_000)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_cache_rows_are_as_long_as_was_asked(tiny_folder):
+    for lengths, positions in (([64, 256, 128], 256), ([10**9], 600), (None, 600)):
+        engine = HiggsAudioServeEngine(tiny_folder, device="cpu", kv_cache_lengths=lengths)
+        assert engine._synthesizer.engine.length == positions
+        engine.close()
+    with pytest.raises(ConfigError, match=r"kv_cache_lengths: \[1\] leave no room"):
+        HiggsAudioServeEngine(tiny_folder, device="cpu", kv_cache_lengths=[1])
+
+
+def test_options_that_have_no_effect_say_what_is_done_instead(tiny_folder, caplog):
+    HiggsAudioServeEngine(tiny_folder, device="cpu", torch_compile=True, load_in_8bit=True).close()
+    assert "torch_compile is not used here: small models step in a compiled kernel" in caplog.text
+    assert "load_in_8bit is not used here: weights keep their precision; torch_dtype='bfloat16'" in caplog.text
+
+
+def test_a_model_of_the_other_family_names_the_class_for_it(tiny_cosyvoice_folder):
+    with pytest.raises(CheckpointError, match=r"family 'cosyvoice'.*use parlando\.cosyvoice\.CosyVoice2"):
+        HiggsAudioServeEngine(tiny_cosyvoice_folder)
+
+
+def test_a_waveform_goes_into_a_buffer_as_the_published_server_wants_it():
+    buffer = io.BytesIO()
+    torchaudio.save(buffer, torch.full((1, 2400), 0.5), 24_000, format="wav")
+    assert len(read_audio(io.BytesIO(buffer.getvalue())).samples) == 2400
+
+
+def test_lines_of_named_speakers_are_turns_and_their_names_are_not_read():
+    assert spoken_turns("Speaker A: Good day.\nSpeaker B: And to you.\nSpeaker A: How are you?") == [
+        SpokenTurn(0, "Good day."),
+        SpokenTurn(1, "And to you."),
+        SpokenTurn(0, "How are you?"),
+    ]
+    assert spoken_turns("The speaker B: is not a name here.") == [SpokenTurn(0, "The speaker B: is not a name here.")]
 
 
 def test_turns_and_markup():

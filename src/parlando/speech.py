@@ -52,6 +52,8 @@ from parlando.text.sentences import check_text, spoken_sentences
 from parlando.text.unread import nothing_read
 
 logger = logging.getLogger(__name__)
+# How many times longer or shorter than usual the words of a recording may take.
+PLAUSIBLE_RATIO = 2.5
 OWN_OPTIONS = frozenset(field.name for field in fields(SpeechOptions)) - {"sampling", "seed"}
 
 
@@ -65,8 +67,9 @@ def load(
     """Load a model: the packaged default, another packaged name, a folder, or a hub id ``org/name``.
 
     ``device`` is cpu, cuda, cuda:1 …, by default the best there is; ``dtype`` is float32, bfloat16 or float16. Up to
-    ``rows`` requests share a batch, each with ``context`` positions of cache (``None``: as many as the model knows),
-    allocated at once: for the published 3B model 112 KiB a position in bfloat16, 1.75 GiB for 8 rows of 2,048.
+    ``rows`` requests share a batch, each with ``context`` positions of cache (``None``: as many as the model knows, but
+    at most 8,192, five minutes of sound), allocated at once: for the published 3B model 112 KiB a position in bfloat16,
+    1.75 GiB for 8 rows of 2,048.
 
     Raises:
         InputError: there is no such model.
@@ -123,7 +126,7 @@ class Synthesizer:
     def say_many(
         self, texts: Sequence[str | Iterable[str]], voice: str | Voice | None = None, **options: Any
     ) -> list[Speech]:
-        """Speak several texts in one batch; each sounds as it would alone. Options and errors as for `say`."""
+        """Speak several texts in one batch; in float32 each sounds as it would alone. Options, errors: see `say`."""
         if isinstance(texts, str):
             raise TextError("texts is one str; give a list of texts, or use say()")
         expect("texts", texts, Sequence, "a list of texts")
@@ -244,7 +247,7 @@ class Synthesizer:
         Raises:
             FileMissingError: there is no such file.
             AudioError: it is not audio, or too short, silent, clipped, far too long, or has no speech.
-            TextError: the transcript is missing, or has no letter and no digit.
+            TextError: the transcript is missing, has no letter and no digit, or the model cannot read it.
         """
         expect("text", text, str | None, "the words that are said in the recording (str)")
         expect("name", name, str)
@@ -258,7 +261,27 @@ class Synthesizer:
         checked = check_reference(clip.samples, clip.sample_rate, where)
         if checked.note:
             raise InputError(f"{checked.note}; cut the recording and its text down to that")
+        if words:
+            self._check_transcript(words, name, checked.speech_seconds)
         return Voice(name, references=(self.model.refer(words, checked.clip.samples, checked.clip.sample_rate),))
+
+    def _check_transcript(self, words: str, name: str, speech_seconds: float) -> None:
+        """Refuse a transcript that the model cannot read, and warn of one that is not what the recording says."""
+        prompt = self.model.prompts.build(words, Voice(name))
+        if prompt.unread:
+            raise TextError(
+                f"transcript: model '{self.model.name}' cannot read '{prompt.unread}'; give the words in letters that "
+                "it knows, or take a model that speaks their language"
+            )
+        expected_seconds = prompt.expected_frames / self.model.frame_rate
+        if expected_seconds and not 1 / PLAUSIBLE_RATIO < speech_seconds / expected_seconds < PLAUSIBLE_RATIO:
+            logger.warning(
+                "transcript: %d words take about %.1f s, and the recording has %.1f s of speech; with other words than "
+                "its own a clone speaks badly",
+                len(words.split()),
+                expected_seconds,
+                speech_seconds,
+            )
 
     def convert(self, audio: Source | Clip, voice: str | Voice | None = None, speed: float = 1.0) -> Speech:
         """What a recording says, as it says it, in another voice; errors as for `stream_conversion`."""

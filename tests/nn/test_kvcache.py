@@ -31,6 +31,19 @@ def test_rows_advance_and_are_freed_on_their_own():
         cache.advance(2, 6)
 
 
+def test_a_freed_row_holds_nothing_of_what_was_there():
+    cache = new_cache()
+    broken = torch.full((4, 2, 4), float("nan"))
+    cache.fill(0, 1, broken, broken)
+    cache.free(1)
+    assert cache.pairs.isfinite().all(), "a prompt that failed before it was counted"
+    cache.advance(1, 2)
+    cache.append(1, cache.plan([True] * 3), torch.full((3, 2, 2, 4), float("inf"), dtype=torch.bfloat16))
+    for row in range(3):
+        cache.free(row)
+    assert cache.pairs.eq(0).all(), "idle rows are written behind their end, too"
+
+
 def test_plan_masks_only_when_lengths_differ():
     cache = new_cache()
     for row in range(3):

@@ -67,7 +67,7 @@ def test_the_parts_become_a_model_that_speaks(runs, packed, tmp_path):
     folder = assemble_any(write_recipe(tmp_path, packed.entries[0].id), runs, tmp_path / "model")
     model = load_model(folder, "cpu")
     assert (model.name, model.default_voice, model.sampling.temperature) == ("tiny-mini", "ada", 0.9)
-    assert model.config.flow["solver_steps"] == 3
+    assert model.config.flow.solver_steps == 3
     assert (model.voices["ada"].description, model.voices["ada"].display_name) == ("a calm woman", "Ada")
     (reference,) = model.voices["ada"].references
     assert reference.text == packed.entries[0].text

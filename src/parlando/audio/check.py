@@ -90,7 +90,7 @@ def check_reference(
     rate, mono = check_sample_rate(sample_rate, where), within_full_scale(as_mono(samples, where))
     _check_whole(mono, rate, where, limits)
     spans = speech_spans(mono, rate)
-    used = _used_spans(spans, round(limits.used_seconds * rate))
+    used = used_spans(spans, round(limits.used_seconds * rate))
     speech_seconds = sum(map(len, used)) / rate
     if speech_seconds < limits.min_speech_seconds:
         raise AudioError(
@@ -132,7 +132,7 @@ def _check_whole(mono: np.ndarray, rate: int, where: str, limits: ReferenceLimit
         raise AudioError(f"{where}: {share:.1%} of the samples are clipped; record it again at a lower level")
 
 
-def _used_spans(spans: list[Span], longest: int) -> list[Span]:
+def used_spans(spans: list[Span], longest: int) -> list[Span]:
     """The spans within ``longest`` samples of the first one's start; a first span longer than that is cut."""
     if not spans:
         return []

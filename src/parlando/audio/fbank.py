@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parlando.audio.mel import MelConfig, mel_filterbank
+from parlando.core.config import NotNegative, Positive, Share, Size
 from parlando.core.errors import AudioError
 
 RANGE_BELS, SHIFT_BELS, SCALE_BELS = 8.0, 4.0, 4.0
@@ -20,13 +21,13 @@ RANGE_BELS, SHIFT_BELS, SCALE_BELS = 8.0, 4.0, 4.0
 class KaldiConfig:
     """A filterbank as Kaldi computes it; lengths in samples, frequencies in hertz."""
 
-    sample_rate: int = 16_000
-    window_samples: int = 400
-    hop_samples: int = 160
-    num_bands: int = 80
-    lowest_hz: float = 20.0
-    pre_emphasis: float = 0.97
-    window_power: float = 0.85
+    sample_rate: Size = 16_000
+    window_samples: Size = 400
+    hop_samples: Size = 160
+    num_bands: Size = 80
+    lowest_hz: NotNegative = 20.0
+    pre_emphasis: Share = 0.97
+    window_power: Positive = 0.85
 
     @property
     def fft_samples(self) -> int:

@@ -9,18 +9,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from parlando.core.config import NotNegative, Positive, Size
+
 
 @dataclass(frozen=True)
 class MelConfig:
     """Analysis of a mel spectrogram; lengths in samples, frequencies in hertz."""
 
-    sample_rate: int
-    fft_samples: int
-    hop_samples: int
-    num_bands: int
-    lowest_hz: float = 0.0
-    highest_hz: float | None = None
-    floor: float = 1e-5
+    sample_rate: Size
+    fft_samples: Size
+    hop_samples: Size
+    num_bands: Size
+    lowest_hz: NotNegative = 0.0
+    highest_hz: Positive | None = None
+    floor: Positive = 1e-5
 
 
 def hz_to_mel(hz: float) -> float:

@@ -36,7 +36,8 @@ class SamplingOptions:
     """How frames are drawn. ``temperature`` 0 is greedy; ``None`` switches a filter off.
 
     ``repetition_window`` (frames) and ``repetition_limit`` (occurrences) are those of repetition-aware sampling
-    (VALL-E 2, Chen et al., 2024). Equal seeds give equal audio whatever else is in the batch.
+    (VALL-E 2, Chen et al., 2024). Equal seeds give equal frames whatever else is in the batch, in float32; in half
+    precision, products of other shapes round otherwise, so that frames may differ between one batch and another.
     """
 
     temperature: float = 0.7

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from parlando.core.errors import ConfigError, VoiceNotFoundError
+from parlando.core.errors import CheckpointError, ConfigError, VoiceNotFoundError
 from parlando.core.types import Voice
 from parlando.core.voicefile import write_voices
-from parlando.cosyvoice.sound import Recording, as_clip
-from parlando.engine.chunking import HopSchedule
+from parlando.cosyvoice.arguments import any_name, engine_arguments, without_emotion_tags
+from parlando.cosyvoice.frontend import TextFrontend
+from parlando.cosyvoice.sound import Recording, as_clip, as_prompt
 from parlando.models.cosyvoice.build import CosyVoiceModel, load_model
 from parlando.models.cosyvoice.prompt import with_instruction, without_transcript
 from parlando.models.cosyvoice.voices import VOICES_FILE
@@ -28,7 +29,6 @@ from parlando.speech import Synthesizer
 from parlando.text.sentences import check_text
 
 logger = logging.getLogger(__name__)
-STREAMED = HopSchedule(first=25, largest=100)
 Text = str | Iterable[str]
 Made = Iterator[dict[str, Tensor]]
 
@@ -50,45 +50,40 @@ class CosyVoice2:
     [1, sample] at 16 kHz. Text may be a string or a generator of strings, which is spoken while it arrives.
     """
 
-    def __init__(
-        self,
-        model_dir: str | Path,
-        load_jit: bool = False,
-        load_trt: bool = False,
-        load_vllm: bool = False,
-        fp16: bool = False,
-        trt_concurrent: int = 1,
-    ) -> None:
+    def __init__(self, model_dir: str | Path, *accelerations: bool | int, **options: Any) -> None:
         """Load a model: a packaged name, a folder or a hub id.
 
-        ``load_jit``, ``load_trt`` and ``load_vllm`` name accelerations that this engine does not use; asking for one is
-        answered with a warning, the results are the same. ``fp16`` counts on a GPU.
+        ``options`` are those of `arguments.EngineArguments`, some of them also by position in the published order
+        (``load_jit``, ``load_trt``, ``load_vllm``, ``fp16``, ``trt_concurrent``). ``fp16`` counts on a GPU.
 
         Raises:
             ParlandoError: as `parlando.load`.
+            ConfigError: an option is unknown or out of range.
+            CheckpointError: the model is of another family.
         """
-        asked = {
-            "load_jit": load_jit,
-            "load_trt": load_trt,
-            "load_vllm": load_vllm,
-            "trt_concurrent": trt_concurrent > 1,
-        }
-        for name in (name for name, wanted in asked.items() if wanted):
-            logger.warning("%s is not used here: this engine runs on PyTorch alone; the results are the same", name)
+        self._arguments = engine_arguments(accelerations, options)
+        self._arguments.warn()
         self._folder = locate(model_dir)
-        family_of(self._folder)
-        on_gpu = torch.cuda.is_available()
+        family = family_of(self._folder)
+        if family != CosyVoiceModel.family:
+            raise CheckpointError(
+                f"'{model_dir}' is a model of the family '{family}', which CosyVoice2 does not speak; use "
+                f"parlando.higgs.HiggsAudioServeEngine or parlando.load for it, or CosyVoice2('cosyvoice-mini')"
+            )
+        on_gpu, fp16 = torch.cuda.is_available(), self._arguments.fp16
         if fp16 and not on_gpu:
             logger.warning("fp16 is for GPUs; there is none here, so float32 is used")
         self._model: CosyVoiceModel = load_model(self._folder, dtype="float16" if fp16 and on_gpu else None)
-        self._synthesizer = Synthesizer(self._model)
+        self._synthesizer = Synthesizer(self._model, self._arguments.rows)
         self._voices = dict(self._model.voices)
         self.sample_rate = self._model.sample_rate
+        self.text_frontend = TextFrontend(self._model.notation)
 
     def list_available_spks(self) -> list[str]:
         """Names of the preset speakers and of those that were added."""
         return list(self._voices)
 
+    @any_name
     def add_zero_shot_spk(self, prompt_text: str, prompt_wav: Recording, zero_shot_spk_id: str) -> bool:
         """Keep a voice under a name, to be used as ``zero_shot_spk_id``; errors as for `inference_zero_shot`.
 
@@ -112,27 +107,39 @@ class CosyVoice2:
             )
         write_voices(self._folder / VOICES_FILE, self._voices)
 
+    @any_name
     def inference_sft(
-        self, tts_text: Text, spk_id: str, stream: bool = False, speed: float = 1.0, text_frontend: bool = True
+        self,
+        tts_text: Text,
+        spk_id: str,
+        stream: bool = False,
+        speed: float = 1.0,
+        text_frontend: bool = True,
+        instruct_text: str = "",
     ) -> Made:
-        """A text in the voice of a preset speaker.
+        """A text in the voice of a preset speaker, spoken as an instruction (or ``style``) says, if there is one.
 
         Raises:
             VoiceNotFoundError: there is no such speaker.
         """
-        return self._speak(tts_text, self._named(spk_id), _Manner(stream, speed, text_frontend))
+        voice = self._named(spk_id)
+        voice = with_instruction(voice, instruct_text) if instruct_text else voice
+        return self._speak(tts_text, voice, _Manner(stream, speed, text_frontend))
 
+    @any_name
     def inference_zero_shot(
         self,
         tts_text: Text,
-        prompt_text: str,
-        prompt_wav: Recording,
+        prompt_text: str = "",
+        prompt_wav: Recording = "",
         zero_shot_spk_id: str = "",
         stream: bool = False,
         speed: float = 1.0,
         text_frontend: bool = True,
     ) -> Made:
         """A text in the voice and manner of a recording, of which ``prompt_text`` is the transcript.
+
+        Without the words, the recording's voice is followed alone, as by `inference_cross_lingual`.
 
         Raises:
             TextError: there is nothing to pronounce, in the text or in the transcript.
@@ -142,6 +149,7 @@ class CosyVoice2:
         voice = self._named(zero_shot_spk_id) if zero_shot_spk_id else self._cloned(prompt_text, prompt_wav)
         return self._speak(tts_text, voice, _Manner(stream, speed, text_frontend))
 
+    @any_name
     def inference_cross_lingual(
         self,
         tts_text: Text,
@@ -155,6 +163,7 @@ class CosyVoice2:
         voice = self._named(zero_shot_spk_id) if zero_shot_spk_id else self._cloned("", prompt_wav)
         return self._speak(tts_text, without_transcript(voice), _Manner(stream, speed, text_frontend))
 
+    @any_name
     def inference_instruct2(
         self,
         tts_text: Text,
@@ -172,6 +181,7 @@ class CosyVoice2:
         voice = self._named(zero_shot_spk_id) if zero_shot_spk_id else self._cloned("", prompt_wav)
         return self._speak(tts_text, with_instruction(voice, instruct_text), _Manner(stream, speed, text_frontend))
 
+    @any_name
     def inference_vc(
         self, source_wav: Recording, prompt_wav: Recording, stream: bool = False, speed: float = 1.0
     ) -> Made:
@@ -181,12 +191,13 @@ class CosyVoice2:
             AudioError: one of them cannot serve.
         """
         source, voice = as_clip(source_wav), self._cloned("", prompt_wav)
-        schedule = STREAMED if stream else WHOLE_SENTENCES
+        schedule = self._arguments.schedule if stream else WHOLE_SENTENCES
         return self._made(self._synthesizer.stream_conversion(source, voice, speed, schedule), stream)
 
     def _speak(self, text: Text, voice: Voice, manner: _Manner) -> Made:
-        schedule = STREAMED if manner.stream else WHOLE_SENTENCES
+        schedule = self._arguments.schedule if manner.stream else WHOLE_SENTENCES
         check_text(text)
+        text = without_emotion_tags(text)
         options: dict[str, Any] = {"speed": manner.speed, "schedule": schedule, "language": "auto"}
         options["lead_silence_seconds"] = math.inf
         request = self._synthesizer.request(voice, **options)
@@ -205,7 +216,7 @@ class CosyVoice2:
                 held = []
 
     def _cloned(self, prompt_text: str, prompt_wav: Recording) -> Voice:
-        return self._synthesizer.clone(as_clip(prompt_wav), prompt_text)
+        return self._synthesizer.clone(as_prompt(prompt_wav), prompt_text)
 
     def _named(self, name: str) -> Voice:
         if name not in self._voices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from os import PathLike
 from typing import BinaryIO
 
@@ -9,11 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from parlando.audio.check import DEFAULT_LIMITS, used_spans
 from parlando.audio.clip import Clip, as_mono
 from parlando.audio.files import read_audio
 from parlando.audio.resample import resample
+from parlando.audio.silence import Span, speech_spans
 from parlando.core.errors import AudioError
 
+logger = logging.getLogger(__name__)
 TENSOR_RATE = 16_000
 Recording = str | PathLike[str] | BinaryIO | Tensor
 
@@ -45,6 +49,29 @@ def as_clip(recording: Recording) -> Clip:
     if recording.ndim not in (1, 2) or (recording.ndim == 2 and recording.shape[0] != 1):
         raise AudioError(f"a prompt tensor of shape {list(recording.shape)}; give [1, sample] at {TENSOR_RATE} Hz")
     return Clip(recording.detach().float().cpu().reshape(-1).numpy(), TENSOR_RATE)
+
+
+def as_prompt(recording: Recording) -> Clip:
+    """A recording to clone; of more than the 30 s that a prompt may have, its best 30 s, with a warning.
+
+    Best is where most of it is speech, from a pause on. Errors are as for `as_clip`.
+    """
+    clip = as_clip(recording)
+    longest = round(DEFAULT_LIMITS.used_seconds * clip.sample_rate)
+    if len(clip.samples) <= longest:
+        return clip
+    mono = as_mono(clip.samples)
+    spans = speech_spans(mono, clip.sample_rate)
+    windows = (used_spans(spans[index:], longest) for index in range(len(spans)))
+    best = max(windows, key=lambda window: sum(map(len, window)), default=[Span(0, longest)])
+    start, end = best[0].start, best[-1].end
+    logger.warning(
+        "a prompt of %.1f s; only %.1f s to %.1f s of it are used, and prompt_text must be of that part alone",
+        len(mono) / clip.sample_rate,
+        start / clip.sample_rate,
+        end / clip.sample_rate,
+    )
+    return Clip(mono[start:end], clip.sample_rate)
 
 
 def _read(recording: str | PathLike[str] | BinaryIO) -> Clip:

@@ -18,6 +18,8 @@ from parlando.engine.scheduler import Policy, Scheduler
 from parlando.engine.session import Session
 
 POLL_SECONDS = 0.005
+USUAL_LENGTH = 8192
+"""Positions of a row unless others are asked for: five minutes of sound, where a published context has hours."""
 
 
 class _Entrance:
@@ -42,7 +44,7 @@ class _Entrance:
 
 
 class Engine:
-    """Runs sessions on ``rows`` cache rows of ``length`` positions (``None``: the model's whole context).
+    """Runs sessions on ``rows`` cache rows of ``length`` positions (``None``: the model's, up to `USUAL_LENGTH`).
 
     Whoever iterates a session makes the engine step, for all sessions; after `start` a thread of the engine's own does.
     """
@@ -53,7 +55,7 @@ class Engine:
         Raises:
             ConfigError: no rows, or rows longer than the model's context.
         """
-        self.length = lm.context_length if length is None else length
+        self.length = min(lm.context_length, USUAL_LENGTH) if length is None else length
         if rows < 1 or not 1 < self.length <= lm.context_length:
             raise ConfigError(
                 f"an engine of {rows} rows of {self.length} positions cannot be; "

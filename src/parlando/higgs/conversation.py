@@ -14,6 +14,7 @@ from parlando.models.higgs.parts.chatml import SCENE_END, SCENE_START, AudioCont
 from parlando.text.tags import parse_turns
 
 SPEAKER_TAG = re.compile(r"\[SPEAKER(\d+)\]")
+NAMED_LINE = re.compile(r"^[ \t]*Speaker[ \t_]?([A-Za-z]|\d{1,2})[ \t]*:", re.IGNORECASE | re.MULTILINE)
 SPEAKER_LINE = re.compile(r"SPEAKER(\d+):[ \t]*([^\n]*)")
 SCENE = re.compile(f"{re.escape(SCENE_START)}(.*?)(?:{re.escape(SCENE_END)}|$)", re.DOTALL)
 MARKUP = re.compile(r"<\|[^|<>]*\|>|<SE(?:_[se])?>\[[^\[\]<>\n]*\]</SE(?:_[se])?>")
@@ -65,8 +66,13 @@ def read_conversation(messages: Sequence[Message], clips: Sequence[np.ndarray]) 
 
 
 def spoken_turns(text: str) -> list[SpokenTurn]:
-    """Split at ``[SPEAKERn]`` tags; words before the first one are speaker 0's."""
-    turns = parse_turns(MARKUP.sub(" ", text))
+    """Split at ``[SPEAKERn]`` tags, or at lines that begin with ``Speaker A:``; words before are speaker 0's."""
+    names: dict[str, int] = {}
+
+    def tag(match: re.Match[str]) -> str:
+        return f"[SPEAKER{names.setdefault(match[1].casefold(), len(names))}] "
+
+    turns = parse_turns(NAMED_LINE.sub(tag, MARKUP.sub(" ", text)))
     return [SpokenTurn(int((turn.speaker or "0").removeprefix("SPEAKER")), turn.text) for turn in turns]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Generator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 from parlando.audio.check import DEFAULT_LIMITS, ReferenceLimits, check_reference
 from parlando.audio.files import read_audio
+from parlando.core.errors import CheckpointError, ConfigError
 from parlando.engine.chunking import HopSchedule
 from parlando.higgs.arguments import GenerateArguments, published
 from parlando.higgs.reply import Call, ReplyStep, chat_reply, spoken_reply
@@ -19,9 +21,11 @@ from parlando.models.higgs.build import HiggsModel, load_model, load_published
 from parlando.models.higgs.parts.chatml import AudioContent
 from parlando.models.higgs.parts.delay import Undelay, build_delay
 from parlando.models.locate import is_own_layout, locate
+from parlando.models.registry import family_of
 from parlando.request import WHOLE_SENTENCES
 from parlando.speech import Synthesizer
 
+logger = logging.getLogger(__name__)
 STREAMED = HopSchedule(first=2, largest=10)
 # A clip may also be an earlier reply, which can be one word or a minute long.
 CLIP_LIMITS = ReferenceLimits(min_speech_seconds=0.2, used_seconds=DEFAULT_LIMITS.max_seconds, speech_only=False)
@@ -45,26 +49,43 @@ class HiggsAudioServeEngine:
         device: str | torch.device | None = None,
         torch_dtype: str | torch.dtype = "auto",
         kv_cache_lengths: Sequence[int] | None = None,
+        *,
+        torch_compile: bool = False,
+        load_in_8bit: bool = False,
     ) -> None:
         """Load a model: None or "default" is the packaged one, else a name, folder or hub id.
 
         Published checkpoints keep codec and text tokenizer in folders of their own; own ones do not need those
-        arguments. ``kv_cache_lengths`` is accepted and unused: cache rows are as long as the model's context.
+        arguments. Cache rows are as long as the longest of ``kv_cache_lengths``, without them as `parlando.load` has
+        them. ``torch_compile`` and ``load_in_8bit`` are found in snippets; a warning says what is done instead.
 
         Raises:
             ParlandoError: as `parlando.load`.
+            CheckpointError: the model is of another family.
         """
-        del kv_cache_lengths
+        instead = {
+            "torch_compile": (torch_compile, "small models step in a compiled kernel, others in PyTorch as it is"),
+            "load_in_8bit": (load_in_8bit, "weights keep their precision; torch_dtype='bfloat16' halves their memory"),
+        }
+        for name, (asked, what) in instead.items():
+            if asked:
+                logger.warning("%s is not used here: %s", name, what)
         folder = locate(model_name_or_path)
         target = None if device is None else str(device)
         dtype = None if torch_dtype == "auto" else str(torch_dtype).removeprefix("torch.")
+        family = family_of(folder)
+        if family != HiggsModel.family:
+            raise CheckpointError(
+                f"'{model_name_or_path}' is a model of the family '{family}', which HiggsAudioServeEngine does not "
+                "speak; use parlando.cosyvoice.CosyVoice2 or parlando.load for it"
+            )
         if is_own_layout(folder):
             self._model: HiggsModel = load_model(folder, target, dtype)
         else:
             codec = locate(audio_tokenizer_name_or_path)
             text = folder if tokenizer_name_or_path is None else locate(tokenizer_name_or_path)
             self._model = load_published(folder, codec, text, target, dtype)
-        self._synthesizer = Synthesizer(self._model)
+        self._synthesizer = Synthesizer(self._model, context=_longest_row(kv_cache_lengths, self._model))
 
     @published(GenerateArguments)
     def generate(self, arguments: GenerateArguments) -> HiggsAudioResponse:
@@ -161,3 +182,12 @@ class HiggsAudioServeEngine:
             return np.array(codes[: starts[1] if len(starts) > 1 else None], dtype=np.int64).T
         undelay = Undelay(len(codes[0]), bos, bos + 1)
         return build_delay(undelay.push_all(codes), bos, bos + 1)
+
+
+def _longest_row(lengths: Sequence[int] | None, model: HiggsModel) -> int | None:
+    if not lengths:
+        return None
+    longest = max(lengths)
+    if longest < 2:
+        raise ConfigError(f"kv_cache_lengths: {list(lengths)} leave no room for a prompt; use at least 2 positions")
+    return min(longest, model.config.lm.context_length)

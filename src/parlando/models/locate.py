@@ -14,6 +14,8 @@ from parlando.models.registry import published_family, published_voices
 
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
 DEFAULT_MODEL = "higgs-mini"
+MODELSCOPE_ONLY = ("iic/", "damo/")
+"""How the names of organisations begin that are on ModelScope alone."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -64,6 +66,12 @@ def locate(model: str | Path | None = None, root: Path = PACKAGED) -> Path:
 
 
 def _fetch(name: str) -> Path:
+    """From Hugging Face, or the mirror that ``HF_ENDPOINT`` names, which its library reads itself."""
+    if name.startswith(MODELSCOPE_ONLY):
+        raise InputError(
+            f"'{name}' is a model of ModelScope, and only Hugging Face is asked here; fetch it with "
+            f"modelscope.snapshot_download('{name}', local_dir='{name}') and give that folder"
+        )
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from parlando.core.config import read_json
-from parlando.core.errors import CheckpointError, FileMissingError
+from parlando.core.config import located, read_json
+from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
+
+C = TypeVar("C")
+M = TypeVar("M", bound=nn.Module)
 
 
 class SkipInitialisation(TorchFunctionMode):
@@ -32,10 +33,42 @@ class SkipInitialisation(TorchFunctionMode):
 
 _LISTED = 5
 _INDEX_SUFFIX = ".index.json"
+_STATE_DICT = "save the model's state dict"
+# What training code writes beside the tensors, such as the epoch.
+_REMARKS = (int, float, str, type(None))
+
+
+def built(build: Callable[[C], M], config: C, where: str) -> M:
+    """A module whose weights are about to be loaded.
+
+    Raises:
+        ConfigError: each setting may be sound, but together they make no module.
+    """
+    try:
+        with SkipInitialisation(), located(where):
+            return build(config)
+    except (ArithmeticError, AssertionError, IndexError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ConfigError(f"{where}: these settings do not make a model ({reason}); fetch the config again") from error
+
+
+def first_file(folder: Path, names: Iterable[str], what: str) -> Path:
+    """The first of these files that a folder has.
+
+    Raises:
+        FileMissingError: it has none of them.
+    """
+    listed = tuple(names)
+    found = next((folder / name for name in listed if (folder / name).is_file()), None)
+    if found is None:
+        raise FileMissingError(folder / listed[0], f"{what} ({' or '.join(listed)})")
+    return found
 
 
 def read_tensors(path: Path, device: str | torch.device = "cpu") -> dict[str, Tensor]:
-    """All tensors of a ``.safetensors``, ``.pth`` or ``.bin`` file, or of all the shards that an index names.
+    """All tensors of a ``.safetensors``, ``.pt``, ``.pth`` or ``.bin`` file, or of all the shards that an index names.
+
+    Nothing but tensors and plain values is unpickled; plain values beside the tensors are left out.
 
     Raises:
         FileMissingError: there is no such file, or a shard is missing.
@@ -48,18 +81,39 @@ def read_tensors(path: Path, device: str | torch.device = "cpu") -> dict[str, Te
     try:
         if path.suffix == ".safetensors":
             return load_file(path, device=str(device))
-        tensors = torch.load(path, map_location=device, weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        entries = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
         raise CheckpointError(f"{path}: cannot be read as tensors ({error}); fetch the file again") from error
-    if not isinstance(tensors, Mapping) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise CheckpointError(f"{path}: expected tensors by name, found something else; save the model's state dict")
-    return dict(tensors)
+    if not isinstance(entries, Mapping):
+        raise CheckpointError(f"{path}: expected tensors by name, found {type(entries).__name__}; {_STATE_DICT}")
+    tensors = {str(key): value for key, value in entries.items() if isinstance(value, Tensor)}
+    others = [key for key, value in entries.items() if not isinstance(value, (Tensor, *_REMARKS))]
+    if others or not tensors:
+        found = f"'{others[0]}', a {type(entries[others[0]]).__name__}" if others else "no tensor"
+        raise CheckpointError(f"{path}: expected tensors by name, found {found}; {_STATE_DICT}")
+    return tensors
+
+
+def read_weights(path: Path, device: str | torch.device = "cpu", counters: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """`read_tensors` of a file of weights; those whose names end in one of ``counters`` may be of any kind.
+
+    Raises:
+        FileMissingError, CheckpointError: as there; or a tensor is not of floating point, or not finite.
+    """
+    tensors = read_tensors(path, device)
+    weights = {key: tensor for key, tensor in tensors.items() if not key.endswith(counters)} if counters else tensors
+    wrong = [f"{key} is {tensor.dtype}" for key, tensor in weights.items() if not tensor.is_floating_point()]
+    if wrong:
+        raise CheckpointError(
+            f"{path}: weights must be floating-point numbers: {_listing(wrong).replace('torch.', '')}; "
+            "fetch the file again, or save the weights as float32, bfloat16 or float16"
+        )
+    check_finite(weights, str(path))
+    return tensors
 
 
 def _read_shards(index: Path, device: str | torch.device) -> dict[str, Tensor]:
-    places = read_json(index).get("weight_map")
-    if not isinstance(places, dict) or not all(Path(str(name)).name == name for name in places.values()):
-        raise CheckpointError(f"{index}: 'weight_map' must give a file of this folder for every tensor")
+    places = shard_places(index)
     tensors: dict[str, Tensor] = {}
     for name in sorted(set(places.values())):
         tensors |= read_tensors(index.parent / name, device)
@@ -67,6 +121,18 @@ def _read_shards(index: Path, device: str | torch.device) -> dict[str, Tensor]:
     if missing:
         raise CheckpointError(f"{index}: the shards lack {_listing(missing)}; fetch the files again")
     return tensors
+
+
+def shard_places(index: Path) -> dict[str, str]:
+    """The file of each tensor, as an index of shards gives it.
+
+    Raises:
+        CheckpointError: it does not.
+    """
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(Path(str(name)).name == name for name in places.values()):
+        raise CheckpointError(f"{index}: 'weight_map' must give a file of this folder for every tensor")
+    return places
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> Path:
@@ -110,11 +176,17 @@ def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
     Raises:
         CheckpointError: which tensors have any.
     """
-    broken = [key for key, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    broken = [key for key, tensor in tensors.items() if tensor.is_floating_point() and not _is_finite(tensor)]
     if broken:
         raise CheckpointError(
             f"{where}: not finite: {_listing(broken)}; fetch the file again or train with a lower rate"
         )
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """By the extremes, which are not finite where any number is not, and cost a tenth of asking each number."""
+    wide = tensor if tensor.element_size() > 1 else tensor.float()
+    return tensor.numel() == 0 or all(bool(extreme.isfinite()) for extreme in wide.aminmax())
 
 
 def _listing(keys: Iterable[str]) -> str:

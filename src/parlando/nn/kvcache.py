@@ -38,6 +38,8 @@ class KVCache:
         starts = torch.arange(0, len(self._vectors[0]), length, device=like.device)
         self._starts = starts.view(2, rows, -1).transpose(0, 1)
         self._lengths = [0] * rows
+        # Beyond its length, a row may hold what was written and never counted.
+        self._written = [0] * rows
 
     @property
     def pairs(self) -> Float[Tensor, "layer 2 row kv_head position dim"]:
@@ -59,8 +61,10 @@ class KVCache:
         return self._lengths[row]
 
     def free(self, row: int) -> None:
-        """Forget a row: its length becomes zero."""
-        self._lengths[row] = 0
+        """Forget a row: its length becomes zero, and so does all that was written to it, finite or not."""
+        written = max(self._written[row], self._lengths[row] + 1)
+        self._pairs[:, :, row, :, :written] = 0.0
+        self._lengths[row] = self._written[row] = 0
 
     def park(self, row: int) -> Float[Tensor, "layer 2 kv_head position dim"]:
         """A copy of everything a row holds; the row is free then."""
@@ -76,6 +80,7 @@ class KVCache:
     def advance(self, row: int, positions: int = 1) -> None:
         """Count positions that have been written for every layer."""
         self._lengths[row] += positions
+        self._written[row] = max(self._written[row], self._lengths[row])
         assert self._lengths[row] <= self.capacity, "cache row overrun"
 
     def plan(self, live: list[bool]) -> CachePlan:
@@ -111,5 +116,6 @@ class KVCache:
         values: Float[Tensor, "position kv_head dim"],
     ) -> None:
         """Write a whole sequence from position 0 in one layer."""
+        self._written[row] = max(self._written[row], len(keys))
         self.keys[layer, row, :, : len(keys)] = keys.transpose(0, 1)
         self.values[layer, row, :, : len(values)] = values.transpose(0, 1)

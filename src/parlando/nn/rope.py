@@ -12,6 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from parlando.core.config import Positive, Size
+from parlando.core.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class RopeConfig:
@@ -22,11 +25,18 @@ class RopeConfig:
     same number changes nothing.
     """
 
-    theta: float = 10000.0
-    factor: float | None = None
-    low_freq_factor: float = 1.0
-    high_freq_factor: float = 4.0
-    original_context: int = 8192
+    theta: Positive = 10000.0
+    factor: Positive | None = None
+    low_freq_factor: Positive = 1.0
+    high_freq_factor: Positive = 4.0
+    original_context: Size = 8192
+
+    def __post_init__(self) -> None:
+        if self.low_freq_factor >= self.high_freq_factor:
+            raise ConfigError(
+                f"rope: low_freq_factor {self.low_freq_factor:g} must be below high_freq_factor "
+                f"{self.high_freq_factor:g}"
+            )
 
 
 def rope_frequencies(config: RopeConfig, head_dim: int) -> Float[Tensor, " half"]:

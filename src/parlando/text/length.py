@@ -16,3 +16,10 @@ class LengthPrior:
     def frames(self, units: int, pauses: int) -> float:
         """Expected frames of a text."""
         return self.base_frames + self.frames_per_unit * units + self.frames_per_pause * pauses
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a recipe measured of its model: ``length``, how long its sentences are."""
+
+    length: LengthPrior | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -16,6 +16,7 @@ from parlando.models.higgs.config import HiggsConfig, LMConfig
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.nn.placement import Placement
+from parlando.text.length import Expected
 from parlando.train.checkpoint import load_weights
 from parlando.train.length import fit_length_prior
 from parlando.train.recipes import load_trained_codec
@@ -54,18 +55,14 @@ def assemble(recipe: ModelRecipe, codec: Path, lm: Path, codes: Path, out: Path)
     config = HiggsConfig(
         name=recipe.name,
         lm=lm_config,
-        codec=asdict(trained.config),
-        text={"kind": "phonemes", **_plain(asdict(tokenizer.config))},
+        codec=trained.config,
+        text=tokenizer.config,
         default_voice=recipe.default_voice,
         sampling=recipe.sampling,
-        expected={"length": asdict(prior)},
+        expected=Expected(prior),
     )
     shown = recipe.display_names
     voices = {name: Voice(name, text, display_name=shown.get(name)) for name, text in recipe.voices.items()}
     parts = Parts(config, model, trained.half(), tokenizer, voices)
     card = Path(recipe.card).read_text(encoding="utf-8") if recipe.card else None
     return save_model(HiggsModel(parts, Placement(torch.device("cpu"), torch.float16)), out, card)
-
-
-def _plain(table: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from tqdm import tqdm
 
-from parlando.core.config import from_mapping, read_json, to_mapping
+from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.core.types import Reference, SamplingOptions, Voice
 from parlando.data.shards import PackedCorpus
@@ -21,6 +21,7 @@ from parlando.models.cosyvoice.parts.hift_weights import load_hift_folder
 from parlando.models.cosyvoice.parts.part_weights import load_flow, load_speaker, load_speech_tokenizer
 from parlando.models.cosyvoice.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.nn.placement import Placement
+from parlando.text.length import Expected
 from parlando.train.length import fit_length_prior
 from parlando.train.tokens import TokenCorpus
 
@@ -101,14 +102,14 @@ def _parts(recipe: CosyVoiceModelRecipe, runs: CosyVoiceRuns) -> Parts:
     config = CosyVoiceConfig(
         name=recipe.name,
         lm=lm,
-        flow=to_mapping(flow.config),
-        hift=to_mapping(hift.config),
-        speech_tokenizer=to_mapping(speech_tokenizer.config),
-        speaker=to_mapping(speaker.config),
-        text={"kind": "phonemes", **to_mapping(tokenizer.config)},
+        flow=flow.config,
+        hift=hift.config,
+        speech_tokenizer=speech_tokenizer.config,
+        speaker=speaker.config,
+        text=tokenizer.config,
         default_voice="",
         sampling=recipe.sampling,
-        expected={"length": asdict(prior)},
+        expected=Expected(prior),
     )
     return Parts(config, load_lm(runs.lm, lm), flow, hift, speech_tokenizer, speaker, tokenizer)
 

@@ -97,7 +97,7 @@ def test_every_tensor_must_be_there_and_finite_and_no_other(copy, name):
         (lambda c: c["hift"].update(chanels=1), "Did you mean 'channels'"),
         (lambda c: c["text"].update(kind="words"), "text.kind: 'words' is not one of"),
         (lambda c: c["text"].update(phone=[]), "Did you mean 'phones'"),
-        (lambda c: c["lm"].update(num_heads=0), "lm.num_heads: 0 is not a size"),
+        (lambda c: c["lm"].update(num_heads=0), "lm.num_heads: 0 is out of range"),
         (lambda c: c["expected"].update(length={"base": 1}), "expected.length: unknown key 'base'"),
     ],
 )

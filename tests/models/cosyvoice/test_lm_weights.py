@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from cosyvoice_tiny import tiny_config
 from parlando.core.config import to_mapping
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
 from parlando.models.cosyvoice.config import (
     PUBLISHED_SAMPLING,
-    CosyVoiceConfig,
     LMConfig,
     lm_config_from_published,
     parse_cosyvoice_config,
@@ -27,6 +27,7 @@ from parlando.models.cosyvoice.lm_weights import (
     to_own_layout,
     to_published_layout,
 )
+from parlando.models.cosyvoice.tokenizer import HubTextConfig
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "cosyvoice"
 TENSORS = load_file(GOLDEN / "llm.safetensors")
@@ -103,8 +104,8 @@ def test_tensors_that_do_not_fit_are_named(tmp_path, change, message):
 
 
 def test_a_pt_file_that_holds_more_than_tensors_is_refused(tmp_path):
-    torch.save({**TENSORS, "epoch": 3}, tmp_path / "llm.pt")
-    with pytest.raises(CheckpointError, match="expected tensors by name"):
+    torch.save({**TENSORS, "optimizer": {"lr": 1.0}}, tmp_path / "llm.pt")
+    with pytest.raises(CheckpointError, match="expected tensors by name, found 'optimizer', a dict"):
         load_published_lm(tmp_path / "llm.pt", CONFIG)
     torch.save({"path": Path("/")}, tmp_path / "llm.pt")
     with pytest.raises(CheckpointError, match="cannot be read as tensors"):
@@ -119,7 +120,7 @@ def test_a_pt_file_that_holds_more_than_tensors_is_refused(tmp_path):
         ({"hidden_act": "gelu"}, "hidden_act = 'gelu'"),
         ({"use_sliding_window": True}, "use_sliding_window"),
         ({"rope_scaling": {"type": "yarn"}}, "rope_scaling"),
-        ({"vocab_size": None}, "'vocab_size' is missing"),
+        ({"vocab_size": None}, "vocab_size: expected int, got None"),
     ],
 )
 def test_other_backbones_are_refused(change, message):
@@ -142,8 +143,7 @@ def test_sizes_that_do_not_fit_are_refused(change, message):
 
 
 def test_config_of_a_folder_comes_back_as_it_was_and_is_strict():
-    parts = {"flow": {"a": 1}, "hift": {}, "speech_tokenizer": {}, "speaker": {}, "text": {"kind": "hub"}}
-    config = CosyVoiceConfig(name="tiny", lm=CONFIG, default_voice="a", **parts)
+    config = replace(tiny_config(), lm=CONFIG, text=HubTextConfig(), sampling=PUBLISHED_SAMPLING)
     assert config.sampling == PUBLISHED_SAMPLING
     data = json.loads(json.dumps(to_mapping(config)))
     assert parse_cosyvoice_config(data) == config

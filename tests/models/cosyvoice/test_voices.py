@@ -9,7 +9,17 @@ import torch
 from parlando.core.errors import CheckpointError
 from parlando.core.types import Reference, Voice
 from parlando.core.voicefile import write_voices
-from parlando.models.cosyvoice.voices import MEL, SPEAKER, check_voices, load_voices, published_voices, read_speakers
+from parlando.models.cosyvoice.voices import (
+    MEL,
+    SPEAKER,
+    VoiceSizes,
+    check_voices,
+    load_voices,
+    published_voices,
+    read_speakers,
+)
+
+SIZES = VoiceSizes(codebook_size=81, mel_bins=80, speaker_dim=2)
 
 
 def decoded(ids):
@@ -61,6 +71,9 @@ def test_a_prompt_without_words_or_without_all_of_its_clip_is_a_voice_too(tmp_pa
         ({"me": {"embedding": [1.0]}}, "me: no speaker embedding"),
         ({"me": {"embedding": torch.tensor([float("nan")])}}, "me: a number is not finite"),
         ({"me": PROMPT | {"prompt_speech_feat": torch.full((1, 6, 80), float("inf"))}}, "me: a number is not finite"),
+        ({"me": {"embedding": torch.tensor([1, 2])}}, "me: a number is not finite or not of floating point"),
+        ({"me": PROMPT | {"flow_prompt_speech_token": torch.tensor([[1.5]])}}, "me: ids of the type torch.float32"),
+        ({"me": PROMPT | {"prompt_text": torch.tensor([[-4]])}}, "me: the id -4 is below zero"),
         ({"me": PROMPT | {"prompt_speech_feat": torch.zeros(6, 80)}}, r"a mel of shape \[6, 80\]"),
     ],
 )
@@ -98,13 +111,33 @@ def clip(codes):
 @pytest.mark.parametrize("codes", [[[0, 81]], [[-1]], [[1], [2]]])
 def test_codes_of_another_model_are_refused(tmp_path, codes):
     with pytest.raises(CheckpointError, match="one row of 0 to 80"):
-        check_voices({"ann": clip(codes)}, 81, "ann", "here")
+        check_voices({"ann": clip(codes)}, SIZES, "ann", "here")
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({SPEAKER: np.zeros(3)}, r"a speaker embedding of shape \[3\], not \[2\]"),
+        ({MEL: np.zeros((4, 79))}, r"a mel of shape \[4, 79\], not \[frame, 80\]"),
+        ({MEL: np.zeros(80)}, r"a mel of shape \[80\]"),
+    ],
+)
+def test_features_of_another_model_are_refused(features, message):
+    voice = Voice("ann", references=(Reference("", np.array([[1]]), features),))
+    with pytest.raises(CheckpointError, match=f"here: a reference of 'ann' has {message}"):
+        check_voices({"ann": voice}, SIZES, "ann", "here")
+
+
+def test_a_published_speaker_of_another_size_is_refused_with_its_file(tmp_path):
+    saved(tmp_path, {"me": PROMPT, "you": {"embedding": torch.zeros(1, 192)}})
+    with pytest.raises(CheckpointError, match=r"spk2info\.pt: a reference of 'you' has a speaker embedding"):
+        published_voices(tmp_path, decoded, SIZES)
 
 
 def test_the_default_voice_must_be_there_unless_there_is_none(tmp_path):
-    check_voices({}, 81, "", "here")
+    check_voices({}, SIZES, "", "here")
     write_voices(tmp_path / "voices.json", {"ann": clip([[0, 80]])})
-    assert list(load_voices(tmp_path, 81, "ann")) == ["ann"]
+    assert list(load_voices(tmp_path, SIZES, "ann")) == ["ann"]
     for voices, default in (({"ann": clip([[1]])}, "bob"), ({"ann": clip([[1]])}, ""), ({}, "bob")):
         with pytest.raises(CheckpointError, match=f"the default voice '{default}' is not there"):
-            check_voices(voices, 81, default, "here")
+            check_voices(voices, SIZES, default, "here")

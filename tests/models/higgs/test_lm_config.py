@@ -9,13 +9,8 @@ import pytest
 
 from parlando.core.config import from_mapping, to_mapping
 from parlando.core.errors import ConfigError
-from parlando.models.higgs.config import (
-    HiggsConfig,
-    LMConfig,
-    lm_config_from_original,
-    lm_config_from_transformers,
-    parse_higgs_config,
-)
+from parlando.models.higgs.config import HiggsConfig, LMConfig, parse_higgs_config
+from parlando.models.higgs.parts.published_config import lm_config_from_original, lm_config_from_transformers
 from parlando.nn.rope import RopeConfig
 
 TINY = json.loads((Path(__file__).resolve().parents[2] / "golden/higgs/lm_tiny/config.json").read_text())
@@ -73,11 +68,17 @@ def test_own_config_round_trip():
         ({"formt": 1}, "unknown key 'formt'. Did you mean 'format'"),
         ({"format": 2}, "2 is not one of 1"),
         ({"family": "cosyvoice"}, "'cosyvoice' is not one of 'higgs'"),
-        ({"codec": {}}, "codec: 'kind' is missing"),
-        ({"text": {"kind": 3}}, "text: 'kind' is missing"),
+        ({"codec": {}}, "codec.kind: None is not one of 'dac', 'spectral'"),
+        ({"text": {"kind": 3}}, "text.kind: 3 is not one of 'phonemes', 'hub'"),
+        ({"text": {"kind": "hub", "fonts": 1}}, "text: unknown key 'fonts'"),
+        ({"expected": {"lenght": {}}}, "expected: unknown key 'lenght'. Did you mean 'length'"),
+        ({"sampling": {"top_p": 1.5}}, "config.json: sampling.top_p: 1.5 is out of range"),
         ({"lm": LM | {"hiden_size": 32}}, "Did you mean 'hidden_size'"),
         ({"lm": LM | {"hidden_size": "32"}}, "expected int"),
-        ({"lm": LM | {"num_layers": 0}}, "lm.num_layers: 0 is not a size"),
+        (
+            {"lm": LM | {"num_layers": 0}},
+            "lm.num_layers: 0 is out of range; use at least 1 and at most 1,024",
+        ),
         ({"lm": LM | {"num_heads": 3}}, "3 is not a multiple of num_kv_heads = 2"),
         ({"lm": LM | {"head_dim": 7}}, "7 is odd"),
         ({"lm": LM | {"eot_id": 40}}, "lm.eot_id: 40 is outside the vocabulary of 40"),
@@ -105,6 +106,20 @@ def test_transformers_style_counts_bos_and_eos_in_the_codebook():
     assert lm_config_from_transformers(TINY | {"eos_token_id": [189, 7]}).eot_id == 189
 
 
+def test_what_the_transformers_style_leaves_out_has_its_own_defaults_and_not_llamas():
+    config = lm_config_from_transformers({"codebook_size": 1026})
+    assert (config.hidden_size, config.num_layers, config.head_dim, config.num_kv_heads) == (3072, 28, 128, 8)
+    assert config.rms_norm_eps == 1e-5
+    assert config.rope == RopeConfig(500000.0, 32.0, 0.125, 0.5, 1024)
+    assert (config.vocab_size, config.context_length, config.codebook_size, config.num_codebooks) == (
+        128256, 2048, 1024, 8,
+    )  # fmt: skip
+    assert (config.audio_out_id, config.audio_out_bos_id, config.delay_id) == (128016, 128013, 128014)
+    assert (config.eot_id, config.end_of_text_id) == (128009, 128001)
+    plain = {"rope_parameters": {"rope_type": "default", "rope_theta": 9.0}}
+    assert lm_config_from_transformers({"codebook_size": 1026, **plain}).rope == RopeConfig(9.0)
+
+
 def test_original_style_has_the_published_ids_by_default():
     config = lm_config_from_original(ORIGINAL)
     assert (config.head_dim, config.codebook_size, config.num_codebooks) == (128, 1024, 8)
@@ -119,7 +134,7 @@ def test_original_style_has_the_published_ids_by_default():
         ({"hidden_act": "gelu"}, "hidden_act = 'gelu' is not supported; only 'silu' is"),
         ({"attention_bias": True}, "attention_bias = True"),
         ({"codebook_size": 20}, "audio_stream_bos_id = 16 is not supported; only 18 is"),
-        ({"num_codebooks": None}, "'num_codebooks' is missing"),
+        ({"num_codebooks": None}, "config.json.num_codebooks: expected int, got None"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rope type 'yarn'"),
         ({"rope_parameters": {"rope_type": "llama3", "factor": 8.0}}, "'low_freq_factor' is missing"),
     ],
@@ -137,8 +152,8 @@ def test_transformers_style_refuses_what_is_not_computed(change, message):
         ({"use_audio_out_self_attention": True}, "use_audio_out_self_attention = True"),
         ({"audio_embed_avg": True}, "audio_embed_avg = True"),
         ({"audio_stream_eos_id": 1026}, "audio_stream_eos_id = 1026 is not supported; only 1025 is"),
-        ({"text_config": {"vocab_size": 5}}, "text_config: 'num_hidden_layers' is missing"),
-        ({"text_config": None}, "'text_config' is missing"),
+        ({"text_config": {"vocab_size": 5}}, "text_config: 'hidden_size' is missing"),
+        ({"text_config": None}, "text_config: expected the backbone's table of settings, got None"),
     ],
 )
 def test_original_style_refuses_what_is_not_computed(change, message):

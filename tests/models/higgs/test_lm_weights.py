@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
 from parlando.core.types import Prompt
-from parlando.models.higgs.config import lm_config_from_transformers
 from parlando.models.higgs.lm_inference import HiggsTokenLM
 from parlando.models.higgs.lm_weights import (
     LM_FILE,
@@ -24,6 +23,7 @@ from parlando.models.higgs.lm_weights import (
     to_own_layout,
     to_published_layout,
 )
+from parlando.models.higgs.parts.published_config import lm_config_from_transformers
 from parlando.nn.rope import RopeConfig
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "higgs"
@@ -238,7 +238,7 @@ def test_damaged_missing_and_foreign_files(tmp_path):
         load_published_lm(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     torch.save([1, 2], tmp_path / "model.pth")
-    with pytest.raises(CheckpointError, match="something else"):
+    with pytest.raises(CheckpointError, match="found list"):
         load_published_lm(tmp_path)
 
 

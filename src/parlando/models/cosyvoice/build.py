@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 
 from parlando.audio.clip import as_mono, check_sample_rate
 from parlando.audio.fbank import MirroredMel
-from parlando.audio.mel import MelConfig
 from parlando.audio.resample import resample
-from parlando.core.config import from_mapping, read_json, to_mapping
+from parlando.core.config import located, read_json, to_mapping
 from parlando.core.errors import AudioError, CheckpointError, ConfigError
 from parlando.core.folder import whole_folder, write_json
 from parlando.core.stages import ArrivingPromptBuilder, Converter, PromptBuilder, TokenLM, WaveDecoder
 from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, Voice
 from parlando.core.voicefile import write_voices
-from parlando.models.cosyvoice.config import CosyVoiceConfig, lm_config_from_published, parse_cosyvoice_config
+from parlando.models.cosyvoice.config import CosyVoiceConfig, LMConfig, lm_config_from_published, parse_cosyvoice_config
 from parlando.models.cosyvoice.decoder import CosyVoiceDecoder, CosyVoiceWaveStream
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
-from parlando.models.cosyvoice.lm_weights import PUBLISHED_LM_FILE, load_lm, load_published_lm, save_lm
+from parlando.models.cosyvoice.lm_weights import load_lm, load_published_lm, save_lm
 from parlando.models.cosyvoice.parts import published
 from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
+from parlando.models.cosyvoice.parts.features import mel_config
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
 from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
 from parlando.models.cosyvoice.parts.hift_weights import WEIGHTS_FILE as HIFT_FILE
@@ -45,23 +45,33 @@ from parlando.models.cosyvoice.parts.part_weights import (
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder, SpeechPrompt
 from parlando.models.cosyvoice.sampler import CosyVoiceSampler
-from parlando.models.cosyvoice.tokenizer import HubTokenizer, PhonemeTextConfig, PhonemeTokenizer, TextTokenizer
+from parlando.models.cosyvoice.tokenizer import (
+    HubTextConfig,
+    HubTokenizer,
+    PhonemeTextConfig,
+    PhonemeTokenizer,
+    TextTokenizer,
+)
 from parlando.models.cosyvoice.voices import (
     MEL,
     SPEAKER,
     VOICES_FILE,
+    VoiceSizes,
     check_voices,
     load_voices,
     published_voices,
 )
+from parlando.nn.checkpoint import first_file
 from parlando.nn.placement import Placement
-from parlando.text.length import LengthPrior
 from parlando.text.markup import VOCAL
 
 CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = "config.json", "tokenizer.json", "card.md"
 TEXT_FOLDER = "CosyVoice-BlankEN"
-PUBLISHED_FLOW_FILE, PUBLISHED_HIFT_FILE = "flow.pt", "hift.pt"
-PUBLISHED_SPEECH_TOKENIZER_FILE, PUBLISHED_SPEAKER_FILE = "speech_tokenizer_v2.onnx", "campplus.onnx"
+PUBLISHED_LM_FILES, PUBLISHED_FLOW_FILES, PUBLISHED_HIFT_FILES = (
+    (f"{part}.pt", f"{part}.safetensors") for part in published.PARTS
+)
+PUBLISHED_SPEECH_TOKENIZER_FILES = ("speech_tokenizer_v2.onnx", "speech_tokenizer_v2.batch.onnx")
+PUBLISHED_SPEAKER_FILE = "campplus.onnx"
 
 
 @dataclass(frozen=True)
@@ -100,9 +110,7 @@ class CosyVoiceModel:
         self.lm = cast("TokenLM", CosyVoiceTokenLM(lm))
         self._decoder = CosyVoiceDecoder(parts.flow, parts.hift)
         self.decoder: WaveDecoder = self._decoder
-        measured = config.expected.get("length")
-        length = None if measured is None else from_mapping(LengthPrior, measured, "expected.length")
-        prompts = CosyVoicePromptBuilder(parts.tokenizer, config.lm, length)
+        prompts = CosyVoicePromptBuilder(parts.tokenizer, config.lm, config.expected.length)
         self.prompts: PromptBuilder = prompts
         self.arriving: ArrivingPromptBuilder | None = prompts
         self.voices: Mapping[str, Voice] = dict(parts.voices)
@@ -111,7 +119,7 @@ class CosyVoiceModel:
         self.notation = replace(VOCAL, phones=isinstance(parts.tokenizer, PhonemeTokenizer))
         self.sample_rate, self.samples_per_frame = self.decoder.sample_rate, self.decoder.samples_per_frame
         self.frame_rate = self.sample_rate / self.samples_per_frame
-        self._mel = MirroredMel(mel_config(parts.flow.config, parts.hift.config)).to(device)
+        self._mel = MirroredMel(mel_config(parts.hift.config)).to(device)
 
     def new_sampler(self, prompt: Prompt, options: SamplingOptions) -> CosyVoiceSampler:
         """A sampler for one request."""
@@ -163,12 +171,6 @@ class CosyVoiceModel:
         return torch.from_numpy(resample(as_mono(samples), sample_rate, wanted_rate)).to(self.device)
 
 
-def mel_config(flow: FlowConfig, hift: HiFTConfig) -> MelConfig:
-    """The mel between flow and vocoder: 80 bands up to 8 kHz, 50 a second, windows of four hops."""
-    hop = hift.samples_per_frame
-    return MelConfig(hift.source.sample_rate, 4 * hop, hop, flow.mel_bins, highest_hz=8_000.0)
-
-
 def load_model(folder: Path, device: str | None = None, dtype: str | None = None) -> CosyVoiceModel:
     """Load a folder in our own layout, or a published one.
 
@@ -181,16 +183,15 @@ def load_model(folder: Path, device: str | None = None, dtype: str | None = None
         return load_published(folder, device, dtype)
     placement = Placement.choose(device, dtype)
     config = parse_cosyvoice_config(read_json(folder / CONFIG_FILE), str(folder / CONFIG_FILE))
-    tokenizer = from_mapping(SpeechTokenizerConfig, config.speech_tokenizer, "speech_tokenizer")
     parts = Parts(
         config=config,
         lm=load_lm(folder, config.lm),
-        flow=load_flow(folder, from_mapping(FlowConfig, config.flow, "flow")),
-        hift=load_hift(folder / HIFT_FILE, from_mapping(HiFTConfig, config.hift, "hift")),
-        speech_tokenizer=load_speech_tokenizer(folder, tokenizer),
-        speaker=load_speaker(folder, from_mapping(CampPlusConfig, config.speaker, "speaker")),
+        flow=load_flow(folder, config.flow),
+        hift=load_hift(folder / HIFT_FILE, config.hift),
+        speech_tokenizer=load_speech_tokenizer(folder, config.speech_tokenizer),
+        speaker=load_speaker(folder, config.speaker),
         tokenizer=build_tokenizer(config.text, folder),
-        voices=load_voices(folder, config.lm.codebook_size, config.default_voice),
+        voices=load_voices(folder, voice_sizes(config.lm, config.flow), config.default_voice),
     )
     return CosyVoiceModel(parts, placement)
 
@@ -212,37 +213,51 @@ def load_published(
         FileMissingError, ConfigError, CheckpointError: as for `load_model`.
     """
     placement, sizes = Placement.choose(device, dtype, large=True), sizes or PublishedSizes()
-    settings = published.read_settings(folder / published.SETTINGS_FILE)
     text_folder = folder / TEXT_FOLDER
-    backbone = text_folder / CONFIG_FILE
-    flow, hift = published.flow_config(settings["flow"]), config_from_published(settings["hift"])
-    lm, sampling = published.lm_settings(
-        settings["llm"], lm_config_from_published(read_json(backbone), flow.vocab_size, str(backbone))
-    )
+    lm, flow, hift, sampling = read_published_configs(folder)
     tokenizer = HubTokenizer(text_folder)
-    voices = published_voices(folder, tokenizer.decode)
+    voices = published_voices(folder, tokenizer.decode, voice_sizes(lm, flow))
     config = CosyVoiceConfig(
         name=folder.name,
         lm=lm,
-        flow=asdict(flow),
-        hift=asdict(hift),
-        speech_tokenizer=asdict(sizes.speech_tokenizer),
-        speaker=asdict(sizes.speaker),
-        text={"kind": "hub"},
+        flow=flow,
+        hift=hift,
+        speech_tokenizer=sizes.speech_tokenizer,
+        speaker=sizes.speaker,
+        text=HubTextConfig(),
         default_voice=next(iter(voices), ""),
         sampling=sampling,
     )
     parts = Parts(
         config=config,
-        lm=load_published_lm(folder / PUBLISHED_LM_FILE, lm),
-        flow=load_part(Flow, flow, folder / PUBLISHED_FLOW_FILE),
-        hift=load_hift(folder / PUBLISHED_HIFT_FILE, hift),
-        speech_tokenizer=read_speech_tokenizer(folder / PUBLISHED_SPEECH_TOKENIZER_FILE, sizes.speech_tokenizer),
+        lm=load_published_lm(first_file(folder, PUBLISHED_LM_FILES, "language model weights"), lm),
+        flow=load_part(Flow, flow, first_file(folder, PUBLISHED_FLOW_FILES, "flow weights")),
+        hift=load_hift(first_file(folder, PUBLISHED_HIFT_FILES, "vocoder weights"), hift),
+        speech_tokenizer=read_speech_tokenizer(
+            first_file(folder, PUBLISHED_SPEECH_TOKENIZER_FILES, "speech tokenizer"), sizes.speech_tokenizer
+        ),
         speaker=read_campplus(folder / PUBLISHED_SPEAKER_FILE, sizes.speaker),
         tokenizer=tokenizer,
         voices=voices,
     )
     return CosyVoiceModel(parts, placement)
+
+
+def read_published_configs(folder: Path) -> tuple[LMConfig, FlowConfig, HiFTConfig, SamplingOptions]:
+    """What a published folder says of the language model, the flow, the vocoder, and how codes are drawn.
+
+    Raises:
+        FileMissingError: a file is not there.
+        ConfigError: a setting is missing, unknown, of a wrong type or out of range.
+    """
+    settings_file, backbone = folder / published.SETTINGS_FILE, folder / TEXT_FOLDER / CONFIG_FILE
+    settings = published.read_settings(settings_file)
+    with located(str(settings_file)):
+        flow, hift = published.flow_config(settings["flow"]), config_from_published(settings["hift"])
+    own = lm_config_from_published(read_json(backbone), flow.vocab_size, str(backbone))
+    with located(str(settings_file)):
+        lm, sampling = published.lm_settings(settings["llm"], own)
+    return lm, flow, hift, sampling
 
 
 def new_model(
@@ -262,12 +277,10 @@ def new_model(
         parts = Parts(
             config=config,
             lm=CosyVoiceLM(config.lm),
-            flow=Flow(from_mapping(FlowConfig, config.flow, "flow")),
-            hift=HiFT(from_mapping(HiFTConfig, config.hift, "hift")).prepare(),
-            speech_tokenizer=SpeechTokenizer(
-                from_mapping(SpeechTokenizerConfig, config.speech_tokenizer, "speech_tokenizer")
-            ),
-            speaker=CampPlus(from_mapping(CampPlusConfig, config.speaker, "speaker")),
+            flow=Flow(config.flow),
+            hift=HiFT(config.hift).prepare(),
+            speech_tokenizer=SpeechTokenizer(config.speech_tokenizer),
+            speaker=CampPlus(config.speaker),
             tokenizer=build_tokenizer(config.text, None),
             voices=voices,
         )
@@ -300,20 +313,18 @@ def save_model(
     return folder
 
 
-def build_tokenizer(text: Mapping[str, Any], folder: Path | None) -> TextTokenizer:
+def build_tokenizer(text: PhonemeTextConfig | HubTextConfig, folder: Path | None) -> TextTokenizer:
     """The tokenizer that a config's ``text`` table describes.
 
     Raises:
-        ConfigError: the kind is unknown, a setting is, or it needs a file and there is no folder.
+        ConfigError: it needs a file and there is no folder.
         FileMissingError: the tokenizer's file is not in the folder.
     """
-    settings = {key: value for key, value in text.items() if key != "kind"}
-    kind = text.get("kind")
-    if kind == "phonemes":
-        return PhonemeTokenizer(from_mapping(PhonemeTextConfig, settings, "text"))
-    if kind == "hub" and folder is not None:
-        return HubTokenizer(folder)
-    raise ConfigError(f"text.kind: {kind!r} is not one of 'phonemes', 'hub' (which needs its tokenizer.json)")
+    if isinstance(text, PhonemeTextConfig):
+        return PhonemeTokenizer(text)
+    if folder is None:
+        raise ConfigError("text.kind: 'hub' needs its tokenizer.json; load the model from a folder, or use 'phonemes'")
+    return HubTokenizer(folder)
 
 
 def _check_fit(parts: Parts) -> None:
@@ -340,4 +351,9 @@ def _check_fit(parts: Parts) -> None:
             f"{where}: the tokenizer has {parts.tokenizer.vocab_size} ids, the language model {lm.vocab_size}; "
             "take both from one checkpoint"
         )
-    check_voices(parts.voices, lm.codebook_size, parts.config.default_voice, where)
+    check_voices(parts.voices, voice_sizes(lm, flow), parts.config.default_voice, where)
+
+
+def voice_sizes(lm: LMConfig, flow: FlowConfig) -> VoiceSizes:
+    """What voices must fit."""
+    return VoiceSizes(lm.codebook_size, flow.mel_bins, flow.speaker_dim)

@@ -1,7 +1,4 @@
-"""What a CosyVoice checkpoint is: its language model's sizes and ids, and the whole folder's `config.json`.
-
-The other parts (`flow`, `hift`, `speech_tokenizer`, `speaker`, `text`) are plain tables that their own modules read.
-"""
+"""What a CosyVoice checkpoint is: its language model's sizes and ids, and the whole folder's `config.json`."""
 
 from __future__ import annotations
 
@@ -9,12 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from parlando.core.config import from_mapping
+from parlando.core.config import AtLeastOne, Count, NotNegative, Positive, Size, from_known, from_mapping
 from parlando.core.errors import ConfigError
 from parlando.core.types import SamplingOptions
+from parlando.models.cosyvoice.parts.campplus import CampPlusConfig
+from parlando.models.cosyvoice.parts.flow import FlowConfig
+from parlando.models.cosyvoice.parts.hift import HiFTConfig
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizerConfig
+from parlando.models.cosyvoice.tokenizer import HubTextConfig, PhonemeTextConfig
 from parlando.nn.attention import AttentionConfig
 from parlando.nn.rope import RopeConfig
-from parlando.nn.sampling import DrawRules
+from parlando.nn.sampling import DrawRules, check_options
+from parlando.text.length import Expected
 
 DRAW_RULES = DrawRules(nucleus_of_all=True, redraw_others=True)
 PUBLISHED_SAMPLING = SamplingOptions(temperature=1.0, top_k=25, top_p=0.8, repetition_window=10, repetition_limit=1)
@@ -42,24 +45,24 @@ class LMConfig:
         ConfigError: sizes that do not fit together.
     """
 
-    vocab_size: int
-    hidden_size: int
-    num_layers: int
-    num_heads: int
-    num_kv_heads: int
-    head_dim: int
-    intermediate_size: int
-    codebook_size: int
-    context_length: int
+    vocab_size: Size
+    hidden_size: Size
+    num_layers: AtLeastOne
+    num_heads: AtLeastOne
+    num_kv_heads: AtLeastOne
+    head_dim: Size
+    intermediate_size: Size
+    codebook_size: Size
+    context_length: Size
     rope: RopeConfig = field(default_factory=lambda: RopeConfig(theta=_PUBLISHED_THETA))
-    rms_norm_eps: float = 1e-6
-    group_text_tokens: int = 5
-    group_speech_tokens: int = 15
-    min_frames_per_token: float = 2.0
-    max_frames_per_token: float = 20.0
-    consensus_draws: int = 1
-    code_levels: int = 3
-    guided_layer: int | None = None
+    rms_norm_eps: Positive = 1e-6
+    group_text_tokens: AtLeastOne = 5
+    group_speech_tokens: AtLeastOne = 15
+    min_frames_per_token: NotNegative = 2.0
+    max_frames_per_token: Positive = 20.0
+    consensus_draws: AtLeastOne = 1
+    code_levels: AtLeastOne = 3
+    guided_layer: Count | None = None
 
     def __post_init__(self) -> None:
         if self.guided_layer is not None and not 0 <= self.guided_layer < self.num_layers:
@@ -126,22 +129,24 @@ class LMConfig:
 class CosyVoiceConfig:
     """`config.json` of a checkpoint in Parlando's own layout.
 
-    ``flow``, ``hift``, ``speech_tokenizer``, ``speaker`` and ``text`` are the settings of those parts; ``expected``
-    holds what the recipe measured (``length``: the settings of the length prior).
+    ``expected`` holds what the recipe measured.
     """
 
     name: str
     lm: LMConfig
-    flow: dict
-    hift: dict
-    speech_tokenizer: dict
-    speaker: dict
-    text: dict
+    flow: FlowConfig
+    hift: HiFTConfig
+    speech_tokenizer: SpeechTokenizerConfig
+    speaker: CampPlusConfig
+    text: PhonemeTextConfig | HubTextConfig
     default_voice: str
     format: Literal[1] = 1
     family: Literal["cosyvoice"] = "cosyvoice"
     sampling: SamplingOptions = PUBLISHED_SAMPLING
-    expected: dict = field(default_factory=dict)
+    expected: Expected = field(default_factory=Expected)
+
+    def __post_init__(self) -> None:
+        check_options(self.sampling)
 
 
 def parse_cosyvoice_config(data: Mapping[str, Any], where: str = "config.json") -> CosyVoiceConfig:
@@ -151,6 +156,22 @@ def parse_cosyvoice_config(data: Mapping[str, Any], where: str = "config.json") 
         ConfigError: an unknown or missing key, a wrong type or a value out of range.
     """
     return from_mapping(CosyVoiceConfig, data, where)
+
+
+@dataclass(frozen=True)
+class _Qwen2:
+    """The backbone's config, in its own words."""
+
+    vocab_size: Size
+    hidden_size: Size
+    intermediate_size: Size
+    num_hidden_layers: AtLeastOne
+    num_attention_heads: AtLeastOne
+    num_key_value_heads: AtLeastOne
+    max_position_embeddings: Size
+    head_dim: Size | None = None
+    rope_theta: Positive = _PUBLISHED_THETA
+    rms_norm_eps: Positive = 1e-6
 
 
 def lm_config_from_published(
@@ -167,23 +188,18 @@ def lm_config_from_published(
     for key, value in supported.items():
         if backbone.get(key, value) != value:
             raise ConfigError(f"{where}: {key} = {backbone[key]!r} is not supported; only {value!r} is")
-    names = {
-        "vocab_size": "vocab_size",
-        "hidden_size": "hidden_size",
-        "num_layers": "num_hidden_layers",
-        "num_heads": "num_attention_heads",
-        "num_kv_heads": "num_key_value_heads",
-        "intermediate_size": "intermediate_size",
-        "context_length": "max_position_embeddings",
+    given = from_known(_Qwen2, backbone, where)
+    own = {
+        "vocab_size": given.vocab_size,
+        "hidden_size": given.hidden_size,
+        "num_layers": given.num_hidden_layers,
+        "num_heads": given.num_attention_heads,
+        "num_kv_heads": given.num_key_value_heads,
+        "head_dim": given.head_dim or given.hidden_size // given.num_attention_heads,
+        "intermediate_size": given.intermediate_size,
+        "codebook_size": codebook_size,
+        "context_length": given.max_position_embeddings,
+        "rope": {"theta": given.rope_theta},
+        "rms_norm_eps": given.rms_norm_eps,
     }
-    missing = [key for key in names.values() if backbone.get(key) is None]
-    if missing:
-        raise ConfigError(f"{where}: '{missing[0]}' is missing; this is not a complete Qwen2 config")
-    sizes = {name: backbone[key] for name, key in names.items()}
-    return LMConfig(
-        **sizes,
-        head_dim=backbone.get("head_dim") or sizes["hidden_size"] // sizes["num_heads"],
-        codebook_size=codebook_size,
-        rope=RopeConfig(theta=float(backbone.get("rope_theta", _PUBLISHED_THETA))),
-        rms_norm_eps=float(backbone.get("rms_norm_eps", 1e-6)),
-    )
+    return from_mapping(LMConfig, own, where)

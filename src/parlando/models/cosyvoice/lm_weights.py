@@ -11,10 +11,9 @@ from torch import Tensor
 from parlando.core.errors import CheckpointError
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM
-from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly, read_tensors, save_tensors
+from parlando.nn.checkpoint import built, load_strictly, read_weights, save_tensors
 
 LM_FILE = "lm.safetensors"
-PUBLISHED_LM_FILE = "llm.pt"
 _TIED_HEAD = "llm.model.lm_head.weight"
 _PREFIXES = {
     "embed_tokens.": "llm.model.model.embed_tokens.",
@@ -26,10 +25,14 @@ _PREFIXES = {
 }
 
 
-def empty_lm(config: LMConfig) -> CosyVoiceLM:
-    """A model without memory, to be filled by loading."""
-    with torch.device("meta"), SkipInitialisation():
-        return CosyVoiceLM(config)
+def empty_lm(config: LMConfig, where: str = "lm") -> CosyVoiceLM:
+    """A model without memory, to be filled by loading.
+
+    Raises:
+        ConfigError: the sizes do not make a model.
+    """
+    with torch.device("meta"):
+        return built(CosyVoiceLM, config, where)
 
 
 def save_lm(lm: CosyVoiceLM, folder: Path) -> Path:
@@ -45,7 +48,7 @@ def load_lm(folder: Path, config: LMConfig, device: str | torch.device = "cpu") 
         CheckpointError: tensors are missing, unexpected, misshapen or not finite.
     """
     path = folder / LM_FILE
-    return _fill(config, _read(path, device), str(path))
+    return _fill(config, read_weights(path, device), str(path))
 
 
 def load_published_lm(path: Path, config: LMConfig, device: str | torch.device = "cpu") -> CosyVoiceLM:
@@ -55,7 +58,7 @@ def load_published_lm(path: Path, config: LMConfig, device: str | torch.device =
         FileMissingError: there is no such file.
         CheckpointError: it holds more than tensors, or they are missing, unexpected, misshapen or not finite.
     """
-    return _fill(config, to_own_layout(_read(path, device)), str(path))
+    return _fill(config, to_own_layout(read_weights(path, device)), str(path))
 
 
 def to_own_layout(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -86,13 +89,7 @@ def _renamed(key: str, prefixes: Mapping[str, str]) -> str:
     return key
 
 
-def _read(path: Path, device: str | torch.device) -> dict[str, Tensor]:
-    tensors = read_tensors(path, device)
-    check_finite(tensors, str(path))
-    return tensors
-
-
 def _fill(config: LMConfig, tensors: Mapping[str, Tensor], where: str) -> CosyVoiceLM:
-    lm = empty_lm(config)
+    lm = empty_lm(config, where)
     load_strictly(lm, tensors, where)
     return lm.eval()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, FileMissingError, MissingDependencyError
@@ -149,7 +149,15 @@ def _qwen2(folder: Path) -> tokenizers.Tokenizer:
 class PhonemeTextConfig(PhonemeInventory):
     """The vocabulary of a phoneme model; ids count through ``specials``, then through the inventory."""
 
+    kind: Literal["phonemes"] = "phonemes"
     specials: tuple[str, ...] = (END_OF_PROMPT, *TAGS)
+
+
+@dataclass(frozen=True)
+class HubTextConfig:
+    """Text as Qwen2's byte pairs, which have a file of their own, ``tokenizer.json``."""
+
+    kind: Literal["hub"] = "hub"
 
 
 def default_phoneme_config() -> PhonemeTextConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,44 +23,72 @@ MEL, SPEAKER = "mel", "speaker"
 _MEL_DIMENSIONS = 3
 
 
-def load_voices(folder: Path, codebook_size: int, default: str) -> dict[str, Voice]:
+@dataclass(frozen=True)
+class VoiceSizes:
+    """What a model expects of a voice's clips: codes below the first, and the sizes of its features."""
+
+    codebook_size: int
+    mel_bins: int
+    speaker_dim: int
+
+
+def load_voices(folder: Path, sizes: VoiceSizes, default: str) -> dict[str, Voice]:
     """A checkpoint's voices by name.
 
     Raises:
         FileMissingError: there is no voices.json.
         ConfigError: an entry is not a voice.
-        CheckpointError: the default voice is not among them, or one has codes of another model.
+        CheckpointError: the default voice is not among them, or one has codes or features of another model.
     """
     path = folder / VOICES_FILE
     voices = read_voices(path)
-    check_voices(voices, codebook_size, default, str(path))
+    check_voices(voices, sizes, default, str(path))
     return voices
 
 
-def check_voices(voices: Mapping[str, Voice], codebook_size: int, default: str, where: str) -> None:
+def check_voices(voices: Mapping[str, Voice], sizes: VoiceSizes, default: str, where: str) -> None:
     """Refuse voices that do not fit; errors as for `load_voices`. Without voices there is no default."""
     if default not in voices and (voices or default):
         raise CheckpointError(f"{where}: the default voice '{default}' is not there; there are: {', '.join(voices)}")
     for voice in voices.values():
         for reference in voice.references:
-            codes = reference.codes
-            if codes.shape[0] != 1 or (codes.size and not 0 <= codes.min() <= codes.max() < codebook_size):
+            fault = _misfit(reference, sizes)
+            if fault:
                 raise CheckpointError(
-                    f"{where}: a reference of '{voice.name}' has codes that are not one row of 0 to "
-                    f"{codebook_size - 1}; encode the clip with this model"
+                    f"{where}: a reference of '{voice.name}' has {fault}; clone the voice again with this model"
                 )
 
 
-def published_voices(folder: Path, decode: Callable[[list[int]], str]) -> dict[str, Voice]:
+def _misfit(reference: Reference, sizes: VoiceSizes) -> str:
+    codes, mel = reference.codes, reference.features.get(MEL)
+    speaker = reference.features.get(SPEAKER)
+    if codes.shape[0] != 1 or (codes.size and not 0 <= codes.min() <= codes.max() < sizes.codebook_size):
+        return f"codes that are not one row of 0 to {sizes.codebook_size - 1}"
+    if speaker is not None and speaker.shape != (sizes.speaker_dim,):
+        return f"a speaker embedding of shape {list(speaker.shape)}, not [{sizes.speaker_dim}]"
+    if mel is not None and (mel.ndim, mel.shape[-1]) != (2, sizes.mel_bins):
+        return f"a mel of shape {list(mel.shape)}, not [frame, {sizes.mel_bins}]"
+    return ""
+
+
+def published_voices(
+    folder: Path, decode: Callable[[list[int]], str], sizes: VoiceSizes | None = None
+) -> dict[str, Voice]:
     """The speakers of a published folder and those that were saved into it since; it may have neither.
 
     Raises:
-        CheckpointError: as for `read_speakers`.
+        CheckpointError: as for `read_speakers`, or one does not fit the ``sizes``.
         ConfigError: the saved ones are damaged.
     """
     published, saved = folder / PUBLISHED_VOICES_FILE, folder / VOICES_FILE
-    speakers = read_speakers(published, decode) if published.is_file() else {}
-    return speakers | (read_voices(saved) if saved.is_file() else {})
+    found = {
+        published: read_speakers(published, decode) if published.is_file() else {},
+        saved: read_voices(saved) if saved.is_file() else {},
+    }
+    if sizes is not None:
+        for path, voices in found.items():
+            check_voices(voices, sizes, next(iter(voices), ""), str(path))
+    return found[published] | found[saved]
 
 
 def list_published(folder: Path) -> tuple[dict[str, Voice], str]:
@@ -97,14 +126,23 @@ def _speaker(entry: Any, decode: Callable[[list[int]], str], where: str) -> Refe
     if not isinstance(tokens, Tensor) or not isinstance(mel, Tensor):
         return Reference("", np.zeros((1, 0), dtype=np.int64), features)
     text = entry.get("prompt_text")
-    words = decode(text.flatten().long().tolist()) if isinstance(text, Tensor) else ""
+    words = decode(_ids(text, where)) if isinstance(text, Tensor) else ""
     if mel.ndim != _MEL_DIMENSIONS or len(mel) != 1:
         raise CheckpointError(f"{where}: a mel of shape {list(mel.shape)}, not [1, frame, bin]; save the speaker again")
-    codes = tokens.reshape(1, -1).numpy().astype(np.int64)
+    codes = np.array([_ids(tokens, where)], dtype=np.int64)
     return Reference(words, codes, {**features, MEL: _array(mel[0], where)})
 
 
+def _ids(tensor: Tensor, where: str) -> list[int]:
+    if tensor.is_floating_point() or tensor.is_complex():
+        raise CheckpointError(f"{where}: ids of the type {tensor.dtype}, not whole numbers; save the speaker again")
+    ids: list[int] = tensor.flatten().long().tolist()
+    if ids and min(ids) < 0:
+        raise CheckpointError(f"{where}: the id {min(ids)} is below zero; save the speaker again")
+    return ids
+
+
 def _array(tensor: Tensor, where: str) -> np.ndarray:
-    if not tensor.isfinite().all():
-        raise CheckpointError(f"{where}: a number is not finite; save the speaker again")
+    if not tensor.is_floating_point() or not tensor.isfinite().all():
+        raise CheckpointError(f"{where}: a number is not finite or not of floating point; save the speaker again")
     return tensor.float().numpy()

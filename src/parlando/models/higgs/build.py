@@ -6,14 +6,14 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 
 from parlando.audio.clip import as_mono
 from parlando.audio.resample import resample
-from parlando.core.config import from_mapping, read_json, to_mapping
+from parlando.core.config import read_json, to_mapping
 from parlando.core.errors import AudioError, CheckpointError, ConfigError
 from parlando.core.folder import whole_folder, write_json
 from parlando.core.stages import ArrivingPromptBuilder, Converter, PromptBuilder, TokenLM, WaveDecoder
@@ -24,16 +24,16 @@ from parlando.models.higgs.decoder import HiggsDecoder
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM
 from parlando.models.higgs.lm_weights import load_lm, load_published_lm, save_lm
-from parlando.models.higgs.parts.codec import CodecModule, build_codec, codec_config
+from parlando.models.higgs.parts.codec import CodecModule, build_codec
 from parlando.models.higgs.parts.codec_weights import load_codec, load_published_codec, save_codec
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.sampler import HiggsSampler
 from parlando.models.higgs.tokenizer import (
+    HubTextConfig,
     HubTokenizer,
     PhonemeTextConfig,
     PhonemeTokenizer,
     TextTokenizer,
-    default_phoneme_config,
 )
 from parlando.models.higgs.voices import VOICES_FILE, check_voices, load_voices
 from parlando.nn.placement import Placement
@@ -93,7 +93,7 @@ class HiggsModel:
     @property
     def speaks_utterances(self) -> bool:
         """Whether it was trained on single utterances rather than on conversations."""
-        return self.config.text["kind"] == "phonemes"
+        return isinstance(self.config.text, PhonemeTextConfig)
 
     def new_sampler(self, prompt: Prompt, options: SamplingOptions) -> HiggsSampler:
         """A sampler for one request that ends with its clip."""
@@ -162,8 +162,8 @@ def load_published(
     config = HiggsConfig(
         name=lm_folder.name,
         lm=replace(lm.config, **{key: token for key, token in named.items() if getattr(lm.config, key) is None}),
-        codec=codec_config(codec),
-        text={"kind": "hub"},
+        codec=codec.config,
+        text=HubTextConfig(),
         default_voice=PUBLISHED_VOICE,
         prompt_layout="original" if lm.config.delay_id is None else "transformers",
     )
@@ -209,32 +209,28 @@ def save_model(model: HiggsModel, folder: Path, card: str | None = None) -> Path
     return folder
 
 
-def build_tokenizer(text: Mapping[str, Any], folder: Path | None) -> TextTokenizer:
+def build_tokenizer(text: PhonemeTextConfig | HubTextConfig, folder: Path | None) -> TextTokenizer:
     """The tokenizer that a config's ``text`` table describes.
 
     Raises:
-        ConfigError: the kind is unknown, a setting is, or it needs a file and there is no folder.
+        ConfigError: it needs a file and there is no folder.
         FileMissingError: the tokenizer's file is not in the folder.
     """
-    settings = {key: value for key, value in text.items() if key != "kind"}
-    kind = text.get("kind")
-    if kind == "phonemes":
-        config = from_mapping(PhonemeTextConfig, settings, "text") if settings else default_phoneme_config()
-        return PhonemeTokenizer(config)
-    if kind == "hub" and folder is not None:
-        return HubTokenizer(folder)
-    raise ConfigError(f"text.kind: {kind!r} is not one of 'phonemes', 'hub' (which needs its tokenizer.json)")
+    if isinstance(text, PhonemeTextConfig):
+        return PhonemeTokenizer(text)
+    if folder is None:
+        raise ConfigError("text.kind: 'hub' needs its tokenizer.json; load the model from a folder, or use 'phonemes'")
+    return HubTokenizer(folder)
 
 
 def _prompt_config(config: HiggsConfig) -> PromptConfig:
-    length = config.expected.get("length", {})
     return PromptConfig(
         num_codebooks=config.lm.num_codebooks,
         codebook_size=config.lm.codebook_size,
         context_length=config.lm.context_length,
         layout=config.prompt_layout,
         references_in=config.references_in,
-        length=from_mapping(LengthPrior, length, "expected.length"),
+        length=config.expected.length or LengthPrior(),
     )
 
 

@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 
 from parlando.core.config import read_json
-from parlando.core.errors import CheckpointError, FileMissingError
-from parlando.models.higgs.config import LMConfig, lm_config_from_original, lm_config_from_transformers
+from parlando.core.errors import CheckpointError
+from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
-from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly, read_tensors, save_tensors
+from parlando.models.higgs.parts.published_config import lm_config_from_original, lm_config_from_transformers
+from parlando.nn.checkpoint import built, first_file, load_strictly, read_weights, save_tensors
 
 PublishedLayout = Literal["original", "transformers"]
 
 LM_FILE = "lm.safetensors"
-_PUBLISHED_FILES = (
+PUBLISHED_WEIGHTS = (
     "model.safetensors.index.json",
     "model.safetensors",
     "pytorch_model.bin.index.json",
@@ -48,10 +49,14 @@ _FROM_OWN: dict[PublishedLayout, tuple[tuple[re.Pattern[str], str], ...]] = {
 }
 
 
-def empty_lm(config: LMConfig) -> HiggsLM:
-    """A model without memory, to be filled by loading."""
-    with torch.device("meta"), SkipInitialisation():
-        return HiggsLM(config)
+def empty_lm(config: LMConfig, where: str = "lm") -> HiggsLM:
+    """A model without memory, to be filled by loading.
+
+    Raises:
+        ConfigError: the sizes do not make a model.
+    """
+    with torch.device("meta"):
+        return built(HiggsLM, config, where)
 
 
 def save_lm(lm: HiggsLM, folder: Path) -> Path:
@@ -67,9 +72,7 @@ def load_lm(folder: Path, config: LMConfig, device: str | torch.device = "cpu") 
         CheckpointError: tensors are missing, unexpected, misshapen or not finite.
     """
     path = folder / LM_FILE
-    tensors = read_tensors(path, device)
-    check_finite(tensors, str(path))
-    return _fill(config, tensors, str(path))
+    return _fill(config, read_weights(path, device), str(path))
 
 
 def load_published_lm(folder: Path, device: str | torch.device = "cpu") -> HiggsLM:
@@ -80,11 +83,11 @@ def load_published_lm(folder: Path, device: str | torch.device = "cpu") -> Higgs
     Raises:
         FileMissingError: there is no config.json or no weights file.
         ConfigError: the config describes another model.
-        CheckpointError: tensors are missing, unexpected or misshapen.
+        CheckpointError: tensors are missing, unexpected, misshapen or not finite.
     """
     config = read_published_config(folder)
-    path = find_published_weights(folder)
-    tensors = to_own_layout(read_tensors(path, device))
+    path = first_file(folder, PUBLISHED_WEIGHTS, "language model weights")
+    tensors = to_own_layout(read_weights(path, device, _IGNORED))
     return _fill(replace(config, text_head=_TEXT_HEAD in tensors), tensors, str(path))
 
 
@@ -99,18 +102,6 @@ def read_published_config(folder: Path) -> LMConfig:
     data = read_json(path)
     parse = lm_config_from_original if "text_config" in data else lm_config_from_transformers
     return parse(data, str(path))
-
-
-def find_published_weights(folder: Path) -> Path:
-    """The weights file, or the index of the shards, of a published checkpoint.
-
-    Raises:
-        FileMissingError: there is none.
-    """
-    for name in _PUBLISHED_FILES:
-        if (folder / name).is_file():
-            return folder / name
-    raise FileMissingError(folder / _PUBLISHED_FILES[1], "language model weights")
 
 
 def to_own_layout(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -159,6 +150,6 @@ def _renamed(key: str, rules: tuple[tuple[re.Pattern[str], str], ...]) -> str:
 
 
 def _fill(config: LMConfig, tensors: Mapping[str, Tensor], where: str) -> HiggsLM:
-    lm = empty_lm(config)
+    lm = empty_lm(config, where)
     load_strictly(lm, tensors, where)
     return lm.eval()

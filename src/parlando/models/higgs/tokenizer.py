@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, FileMissingError, MissingDependencyError
@@ -38,6 +38,8 @@ _SCENE_STRINGS = (
     "<|speaker_id_start|>",
     "<|speaker_id_end|>",
 )
+_HEADERS = tuple(f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("system", "user", "assistant"))
+_SPEAKER_TAGS = tuple(pattern.format(n) for pattern in ("[SPEAKER{}]", "SPEAKER{}:") for n in range(4))
 _EVENT = re.compile(r"<(SE(?:_[se])?)>\s*\[[^\]\n]*\]\s*</\1>")
 _WIDE_UNITS = 3
 
@@ -145,28 +147,30 @@ class PhonemeTextConfig(PhonemeInventory):
     follows a ``SPEAKERn:``, so that the same words in a sentence are spoken.
     """
 
-    specials: tuple[str, ...]
-    atoms: tuple[str, ...]
-    descriptions: tuple[str, ...]
+    kind: Literal["phonemes"] = "phonemes"
+    specials: tuple[str, ...] = (*SPECIAL_STRINGS.values(), DELAY_STRING, *_SCENE_STRINGS)
+    atoms: tuple[str, ...] = (*_HEADERS, GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION, *_SPEAKER_TAGS)
+    descriptions: tuple[str, ...] = (
+        "feminine",
+        "masculine",
+        "a mature American woman, calm and clear",
+        "a young American woman, bright and even",
+        "an American man, steady and warm",
+        "a Scottish man, brisk",
+        "a robotic man, flat",
+    )
+
+
+@dataclass(frozen=True)
+class HubTextConfig:
+    """Text as byte pairs, whose vocabulary is in a file of its own, ``tokenizer.json``."""
+
+    kind: Literal["hub"] = "hub"
 
 
 def default_phoneme_config() -> PhonemeTextConfig:
     """The vocabulary of the small default model."""
-    headers = tuple(f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("system", "user", "assistant"))
-    tags = tuple(pattern.format(n) for pattern in ("[SPEAKER{}]", "SPEAKER{}:") for n in range(4))
-    return PhonemeTextConfig(
-        specials=(*SPECIAL_STRINGS.values(), DELAY_STRING, *_SCENE_STRINGS),
-        atoms=(*headers, GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION, *tags),
-        descriptions=(
-            "feminine",
-            "masculine",
-            "a mature American woman, calm and clear",
-            "a young American woman, bright and even",
-            "an American man, steady and warm",
-            "a Scottish man, brisk",
-            "a robotic man, flat",
-        ),
-    )
+    return PhonemeTextConfig()
 
 
 class PhonemeTokenizer(_SpecialIds):

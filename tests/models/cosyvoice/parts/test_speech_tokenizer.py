@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from cosyvoice_front import golden, small_tokenizer
 from parlando.core.config import from_mapping, to_mapping
 from parlando.core.errors import AudioError, ConfigError
-from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, check_prompt
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.nn.checkpoint import SkipInitialisation
 
 RATE = 16_000
@@ -127,29 +126,3 @@ def test_a_config_survives_plain_data_and_a_wrong_one_is_an_error(tokenizer):
         SpeechTokenizerConfig(hidden_size=30, num_heads=4)
     with pytest.raises(ConfigError, match="overlap_seconds"):
         SpeechTokenizerConfig(overlap_seconds=30.0)
-
-
-def speech(seconds, rate=RATE):
-    time = np.arange(round(seconds * rate)) / rate
-    return (0.3 * np.sin(2 * np.pi * 220 * time) * (np.sin(2 * np.pi * 1.5 * time) > -0.9)).astype(np.float32)
-
-
-def test_a_prompt_of_more_than_30_seconds_is_cut_and_says_so():
-    checked = check_prompt(speech(40), RATE, SpeechTokenizerConfig())
-    assert 25 < checked.clip.duration_seconds <= 30
-    assert "only 0.0 s to" in checked.note
-    assert check_prompt(speech(20), RATE, SpeechTokenizerConfig()).note == ""
-
-
-@pytest.mark.parametrize(
-    ("samples", "rate", "message"),
-    [
-        (speech(3, 8_000), 8_000, "recorded at 8000 Hz; a prompt needs at least 16000 Hz"),
-        (np.zeros(RATE * 3), RATE, "prompt: it is silent"),
-        (np.where(speech(3) > 0.29, np.nan, 0), RATE, "is not a number or infinite"),
-        (np.zeros(0), RATE, "holds no samples"),
-    ],
-)
-def test_prompts_that_cannot_serve_say_why(samples, rate, message):
-    with pytest.raises(AudioError, match=message):
-        check_prompt(samples, rate, SpeechTokenizerConfig())

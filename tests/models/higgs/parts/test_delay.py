@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlando.models.higgs.parts.delay import IGNORED_LABEL, Undelay, build_delay, labels, revert_delay
+from parlando.models.higgs.parts.delay import IGNORED_LABEL, Undelay, build_delay, labels
 
 BOS, EOS = 16, 17
 
@@ -29,17 +28,6 @@ def test_eight_codebooks_add_nine_frames():
     assert (delayed[:, 0] == BOS).all()
     assert (delayed[7, :8] == BOS).all()
     assert (delayed[:, -1] == EOS).all()
-
-
-@given(st.integers(1, 9), st.integers(0, 40))
-def test_revert_undoes_build(num_codebooks, num_frames):
-    codes = clip(num_codebooks, num_frames)
-    assert np.array_equal(revert_delay(build_delay(codes, BOS, EOS)), codes)
-
-
-def test_revert_refuses_fewer_frames_than_an_empty_clip():
-    with pytest.raises(ValueError, match="3 delayed frames are fewer than the 5"):
-        revert_delay(np.zeros((4, 3), dtype=np.int64))
 
 
 def test_published_example_of_eight_codebooks_and_five_frames():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parlando.audio.fbank import KaldiConfig, KaldiFbank
+from parlando.core.config import AtLeastOne, Size
 from parlando.core.errors import AudioError, ConfigError
 
 FRAME_STRIDE, BAND_STRIDE = 2, 8
@@ -25,15 +26,15 @@ class CampPlusConfig:
     """
 
     fbank: KaldiConfig = field(default_factory=KaldiConfig)
-    embedding_size: int = 192
-    growth: int = 32
-    bottleneck: int = 4
-    initial_channels: int = 128
-    head_channels: int = 32
-    layers: tuple[int, ...] = (12, 24, 16)
-    kernels: tuple[int, ...] = (3, 3, 3)
-    dilations: tuple[int, ...] = (1, 2, 2)
-    segment_frames: int = 100
+    embedding_size: Size = 192
+    growth: Size = 32
+    bottleneck: Size = 4
+    initial_channels: Size = 128
+    head_channels: Size = 32
+    layers: tuple[AtLeastOne, ...] = (12, 24, 16)
+    kernels: tuple[AtLeastOne, ...] = (3, 3, 3)
+    dilations: tuple[AtLeastOne, ...] = (1, 2, 2)
+    segment_frames: Size = 100
 
     def __post_init__(self) -> None:
         if not len(self.layers) == len(self.kernels) == len(self.dilations):

@@ -7,7 +7,7 @@ only its own frames and a stream equals the chunk-masked computation on the whol
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from parlando.core.config import AtLeastOne, NotNegative, Size
 from parlando.core.errors import AudioError, ConfigError
 from parlando.models.cosyvoice.parts.flow_encoder import FlowEncoder, FlowEncoderConfig, FlowEncoderState
 from parlando.models.cosyvoice.parts.flow_estimator import Conditions, Estimator, EstimatorConfig, EstimatorState
@@ -39,15 +40,15 @@ class FlowConfig:
     ``noise_scale``, is added to those frames (Grad-TTS, Popov et al., 2021), and the flow has only to find the rest.
     """
 
-    vocab_size: int = 6561
-    mel_bins: int = 80
-    speaker_dim: int = 192
-    solver_steps: int = 10
-    guidance: float = 0.7
-    temperature: float = 1.0
-    noise_block_frames: int = 15_000
+    vocab_size: Size = 6561
+    mel_bins: Size = 80
+    speaker_dim: Size = 192
+    solver_steps: AtLeastOne = 10
+    guidance: NotNegative = 0.7
+    temperature: NotNegative = 1.0
+    noise_block_frames: Size = 15_000
     prior: Prior = "zero"
-    noise_scale: float = 1.0
+    noise_scale: NotNegative = 1.0
     speaker_in_encoder: bool = False
     encoder: FlowEncoderConfig = field(default_factory=FlowEncoderConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
@@ -186,7 +187,9 @@ class Flow(nn.Module):
             self.encoder.new_state(lasting=True),
             self.decoder.new_states(self.config.solver_steps if steps is None else steps, lasting=True),
         )
-        self.push(state, prompt.tokens.tolist())
+        state.pending.extend(prompt.tokens.tolist())
+        if ready := self._ready(state):
+            self._advance(state, ready)
         return state
 
     @torch.inference_mode()
@@ -205,10 +208,10 @@ class Flow(nn.Module):
         self._check_tokens(tokens)
         state.pending.extend(tokens)
         new = len(state.pending) if final else self._ready(state)
-        mel = self._advance(state, new) if new else self._no_frames()
+        mels = [self._advance(state, size) for size in self._chunks(new)]
         if final:
             state.close()
-        return mel
+        return torch.cat(mels, dim=2) if mels else self._no_frames()
 
     def tokens_until(self, state: FlowState, frames: int) -> int:
         """How many more tokens must be pushed before that many frames are final, counted from the prompt's end."""
@@ -282,6 +285,17 @@ class Flow(nn.Module):
         """How many pending tokens fill whole chunks whose look-ahead has come."""
         chunk = self.config.encoder.chunk_tokens
         return max(0, len(state.pending) - self.config.encoder.lookahead_tokens) // chunk * chunk
+
+    def _chunks(self, tokens: int) -> Iterator[int]:
+        """Sizes of the pieces that tokens are computed in, a chunk each, however many there are.
+
+        Products of other shapes round otherwise, which a vocoder's phase would add up: in equal pieces a stream and
+        the whole are equal to the last bit.
+        """
+        chunk = self.config.encoder.chunk_tokens
+        yield from [chunk] * (tokens // chunk)
+        if tokens % chunk:
+            yield tokens % chunk
 
     def _advance(self, state: FlowState, new: int) -> Float[Tensor, "1 bin frame"]:
         """Compute the first ``new`` pending tokens and hand out their frames, those of the prompt excepted."""

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from parlando.core.config import AtLeastOne, Count, Share, Size, Whole
 from parlando.nn.chunked import CausalConv1d, ConvHistory, Span
 from parlando.nn.conformer import ConformerConfig, ConformerLayer, ConformerMemory
 
@@ -27,17 +28,17 @@ class FlowEncoderConfig:
     ``chunk_tokens`` is the grid of its attention; ``left_chunks`` bounds how far back a chunk sees (None: no bound).
     """
 
-    input_dim: int = 512
-    dim: int = 512
-    num_heads: int = 8
-    inner_dim: int = 2048
-    num_layers: int = 6
-    num_up_layers: int = 4
-    lookahead_tokens: int = 3
-    frames_per_token: int = 2
-    chunk_tokens: int = 25
-    left_chunks: int | None = None
-    dropout: float = 0.1
+    input_dim: Size = 512
+    dim: Size = 512
+    num_heads: AtLeastOne = 8
+    inner_dim: Size = 2048
+    num_layers: Count = 6
+    num_up_layers: Count = 4
+    lookahead_tokens: Size = 3
+    frames_per_token: AtLeastOne = 2
+    chunk_tokens: Size = 25
+    left_chunks: Whole | None = None
+    dropout: Share = 0.1
 
     @property
     def layer(self) -> ConformerConfig:

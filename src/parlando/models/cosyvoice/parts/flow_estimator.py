@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from parlando.core.config import AtLeastOne, Count, Size
 from parlando.nn.chunked import CausalConv1d, ConvHistory, KeyValueMemory
 
 _KERNEL = 3
@@ -26,11 +27,11 @@ _LONGEST_WAVE = 10_000.0
 class EstimatorConfig:
     """Sizes of the U-Net; the defaults are the published ones."""
 
-    dim: int = 256
-    num_heads: int = 8
-    head_dim: int = 64
-    num_mid_stages: int = 12
-    layers_per_stage: int = 4
+    dim: Size = 256
+    num_heads: AtLeastOne = 8
+    head_dim: Size = 64
+    num_mid_stages: Count = 12
+    layers_per_stage: Count = 4
 
     @property
     def time_dim(self) -> int:

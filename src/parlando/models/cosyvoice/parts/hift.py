@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache
 
 import torch
 from jaxtyping import Complex, Float
@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
+from parlando.core.config import AtLeastOne, Positive, Share, Size
 from parlando.core.errors import ConfigError
 from parlando.models.cosyvoice.parts.hift_source import (
     HarmonicSource,
@@ -57,24 +58,29 @@ class HiFTConfig:
     of several periods has to; one upsampling then does, and it is learned in a fraction of the time.
     """
 
-    mel_bins: int = 80
-    channels: int = 512
-    pitch_channels: int = 512
+    mel_bins: Size = 80
+    channels: Size = 512
+    pitch_channels: Size = 512
     source: SourceConfig = field(default_factory=SourceConfig)
-    upsample_rates: tuple[int, ...] = (8, 5, 3)
-    upsample_kernels: tuple[int, ...] = (16, 11, 7)
-    fft_samples: int = 16
-    hop_samples: int = 4
-    kernels: tuple[int, ...] = (3, 7, 11)
-    dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-    source_kernels: tuple[int, ...] = (7, 7, 11)
-    source_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-    leaky_slope: float = 0.1
-    loudest_sample: float = 0.99
+    upsample_rates: tuple[AtLeastOne, ...] = (8, 5, 3)
+    upsample_kernels: tuple[AtLeastOne, ...] = (16, 11, 7)
+    fft_samples: Size = 16
+    hop_samples: Size = 4
+    kernels: tuple[AtLeastOne, ...] = (3, 7, 11)
+    dilations: tuple[tuple[AtLeastOne, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    source_kernels: tuple[AtLeastOne, ...] = (7, 7, 11)
+    source_dilations: tuple[tuple[AtLeastOne, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    leaky_slope: Share = 0.1
+    loudest_sample: Positive = 0.99
     shapes_source: bool = False
 
     def __post_init__(self) -> None:
         stages = len(self.upsample_rates)
+        if not stages or not self.kernels or self.channels >> stages < 1:
+            raise ConfigError(
+                f"hift: {self.channels} channels, {stages} upsample_rates and {len(self.kernels)} kernels do not make "
+                "a vocoder; every rate halves the channels, and there must be one of each"
+            )
         if len(self.upsample_kernels) != stages:
             raise ConfigError(f"hift: {stages} upsample_rates need as many upsample_kernels")
         excited = 0 if self.shapes_source else stages
@@ -114,11 +120,6 @@ class HiFTState:
     num_frames: int = 0
     kept: Kept = ()
     ended: bool = False
-
-    @property
-    def num_bytes(self) -> int:
-        """Memory of the kept tensors."""
-        return sum(value.nbytes for value in self.kept if isinstance(value, Tensor))
 
 
 class ResidualBlock(nn.Module):
@@ -187,18 +188,10 @@ class HiFT(nn.Module):
         self.f0_predictor.double()
         return self.eval()
 
-    @cached_property
+    @property
     def late_samples(self) -> int:
-        """How many samples it runs behind, before the last piece; one channel wide, a vocoder shows it at no cost."""
-        config = self.config
-        narrow = replace(config, mel_bins=1, channels=2 ** len(config.upsample_rates), pitch_channels=1)
-        twin, num_frames, made = HiFT(narrow).prepare(), 32, 0
-        while not made:
-            num_frames *= 2
-            mel = torch.zeros(1, 1, num_frames)
-            with torch.inference_mode():
-                made = twin.push(mel, twin.open([0]), final=False)[0].shape[1]
-        return num_frames * config.samples_per_frame - made
+        """How many samples it runs behind, before the last piece."""
+        return _late_samples(self.config)
 
     def open(self, seeds: Sequence[int]) -> HiFTState:
         """The state before the first piece of a batch of streams, whose noise is drawn from these seeds."""
@@ -298,3 +291,15 @@ def _source_conv(config: HiFTConfig, stage: int) -> nn.Module:
     stride = math.prod(config.upsample_rates[stage + 1 :])
     kernel, bins = (2 * stride if stride > 1 else 1), 2 * (config.fft_samples // 2 + 1)
     return StreamedConv1d(bins, config.stage_channels(stage), kernel, stride, padding=stride // 2)
+
+
+@cache
+def _late_samples(config: HiFTConfig) -> int:
+    """Found by trying: one channel wide, a vocoder runs as far behind and costs nothing."""
+    narrow = replace(config, mel_bins=1, channels=2 ** len(config.upsample_rates), pitch_channels=1)
+    hift, num_frames, made = HiFT(narrow).prepare(), 32, 0
+    while not made:
+        num_frames *= 2
+        with torch.inference_mode():
+            made = hift.push(torch.zeros(1, 1, num_frames), hift.open([0]), final=False)[0].shape[1]
+    return num_frames * config.samples_per_frame - made

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
+from parlando.core.config import Count, NotNegative, Size
 from parlando.nn.streaming import Carry, StreamedConv1d, align
 
 _PITCH_LAYERS = 5
@@ -30,11 +31,11 @@ _NEAR_PULSE = 1e-5
 class SourceConfig:
     """The excitation's settings; ``num_harmonics`` are above the fundamental, amplitudes are before the mixing."""
 
-    sample_rate: int = 24_000
-    num_harmonics: int = 8
-    sine_amplitude: float = 0.1
-    voiced_noise: float = 0.003
-    voiced_above_hertz: float = 10.0
+    sample_rate: Size = 24_000
+    num_harmonics: Count = 8
+    sine_amplitude: NotNegative = 0.1
+    voiced_noise: NotNegative = 0.003
+    voiced_above_hertz: NotNegative = 10.0
 
     @property
     def num_waves(self) -> int:

@@ -16,10 +16,10 @@ from torch import Tensor
 from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import ConfigError
 from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
-from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly, read_tensors, save_tensors
+from parlando.nn.checkpoint import built, load_strictly, read_weights, save_tensors
 
 WEIGHTS_FILE, CONFIG_FILE = "hift.safetensors", "hift.json"
-_PREFIX = "generator."
+_PREFIX, _OF_TRAINING = "generator.", "discriminator."
 _GAIN, _DIRECTION = ".parametrizations.weight.original0", ".parametrizations.weight.original1"
 _OLD_NAMES = {".weight_g": _GAIN, ".weight_v": _DIRECTION}
 _NAMES = {
@@ -54,13 +54,19 @@ def config_from_published(data: Mapping[str, Any]) -> HiFTConfig:
         ConfigError: an unknown key, a wrong type, or a value that does not fit the others.
     """
     top = dict(data)
-    stft, pitch = top.pop("istft_params", {}), dict(top.pop("f0_predictor", {}))
+    stft, pitch = (_table(top.pop(key, {}), key) for key in ("istft_params", "f0_predictor"))
     for key, value in _ONE_PITCH.items():
         if pitch.pop(key, value) != value:
             raise ConfigError(f"hift.f0_predictor.{key}: only {value} is supported")
     source = _renamed({key: top.pop(key) for key in _SOURCE_NAMES if key in top}, _SOURCE_NAMES)
     own = _renamed(pitch, _PITCH_NAMES) | _renamed(stft, _STFT_NAMES) | _renamed(top, _NAMES) | {"source": source}
     return from_mapping(HiFTConfig, own, "hift")
+
+
+def _table(value: Any, key: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"hift.{key}: expected a table of settings, got {value!r}")
+    return dict(value)
 
 
 def load_hift(path: Path, config: HiFTConfig | None = None) -> HiFT:
@@ -70,11 +76,8 @@ def load_hift(path: Path, config: HiFTConfig | None = None) -> HiFT:
         FileMissingError: there is no such file.
         CheckpointError: tensors are missing, unexpected, misshapen or not finite.
     """
-    with SkipInitialisation():
-        hift = HiFT(config or HiFTConfig())
-    tensors = published_layout(read_tensors(path), hift)
-    check_finite(tensors, str(path))
-    load_strictly(hift, tensors, str(path))
+    hift = built(HiFT, config or HiFTConfig(), str(path))
+    load_strictly(hift, published_layout(read_weights(path), hift), str(path))
     return hift.prepare()
 
 
@@ -102,9 +105,11 @@ def save_hift(hift: HiFT, folder: Path) -> None:
 def published_layout(tensors: Mapping[str, Tensor], fresh: HiFT) -> dict[str, Tensor]:
     """Any spelling under the names of a fresh model; unknown keys pass through for the strict check to name.
 
-    Read are: a prefix before every key, both generations of weight norm's names, and folded weights.
+    Read are: a prefix before every key, both generations of weight norm's names, folded weights, and a training's file,
+    which has the discriminators too.
     """
-    renamed = {_modern(key.removeprefix(_PREFIX)): tensor.float() for key, tensor in tensors.items()}
+    kept = {key: tensor for key, tensor in tensors.items() if not key.startswith(_OF_TRAINING)}
+    renamed = {_modern(key.removeprefix(_PREFIX)): tensor.float() for key, tensor in kept.items()}
     for stem in (key.removesuffix(_GAIN) for key in fresh.state_dict() if key.endswith(_GAIN)):
         plain = renamed.pop(f"{stem}.weight", None)
         if plain is not None:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from parlando.core.errors import CheckpointError, FileMissingError
 from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
-from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly
+from parlando.nn.checkpoint import built, check_finite, load_strictly
 
+C = TypeVar("C")
 M = TypeVar("M", bound=nn.Module)
 
 VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5
@@ -83,7 +84,7 @@ def read_speech_tokenizer(path: Path, config: SpeechTokenizerConfig | None = Non
         CheckpointError: it is damaged, not this graph at the config's size, or not finite.
     """
     tensors = _in_encoder(tensors_by_module(read_onnx(path)))
-    return _filled(lambda: SpeechTokenizer(config or SpeechTokenizerConfig()), tensors, path)
+    return _filled(SpeechTokenizer, config or SpeechTokenizerConfig(), tensors, path)
 
 
 def read_campplus(path: Path, config: CampPlusConfig | None = None) -> CampPlus:
@@ -94,12 +95,11 @@ def read_campplus(path: Path, config: CampPlusConfig | None = None) -> CampPlus:
         CheckpointError: it is damaged, not this graph at the config's size, or not finite.
     """
     tensors = unfold_norms(tensors_by_module(read_onnx(path)))
-    return _filled(lambda: CampPlus(config or CampPlusConfig()), tensors, path)
+    return _filled(CampPlus, config or CampPlusConfig(), tensors, path)
 
 
-def _filled(build: Callable[[], M], tensors: Mapping[str, Tensor], path: Path) -> M:
-    with SkipInitialisation():
-        module = build().eval()
+def _filled(build: Callable[[C], M], config: C, tensors: Mapping[str, Tensor], path: Path) -> M:
+    module = built(build, config, str(path)).eval()
     check_finite(tensors, str(path))
     counters = {key: value for key, value in module.state_dict().items() if not value.is_floating_point()}
     load_strictly(module, {**counters, **tensors}, f"{path}: not the graph of CosyVoice2's {type(module).__name__}")

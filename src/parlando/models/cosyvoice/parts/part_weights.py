@@ -18,12 +18,13 @@ from parlando.core.config import from_mapping, read_json
 from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
-from parlando.nn.checkpoint import SkipInitialisation, check_finite, load_strictly, read_tensors, save_tensors
+from parlando.nn.checkpoint import built, load_strictly, read_weights, save_tensors
 
 M = TypeVar("M", bound=nn.Module)
 C = TypeVar("C")
 FLOW_FILE, SPEECH_TOKENIZER_FILE = "flow.safetensors", "speech_tokenizer.safetensors"
 SPEAKER_FILE = "speaker.safetensors"
+BATCH_COUNTER = ".num_batches_tracked"
 
 
 def load_flow(folder: Path, config: FlowConfig | None = None) -> Flow:
@@ -53,10 +54,9 @@ def load_part(build: Callable[[C], M], config: C, file: Path) -> M:
 
     Counters of batches, which only a training reads, may be left out. Errors are as for `load_flow`.
     """
-    with SkipInitialisation():
-        module = build(config)
-    tensors = {key: t.float() if t.is_floating_point() else t for key, t in read_tensors(file).items()}
-    check_finite(tensors, str(file))
+    module = built(build, config, str(file))
+    weights = read_weights(file, counters=(BATCH_COUNTER,))
+    tensors = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in weights.items()}
     counters = {key: value for key, value in module.state_dict().items() if not value.is_floating_point()}
     load_strictly(module, {**counters, **tensors}, str(file))
     return module.eval()

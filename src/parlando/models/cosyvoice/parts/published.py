@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 
-from parlando.core.config import from_mapping
+from parlando.core.config import AtLeastOne, Share, Size, Whole, Within, from_mapping
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.core.types import SamplingOptions
 from parlando.models.cosyvoice.config import PUBLISHED_SAMPLING, LMConfig
@@ -87,7 +87,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise FileMissingError(path, "settings")
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _DataLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"{path}: not YAML ({error}); fetch the file again") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a table of settings, found {type(data).__name__}")
@@ -126,6 +126,14 @@ def _named(name: str, data: Mapping[str, Any], where: str) -> Any:
     return data[name]
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """A chunk of the estimator, in mel frames, and how many of those a token has."""
+
+    static_chunk_size: Size
+    token_mel_ratio: AtLeastOne
+
+
 def flow_config(settings: Mapping[str, Any]) -> FlowConfig:
     """`FlowConfig` of the ``flow`` table.
 
@@ -144,8 +152,9 @@ def flow_config(settings: Mapping[str, Any]) -> FlowConfig:
     if not isinstance(widths, list) or len(widths) != 1:
         raise ConfigError(f"flow.decoder.estimator.channels: {widths}; only a single level is supported")
     own_encoder = _own(encoder, _ENCODER_NAMES, _ENCODER_ONLY, "flow.encoder")
-    if isinstance(chunk_frames, int) and isinstance(ratio, int) and ratio > 0:
-        own_encoder.setdefault("chunk_tokens", chunk_frames // ratio)
+    if chunk_frames is not None:
+        chunk = from_mapping(_Chunk, {"static_chunk_size": chunk_frames, "token_mel_ratio": ratio}, "flow")
+        own_encoder.setdefault("chunk_tokens", chunk.static_chunk_size // chunk.token_mel_ratio)
     guidance = _own(solver, {"inference_cfg_rate": "guidance"}, _SOLVER_ONLY, "flow.decoder.cfm_params")
     _own(decoder, {}, {}, "flow.decoder")
     own = _own(table, _FLOW_NAMES, _FLOW_ONLY, "flow") | guidance
@@ -160,12 +169,13 @@ def lm_settings(settings: Mapping[str, Any], backbone: LMConfig) -> tuple[LMConf
     Raises:
         ConfigError: a value that is not what it should be.
     """
-    groups, size = settings.get("mix_ratio", [5, 15]), settings.get("speech_token_size", backbone.codebook_size)
-    if not (isinstance(groups, list) and len(groups) == 2 and all(isinstance(group, int) for group in groups)):
-        raise ConfigError(f"llm.mix_ratio: expected two whole numbers, got {groups!r}")
+    given = from_mapping(_LM, settings, "llm")
+    groups, size = given.mix_ratio, given.speech_token_size or backbone.codebook_size
+    if len(groups) != 2:
+        raise ConfigError(f"llm.mix_ratio: expected two whole numbers, got {list(groups)!r}")
     if size != backbone.codebook_size:
         raise ConfigError(f"llm.speech_token_size: {size!r} is not the flow's vocab_size, {backbone.codebook_size}")
-    drawn = from_mapping(_Drawing, settings.get("sampling", {}), "llm.sampling")
+    drawn = given.sampling
     lm = replace(backbone, group_text_tokens=groups[0], group_speech_tokens=groups[1])
     options = replace(
         PUBLISHED_SAMPLING,
@@ -181,10 +191,25 @@ def lm_settings(settings: Mapping[str, Any], backbone: LMConfig) -> tuple[LMConf
 class _Drawing:
     """``llm.sampling``, under its own names; a code is drawn anew that makes up ``tau_r`` of the last ``win_size``."""
 
-    top_p: float = 0.8
-    top_k: int = 25
-    win_size: int = 10
-    tau_r: float = 0.1
+    top_p: Annotated[float, Within(0, 1, above=True)] = 0.8
+    top_k: Size = 25
+    win_size: Whole = 10
+    tau_r: Share = 0.1
+
+
+@dataclass(frozen=True)
+class _LM:
+    """``llm``; the widths repeat the backbone's, and what only a training reads may be anything."""
+
+    llm: Any = None
+    llm_input_size: Any = None
+    llm_output_size: Any = None
+    length_normalized_loss: Any = None
+    lsm_weight: Any = None
+    spk_embed_dim: Any = None
+    speech_token_size: Size | None = None
+    mix_ratio: tuple[AtLeastOne, ...] = (5, 15)
+    sampling: _Drawing = field(default_factory=_Drawing)
 
 
 def _own(data: Mapping[str, Any], names: Mapping[str, str], only: Mapping[str, Any], where: str) -> dict[str, Any]:

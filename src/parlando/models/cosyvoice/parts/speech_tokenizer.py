@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from parlando.audio.check import CheckedReference, ReferenceLimits, check_reference
-from parlando.audio.clip import check_sample_rate
 from parlando.audio.fbank import WhisperMel
 from parlando.audio.mel import MelConfig
+from parlando.core.config import AtLeastOne, Count, Positive, Size
 from parlando.core.errors import AudioError, ConfigError
 from parlando.nn.conv import output_length
-from parlando.nn.fsq import FiniteScalarQuantizer
+from parlando.nn.fsq import LEAST_LEVELS, FiniteScalarQuantizer
 from parlando.nn.rope import RopeConfig, RopeTable, rotate
 
 STRIDES = (2, 2)
@@ -34,20 +32,24 @@ class SpeechTokenizerConfig:
     """
 
     mel: MelConfig = field(default_factory=lambda: MelConfig(16_000, 400, 160, 128, floor=1e-10))
-    hidden_size: int = 1280
-    num_heads: int = 20
-    num_layers: int = 6
-    memory_kernel: int = 31
-    levels: tuple[int, ...] = (3,) * 8
+    hidden_size: Size = 1280
+    num_heads: AtLeastOne = 20
+    num_layers: Count = 6
+    memory_kernel: AtLeastOne = 31
+    levels: tuple[AtLeastOne, ...] = (3,) * 8
     rope: RopeConfig = field(default_factory=RopeConfig)
-    attention_norm_eps: float = 1e-6
-    mlp_norm_eps: float = 1e-5
-    window_seconds: float = 30.0
-    overlap_seconds: float = 4.0
+    attention_norm_eps: Positive = 1e-6
+    mlp_norm_eps: Positive = 1e-5
+    window_seconds: Positive = 30.0
+    overlap_seconds: Positive = 4.0
 
     def __post_init__(self) -> None:
         if self.hidden_size % (2 * self.num_heads):
             raise ConfigError(f"speech tokenizer: {self.hidden_size} is not {self.num_heads} heads of an even size")
+        if not self.levels or min(self.levels) < LEAST_LEVELS:
+            raise ConfigError(f"speech tokenizer: levels {list(self.levels)} must each be {LEAST_LEVELS} or more")
+        if self.memory_kernel % 2 == 0:
+            raise ConfigError(f"speech tokenizer: memory_kernel {self.memory_kernel} must be odd")
         if not 0 < self.overlap_seconds < self.window_seconds:
             raise ConfigError("speech tokenizer: overlap_seconds must be above 0 and below window_seconds")
 
@@ -211,24 +213,3 @@ class SpeechTokenizer(nn.Module):
 
 def _present(lengths: Int[Tensor, " batch"], total: int) -> Bool[Tensor, "batch position"]:
     return torch.arange(total, device=lengths.device) < lengths[:, None]
-
-
-def check_prompt(
-    samples: np.ndarray, sample_rate: int, config: SpeechTokenizerConfig, where: str = "prompt"
-) -> CheckedReference:
-    """Check a prompt clip as `audio.check.check_reference` does, and keep at most one of the tokenizer's windows.
-
-    Raises:
-        AudioError: as there, and when the clip's rate is below the tokenizer's.
-    """
-    if check_sample_rate(sample_rate, where) < config.mel.sample_rate:
-        raise AudioError(
-            f"{where}: recorded at {sample_rate} Hz; a prompt needs at least {config.mel.sample_rate} Hz, "
-            "record it again"
-        )
-    return check_reference(samples, sample_rate, where, ReferenceLimits(used_seconds=config.window_seconds))
-
-
-def from_torch_layout(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our names for tensors of the PyTorch port that is published as ``s3tokenizer``."""
-    return {key.replace("quantizer._codebook.project_down.", "quantizer.project_in."): t for key, t in tensors.items()}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from parlando.core.config import from_mapping, to_mapping
-from parlando.core.errors import ConfigError
 from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.models.higgs.parts.unified_codec import UnifiedCodec, UnifiedCodecConfig
 
@@ -63,42 +59,11 @@ class Codec(Protocol):
         ...
 
 
+CodecConfig = UnifiedCodecConfig | SpectralCodecConfig
 CodecModule = UnifiedCodec | SpectralCodec
 
-_KINDS: Mapping[str, tuple[type[Any], type[Any]]] = {
-    "dac": (UnifiedCodecConfig, UnifiedCodec),
-    "spectral": (SpectralCodecConfig, SpectralCodec),
-}
 
-
-def build_codec(config: Mapping[str, Any]) -> CodecModule:
-    """The codec that a checkpoint's ``codec`` table describes, in evaluation mode, with fresh weights.
-
-    Raises:
-        ConfigError: the kind is missing or unknown, or a setting is.
-    """
-    kind = config.get("kind")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise ConfigError(f"codec.kind: {kind!r} is not one of {', '.join(map(repr, _KINDS))}")
-    settings, module = _KINDS[kind]
-    return module(from_mapping(settings, config, "codec")).eval()
-
-
-def codec_config(codec: CodecModule) -> dict[str, Any]:
-    """The plain table from which `build_codec` makes an equal codec."""
-    return to_mapping(codec.config)
-
-
-def encode_all(codec: Codec, waves: Sequence[Float[Tensor, " _"]]) -> list[Int[Tensor, "codebook _"]]:
-    """Codes of clips of any lengths, in order; each clip's codes are those it would get alone.
-
-    Clips of equal length share a batch. Others must not: the encoders look across a whole clip (normalisation over
-    time, attention), so padding one to another's length would change its codes.
-    """
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index, wave in enumerate(waves):
-        groups[wave.shape[0]].append(index)
-    codes: dict[int, Tensor] = {}
-    for members in groups.values():
-        codes.update(zip(members, codec.encode(torch.stack([waves[index] for index in members])), strict=True))
-    return [codes[index] for index in range(len(waves))]
+def build_codec(config: CodecConfig) -> CodecModule:
+    """The codec of a config, in evaluation mode, with fresh weights."""
+    codec = UnifiedCodec(config) if isinstance(config, UnifiedCodecConfig) else SpectralCodec(config)
+    return codec.eval()

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from parlando.core.config import from_mapping
+from parlando.core.config import AtLeastOne, Positive, Size, from_known, from_mapping
 from parlando.core.errors import ConfigError
 from parlando.models.higgs.parts.unified_codec import UnifiedCodecConfig
 
 Padding = Literal["transformers", "original"]
 
-_ACOUSTIC = {
-    "encoder_hidden_size": "encoder_channels",
-    "decoder_hidden_size": "decoder_channels",
-    "hidden_size": "latent_size",
+_TEACHER_FIXED = {
+    "feat_extract_norm": "group",
+    "feat_extract_activation": "gelu",
+    "hidden_act": "gelu",
+    "feat_proj_layer_norm": True,
+    "conv_pos_batch_norm": False,
+    "do_stable_layer_norm": False,
 }
+_ORIGINAL_FIXED = {"downsample_mode": "step_down", "vq_scale": 1, "semantic_techer": "hubert_base_general"}
 _TEACHER = {
     "hidden_size": "hidden_size",
     "num_hidden_layers": "num_layers",
@@ -33,65 +38,129 @@ _TEACHER = {
     "num_conv_pos_embedding_groups": "position_groups",
     "layer_norm_eps": "norm_eps",
 }
-_TEACHER_FIXED = {
-    "feat_extract_norm": "group",
-    "feat_extract_activation": "gelu",
-    "hidden_act": "gelu",
-    "feat_proj_layer_norm": True,
-    "conv_pos_batch_norm": False,
-    "do_stable_layer_norm": False,
-}
-_SEMANTIC = {"kernel_size": "kernel", "unit_kernel_size": "unit_kernel", "block_dilations": "dilations"}
-_TOP = {name: name for name in ("sample_rate", "semantic_sample_rate", "codebook_size", "codebook_dim")}
-_ORIGINAL = _TOP | {"bins": "codebook_size", "n_q": "num_codebooks"}
-_ORIGINAL_FIXED = {"downsample_mode": "step_down", "vq_scale": 1, "semantic_techer": "hubert_base_general"}
+_PUBLISHED = UnifiedCodecConfig()
 
 
-def config_from_transformers(data: Mapping[str, Any], padding: Padding = "transformers") -> UnifiedCodecConfig:
+@dataclass(frozen=True)
+class _Acoustic:
+    """``acoustic_model_config`` of the transformers layout."""
+
+    encoder_hidden_size: Size = _PUBLISHED.acoustic.encoder_channels
+    decoder_hidden_size: Size = _PUBLISHED.acoustic.decoder_channels
+    hidden_size: Size = _PUBLISHED.acoustic.latent_size
+    downsampling_ratios: tuple[Size, ...] = _PUBLISHED.acoustic.ratios
+    upsampling_ratios: tuple[Size, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Transformers:
+    """The rest of that layout's file; ``target_bandwidths`` are in kilobits per second."""
+
+    sample_rate: Size = _PUBLISHED.sample_rate
+    semantic_sample_rate: Size = _PUBLISHED.semantic_sample_rate
+    codebook_size: Size = _PUBLISHED.codebook_size
+    codebook_dim: Size = _PUBLISHED.codebook_dim
+    target_bandwidths: tuple[Positive, ...] | None = None
+    strides: tuple[Size, ...] = (1, 1)
+    channel_ratios: tuple[Size, ...] = (1, 1)
+    kernel_size: Size = _PUBLISHED.semantic.kernel
+    unit_kernel_size: Size = _PUBLISHED.semantic.unit_kernel
+    block_dilations: tuple[Size, ...] = _PUBLISHED.semantic.dilations
+
+
+@dataclass(frozen=True)
+class _Original:
+    """The file beside the original ``model.pth``; ``D`` is the width of the latents."""
+
+    sample_rate: Size = _PUBLISHED.sample_rate
+    semantic_sample_rate: Size = _PUBLISHED.semantic_sample_rate
+    codebook_size: Size | None = None
+    bins: Size | None = None
+    codebook_dim: Size = _PUBLISHED.codebook_dim
+    n_q: AtLeastOne = _PUBLISHED.num_codebooks
+    ratios: tuple[Size, ...] = _PUBLISHED.acoustic.ratios
+    D: Size = _PUBLISHED.acoustic.latent_size
+
+
+def config_from_transformers(
+    data: Mapping[str, Any], padding: Padding = "transformers", where: str = "codec config"
+) -> UnifiedCodecConfig:
     """The config.json of the transformers layout.
 
     Raises:
-        ConfigError: a setting that is not implemented, or of the wrong type.
+        ConfigError: a setting that is not implemented, of the wrong type or out of range.
     """
-    acoustic, teacher = data.get("acoustic_model_config") or {}, data.get("semantic_model_config") or {}
-    _check_fixed(teacher, _TEACHER_FIXED, "semantic_model_config")
-    strides, widths = data.get("strides", (1, 1)), data.get("channel_ratios", (1, 1))
-    if {*strides, *widths} - {1}:
-        raise ConfigError(f"codec config: strides {strides} and channel_ratios {widths} must all be 1")
-    ratios = acoustic.get("downsampling_ratios", UnifiedCodecConfig().acoustic.ratios)
-    if list(ratios) != list(acoustic.get("upsampling_ratios", ratios)):
-        raise ConfigError("codec config: downsampling_ratios and upsampling_ratios must be equal, in the same order")
-    own = _renamed(data, _TOP) | {"padding": padding}
-    own["acoustic"] = _renamed(acoustic, _ACOUSTIC) | {"ratios": ratios}
-    own["teacher"] = _renamed(teacher, _TEACHER)
-    own["semantic"] = _renamed(data, _SEMANTIC) | {"num_blocks": len(strides)}
-    if "target_bandwidths" in data:
-        own["num_codebooks"] = _codebooks(data["target_bandwidths"][-1], own, ratios)
-    return from_mapping(UnifiedCodecConfig, own, "codec config")
+    given = from_known(_Transformers, data, where)
+    acoustic = from_known(_Acoustic, _table(data, "acoustic_model_config", where), f"{where}.acoustic_model_config")
+    teacher = _table(data, "semantic_model_config", where)
+    _check_fixed(teacher, _TEACHER_FIXED, f"{where}.semantic_model_config")
+    if {*given.strides, *given.channel_ratios} - {1}:
+        raise ConfigError(
+            f"{where}: strides {list(given.strides)} and channel_ratios {list(given.channel_ratios)} must all be 1"
+        )
+    ratios = acoustic.downsampling_ratios
+    if ratios != (acoustic.upsampling_ratios or ratios):
+        raise ConfigError(f"{where}: downsampling_ratios and upsampling_ratios must be equal, in the same order")
+    own = {
+        "sample_rate": given.sample_rate,
+        "semantic_sample_rate": given.semantic_sample_rate,
+        "codebook_size": given.codebook_size,
+        "codebook_dim": given.codebook_dim,
+        "num_codebooks": _codebooks(given, ratios),
+        "padding": padding,
+        "acoustic": {
+            "encoder_channels": acoustic.encoder_hidden_size,
+            "decoder_channels": acoustic.decoder_hidden_size,
+            "latent_size": acoustic.hidden_size,
+            "ratios": ratios,
+        },
+        "teacher": {ours: teacher[theirs] for theirs, ours in _TEACHER.items() if theirs in teacher},
+        "semantic": {
+            "kernel": given.kernel_size,
+            "unit_kernel": given.unit_kernel_size,
+            "dilations": given.block_dilations,
+            "num_blocks": len(given.strides),
+        },
+    }
+    return from_mapping(UnifiedCodecConfig, own, where)
 
 
-def config_from_original(data: Mapping[str, Any], padding: Padding = "original") -> UnifiedCodecConfig:
+def config_from_original(
+    data: Mapping[str, Any], padding: Padding = "original", where: str = "codec config"
+) -> UnifiedCodecConfig:
     """The config.json beside the original ``model.pth``; widths and the teacher are fixed there.
 
     Raises:
-        ConfigError: a setting that is not implemented, or of the wrong type.
+        ConfigError: a setting that is not implemented, of the wrong type or out of range.
     """
-    _check_fixed(data, _ORIGINAL_FIXED, "codec config")
-    own = _renamed(data, _ORIGINAL) | {"padding": padding}
-    own["acoustic"] = _renamed(data, {"ratios": "ratios", "D": "latent_size"})
-    return from_mapping(UnifiedCodecConfig, own, "codec config")
+    _check_fixed(data, _ORIGINAL_FIXED, where)
+    given = from_known(_Original, data, where)
+    own = {
+        "sample_rate": given.sample_rate,
+        "semantic_sample_rate": given.semantic_sample_rate,
+        "codebook_size": given.bins or given.codebook_size or _PUBLISHED.codebook_size,
+        "codebook_dim": given.codebook_dim,
+        "num_codebooks": given.n_q,
+        "padding": padding,
+        "acoustic": {"ratios": given.ratios, "latent_size": given.D},
+    }
+    return from_mapping(UnifiedCodecConfig, own, where)
 
 
-def _codebooks(kilobits_per_second: float, own: Mapping[str, Any], ratios: Any) -> int:
+def _codebooks(given: _Transformers, ratios: tuple[int, ...]) -> int:
     """How many codebooks the highest bandwidth pays for."""
-    default = UnifiedCodecConfig()
-    frame_rate = math.ceil(own.get("sample_rate", default.sample_rate) / math.prod(ratios))
-    bits = math.ceil(math.log2(own.get("codebook_size", default.codebook_size)))
-    return int(1000 * kilobits_per_second // (frame_rate * bits))
+    if not given.target_bandwidths:
+        return _PUBLISHED.num_codebooks
+    frame_rate = math.ceil(given.sample_rate / math.prod(ratios))
+    bits = max(1, math.ceil(math.log2(given.codebook_size)))
+    return int(1000 * given.target_bandwidths[-1] // (frame_rate * bits))
 
 
-def _renamed(data: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {ours: data[theirs] for theirs, ours in names.items() if theirs in data}
+def _table(data: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    table = data.get(key)
+    if table is not None and not isinstance(table, Mapping):
+        raise ConfigError(f"{where}.{key}: expected a table of settings, got {table!r}")
+    return table or {}
 
 
 def _check_fixed(data: Mapping[str, Any], fixed: Mapping[str, Any], where: str) -> None:

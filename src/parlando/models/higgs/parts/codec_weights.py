@@ -9,21 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from parlando.core.config import read_json
-from parlando.core.errors import CheckpointError, FileMissingError
-from parlando.models.higgs.parts.codec import CodecModule, build_codec
+from parlando.core.errors import CheckpointError
+from parlando.models.higgs.parts.codec import CodecConfig, CodecModule, build_codec
 from parlando.models.higgs.parts.codec_config import config_from_original, config_from_transformers
-from parlando.models.higgs.parts.unified_codec import UnifiedCodec, UnifiedCodecConfig
-from parlando.nn.checkpoint import check_finite, load_strictly, read_tensors, save_tensors
+from parlando.models.higgs.parts.unified_codec import TRAINING_PARTS, UnifiedCodec, UnifiedCodecConfig
+from parlando.nn.checkpoint import built, first_file, load_strictly, read_weights, save_tensors, shard_places
 
 CODEC_FILE = "codec.safetensors"
-_PUBLISHED_FILES = ("model.safetensors", "model.pth")
+_PUBLISHED_FILES = (
+    "model.safetensors.index.json",
+    "model.safetensors",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.bin",
+    "model.pth",
+)
+_STATISTICS = ("inited", "cluster_size", "embed_avg")
 _MASK_KEY = "semantic_model.masked_spec_embed"
 _STRAY_LAYER = "fc1."
 _LANGUAGE_MODEL = re.compile(r"^(model\.)?(embed_tokens|layers\.\d+\.(self_attn|mlp|audio_mlp))\.")
@@ -33,21 +40,21 @@ _UNIT_PARTS = ("snake1", "conv1", "snake2", "conv2")
 
 
 def save_codec(codec: CodecModule, folder: Path) -> Path:
-    """Write the codec's tensors into a checkpoint folder; returns the file. `codec_config` belongs in config.json."""
+    """Write the codec's tensors into a checkpoint folder; returns the file. Its config belongs in config.json."""
     return save_tensors(codec.state_dict(), folder / CODEC_FILE)
 
 
-def load_codec(folder: Path, config: Mapping[str, Any]) -> CodecModule:
+def load_codec(folder: Path, config: CodecConfig) -> CodecModule:
     """The codec of a folder in our own layout, on the CPU, in float32.
 
     Raises:
         FileMissingError: the folder has no codec file.
-        ConfigError: the config has an unknown kind or key.
+        ConfigError: the config's settings do not make a codec.
         CheckpointError: tensors are missing, unexpected, misshapen or not finite.
     """
-    codec = build_codec(config)
     path = folder / CODEC_FILE
-    _load(codec, read_tensors(path), str(path))
+    codec = built(build_codec, config, str(path))
+    _load(codec, read_weights(path), str(path))
     return codec
 
 
@@ -62,11 +69,12 @@ def load_published_codec(folder: Path, padding: Literal["transformers", "origina
     """
     data = read_json(folder / "config.json")
     path = find_published_weights(folder)
-    tensors = read_tensors(path)
+    tensors = read_weights(path, counters=_STATISTICS)
     rule = padding or ("original" if is_original(tensors) else "transformers")
-    config = (config_from_transformers if "acoustic_model_config" in data else config_from_original)(data, rule)
+    parse = config_from_transformers if "acoustic_model_config" in data else config_from_original
+    config = parse(data, rule, str(folder / "config.json"))
     with torch.device("meta"):
-        codec = UnifiedCodec(config).eval()
+        codec = built(UnifiedCodec, config, str(path)).eval()
     _load(codec, to_own_layout(tensors, config), str(path))
     return codec
 
@@ -81,21 +89,20 @@ def find_published_weights(folder: Path) -> Path:
         FileMissingError: there is none.
         CheckpointError: there are only the language model's weights.
     """
-    present = [folder / name for name in _PUBLISHED_FILES if (folder / name).is_file()]
-    if not present:
-        raise FileMissingError(
-            folder / _PUBLISHED_FILES[0], f"audio tokenizer weights ({' or '.join(_PUBLISHED_FILES)})"
+    first = first_file(folder, _PUBLISHED_FILES, "audio tokenizer weights")
+    present = (folder / name for name in _PUBLISHED_FILES if (folder / name).is_file())
+    own = next((path for path in present if not _holds_language_model(path)), None)
+    if own is None:
+        raise CheckpointError(
+            f"{first}: these are the tensors of the language model, not of the audio tokenizer; "
+            f"put the tokenizer's own {_PUBLISHED_FILES[-1]} into {folder}"
         )
-    for path in present:
-        if not _holds_language_model(path):
-            return path
-    raise CheckpointError(
-        f"{present[0]}: these are the tensors of the language model, not of the audio tokenizer; "
-        f"put the tokenizer's own {_PUBLISHED_FILES[1]} into {folder}"
-    )
+    return own
 
 
 def _holds_language_model(path: Path) -> bool:
+    if path.suffix == ".json":
+        return any(map(_LANGUAGE_MODEL.match, shard_places(path)))
     if path.suffix != ".safetensors":
         return False
     try:
@@ -105,9 +112,20 @@ def _holds_language_model(path: Path) -> bool:
         raise CheckpointError(f"{path}: cannot be read as tensors ({error}); fetch the file again") from error
 
 
+def _with_statistics(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """With what only a training reads of the codebooks, as if every codeword had been seen once; a file may lack it."""
+    embeds = {key.removesuffix("embed"): value for key, value in tensors.items() if key.endswith(".codebook.embed")}
+    missing: dict[str, Tensor] = {}
+    for stem, embed in embeds.items():
+        seen = embed.new_ones(len(embed))
+        missing |= {f"{stem}inited": embed.new_ones(1), f"{stem}cluster_size": seen, f"{stem}embed_avg": embed}
+    return {**missing, **tensors}
+
+
 def _load(codec: CodecModule, tensors: Mapping[str, Tensor], where: str) -> None:
-    check_finite(tensors, where)
-    load_strictly(codec, {key: tensor.float() for key, tensor in tensors.items()}, where)
+    if isinstance(codec, UnifiedCodec):
+        codec.leave_out({name for name in TRAINING_PARTS if not any(key.startswith(f"{name}.") for key in tensors)})
+    load_strictly(codec, {key: tensor.float() for key, tensor in _with_statistics(tensors).items()}, where)
 
 
 def is_original(tensors: Mapping[str, Tensor]) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from parlando.core.config import Size
 from parlando.core.errors import ConfigError
 from parlando.nn.conv import Conv, downsampling_conv, output_length, receptive_field, same_conv, upsampling_conv
 from parlando.nn.snake import Snake
@@ -26,10 +27,10 @@ _LATENT_KERNEL = 3
 class DacConfig:
     """Widths and strides; ``encoder_channels`` doubles and ``decoder_channels`` halves at every stride."""
 
-    encoder_channels: int = 64
-    decoder_channels: int = 1024
-    latent_size: int = 256
-    ratios: tuple[int, ...] = (8, 5, 4, 2, 3)
+    encoder_channels: Size = 64
+    decoder_channels: Size = 1024
+    latent_size: Size = 256
+    ratios: tuple[Size, ...] = (8, 5, 4, 2, 3)
 
     def __post_init__(self) -> None:
         if min(self.ratios, default=0) < 2:

@@ -23,20 +23,6 @@ def build_delay(codes: np.ndarray, bos: int, eos: int) -> np.ndarray:
     return np.where(source < 0, np.int64(bos), delayed)
 
 
-def revert_delay(delayed: np.ndarray) -> np.ndarray:
-    """Undo `build_delay`: int64 [codebook, delayed frame] -> int64 [codebook, frame].
-
-    Raises:
-        ValueError: there are fewer delayed frames than an empty clip has.
-    """
-    num_codebooks, num_delayed = delayed.shape
-    num_frames = num_delayed - num_codebooks - 1
-    if num_frames < 0:
-        raise ValueError(f"{num_delayed} delayed frames are fewer than the {num_codebooks + 1} of an empty clip")
-    column = np.arange(num_frames)[None, :] + np.arange(num_codebooks)[:, None] + 1
-    return np.take_along_axis(delayed, column, axis=1).astype(np.int64)
-
-
 def labels(delayed: np.ndarray) -> np.ndarray:
     """Training labels of a delayed clip, at the same positions (the loss shifts): int64 [codebook, delayed frame].
 

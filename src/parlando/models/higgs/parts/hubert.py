@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
+from parlando.core.config import AtLeastOne, Positive, Size
+from parlando.core.errors import ConfigError
 from parlando.nn.conv import output_length
 
 
@@ -19,17 +21,23 @@ from parlando.nn.conv import output_length
 class HubertConfig:
     """Sizes of the convolutional front end and of the transformer; the defaults are HuBERT base."""
 
-    hidden_size: int = 768
-    num_layers: int = 12
-    num_heads: int = 12
-    intermediate_size: int = 3072
-    conv_channels: tuple[int, ...] = (512,) * 7
-    conv_kernels: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
-    conv_strides: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    hidden_size: Size = 768
+    num_layers: AtLeastOne = 12
+    num_heads: AtLeastOne = 12
+    intermediate_size: Size = 3072
+    conv_channels: tuple[Size, ...] = (512,) * 7
+    conv_kernels: tuple[Size, ...] = (10, 3, 3, 3, 3, 2, 2)
+    conv_strides: tuple[Size, ...] = (5, 2, 2, 2, 2, 2, 2)
     conv_bias: bool = False
-    position_kernel: int = 128
-    position_groups: int = 16
-    norm_eps: float = 1e-5
+    position_kernel: Size = 128
+    position_groups: Size = 16
+    norm_eps: Positive = 1e-5
+
+    def __post_init__(self) -> None:
+        if not len(self.conv_channels) == len(self.conv_kernels) == len(self.conv_strides) > 0:
+            raise ConfigError("codec.teacher: conv_channels, conv_kernels and conv_strides must be equally many")
+        if self.hidden_size % self.num_heads:
+            raise ConfigError(f"codec.teacher.hidden_size: {self.hidden_size} is not {self.num_heads} heads of a size")
 
     @property
     def samples_per_frame(self) -> int:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from parlando.core.config import Count, Size
 from parlando.nn.conv import same_conv
 
 
@@ -15,10 +16,10 @@ from parlando.nn.conv import same_conv
 class SemanticConfig:
     """Kernels of the outer convolutions and of the residual units, the units' dilations, and the number of blocks."""
 
-    kernel: int = 3
-    unit_kernel: int = 3
-    num_blocks: int = 2
-    dilations: tuple[int, ...] = (1, 1)
+    kernel: Size = 3
+    unit_kernel: Size = 3
+    num_blocks: Count = 2
+    dilations: tuple[Size, ...] = (1, 1)
 
 
 class SemanticUnit(nn.Module):

@@ -7,6 +7,7 @@ CPUs with matrix units and GPUs both like; its reach is finite on both sides, so
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parlando.audio.mel import MelConfig, MelSpectrogram
+from parlando.core.config import AtLeastOne, Count, Size, Whole
 from parlando.nn.istft import SpectrumHead
 from parlando.nn.rvq import ResidualVectorQuantizer
 
@@ -25,24 +27,24 @@ class SpectralCodecConfig:
     With ``content_dim`` the first codebook has a space of its own, for content alone.
     """
 
-    kind: str = "spectral"
-    sample_rate: int = 24_000
-    fft_samples: int = 1024
-    hop_samples: int = 240
-    num_bands: int = 100
-    stride: int = 4
-    num_codebooks: int = 4
-    codebook_size: int = 512
-    content_dim: int = 0
-    latent_dim: int = 128
-    fine_dim: int = 256
-    coarse_dim: int = 384
-    hidden_dim: int = 512
-    encoder_fine_blocks: int = 2
-    encoder_coarse_blocks: int = 4
-    decoder_coarse_blocks: int = 3
-    decoder_fine_blocks: int = 6
-    mel_after_blocks: int = 2
+    kind: Literal["spectral"] = "spectral"
+    sample_rate: Size = 24_000
+    fft_samples: Size = 1024
+    hop_samples: Size = 240
+    num_bands: Size = 100
+    stride: Size = 4
+    num_codebooks: AtLeastOne = 4
+    codebook_size: Size = 512
+    content_dim: Whole = 0
+    latent_dim: Size = 128
+    fine_dim: Size = 256
+    coarse_dim: Size = 384
+    hidden_dim: Size = 512
+    encoder_fine_blocks: Count = 2
+    encoder_coarse_blocks: Count = 4
+    decoder_coarse_blocks: Count = 3
+    decoder_fine_blocks: Count = 6
+    mel_after_blocks: Count = 2
 
 
 class NeighbourBlock(nn.Module):

@@ -5,6 +5,7 @@ Parameter names are those of the transformers layout, so published checkpoints l
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,11 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parlando.audio.resample import sinc_resample
+from parlando.core.config import AtLeastOne, Size
 from parlando.core.errors import AudioError, ConfigError
 from parlando.models.higgs.parts.dac import DacConfig, DacDecoder, DacEncoder
 from parlando.models.higgs.parts.hubert import Hubert, HubertConfig
 from parlando.models.higgs.parts.semantic import SemanticConfig, SemanticDecoder, SemanticEncoder
 from parlando.nn.rvq import ResidualVectorQuantizer
+
+TRAINING_PARTS = ("decoder_semantic", "fc1")
+"""Parts that only a training needs: they rebuild the teacher's features from the codes."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,11 @@ class UnifiedCodecConfig:
     """
 
     kind: Literal["dac"] = "dac"
-    sample_rate: int = 24_000
-    semantic_sample_rate: int = 16_000
-    num_codebooks: int = 8
-    codebook_size: int = 1024
-    codebook_dim: int = 64
+    sample_rate: Size = 24_000
+    semantic_sample_rate: Size = 16_000
+    num_codebooks: AtLeastOne = 8
+    codebook_size: Size = 1024
+    codebook_dim: Size = 64
     padding: Literal["transformers", "original"] = "transformers"
     acoustic: DacConfig = field(default_factory=DacConfig)
     teacher: HubertConfig = field(default_factory=HubertConfig)
@@ -87,6 +92,11 @@ class UnifiedCodec(nn.Module):
         self.fc2 = nn.Linear(dim, acoustic_dim)
         self.quantizer = ResidualVectorQuantizer(dim, config.codebook_dim, config.codebook_size, config.num_codebooks)
         self.past_frames, self.future_frames = self.acoustic_decoder.context()
+
+    def leave_out(self, parts: Collection[str]) -> None:
+        """Do without some of the `TRAINING_PARTS`, which a checkpoint need not have."""
+        for name in parts:
+            setattr(self, name, None)
 
     @property
     def sample_rate(self) -> int:
