@@ -16,7 +16,7 @@ from parlando.core.config import read_json
 from parlando.core.errors import ConfigError, ParlandoError
 from parlando.models.cosyvoice.build import read_published_configs
 from parlando.models.cosyvoice.config import parse_cosyvoice_config
-from parlando.models.cosyvoice.parts.published import _DataLoader
+from parlando.models.cosyvoice.published import _DataLoader
 from parlando.models.higgs.config import parse_higgs_config
 from parlando.models.higgs.lm_weights import read_published_config
 from parlando.models.higgs.parts.codec_config import config_from_transformers

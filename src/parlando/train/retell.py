@@ -55,7 +55,10 @@ class Reteller:
         check_options(options)
         self.lm, self.options, self.device = lm.to(device).eval(), options, torch.device(device)
         self.builder = CosyVoicePromptBuilder(PhonemeTokenizer(default_phoneme_config()), lm.config)
-        self._consensus, self._generator = Consensus(lm.config), np.random.default_rng(seed)
+        self._consensus, self._generator = (
+            Consensus(lm.config.codebook_size, lm.config.code_levels),
+            np.random.default_rng(seed),
+        )
 
     def example(self, text: str, codes: Int[np.ndarray, "1 frame"]) -> TrainingExample | None:
         """What it is shown of an utterance, or nothing if that is too long, or cannot be read."""

@@ -10,7 +10,7 @@ import pytest
 from parlando.core.config import from_mapping, to_mapping
 from parlando.core.errors import ConfigError
 from parlando.models.higgs.config import HiggsConfig, LMConfig, parse_higgs_config
-from parlando.models.higgs.parts.published_config import lm_config_from_original, lm_config_from_transformers
+from parlando.models.higgs.published import lm_config_from_original, lm_config_from_transformers
 from parlando.nn.rope import RopeConfig
 
 TINY = json.loads((Path(__file__).resolve().parents[2] / "golden/higgs/lm_tiny/config.json").read_text())

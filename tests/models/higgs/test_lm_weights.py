@@ -23,7 +23,7 @@ from parlando.models.higgs.lm_weights import (
     to_own_layout,
     to_published_layout,
 )
-from parlando.models.higgs.parts.published_config import lm_config_from_transformers
+from parlando.models.higgs.published import lm_config_from_transformers
 from parlando.nn.rope import RopeConfig
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "higgs"

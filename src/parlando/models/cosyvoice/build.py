@@ -19,12 +19,12 @@ from parlando.core.folder import whole_folder, write_json
 from parlando.core.stages import ArrivingPromptBuilder, Converter, PromptBuilder, TokenLM, WaveDecoder
 from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, Voice
 from parlando.core.voicefile import write_voices
+from parlando.models.cosyvoice import published
 from parlando.models.cosyvoice.config import CosyVoiceConfig, LMConfig, lm_config_from_published, parse_cosyvoice_config
 from parlando.models.cosyvoice.decoder import CosyVoiceDecoder, CosyVoiceWaveStream
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
 from parlando.models.cosyvoice.lm_weights import load_lm, load_published_lm, save_lm
-from parlando.models.cosyvoice.parts import published
 from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.parts.features import mel_config
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig

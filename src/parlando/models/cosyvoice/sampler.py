@@ -57,7 +57,7 @@ class CosyVoiceSampler:
         self.seed = self._generator.seed() if options.seed is None else options.seed
         self._generator.manual_seed(self.seed)
         self._history = np.zeros((0, 1), dtype=np.int64)
-        self._consensus = Consensus(config)
+        self._consensus = Consensus(config.codebook_size, config.code_levels)
         self._not_in_group = tuple(code for code in config.stop_codes if code != config.fill)
         self.made_frames = 0
         self.ended = False

@@ -15,7 +15,7 @@ from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
-from parlando.models.higgs.parts.published_config import lm_config_from_original, lm_config_from_transformers
+from parlando.models.higgs.published import lm_config_from_original, lm_config_from_transformers
 from parlando.nn.checkpoint import built, first_file, load_strictly, read_weights, save_tensors
 
 PublishedLayout = Literal["original", "transformers"]

@@ -8,8 +8,6 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int
 
-from parlando.models.cosyvoice.config import LMConfig
-
 
 def place_values(codes: int, levels: int) -> Int[np.ndarray, " digit"]:
     """What each digit of a number below ``codes`` counts, the first one least; a digit has ``levels`` values."""
@@ -20,10 +18,10 @@ def place_values(codes: int, levels: int) -> Int[np.ndarray, " digit"]:
 
 
 class Consensus:
-    """Agrees on codes as a model's config says: in digits of `LMConfig.code_levels` values."""
+    """Agrees on codes of so many, in digits of so many levels."""
 
-    def __init__(self, config: LMConfig) -> None:
-        self._levels, self._place_values = config.code_levels, place_values(config.codebook_size, config.code_levels)
+    def __init__(self, codes: int, levels: int) -> None:
+        self._levels, self._place_values = levels, place_values(codes, levels)
 
     def of(self, drawn: Int[np.ndarray, "*rows draw"]) -> Int[np.ndarray, "*rows"]:
         """For every row the draw whose digits are nearest to the row's mean ones; of equals, the first."""

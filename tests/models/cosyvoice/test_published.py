@@ -16,7 +16,7 @@ from parlando.core.types import SamplingOptions
 from parlando.cosyvoice import CosyVoice2
 from parlando.models.cosyvoice.build import load_model, load_published, save_model
 from parlando.models.cosyvoice.config import PUBLISHED_SAMPLING, lm_config_from_published
-from parlando.models.cosyvoice.parts.published import flow_config, lm_settings, read_settings
+from parlando.models.cosyvoice.published import flow_config, lm_settings, read_settings
 from parlando.models.locate import describe, voices_of
 from parlando.models.registry import FAMILIES, family_of
 
