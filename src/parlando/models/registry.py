@@ -18,7 +18,8 @@ from parlando.core.types import Voice
 class Family:
     """``loader`` is ``module:function``; a published folder has one of the ``files``, or a config that names itself one
     of the ``model_types``. One with ``other_files`` is of a generation that is not supported. ``voices`` lists those of
-    a published folder (``module:function``), where it has any.
+    a published folder (``module:function``), where it has any. ``published`` are the names of its published models,
+    without an organisation or folder in front.
     """
 
     loader: str
@@ -26,15 +27,27 @@ class Family:
     files: tuple[str, ...] = ()
     other_files: tuple[str, ...] = ()
     voices: str = ""
+    published: tuple[str, ...] = ()
 
 
 FAMILIES = {
-    "higgs": Family("parlando.models.higgs.build:load_model", ("higgs_audio", "higgs_audio_v2")),
+    "higgs": Family(
+        "parlando.models.higgs.build:load_model",
+        ("higgs_audio", "higgs_audio_v2"),
+        published=(
+            *("higgs-audio-generation-3B-base", "higgs-audio-v2-generation-3B-base"),
+            *("higgs-audio-v2", "higgs-audio"),
+        ),
+    ),
     "cosyvoice": Family(
         "parlando.models.cosyvoice.build:load_model",
         files=("cosyvoice2.yaml",),
         other_files=("cosyvoice.yaml", "cosyvoice3.yaml"),
         voices="parlando.models.cosyvoice.voices:list_published",
+        published=(
+            *("CosyVoice2-0.5B", "CosyVoice2", "CosyVoice-300M", "CosyVoice-300M-SFT", "CosyVoice-300M-Instruct"),
+            *("CosyVoice", "Fun-CosyVoice3-0.5B-2512", "Fun-CosyVoice3-0.5B"),
+        ),
     ),
 }
 

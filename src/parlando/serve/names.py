@@ -9,6 +9,7 @@ from itertools import zip_longest
 
 from parlando.core.errors import ConfigError, InputError, nearest
 from parlando.core.types import Voice
+from parlando.models.registry import FAMILIES
 
 FEMININE = ("alloy", "coral", "nova", "sage", "shimmer", "marin")
 MASCULINE = ("ash", "ballad", "echo", "fable", "onyx", "verse", "cedar")
@@ -27,14 +28,6 @@ OPENAI_MODELS = (
     *("tts-1", "tts-1-hd", "tts-1-1106", "tts-1-hd-1106", "gpt-4o-mini-tts"),
     *("gpt-audio", "gpt-audio-mini", "gpt-4o-audio-preview", "gpt-4o-mini-audio-preview"),
 )
-PUBLISHED = {
-    "higgs": ("higgs-audio-generation-3B-base", "higgs-audio-v2-generation-3B-base", "higgs-audio-v2", "higgs-audio"),
-    "cosyvoice": (
-        *("CosyVoice2-0.5B", "CosyVoice2", "CosyVoice-300M", "CosyVoice-300M-SFT", "CosyVoice-300M-Instruct"),
-        *("CosyVoice", "Fun-CosyVoice3-0.5B-2512", "Fun-CosyVoice3-0.5B"),
-    ),
-}
-"""Models by family, without the organisation or folder that may be in front of their names."""
 
 SHE, HE = (re.compile(rf"\b(?:{words})\b", re.I) for words in ("woman|female|feminine|girl", "man|male|masculine|boy"))
 ROBOT = re.compile(r"\brobot", re.I)
@@ -103,7 +96,7 @@ def model_names(configured: Mapping[str, str], families: Mapping[str, str]) -> d
     default = next(iter(families))
     own = {name: name for name in families}
     first = {family: name for name, family in reversed([*families.items()])}
-    published = {name: first.get(family, default) for family, names in PUBLISHED.items() for name in names}
+    published = {name: first.get(family, default) for family, known in FAMILIES.items() for name in known.published}
     return {
         **own,
         **dict.fromkeys(OPENAI_MODELS, default),
@@ -124,7 +117,7 @@ def find_model(models: Mapping[str, str], name: str) -> str | None:
 def is_published(name: str) -> bool:
     """Whether a name is that of a published model, which another one stands for."""
     bare = name.rstrip("/").rpartition("/")[2].casefold()
-    return any(bare == known.casefold() for names in PUBLISHED.values() for known in names)
+    return any(bare == known.casefold() for family in FAMILIES.values() for known in family.published)
 
 
 def checked(configured: Mapping[str, str], known: Iterable[str], where: str) -> dict[str, str]:
