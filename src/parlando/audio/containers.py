@@ -14,6 +14,7 @@ from parlando.audio.clip import check_sample_rate
 from parlando.audio.formats import AudioFormat, container_rate, find_format
 from parlando.audio.resample import StreamResampler
 from parlando.core.errors import EngineClosedError, MissingDependencyError
+from parlando.core.install import with_extra
 
 PCM_FULL_SCALE = 32767
 # The size of a stream that has not ended yet, as players understand it.
@@ -198,7 +199,7 @@ class _Av:
         try:
             import av
         except ImportError as error:
-            raise MissingDependencyError(f"av (for {entry.name} streams)", "pip install 'parlando[serve]'") from error
+            raise MissingDependencyError(f"av (for {entry.name} streams)", with_extra("serve")) from error
         container, codec, options = _AV_STREAMS[entry.name]
         self._sink = _Sink()
         self._make_frame: Callable[..., Any] = av.AudioFrame.from_ndarray
