@@ -65,9 +65,19 @@ def _tables(kind: type[Any], path: str, given: Any) -> Iterator[tuple[str, type[
         yield path, kind, given
     for field in dataclasses.fields(kind):
         if (inner := _nested(hints[field.name])) is not None:
-            name = f"{path[1:-1]}.{field.name}" if path else field.name
+            name = f"{path.strip('[]')}.{field.name}" if path else field.name
             default = _default(field, given)
-            yield from _tables(inner, f"[{name}]", default if dataclasses.is_dataclass(default) else MISSING)
+            yield from _tables(
+                inner, _header(name, hints[field.name]), default if dataclasses.is_dataclass(default) else MISSING
+            )
+
+
+def _header(name: str, hint: Any) -> str:
+    """How the table begins in a recipe: one, one of a list, or one of a table with names of the recipe's own."""
+    kinds = {typing.get_origin(one) for one in (hint, *typing.get_args(hint))}
+    if tuple in kinds:
+        return f"[[{name}]]"
+    return f"[{name}.NAME]" if Mapping in kinds else f"[{name}]"
 
 
 def _nested(hint: Any) -> type[Any] | None:
