@@ -89,7 +89,7 @@ def _nested(hint: Any) -> type[Any] | None:
 def _default(field: Field[Any], given: Any) -> Any:
     if given is not MISSING:
         return getattr(given, field.name)
-    return field.default_factory() if field.default_factory is not MISSING else field.default
+    return field.default_factory() if callable(field.default_factory) else field.default
 
 
 def _kind(hint: Any) -> str:
