@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from parlando.core.install import DISTRIBUTION
 from parlando.models.registry import FAMILIES
 
 HOSTS = re.compile(
@@ -110,8 +111,8 @@ def closure(first):
 
 
 def test_no_dependency_needs_torchaudio():
-    extras = importlib.metadata.metadata("parlando").get_all("Provides-Extra")
-    needed = closure(requirements("parlando", ("", *extras)))
+    extras = importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra")
+    needed = closure(requirements(DISTRIBUTION, ("", *extras)))
     assert {"torch", "numpy", "matplotlib"} <= needed
     assert "torchaudio" not in needed
 
@@ -126,14 +127,14 @@ def top_level_imports(tree):
 
 def test_every_package_that_is_imported_is_declared(sources):
     ours = {name for s in sources for name in top_level_imports(s.tree)} - sys.stdlib_module_names - {"parlando"}
-    extras = importlib.metadata.metadata("parlando").get_all("Provides-Extra")
-    declared = requirements("parlando", ("", *extras))
+    extras = importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra")
+    declared = requirements(DISTRIBUTION, ("", *extras))
     homes = importlib.metadata.packages_distributions()
     assert {n for n in ours if not {d.lower().replace("_", "-") for d in homes.get(n, [n])} & declared} == set()
 
 
 def test_core_install_is_small():
-    assert len(requirements("parlando")) <= 12
+    assert len(requirements(DISTRIBUTION)) <= 12
 
 
 def test_modules_say_what_they_are_in_1_to_5_lines(sources):
@@ -171,7 +172,10 @@ def test_every_family_has_the_same_files_and_keeps_what_is_its_own_in_parts(root
     names = [sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") for folder in folders]
     assert all(each == names[0] for each in names)
     assert {"build.py", "config.py", "decoder.py", "lm.py", "parts", "prompt.py", "sampler.py"} <= set(names[0])
-    for folder in folders:
-        tested = {path.name for path in (root / "tests" / "models" / folder.name / "parts").glob("test_*.py")}
-        own = {f"test_{path.name}" for path in (folder / "parts").glob("*.py")}
-        assert tested & own
+    parts = [{path.stem for path in (folder / "parts").glob("*.py")} - {"__init__"} for folder in folders]
+    assert set.intersection(*parts) == set(), "what two families have in common is no part of one"
+    tests = "".join(path.read_text(encoding="utf-8") for path in (root / "tests").rglob("*.py"))
+    for folder, own in zip(folders, parts, strict=True):
+        mirrored = {path.stem for path in (root / "tests" / "models" / folder.name / "parts").glob("test_*.py")}
+        assert mirrored <= {f"test_{name}" for name in own}
+        assert {name for name in own if f"parlando.models.{folder.name}.parts.{name} import" not in tests} == set()

@@ -117,7 +117,7 @@ def test_lossy_streams_play_the_tone_at_its_length(format, rate, stored, most_ex
 def test_closing_without_a_sample_is_no_error(format):
     if format in ("opus", "aac"):
         pytest.importorskip("av")
-    assert isinstance(open_encoder(format, RATE).close(), bytes)
+    assert open_encoder(format, RATE).close() == (wav_header(RATE) if format == "wav" else b"")
 
 
 @pytest.mark.parametrize("format", STREAM_FORMATS)
@@ -151,7 +151,7 @@ def test_a_wrong_rate_is_refused():
 
 def test_without_pyav_opus_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(MissingDependencyError, match=r"av \(for opus streams\).*parlando\[serve\]"):
+    with pytest.raises(MissingDependencyError, match=r"av \(for opus streams\).*pip install .*\[serve\]"):
         open_encoder("opus", RATE)
     assert open_encoder("mp3", RATE).close() is not None
 

@@ -132,5 +132,5 @@ def test_a_picture_needs_matplotlib_and_a_folder(tmp_path, speech, monkeypatch):
     with pytest.raises(FileMissingError, match="no folder at"):
         draw_report(report, tmp_path / "no" / "p.png")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingDependencyError, match=r"matplotlib.*parlando\[plots\]"):
+    with pytest.raises(MissingDependencyError, match=r"matplotlib.*pip install .*\[plots\]"):
         draw_report(report, tmp_path / "p.png")

@@ -57,7 +57,7 @@ def test_every_step_shows_an_example(cli, step):
         (["synthesise", "s.txt", "-o", "x", "--test", "none.txt"], "parlando: no text file at 'none.txt'"),
         (
             ["synthesise", "s.txt", "-o", "x", "--voices", "slt"],
-            "parlando: voices 'slt' are not of the form slt=5,rms=4",
+            "parlando: --voices: 'slt' is not a valid list of voices and shares; use NAME=NUMBER",
         ),
         (["synthesise", "s.txt", "-o", "x", "--voices", "slr=1"], "Did you mean 'slt'?"),
         (["synthesise", "s.txt", "-o", "x", "--tempo", "9"], "parlando: tempo '9' is not of the form 0.8-1.25"),

@@ -138,7 +138,7 @@ def test_a_cloned_voice_is_kept_and_used_again(cosy, tmp_path):
         (("--save", "a.json", "--voice", "bertt"), "Did you mean 'bert'"),
         (("--save", "a.json", "--ref-text", "Hello."), "no voice to save"),
         (("--save", "a.json", "--ref-audio", "none.wav"), "no audio file at 'none.wav'"),
-        (("--voice", "bert"), "nothing to do with it; add --save"),
+        (("--voice", "bert"), "nothing to do with the given voice; add --save"),
     ],
 )
 def test_what_cannot_be_kept_is_one_line_and_no_file(cosy, tmp_path, arguments, message):

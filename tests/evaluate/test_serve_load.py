@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from itertools import islice, pairwise
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from canned_server import answering
 from parlando.cli.app import build_app
-from parlando.core.errors import ConfigError
+from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.evaluate.http_stream import Target, exchange
 from parlando.evaluate.load_report import draw_load, load_markdown, percentile, summarise
 from parlando.evaluate.prompts import prompts
@@ -154,6 +155,17 @@ def test_the_command_says_what_is_wrong_and_leaves_the_old_one_as_it_was():
     assert "--no-peer" in runner.invoke(build_app(), ["bench", "--help"]).output
     with pytest.raises(ConfigError, match="does not speak"):
         runner.invoke(build_app(), ["bench", "serve", "http://127.0.0.1:1"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("bench", ["serve", "stream"])
+def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_measured(monkeypatch, bench):
+    monkeypatch.setattr("parlando.evaluate.serve_load.run_load", lambda *_, **__: pytest.fail("it measured"))
+    monkeypatch.setattr("parlando.evaluate.stream_bench.run_stream_bench", lambda *_: pytest.fail("it measured"))
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingDependencyError, match=r"'matplotlib' is needed .*\[plots\]"):
+        CliRunner().invoke(build_app(), ["bench", bench, "--plot", "load.png"], catch_exceptions=False)
+    with pytest.raises(ConfigError, match="names no format of pictures"):
+        CliRunner().invoke(build_app(), ["bench", bench, "--plot", "load.tune"], catch_exceptions=False)
 
 
 def test_a_report_of_several_loads_is_json(tmp_path):

@@ -57,5 +57,5 @@ def test_as_many_hypotheses_as_references():
 
 
 def test_a_missing_judge_names_the_extra():
-    with pytest.raises(MissingDependencyError, match=r"'no_such_judge' is needed.*parlando\[eval\]"):
+    with pytest.raises(MissingDependencyError, match=r"'no_such_judge' is needed.*pip install .*\[eval\]"):
         require("no_such_judge")

@@ -188,7 +188,9 @@ def test_an_encoder_that_fails_is_told_without_details(every_door, opened, monke
         monkeypatch.setattr(f"parlando.serve.{place}.open_encoder", broken)
     with opened() as door:
         door.ask()
-        assert "a secret" not in (door.outcome() or "")
+        told = door.outcome()
+        assert told, "the client learns that it failed"
+        assert "a secret" not in told
     monkeypatch.undo()
 
 

@@ -49,5 +49,5 @@ def test_what_is_missing_or_no_address_is_said(monkeypatch):
     with pytest.raises(ConfigError, match="is no address"):
         otlp_trace("collector:4318")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with pytest.raises(MissingDependencyError, match=r"parlando\[telemetry\]"):
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[telemetry\]"):
         otlp_trace("http://127.0.0.1:4318")

@@ -84,5 +84,5 @@ def test_without_the_library_numbers_are_refused_and_words_are_not(monkeypatch: 
     assert normalize("今天天气很好。", "zh") == "今天天气很好。"
     assert normalize("3.14 and 京都") == "three point one four and 京都"
     assert normalize("5개", "ko") == "다섯 개"
-    with pytest.raises(MissingDependencyError, match=r"'wetext' is needed .* pip install 'parlando\[languages\]'"):
+    with pytest.raises(MissingDependencyError, match=r"'wetext' is needed .* pip install .*\[languages\]'"):
         normalize("今天5个", "zh")

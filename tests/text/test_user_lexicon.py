@@ -144,5 +144,5 @@ def test_without_pypinyin_pinyin_is_read_and_only_plain_text_needs_it(monkeypatc
     pinyin.forget()
     lexicon = UserLexicon.parse(["行长=háng zhǎng"])
     assert lexicon.apply("行长", PHONE_MODEL) == "{hh aa1 ng jh aa1 ng}"
-    with pytest.raises(MissingDependencyError, match=r"'pypinyin' is needed .*parlando\[languages\]"):
+    with pytest.raises(MissingDependencyError, match=r"'pypinyin' is needed .*pip install .*\[languages\]"):
         lexicon.apply("行长", TEXT)

@@ -191,10 +191,15 @@ def test_judges_rest_until_their_time(packed, trained):
 def test_the_adversarial_stage_resumes_with_its_judges(packed, trained):
     tasks = [codec_task(packed, adversarial=True, start_from=str(trained)) for _ in range(2)]
     tasks[0].train_step(0, 0.1)
+    assert changed(snapshot(tasks[0].discriminators), tasks[1].discriminators), "else nothing is resumed"
     tasks[1].restore(copy.deepcopy(tasks[0].state()))
+    assert not changed(snapshot(tasks[0].discriminators), tasks[1].discriminators)
     metrics = []
     for task in tasks:
         torch.manual_seed(1)
         metrics.append(task.train_step(1, 0.2))
     assert metrics[0] == metrics[1]
-    assert CROPS.batch == 2
+    assert metrics[0]["judge"] > 0
+    # The second step moved both alike, which it does only with the optimisers' own state.
+    assert not changed(snapshot(tasks[0].codec), tasks[1].codec)
+    assert not changed(snapshot(tasks[0].discriminators), tasks[1].discriminators)

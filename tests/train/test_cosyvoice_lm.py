@@ -285,7 +285,7 @@ def test_codes_that_share_a_digit_share_a_row(one_book):
         made.shared.table[1] += 100.0
     rows = made._tables()["embed_speech.weight"][:, 0] > 50
     assert rows.nonzero().flatten().tolist() == [1, 5, 9, 13]
-    with pytest.raises(ConfigError, match="16 codes are not numbers of such digits"):
+    with pytest.raises(ConfigError, match="is not valid for 16 codes"):
         CosyVoiceLMTask(made.sampler, CosyVoiceTrainConfig(CONFIG, code_levels=3))
 
 

@@ -141,3 +141,12 @@ def test_a_rejected_clone_is_a_named_voice(tmp_path):
     sampler = example_sampler(write_codes(tmp_path, rows, np.random.default_rng(1)), clone_share=1.0, join_share=0.0)
     plans = [sampler._plan(np.random.default_rng(seed)) for seed in range(30)]
     assert {plan.kind for plan in plans} == {"plain"}, "both clips of the only voice say the same"
+
+
+def test_a_corpus_of_one_voice_has_no_pairs_of_speakers(tmp_path):
+    rows = [(f"u{n}", "rms", 1.0, f"this is sentence number {n}") for n in range(4)]
+    write_codes(tmp_path, rows, np.random.default_rng(0))
+    sampler = example_sampler(tmp_path, clone_share=0.0, two_speaker_share=1.0, descriptions={"rms": "a man"})
+    generator = np.random.default_rng(0)
+    assert "two" not in {sampler._plan(generator).kind for _ in range(20)}
+    assert len(sampler.batch(0)) >= 1

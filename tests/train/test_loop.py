@@ -130,7 +130,7 @@ def test_a_finished_run_is_not_trained_further(tmp_path):
 
 def test_a_spoilt_checkpoint_is_named(tmp_path):
     (tmp_path / "last.pt").write_bytes(b"nothing of use")
-    with pytest.raises(CheckpointError, match=r"last\.pt' cannot be read as a checkpoint; delete it to start afresh"):
+    with pytest.raises(CheckpointError, match=r"last\.pt' is not a valid checkpoint; delete it to start again"):
         Trainer(Line(), tmp_path, Budget(steps=3))
 
 

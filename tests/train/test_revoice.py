@@ -191,9 +191,9 @@ def test_a_limit_draws_the_same_sentences_every_time(task, packed, tokens, tmp_p
         (
             RevoicePlan("rms", ("slt", "slr")),
             "more",
-            r"'slr' cannot be a source; there are: slt\. Did you mean 'slt'\?",
+            r"'slr' is not a valid source speaker; there are: slt\. Did you mean 'slt'\?",
         ),
-        (RevoicePlan("rms", ("rms",)), "more", "'rms' cannot be a source"),
+        (RevoicePlan("rms", ("rms",)), "more", "'rms' is not a valid source speaker"),
         (RevoicePlan("rms"), "codes", "is the corpus to read; name another folder"),
         (RevoicePlan("rms"), "packed", "holds a packed corpus; name another folder"),
     ],

@@ -90,8 +90,29 @@ def test_spectra_and_pitch_are_learnt_by_heart(measured, monkeypatch):
     assert losses[-1]["pitch"] < 0.7 * losses[0]["pitch"]
 
 
-def test_held_out_numbers_say_how_pitch_and_voicing_are_found(measured):
-    assert set(small_task(measured).evaluate()) == {"spectral", "pitch_hertz", "pitch_error", "voicing_error"}
+def test_held_out_numbers_say_how_pitch_and_voicing_are_found(measured, monkeypatch):
+    task = small_task(measured)
+    hertz = task._batch(task.sampler.held_out()).hertz
+    hertz[:, ::4] = 0  # the corpus is of sines alone
+    batch = replace(task._batch(task.sampler.held_out()), hertz=hertz)
+    monkeypatch.setattr(task, "_batch", lambda crops: batch)
+    voiced = hertz > 0
+
+    def told(found):
+        task.hift.f0_predictor.forward = lambda mel, carry: found
+        return task.evaluate()
+
+    right = told(hertz)
+    assert set(right) == {"spectral", "pitch_hertz", "pitch_error", "voicing_error"}
+    assert right["spectral"] > 0
+    assert (right["pitch_hertz"], right["pitch_error"], right["voicing_error"]) == (0, 0, 0)
+    higher = told(1.1 * hertz)
+    assert higher["pitch_hertz"] == pytest.approx(0.1 * float(hertz.mean()), rel=1e-4)
+    assert higher["pitch_error"] == pytest.approx(0.1, rel=1e-4)
+    assert higher["voicing_error"] == 0
+    silent = told(torch.zeros_like(hertz))
+    assert silent["voicing_error"] == pytest.approx(float(voiced.float().mean()))
+    assert silent["pitch_hertz"] == pytest.approx(float(hertz.mean()), rel=1e-4)
 
 
 def test_it_resumes_where_it_was(measured):

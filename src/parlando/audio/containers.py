@@ -271,7 +271,7 @@ def _pyav(entry: AudioFormat) -> Any:
     try:
         import av
     except ImportError as error:
-        raise MissingDependencyError(f"av (for {entry.name} streams)", "pip install 'parlando[serve]'") from error
+        raise MissingDependencyError(f"av (for {entry.name} streams)", with_extra("serve")) from error
     return av
 
 

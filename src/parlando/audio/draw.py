@@ -13,6 +13,7 @@ import torch
 from parlando.audio.mel import MelConfig, MelSpectrogram, hz_to_mel
 from parlando.audio.report import AudioReport
 from parlando.core.errors import ConfigError, FileMissingError, MissingDependencyError
+from parlando.core.install import with_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ def check_picture(path: str | os.PathLike[str]) -> Path:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise MissingDependencyError("matplotlib", "pip install 'parlando[plots]'") from error
+        raise MissingDependencyError("matplotlib", with_extra("plots")) from error
     if not target.parent.is_dir():
         raise FileMissingError(target.parent, "folder")
     return target

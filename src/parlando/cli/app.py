@@ -51,12 +51,9 @@ def build_app() -> typer.Typer:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
+        from parlando.core.install import version
 
-        try:
-            typer.echo(version("parlando"))
-        except PackageNotFoundError:
-            typer.echo("not installed")
+        typer.echo(version())
         raise typer.Exit
 
 

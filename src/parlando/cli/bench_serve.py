@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import typer
 
 from parlando.cli.options import command
-from parlando.core.errors import MissingDependencyError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +16,12 @@ class BenchServeOptions:
     """Options of `parlando bench serve`."""
 
     url: Annotated[str, typer.Argument(help="Where it listens; /v1/audio/speech is added.")] = "http://127.0.0.1:50000"
-    rate: Annotated[list[float] | None, typer.Option(help="Requests a second, by chance; may be repeated.")] = None
-    concurrency: Annotated[list[int] | None, typer.Option(help="Requests at all times; may be repeated.")] = None
+    rate: Annotated[
+        list[float] | None, typer.Option(help="Requests per second, Poisson arrivals; may be repeated.")
+    ] = None
+    concurrency: Annotated[list[int] | None, typer.Option(help="Requests in flight at all times; may be repeated.")] = (
+        None
+    )
     seconds: Annotated[float, typer.Option(help="How long each load lasts.", min=0.1)] = 30.0
     model: Annotated[str, typer.Option(help="The model to ask for.")] = "tts-1"
     voice: Annotated[str, typer.Option(help="The voice to ask for.")] = "alloy"
@@ -39,6 +42,7 @@ def run(options: BenchServeOptions) -> None:
 
     Example: parlando bench serve http://127.0.0.1:50000 --concurrency 1 --rate 0.5 --seconds 20
     """
+    from parlando.audio.draw import check_picture
     from parlando.evaluate.load_report import draw_load, load_markdown, summarise
     from parlando.evaluate.report import save_json
     from parlando.evaluate.serve_load import Ask, Level, run_load
@@ -46,6 +50,8 @@ def run(options: BenchServeOptions) -> None:
     form: Literal["pcm", "wav"] = "wav" if options.format == "wav" else "pcm"
     if options.format != form:
         raise typer.BadParameter("use pcm or wav", param_hint="--format")
+    if options.plot is not None:
+        check_picture(options.plot)
     wanted = Ask(
         options.url,
         options.model,
@@ -66,7 +72,4 @@ def run(options: BenchServeOptions) -> None:
     if options.out is not None:
         save_json(reports, options.out)
     if options.plot is not None:
-        try:
-            draw_load(reports, options.plot)
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError("matplotlib", "pip install 'parlando[plots]'") from error
+        draw_load(reports, options.plot)

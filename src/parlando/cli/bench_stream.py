@@ -37,9 +37,12 @@ def run(options: BenchStreamOptions) -> None:
     """
     import torch
 
+    from parlando.audio.draw import check_picture
     from parlando.evaluate.report import save_json
     from parlando.evaluate.stream_bench import StreamLoad, draw_stream, run_stream_bench, stream_markdown
 
+    if options.plot is not None:
+        check_picture(options.plot)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     hops = tuple(options.hops) if options.hops else StreamLoad.hops

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
@@ -15,6 +13,7 @@ import typer
 
 from parlando.cli.options import ModelOptions, command
 from parlando.core.errors import ConfigError, MissingDependencyError
+from parlando.core.install import with_extra
 
 if TYPE_CHECKING:
     from parlando.serve.config import ServeConfig
@@ -48,7 +47,9 @@ class ServeOptions(ModelOptions):
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; see docs/serving.md")] = None
     voice_folder: Annotated[Path | None, typer.Option(help="Where uploaded voices are kept.")] = None
     presets: Annotated[Path | None, typer.Option(help="Folder of NAME.wav with NAME.txt, or voice files.")] = None
-    api_keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; without it everybody may ask.")] = None
+    api_keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; without it no key is required.")] = (
+        None
+    )
     new_key: Annotated[str | None, typer.Option(help="Add a key of this name to --api-keys, print it, and end.")] = None
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate in PEM, for https and wss; with --tls-key.")] = None
     tls_key: Annotated[Path | None, typer.Option(help="Its key, without a password.")] = None
@@ -57,9 +58,13 @@ class ServeOptions(ModelOptions):
         typer.Option(help="Writes down recordings without words: pocketsphinx, or faster-whisper[:MODEL]."),
     ] = None
     strict: Annotated[bool, typer.Option("--strict", help="Refuse requests with unknown fields.")] = False
-    max_streams: Annotated[int | None, typer.Option(help="Most requests that speak or wait at once.", min=1)] = None
+    max_streams: Annotated[
+        int | None, typer.Option(help="Maximum number of requests that run or wait at once.", min=1)
+    ] = None
     telemetry: Annotated[str | None, typer.Option(help="OpenTelemetry collector, as http://127.0.0.1:4318.")] = None
-    cors: Annotated[list[str] | None, typer.Option(help="Let web pages of this origin ask; may be repeated.")] = None
+    cors: Annotated[
+        list[str] | None, typer.Option(help="Allow requests from web pages of this origin; may be repeated.")
+    ] = None
 
 
 @command(ServeOptions)
@@ -97,7 +102,7 @@ def run(options: ServeOptions) -> None:
     )
     log.info(json.dumps(hello))
     if config.api_keys is None and not is_local(config.host):
-        log.warning("whoever reaches %s:%d may ask, for there are no keys; give it --api-keys", host, port)
+        log.warning("no API keys: anyone who can reach %s:%d can use this server; add --api-keys FILE", host, port)
     typer.echo(f"open {hello['url']}\n{hello['try']}")
     serve(app, config, opened)
 
@@ -110,8 +115,7 @@ def check_installed() -> None:
     """
     for name in PACKAGES:
         if find_spec(name) is None:
-            pip = f"{shlex.quote(sys.executable)} -m pip"
-            raise MissingDependencyError(name, f"{pip} install 'parlando[serve]'")
+            raise MissingDependencyError(name, with_extra("serve"))
 
 
 def load_all(options: ServeOptions) -> dict[str, Synthesizer]:

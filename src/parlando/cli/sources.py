@@ -61,7 +61,9 @@ def named_voice(name: str) -> Voice | str:
     if name.endswith(".json"):
         return read_voice(Path(name))
     if Path(name).suffix and Path(name).is_file():
-        raise InputError(f"--voice: '{name}' is a file and no voice; to clone a recording, give it as --ref-audio")
+        raise InputError(
+            f"--voice: '{name}' is not a voice name or a .json voice file; to clone a recording, use --ref-audio"
+        )
     return name
 
 

@@ -46,7 +46,9 @@ def parse_weights(text: str) -> dict[str, int]:
     """
     pairs = [entry.strip().partition("=") for entry in text.split(",")]
     if not all(name and value.isdigit() for name, _, value in pairs):
-        raise ConfigError(f"voices '{text}' are not of the form slt=5,rms=4")
+        raise ConfigError(
+            f"--voices: '{text}' is not a valid list of voices and shares; use NAME=NUMBER,…, such as slt=5,rms=4"
+        )
     return {voice: int(value) for name, _, value in pairs for voice in _in_range(name)}
 
 

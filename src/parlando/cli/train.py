@@ -237,6 +237,17 @@ def assemble_model(options: AssembleOptions) -> None:
     typer.echo(f"{folder}: {size:.1f} MB; try: parlando say 'Hello.' --model {folder} -o hello.wav", err=True)
 
 
+@app.command("keys")
+def keys() -> None:
+    """Print every key that a recipe may have, with its default: docs/recipes.md.
+
+    Example: parlando train keys > docs/recipes.md
+    """
+    from parlando.train.recipe_keys import recipe_keys
+
+    typer.echo(recipe_keys(), nl=False)
+
+
 @app.command("plot")
 def plot(log: Annotated[Path, typer.Argument(help="log.jsonl of a run.")]) -> None:
     """Draw a run's curves beside its log.
@@ -244,13 +255,14 @@ def plot(log: Annotated[Path, typer.Argument(help="log.jsonl of a run.")]) -> No
     Example: parlando train plot runs/lm/log.jsonl
     """
     from parlando.core.errors import FileMissingError, MissingDependencyError
+    from parlando.core.install import with_extra
     from parlando.train.plots import draw_log
 
     if not log.is_file():
         raise FileMissingError(log, "log")
     picture = draw_log(log)
     if picture is None:
-        raise MissingDependencyError("matplotlib", "pip install 'parlando[plots]'")
+        raise MissingDependencyError("matplotlib", with_extra("plots"))
     typer.echo(f"curves in {picture}", err=True)
 
 

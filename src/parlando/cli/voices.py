@@ -39,7 +39,9 @@ def run(options: VoicesOptions) -> None:
     if options.save is not None:
         save(options, options.save)
     elif (options.voice, options.ref_audio, options.ref_text) != (None, None, None):
-        raise InputError("a voice was given and nothing to do with it; add --save FILE.json, or use it: parlando say")
+        raise InputError(
+            "nothing to do with the given voice; add --save FILE.json to keep it, or speak with it: parlando say"
+        )
     else:
         show(options)
 

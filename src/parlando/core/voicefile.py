@@ -73,7 +73,7 @@ def _array(data: Any, where: str) -> np.ndarray:
     except (ValueError, OverflowError) as error:
         raise ConfigError(f"{where}: not an array of shape {record.shape} ({error}); write the voice again") from error
     if not np.isfinite(values).all():
-        raise ConfigError(f"{where}: a value is not a number or infinite; write the voice again")
+        raise ConfigError(f"{where}: the array holds NaN or infinity, all values must be finite; write the voice again")
     return values
 
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from parlando.audio.files import read_audio
 from parlando.core.errors import ConfigError, MissingDependencyError
+from parlando.core.install import with_extra
 from parlando.data.manifest import Utterance, append_manifest, read_manifest
 from parlando.data.teachers import flite
 
@@ -36,7 +37,7 @@ def _decoder() -> Any:
     try:
         from pocketsphinx import Decoder
     except ImportError as error:
-        raise MissingDependencyError("pocketsphinx", "pip install 'parlando[train]'") from error
+        raise MissingDependencyError("pocketsphinx", with_extra("train")) from error
     return Decoder(lm=None, loglevel="FATAL", beam=1e-80, wbeam=1e-60, pbeam=1e-80)
 
 

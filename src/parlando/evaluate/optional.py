@@ -6,8 +6,7 @@ from importlib import import_module
 from types import ModuleType
 
 from parlando.core.errors import MissingDependencyError
-
-INSTALL = "pip install 'parlando[eval]'"
+from parlando.core.install import with_extra
 
 
 def require(name: str) -> ModuleType:
@@ -19,4 +18,4 @@ def require(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingDependencyError(name, INSTALL) from error
+        raise MissingDependencyError(name, with_extra("eval")) from error

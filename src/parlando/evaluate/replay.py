@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 from parlando.core.errors import MissingDependencyError
+from parlando.core.install import with_extra
 from parlando.evaluate.listener import Listener
 
 CONTAINERS = {"mp3": "mp3", "aac": "aac", "flac": "flac", "opus": "ogg"}
@@ -68,5 +69,5 @@ def _pyav() -> Any:
     try:
         import av
     except ImportError as error:
-        raise MissingDependencyError("av", "pip install 'parlando[serve]'") from error
+        raise MissingDependencyError("av", with_extra("serve")) from error
     return av

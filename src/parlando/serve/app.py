@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from parlando.core.errors import ConfigError, ParlandoError
+from parlando.core.install import version
 from parlando.serve.call import call_of
 from parlando.serve.config import ServeConfig
 from parlando.serve.doors import (
@@ -111,7 +111,7 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     listeners = [listening(service, side) for listening in LISTENERS]
     app = FastAPI(
         title="Parlando",
-        version=version("parlando"),
+        version=version(),
         summary="Text in, speech out.",
         lifespan=_lifespan(service, listeners),
         openapi_url="/openapi.json",

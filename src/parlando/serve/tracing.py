@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from parlando.core.errors import ConfigError, MissingDependencyError
+from parlando.core.install import with_extra
 from parlando.serve.call import Call
 
 Trace = Callable[[Mapping[str, Any], Call], None]
@@ -27,7 +28,7 @@ def check_telemetry(endpoint: str) -> None:
         import opentelemetry.exporter.otlp.proto.http.trace_exporter
         import opentelemetry.sdk.trace  # noqa: F401
     except ModuleNotFoundError as error:
-        raise MissingDependencyError("opentelemetry", "pip install 'parlando[telemetry]'") from error
+        raise MissingDependencyError("opentelemetry", with_extra("telemetry")) from error
 
 
 def otlp_trace(endpoint: str) -> tuple[Trace, Callable[[], None]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from importlib.metadata import version
 from typing import Any
 
 from parlando.core.errors import InputError
+from parlando.core.install import version
 from parlando.serve.config import Limits
 from parlando.serve.service import Service, Utterance
 
@@ -66,7 +66,7 @@ def wanted(service: Service, data: dict[str, Any]) -> Utterance:
 
 def described(service: Service) -> dict[str, Any]:
     """What this server can say, in the protocol's words."""
-    about = {"attribution": MAKER, "installed": True, "version": version("parlando")}
+    about = {"attribution": MAKER, "installed": True, "version": version()}
     voices = [
         {**about, "name": each.name, "description": each.description or each.name, "languages": [each.language]}
         for each in service.shelf.listed(service.host(None))

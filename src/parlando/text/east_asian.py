@@ -8,6 +8,7 @@ from functools import lru_cache
 from importlib import import_module
 
 from parlando.core.errors import MissingDependencyError
+from parlando.core.install import with_extra
 from parlando.text import punctuation
 from parlando.text.rules import apply, rule
 from parlando.text.scripts import HAN, KANA
@@ -15,7 +16,6 @@ from parlando.text.scripts import HAN, KANA
 MARKS = "，。？！；：、…"
 """Punctuation beside Chinese and Japanese characters; between Latin words it is `parlando.text.punctuation.MARKS`."""
 
-INSTALL = "pip install 'parlando[languages]'"
 _PIECES = 1 << 12
 _WIDE = HAN + KANA
 _KEPT = {
@@ -113,6 +113,6 @@ def _normalizer(language: str) -> Callable[[str], str]:
     try:
         wetext = import_module("wetext")
     except ModuleNotFoundError as error:
-        raise MissingDependencyError("wetext", INSTALL) from error
+        raise MissingDependencyError("wetext", with_extra("languages")) from error
     read: Callable[[str], str] = wetext.Normalizer(lang=language).normalize
     return read

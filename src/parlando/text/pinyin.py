@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 
 from parlando.core.errors import ConfigError, MissingDependencyError, nearest
-from parlando.text.east_asian import INSTALL
+from parlando.core.install import with_extra
 from parlando.text.lexicon import Phones
 
 INITIALS: Mapping[str, str] = {
@@ -140,7 +140,7 @@ def _module(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingDependencyError("pypinyin", INSTALL) from error
+        raise MissingDependencyError("pypinyin", with_extra("languages")) from error
 
 
 def forget() -> None:

@@ -30,7 +30,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"'{path}' cannot be read as a checkpoint; delete it to start afresh") from error
+        raise CheckpointError(f"'{path}' is not a valid checkpoint; delete it to start again") from error
     return state
 
 

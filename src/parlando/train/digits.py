@@ -22,7 +22,7 @@ def digits_of_codes(codes: int, levels: int) -> Float[Tensor, "code value"]:
     """
     places = torch.from_numpy(place_values(codes, levels))
     if levels ** len(places) != codes:
-        raise ConfigError(f"code_levels = {levels}: {codes} codes are not numbers of such digits; use 1")
+        raise ConfigError(f"code_levels = {levels} is not valid for {codes} codes, which must be a power of it; use 1")
     return functional.one_hot(torch.arange(codes)[:, None] // places % levels, levels).flatten(1).float()
 
 

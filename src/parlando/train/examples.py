@@ -52,7 +52,8 @@ class ExampleSampler(SentenceSampler[LabelledExample]):
         if clone:
             return clone
         voice, target = self._draw_named(generator)
-        if config.clone_share <= draw < config.clone_share + config.two_speaker_share:
+        is_pair = config.clone_share <= draw < config.clone_share + config.two_speaker_share
+        if is_pair and self._partners(target.speaker):
             return Plan("two", target, None, self._cost(target) + 8)
         return self._plan_plain(voice, target, generator)
 
@@ -70,15 +71,16 @@ class ExampleSampler(SentenceSampler[LabelledExample]):
     def _named(self, speaker: str) -> Voice:
         return Voice(speaker, description=self.config.descriptions[speaker])
 
+    def _partners(self, speaker: str) -> list[str]:
+        """Described speakers of the other gender; none where a corpus has one voice."""
+        masculine = self.config.masculine
+        return [other for other in self.config.descriptions if (other in masculine) != (speaker in masculine)]
+
     def _two_speakers(
         self, target: Spoken, codes: np.ndarray, generator: np.random.Generator, spell: Callable[[str], bool] | None
     ) -> TrainingExample:
         """One of two described speakers talks; sometimes they are only called feminine and masculine."""
-        others = [
-            s
-            for s in self.config.descriptions
-            if (s in self.config.masculine) != (target.speaker in self.config.masculine)
-        ]
+        others = self._partners(target.speaker)
         by_gender = generator.random() < self.config.gender_share
         partner = others[generator.integers(len(others))]
         place = int(target.speaker in self.config.masculine) if by_gender else int(generator.integers(2))

@@ -82,7 +82,7 @@ class FlowTask:
             mel.hop_samples * flow.encoder.frames_per_token
         ):
             raise ConfigError(
-                f"frames of {packed.frame_samples} samples at {packed.sample_rate} Hz are no tokens of "
+                f"frames of {packed.frame_samples} samples at {packed.sample_rate} Hz do not match tokens of "
                 f"{flow.encoder.frames_per_token} mel frames of {mel.hop_samples}; pack the corpus again"
             )
 

@@ -111,7 +111,10 @@ def retell_corpus(tokens: TokenCorpus, reteller: Reteller, out: Path, batch: int
         ConfigError: the codes are not this model's, or ``out`` is a corpus that is read.
     """
     if tokens.codebook_size != reteller.lm.config.codebook_size or tokens.num_codebooks != 1:
-        raise ConfigError(f"the language model says {reteller.lm.config.codebook_size} codes of one codebook")
+        raise ConfigError(
+            f"'{tokens.folder}' has {tokens.num_codebooks} codebooks of {tokens.codebook_size} codes, the model "
+            f"one of {reteller.lm.config.codebook_size}; encode the corpus with the tokenizer that it was trained on"
+        )
     if out.resolve() == tokens.folder.resolve():
         raise ConfigError(f"'{out}' is the corpus to read; name another folder for the one to write")
     begin_codes(out)

@@ -143,7 +143,7 @@ def _chosen(tokens: TokenCorpus, revoice: Revoice, plan: RevoicePlan) -> list[tu
     for source in plan.sources:
         if source not in others:
             raise ConfigError(
-                f"'{source}' cannot be a source; there are: {', '.join(others)}.{nearest(source, others)}"
+                f"'{source}' is not a valid source speaker; there are: {', '.join(others)}.{nearest(source, others)}"
             )
     pairs = [(entries[s.id], s) for s in said if s.speaker in (plan.sources or others)]
     clear = [pair for pair in pairs if has_phones(revoice.corpus, pair[0])]

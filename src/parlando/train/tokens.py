@@ -222,7 +222,9 @@ def embed_corpus(corpus: PackedCorpus, embedder: Embedder, folder: Path, device:
     tokens, entries = TokenCorpus(folder), {entry.id: entry for entry in corpus.entries}
     unknown = [spoken.id for spoken in tokens.utterances if spoken.id not in entries]
     if unknown:
-        raise ConfigError(f"'{unknown[0]}' of '{folder}' is not in '{corpus.folder}', which cannot be its source")
+        raise ConfigError(
+            f"'{unknown[0]}' of '{folder}' is not in '{corpus.folder}'; name the packed corpus that was encoded"
+        )
     versions = [(entries[spoken.id], spoken.speed) for spoken in tokens.utterances]
     with (folder / SPEAKERS).open("wb") as file, _processes(corpus, embedder, device) as pool:
         for embedding in _bar(pool.imap(_Worker.embed, versions, chunksize=16), len(versions), "embed"):

@@ -59,7 +59,7 @@ class VocoderTrainConfig:
 
     def __post_init__(self) -> None:
         if min(self.margin_frames, self.pitch_crops, self.made_crops) < 0:
-            raise ConfigError("margin_frames, pitch_crops and made_crops cannot be negative")
+            raise ConfigError("margin_frames, pitch_crops and made_crops must be at least 0")
         if self.made_crops >= self.crops.batch:
             raise ConfigError(f"made_crops = {self.made_crops}: use less than the {self.crops.batch} crops of a batch")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from parlando.core.errors import ConfigError, InputError, MissingDependencyError
+from parlando.core.install import with_extra
 from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.cosyvoice import Asked, prompt_recording, utterance_of
 from parlando.serve.cosyvoice_messages import FIELDS, KINDS, message_classes
@@ -43,7 +44,7 @@ def check_installed() -> None:
         import google.protobuf  # noqa: F401
         import grpc  # noqa: F401
     except ImportError as error:
-        raise MissingDependencyError("grpcio", "pip install 'parlando[grpc]'") from error
+        raise MissingDependencyError("grpcio", with_extra("grpc")) from error
 
 
 @asynccontextmanager

