@@ -9,7 +9,8 @@ import soundfile
 
 import parlando.speech
 from parlando.cli.app import main
-from parlando.evaluate import bench, codec, protocol, references, similarity
+from parlando.evaluate import codec, protocol, references, similarity
+from parlando.evaluate.speed import bench
 from parlando.models import locate, registry
 
 

@@ -30,8 +30,8 @@ def run(options: BenchOptions) -> None:
 
     Example: parlando bench --quick
     """
-    from parlando.evaluate.bench import Load, bench_markdown, run_bench
     from parlando.evaluate.report import save_json
+    from parlando.evaluate.speed.bench import Load, bench_markdown, run_bench
     from parlando.nn.placement import Placement
 
     options.set_threads()

@@ -38,7 +38,7 @@ def run(options: BenchStreamOptions) -> None:
     import torch
 
     from parlando.evaluate.report import save_json
-    from parlando.evaluate.stream_bench import StreamLoad, draw_stream, run_stream_bench, stream_markdown
+    from parlando.evaluate.speed.stream import StreamLoad, draw_stream, run_stream_bench, stream_markdown
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from parlando.cli import eval_suite
 from parlando.cli.options import ModelOptions, command
 from parlando.core.errors import InputError
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from parlando.audio.clip import Clip
     from parlando.evaluate.protocol import WerReport
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure a model: intelligibility, clones, codec.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure speech, of our models and of anybody's.")
+for _name, _function in eval_suite.COMMANDS.items():
+    app.command(_name)(_function)
 
 REPORT_HELP = "Write the report here as JSON, and a picture beside it."
 

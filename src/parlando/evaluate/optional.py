@@ -7,16 +7,16 @@ from types import ModuleType
 
 from parlando.core.errors import MissingDependencyError
 
-INSTALL = "pip install 'parlando[eval]'"
+INSTALL = "pip install -e '.[eval]' (in a clone of this project)"
 
 
-def require(name: str) -> ModuleType:
-    """Import an optional package.
+def require(name: str, how: str = INSTALL) -> ModuleType:
+    """Import an optional package; ``how`` is the command that brings it.
 
     Raises:
-        MissingDependencyError: it is not installed; the message names the extra that brings it.
+        MissingDependencyError: it is not installed; the message says how to get it.
     """
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingDependencyError(name, INSTALL) from error
+        raise MissingDependencyError(name, how) from error

@@ -8,8 +8,8 @@ import torch
 from cosyvoice_tiny import FLOW, HIFT
 from parlando.cli.app import main
 from parlando.core.config import read_json
-from parlando.evaluate import stream_bench
-from parlando.evaluate.stream_bench import StreamLoad, draw_stream, run_stream_bench, stream_markdown
+from parlando.evaluate.speed import stream as stream_bench
+from parlando.evaluate.speed.stream import StreamLoad, draw_stream, run_stream_bench, stream_markdown
 from parlando.models.cosyvoice.parts.flow import Flow
 from parlando.models.cosyvoice.parts.hift import HiFT
 
@@ -36,7 +36,7 @@ def test_both_ways_compute_the_same_frames(monkeypatch):
     monkeypatch.setattr(Flow, "push", watched_push)
     monkeypatch.setattr(Flow, "synthesise", watched_synthesise)
     monkeypatch.setattr(HiFT, "forward", lambda self, mel, noise: mel)
-    monkeypatch.setattr("parlando.evaluate.stream_bench.FIRST_ROUNDS", 1)
+    monkeypatch.setattr("parlando.evaluate.speed.stream.FIRST_ROUNDS", 1)
     report = run_stream_bench(LOAD)
     assert len(report.chunks) == 4
     assert [mel.shape[1] for mel in computed] == [2 * tokens for tokens in (8, 18, 38, 45)]

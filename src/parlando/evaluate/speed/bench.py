@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,9 +14,10 @@ from tqdm import tqdm
 
 from parlando.core.errors import MissingDependencyError
 from parlando.core.types import SamplingOptions
-from parlando.evaluate.engine_load import EngineGenerator
-from parlando.evaluate.peer import TransformersPeer
 from parlando.evaluate.report import markdown_table
+from parlando.evaluate.speed.engine_load import EngineGenerator
+from parlando.evaluate.speed.machine import describe_machine, peak_memory_mib
+from parlando.evaluate.speed.peer import TransformersPeer
 from parlando.models.higgs.config import LMConfig
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it rests in the shade of an old tree."
@@ -208,17 +205,6 @@ def run_bench(load_model: Callable[[], Any], load: Load, with_peer: bool = True)
         compiled=engine.is_compiled,
         note=note,
     )
-
-
-def peak_memory_mib() -> float:
-    """The most memory this process has held (resident)."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-
-
-def describe_machine() -> str:
-    """Processor count, architecture and the version of torch."""
-    return f"{os.cpu_count()} processors, {platform.machine()}, {platform.system()}, torch {torch.__version__}"
 
 
 def bench_markdown(report: BenchReport) -> str:

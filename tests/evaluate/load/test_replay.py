@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from parlando.audio.containers import open_encoder
-from parlando.evaluate.replay import CONTAINERS, TELEPHONY, replay
+from parlando.evaluate.load.replay import CONTAINERS, TELEPHONY, replay
 
 RATE, CHUNK_SECONDS, LATE_SECONDS = 24000, 0.5, 3.0
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlando.evaluate.listener import Listener
+from parlando.evaluate.load.listener import Listener
 
 RATE = 8000
 

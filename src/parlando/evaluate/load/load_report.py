@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from parlando.evaluate.load.serve_load import Heard, LevelResult
 from parlando.evaluate.report import markdown_table
-from parlando.evaluate.serve_load import Heard, LevelResult
 
 PERCENTS = (50, 95, 99)
 LEAST_FOR_99 = 100

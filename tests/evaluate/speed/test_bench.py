@@ -9,18 +9,17 @@ import torch
 
 from parlando.core.errors import MissingDependencyError
 from parlando.core.types import SamplingOptions
-from parlando.evaluate import bench
-from parlando.evaluate.bench import (
+from parlando.evaluate.speed import bench
+from parlando.evaluate.speed.bench import (
     Load,
     bench_markdown,
     measure,
     measure_stream,
-    peak_memory_mib,
     random_prompt,
     run_bench,
 )
-from parlando.evaluate.engine_load import EngineGenerator
-from parlando.evaluate.peer import TransformersPeer
+from parlando.evaluate.speed.engine_load import EngineGenerator
+from parlando.evaluate.speed.peer import TransformersPeer
 from parlando.models.higgs.config import LMConfig
 from parlando.result import Chunk
 

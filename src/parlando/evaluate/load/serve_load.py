@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from parlando.core.errors import ConfigError
-from parlando.evaluate.http_stream import Answer, Target, exchange
-from parlando.evaluate.listener import Listener
-from parlando.evaluate.prompts import prompts
+from parlando.evaluate.load.http_stream import Answer, Target, exchange
+from parlando.evaluate.load.listener import Listener
+from parlando.evaluate.load.prompts import prompts
 
 LoadKind = Literal["rate", "concurrency"]
 OK = 200

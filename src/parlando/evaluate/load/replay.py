@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 from parlando.core.errors import MissingDependencyError
-from parlando.evaluate.listener import Listener
+from parlando.evaluate.load.listener import Listener
 
 CONTAINERS = {"mp3": "mp3", "aac": "aac", "flac": "flac", "opus": "ogg"}
 TELEPHONY = {"ulaw": "pcm_mulaw", "alaw": "pcm_alaw"}

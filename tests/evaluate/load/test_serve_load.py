@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from canned_server import answering
 from parlando.cli.app import build_app
 from parlando.core.errors import ConfigError
-from parlando.evaluate.http_stream import Target, exchange
-from parlando.evaluate.load_report import draw_load, load_markdown, percentile, summarise
-from parlando.evaluate.prompts import prompts
-from parlando.evaluate.serve_load import Ask, Heard, Level, LevelResult, ask, run_level
+from parlando.evaluate.load.http_stream import Target, exchange
+from parlando.evaluate.load.load_report import draw_load, load_markdown, percentile, summarise
+from parlando.evaluate.load.prompts import prompts
+from parlando.evaluate.load.serve_load import Ask, Heard, Level, LevelResult, ask, run_level
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: audio/pcm;rate=8000\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
