@@ -40,7 +40,7 @@ def _piper(voice: str) -> Any:
 def kokoro(text: str, voice: str = "af_heart") -> tuple[np.ndarray, int]:
     """A text of a sentence or two as Kokoro-82M (int8) says it."""
     vocab, phonemes = _vocab(), _g2p(voice[0] == "b")(text)[0]
-    tokens = [0, *(vocab[sign] for sign in phonemes if sign in vocab)][:LONGEST_TOKENS] + [0]
+    tokens = [0, *[vocab[sign] for sign in phonemes if sign in vocab][: LONGEST_TOKENS - 2], 0]
     style = np.fromfile(Path(os.environ["KOKORO"], "voices", f"{voice}.bin"), np.float32).reshape(-1, KOKORO_STYLE)
     inputs = {
         "tokens": np.array([tokens], np.int64),

@@ -53,11 +53,15 @@ class SuiteOptions:
 
     def systems(self) -> list[System]:
         """The systems asked for."""
-        from parlando.evaluate.suite.specs import Place, make_system
         from parlando.models.locate import DEFAULT_MODEL
 
-        place = Place(self.device, self.dtype, self.key)
-        return [make_system(spec, place) for spec in self.system or [DEFAULT_MODEL]]
+        return [self.system_of(spec) for spec in self.system or [DEFAULT_MODEL]]
+
+    def system_of(self, spec: str) -> System:
+        """The system of this name."""
+        from parlando.evaluate.suite.specs import Place, make_system
+
+        return make_system(spec, Place(self.device, self.dtype, self.key))
 
     def items(self, read: Callable[[str], ItemList], packaged: str) -> ItemList:
         """The list, as ``read`` reads it."""
@@ -181,4 +185,84 @@ def latency(options: SuiteOptions) -> None:
     options.publish(run_latency(options.run(), options.systems(), items, describe_machine()))
 
 
-COMMANDS = {"seed-tts": seed_tts, "esd": esd, "robust": robust, "latency": latency}
+@dataclass(frozen=True, kw_only=True)
+class EmergentOptions(JudgedOptions):
+    """Options of `parlando eval emergent`."""
+
+    baseline: Annotated[str, typer.Option(help="The system that others are compared with; as --system.")] = "higgs-mini"
+    judge: Annotated[
+        str, typer.Option(help="An OpenAI-compatible model that hears audio (URL#model), or figures: errors, marks.")
+    ] = "figures"
+
+
+@command(EmergentOptions)
+def emergent(options: EmergentOptions) -> None:
+    """Hard texts (emotions, syntax, foreign words …) pair by pair against a baseline: win rates by category and depth.
+
+    Example: parlando eval emergent -s cosyvoice-mini --judge http://127.0.0.1:8000#model -o eval/emergent
+    """
+    from parlando.evaluate.judges.registry import pair_judge
+    from parlando.evaluate.protocols.emergent import read_emergent, run_emergent
+    from parlando.evaluate.speed.machine import describe_machine
+
+    items = options.items(read_emergent, "emergent_en.jsonl")
+    judges = options.judges()
+    pair = pair_judge(options.judge, options.key, judges.asr, judges.mos)
+    baseline = options.system_of(options.baseline)
+    options.publish(run_emergent(options.run(), options.systems(), baseline, items, (pair, judges), describe_machine()))
+
+
+@command(JudgedOptions)
+def dialogue(options: JudgedOptions) -> None:
+    """Dialogues: does each turn have its speaker's voice and no other's; sameness, difference, attribution, words.
+
+    Example: parlando eval dialogue -s higgs-mini -s cosyvoice-mini --limit 6 -o eval/dialogue
+    """
+    from parlando.evaluate.protocols.dialogue import read_dialogues, run_dialogue
+    from parlando.evaluate.speed.machine import describe_machine
+
+    items = options.items(read_dialogues, "dialogue_en.jsonl")
+    judges = options.judges()
+    options.publish(run_dialogue(options.run(), options.systems(), items, judges, describe_machine()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecOptions(JudgedOptions):
+    """Options of `parlando eval codec`."""
+
+    recordings: Annotated[
+        str | None, typer.Argument(help="Recordings: manifest, table, or folder; default: the packaged list.")
+    ] = None
+    model: Annotated[list[str] | None, typer.Option("--model", help="A model whose codec it is; may be repeated.")] = (
+        None
+    )
+
+
+@command(CodecOptions)
+def codec(options: CodecOptions) -> None:
+    """What recordings lose on their way through a codec: distances, words, marks, similarity, bit rate, speed.
+
+    With --system folder:WAVS, copies that another codec made are measured as well.
+
+    Example: parlando eval codec recordings/ --model higgs-mini --model cosyvoice-mini --limit 20
+    """
+    from parlando.evaluate.protocols.codec import CodecSystem, read_recordings, run_codec
+    from parlando.evaluate.speed.machine import describe_machine
+    from parlando.models.locate import DEFAULT_MODEL
+
+    items = options.items(lambda source: read_recordings(options.recordings or source), "codec_en.tsv")
+    others = options.systems() if options.system else []
+    names = options.model or ([] if others else [DEFAULT_MODEL])
+    systems = [*(CodecSystem(name, options.device, options.dtype) for name in names), *others]
+    options.publish(run_codec(options.run(), systems, items, options.judges(), describe_machine()))
+
+
+COMMANDS = {
+    "seed-tts": seed_tts,
+    "esd": esd,
+    "emergent": emergent,
+    "dialogue": dialogue,
+    "codec": codec,
+    "robust": robust,
+    "latency": latency,
+}

@@ -38,6 +38,18 @@ def _utterances(path: Path) -> list[Utterance]:
         return _located(manifest)
 
 
+def listed_utterances(path: Path) -> list[Utterance]:
+    """What a manifest, a table or a folder with a table lists: the held-out sentences, or all where it has none.
+
+    Raises:
+        FileMissingError: the manifest, the table or a recording is not there.
+    """
+    found = _utterances(path)
+    kept = {sentence_key(sentence) for sentence in held_out_sentences()}
+    by_sentence = {key: u for u in reversed(found) if (key := sentence_key(u.text)) in kept}
+    return list(reversed(by_sentence.values())) or found
+
+
 def _located(manifest: Path) -> list[Utterance]:
     return [replace(u, audio=str((manifest.parent / u.audio).resolve())) for u in read_manifest(manifest)]
 

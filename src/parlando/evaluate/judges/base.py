@@ -56,6 +56,24 @@ class Asr(Judge, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Word:
+    """A word as it was heard, and when."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+
+
+@runtime_checkable
+class TimedAsr(Asr, Protocol):
+    """Writes down what is said, and when."""
+
+    def hear_words(self, clip: Clip, language: str) -> Sequence[Word]:
+        """The words of a clip with their times."""
+        ...
+
+
 @runtime_checkable
 class SpeakerEncoder(Judge, Protocol):
     """Tells voices apart."""

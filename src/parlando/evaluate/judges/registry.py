@@ -10,6 +10,7 @@ from typing import Any
 from parlando.core.errors import ConfigError, ParlandoError, nearest
 from parlando.evaluate.judges.base import Asr, EmotionEncoder, Events, Mos, SpeakerEncoder
 from parlando.evaluate.judges.http import Service
+from parlando.evaluate.judges.pairwise import AudioModelJudge, FigureJudge, PairJudge
 from parlando.evaluate.judges.transcription import TranscriptionService
 
 
@@ -80,6 +81,24 @@ def events(spec: str) -> Events:
 def emotion_encoder(spec: str) -> EmotionEncoder:
     """An emotion encoder by its name; errors as for `asr`."""
     return _make("emotion", spec)
+
+
+def pair_judge(spec: str, key: str | None, words: Asr | None, marks: Mos | None) -> PairJudge:
+    """An audio model at a URL (``http://host:port#model``), or ``figures``: by errors and marks.
+
+    Raises:
+        ConfigError: there is no such judge, or no judges of words and marks for ``figures``.
+    """
+    if "://" in spec:
+        url, _, model = spec.partition("#")
+        if not model:
+            raise ConfigError(f"'{spec}' does not name the model that judges; write {url}#model")
+        return AudioModelJudge(Service(url, key), model)
+    if spec != "figures":
+        raise ConfigError(f"no judge of pairs named '{spec}'; give URL#model, or figures")
+    if words is None or marks is None:
+        raise ConfigError("the judge 'figures' needs --asr and --mos")
+    return FigureJudge(words, marks)
 
 
 def _make(kind: str, spec: str) -> Any:

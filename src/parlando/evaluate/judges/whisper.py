@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from parlando.audio.clip import Clip
 from parlando.core.errors import CheckpointError
-from parlando.evaluate.judges.base import Card, at_judge_rate, version_of
+from parlando.evaluate.judges.base import Card, Word, at_judge_rate, version_of
 from parlando.evaluate.judges.install import INSTALL_JUDGES, installed_whisper
 from parlando.evaluate.optional import require
 
@@ -60,11 +61,20 @@ class FasterWhisper:
 
     def hear(self, clip: Clip, language: str) -> str:
         """The words of a clip of any length."""
+        segments = self._segments(clip, language, without_timestamps=clip.duration_seconds <= WINDOW_SECONDS)
+        return " ".join(segment.text.strip() for segment in segments).strip()
+
+    def hear_words(self, clip: Clip, language: str) -> list[Word]:
+        """The words of a clip with their times, by the model's own attention."""
+        segments = self._segments(clip, language, word_timestamps=True)
+        return [Word(word.word, float(word.start), float(word.end)) for each in segments for word in each.words]
+
+    def _segments(self, clip: Clip, language: str, **options: bool) -> Iterable[Any]:
         segments, _ = self._model.transcribe(
             at_judge_rate(clip),
             language=language,
             beam_size=self._settings.beam_size,
             condition_on_previous_text=False,
-            without_timestamps=clip.duration_seconds <= WINDOW_SECONDS,
+            **options,
         )
-        return " ".join(segment.text.strip() for segment in segments).strip()
+        return cast("Iterable[Any]", segments)

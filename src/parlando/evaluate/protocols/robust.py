@@ -6,7 +6,7 @@ Besides error rates it counts words: how many of those that should be said are h
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from parlando.core.errors import ParlandoError
@@ -106,14 +106,14 @@ def _figures(run: Run, outputs: Sequence[Output], judges: Judges) -> list[Figure
     heard = transcripts(run, judges.asr, outputs)
     by = str(judges.asr.card)
     counts = [_counts(output, words) for output, words in zip(outputs, heard, strict=True)]
-    shares = {
-        "words heard": [c and 100 * c.heard / c.wanted for c in counts],
-        "left out": [c and 100 * c.left_out / c.wanted for c in counts],
-        "said twice": [c and 100 * c.twice / c.wanted for c in counts],
-        "flawless": [c and 100.0 * (c.heard == c.wanted and not c.twice) for c in counts],
+    shares: dict[str, Callable[[WordCounts], float]] = {
+        "words heard": lambda c: 100 * c.heard / c.wanted,
+        "left out": lambda c: 100 * c.left_out / c.wanted,
+        "said twice": lambda c: 100 * c.twice / c.wanted,
+        "flawless": lambda c: 100.0 * (c.heard == c.wanted and not c.twice),
     }
     return [
-        *(average(name, values, by, " %") for name, values in shares.items()),
+        *(average(name, [None if c is None else share(c) for c in counts], by, " %") for name, share in shares.items()),
         strict_figure(outputs, heard, judges.asr.card),
     ]
 

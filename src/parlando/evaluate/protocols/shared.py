@@ -64,7 +64,11 @@ def mark_figures(run: Run, judge: Mos, outputs: Sequence[Output]) -> list[Figure
     )
     names = list(dict.fromkeys(name for each in marks if each for name in each))
     return [
-        average("MOS" if name == "mos" else f"MOS {name}", [each and each.get(name) for each in marks], str(judge.card))
+        average(
+            "MOS" if name == "mos" else f"MOS {name}",
+            [each.get(name) if each else None for each in marks],
+            str(judge.card),
+        )
         for name in sorted(names, key=lambda name: name != "mos")
     ]
 

@@ -73,4 +73,6 @@ def score(rates: Sequence[UtteranceRates]) -> SeedTtsScore:
     """The means of utterances; all 0 where there are none."""
     columns = [[r.wer, r.substitutions, r.deletions, r.insertions] for r in rates]
     means = np.mean(columns, axis=0) if rates else np.zeros(4)
-    return SeedTtsScore(*map(float, means), utterances=len(rates), mostly_wrong=sum(r.wer > BAD_RATE for r in rates))
+    wer, substitutions, deletions, insertions = map(float, means)
+    mostly_wrong = sum(r.wer > BAD_RATE for r in rates)
+    return SeedTtsScore(wer, substitutions, deletions, insertions, len(rates), mostly_wrong)

@@ -41,7 +41,8 @@ class Turn:
 class Item:
     """One thing to say. ``sample`` is the voice to follow, ``recording`` a person who says it, ``line`` of its list.
 
-    A dialogue has ``turns``, and a sample for each of its speakers where they are given.
+    A dialogue has ``turns``, and a sample for each of its speakers where they are given. ``depth`` says how often a
+    prompt was made harder.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Item:
     recording: Path | None = None
     turns: tuple[Turn, ...] = ()
     samples: tuple[Sample, ...] = ()
+    depth: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,9 @@ def read_seed_tts(source: str, language: str) -> ItemList:
             continue
         try:
             item = _seed_tts_item(line.decode("utf-8"), number, folder, language)
-            _check(item, items)
+            check_item(item, items)
         except (InputError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"{source}:{number}", _reason(error)))
+            problems.append(Problem(f"{source}:{number}", reason_of(error)))
         else:
             items.append(item)
     return ItemList(Path(source).name, tuple(items), tuple(problems), digest)
@@ -173,9 +175,9 @@ def read_items(source: str, columns: Sequence[str], make: Callable[[Mapping[str,
                 header = cells
                 continue
             item = make(_row(header, cells, columns), number)
-            _check(item, items)
+            check_item(item, items)
         except (InputError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"{source}:{number}", _reason(error)))
+            problems.append(Problem(f"{source}:{number}", reason_of(error)))
         else:
             items.append(item)
     if missing := [column for column in columns if column not in header]:
@@ -190,11 +192,16 @@ def _row(header: Sequence[str], cells: Sequence[str], columns: Sequence[str]) ->
     return {**dict.fromkeys(columns, ""), **row}
 
 
-def _reason(error: Exception) -> str:
-    return f"not UTF-8 ({error.reason})" if isinstance(error, UnicodeDecodeError) else str(error)
+def reason_of(error: Exception) -> str:
+    """What is wrong with a line, in words."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 ({error.reason})"
+    if isinstance(error, KeyError):
+        return f"there is no {error} in it"
+    return str(error) if isinstance(error, InputError) else f"not as a line should be: {error}"
 
 
-def _check(item: Item, items: Sequence[Item]) -> None:
+def check_item(item: Item, items: Sequence[Item]) -> None:
     """Refuse an item that cannot be said, or whose audio would be another one's."""
     if not SAFE_NAME.fullmatch(item.id):
         raise InputError(f"'{item.id}' is not a valid id; use letters, digits, '-', '_' and '.'")

@@ -80,7 +80,7 @@ class ModelSystem(Maker):
 
     def __init__(self, name: str, load: Callable[[], Synthesizer], folder: Path, voice: str | None = None) -> None:
         self.name = f"{name}@{voice}" if voice else name
-        self.identity = {"model": folder_digest(folder), "voice": voice}
+        self.identity: Mapping[str, Any] = {"model": folder_digest(folder), "voice": voice}
         self._load, self._voice = load, voice
         self._clones: dict[tuple[str, str], Voice] = {}
 
@@ -179,7 +179,8 @@ class TeacherSystem(Maker):
 
     def __init__(self, voice: str) -> None:
         self._speak, self._voice = teacher(voice), voice
-        self.name, self.identity = voice, {"teacher": voice}
+        self.name = voice
+        self.identity: Mapping[str, Any] = {"teacher": voice}
 
     def prepare(self) -> None:
         """Have it say something."""
@@ -200,7 +201,7 @@ class CallSystem(Maker):
     def __init__(self, function: Callable[..., tuple[Any, int]], place: str, voice: str | None = None) -> None:
         self._function = function
         self.name = f"{function.__name__}@{voice}" if voice else function.__name__
-        self.identity = {"call": place, "voice": voice}
+        self.identity: Mapping[str, Any] = {"call": place, "voice": voice}
         self._more = (voice,) if voice else ()
 
     def prepare(self) -> None:
@@ -225,7 +226,8 @@ class CommandSystem(Maker):
             raise ConfigError(
                 f"'command:{command}' does not say where to write; put {{out}} where the file's path goes"
             )
-        self.name, self.identity = Path(self._words[0]).name, {"command": command}
+        self.name = Path(self._words[0]).name
+        self.identity: Mapping[str, Any] = {"command": command}
         self._timeout_seconds = timeout_seconds
 
     def say(self, item: Item, seed: int) -> Said:
