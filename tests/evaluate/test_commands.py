@@ -9,9 +9,8 @@ import soundfile
 
 import parlando.speech
 from parlando.cli.app import main
-from parlando.evaluate import codec, protocol, references, similarity
+from parlando.evaluate import protocol, references, similarity
 from parlando.evaluate.speed import bench
-from parlando.models import locate, registry
 
 
 @pytest.fixture
@@ -62,7 +61,6 @@ def perfect_hearing(monkeypatch):
         return references.held_out_sentences(len(clips))
 
     monkeypatch.setattr(protocol, "recognise", recognise)
-    monkeypatch.setattr(codec, "recognise", recognise)
 
 
 @pytest.fixture
@@ -125,16 +123,6 @@ def test_similarity_prints_the_matrix(run, synthesizer, recordings, monkeypatch,
     assert "2 of 2" in printed
     assert "3 of 4" in printed
     assert json.loads((tmp_path / "s.json").read_text())["own"] == 0.85
-
-
-def test_codec_sends_the_recordings_through_the_model(run, recordings, perfect_hearing, monkeypatch, tmp_path):
-    monkeypatch.setattr(locate, "locate", lambda model: tmp_path)
-    monkeypatch.setattr(registry, "load_model", lambda folder, device, dtype: SimpleNamespace(name="tiny"))
-    monkeypatch.setattr(codec, "resynthesise", lambda model, clip: clip)
-    code, printed, _ = run("eval", "codec", str(recordings), "--limit", "3")
-    assert code == 0
-    assert "+0.0 points" in printed
-    assert "| mel distance          | 0.000" in printed
 
 
 def test_bench_quick_is_short_and_can_leave_the_peer_out(run, monkeypatch, tmp_path):
