@@ -87,7 +87,9 @@ def _received(answer: HTTPResponse, started: float) -> tuple[bytes, float | None
             if len(data) > WAV_HEADER_BYTES:
                 listener.sample_rate = int.from_bytes(data[24:28], "little") or 1
                 listener.hear(bytes(data[heard_bytes:]), time.perf_counter() - started)
-    except (OSError, HTTPException) as error:
+        if answer.length:
+            raise EOFError(f"{answer.length} more were announced")
+    except (OSError, EOFError, HTTPException) as error:
         raise ServiceError(
             f"{answer.url} broke off after {len(data)} bytes: {error or type(error).__name__}"
         ) from error
