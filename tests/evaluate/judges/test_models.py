@@ -1,4 +1,4 @@
-"""Judges that are real models here: transformers' Whisper at a tiny size, Resemblyzer, and CAM++ of a tiny CosyVoice."""
+"""Judges that are real models here: transformers' Whisper at a tiny size, Resemblyzer, CAM++ of a tiny CosyVoice."""
 
 from __future__ import annotations
 
@@ -38,11 +38,13 @@ def tiny_whisper(tmp_path_factory):
     )  # fmt: skip
     torch.manual_seed(0)
     model = transformers.WhisperForConditionalGeneration(config)
-    model.generation_config.update(
-        is_multilingual=True, lang_to_id={"<|en|>": ids["<|en|>"], "<|zh|>": ids["<|zh|>"]},
-        task_to_id={"transcribe": ids["<|transcribe|>"]}, no_timestamps_token_id=ids["<|notimestamps|>"],
-        max_length=10, forced_decoder_ids=None,
-    )  # fmt: skip
+    known = {
+        "is_multilingual": True, "lang_to_id": {token: ids[token] for token in ("<|en|>", "<|zh|>")},
+        "task_to_id": {"transcribe": ids["<|transcribe|>"]}, "no_timestamps_token_id": ids["<|notimestamps|>"],
+        "max_length": 10,
+    }  # fmt: skip
+    for name, value in known.items():
+        setattr(model.generation_config, name, value)
     model.save_pretrained(folder)
     return folder
 
@@ -63,6 +65,7 @@ def test_a_whisper_that_is_not_there_is_told(tmp_path):
         TransformersWhisper(str(tmp_path)).hear(HISS, "en")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_resemblyzer_hears_level_and_rate_away():
     judge = Resemblyzer()
     quiet = Clip(HISS.samples * 0.1, 24000)

@@ -55,7 +55,7 @@ class TransformersWhisper:
             at_judge_rate(clip), sampling_rate=JUDGE_RATE, return_tensors="pt", return_attention_mask=True, **shape
         )
         options: dict[str, Any] = {"return_timestamps": True} if is_long else {}
-        if model.generation_config.is_multilingual:
+        if getattr(model.generation_config, "is_multilingual", False):
             options |= {"language": language, "task": "transcribe"}
         tokens = model.generate(
             inputs.input_features.to(self._device),
