@@ -65,7 +65,6 @@ def test_a_whisper_that_is_not_there_is_told(tmp_path):
         TransformersWhisper(str(tmp_path)).hear(HISS, "en")
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_resemblyzer_hears_level_and_rate_away():
     judge = Resemblyzer()
     quiet = Clip(HISS.samples * 0.1, 24000)

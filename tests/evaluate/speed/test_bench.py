@@ -7,19 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from parlando.core.errors import MissingDependencyError
+from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.core.types import SamplingOptions
-from parlando.evaluate.speed import bench
-from parlando.evaluate.speed.bench import (
-    Load,
-    bench_markdown,
-    measure,
-    measure_stream,
-    random_prompt,
-    run_bench,
-)
-from parlando.evaluate.speed.engine_load import EngineGenerator
-from parlando.evaluate.speed.peer import TransformersPeer
+from parlando.evaluate.speed import bench, cosyvoice, higgs
+from parlando.evaluate.speed.bench import bench_markdown, measure, measure_stream, run_bench
+from parlando.evaluate.speed.contender import Load, contenders
+from parlando.evaluate.speed.higgs import random_prompt
+from parlando.evaluate.speed.machine import peak_memory_mib
+from parlando.models.cosyvoice.config import LMConfig as CosyVoiceConfig
 from parlando.models.higgs.config import LMConfig
 from parlando.result import Chunk
 
@@ -40,6 +35,17 @@ CONFIG = LMConfig(
     end_of_text_id=4,
     audio_in_id=5,
 )
+COSY = CosyVoiceConfig(
+    vocab_size=40,
+    hidden_size=16,
+    num_layers=2,
+    num_heads=2,
+    num_kv_heads=1,
+    head_dim=8,
+    intermediate_size=24,
+    codebook_size=27,
+    context_length=128,
+)
 SHORT = Load(batches=(1, 3), shortest=9, longest=15, rounds=2, prompt_tokens=6, repeats=1)
 
 
@@ -47,7 +53,7 @@ class FakeSynthesizer:
     """Ten chunks of 800 samples."""
 
     sample_rate = 8000
-    model = SimpleNamespace(name="tiny", frame_rate=25.0, lm=SimpleNamespace(config=CONFIG))
+    model = SimpleNamespace(name="tiny", family="higgs", frame_rate=25.0, lm=SimpleNamespace(config=CONFIG))
 
     def stream(self, text: str, *, seed: int) -> Iterator[Chunk]:
         yield from (Chunk(np.zeros(0 if i == 0 else 800, np.float32), self.sample_rate) for i in range(11))
@@ -64,33 +70,50 @@ def test_prompt_is_ordinary_text_that_opens_an_answer():
     assert tokens == random_prompt(CONFIG, 50)
 
 
+WILD = Load(prompt_tokens=6, sampling=SamplingOptions(temperature=1.5, top_k=None, top_p=None))
+FAMILIES = [pytest.param(higgs, CONFIG, id="higgs"), pytest.param(cosyvoice, COSY, id="cosyvoice")]
+
+
 @pytest.mark.parametrize("batch", [1, 3])
-def test_the_engine_makes_every_frame_whatever_the_weights_say(batch):
+@pytest.mark.parametrize(("family", "config"), FAMILIES)
+def test_the_engine_makes_every_frame_whatever_the_weights_say(family, config, batch):
     torch.manual_seed(0)
-    generator = EngineGenerator(CONFIG, SamplingOptions(temperature=1.5, top_k=None, top_p=None))
-    assert generator.generate(random_prompt(CONFIG, 6), batch, [40, 3, 9, 20]) == 72
+    assert family.ours(config, WILD).generate(batch, [40, 3, 9, 20]) == 72
 
 
-def test_the_peer_makes_every_frame_too():
+@pytest.mark.parametrize(("family", "config"), FAMILIES)
+def test_the_peer_makes_every_frame_too(family, config):
     pytest.importorskip("transformers")
     torch.manual_seed(0)
-    peer = TransformersPeer(CONFIG, SamplingOptions(temperature=1.5, top_k=None, top_p=None))
-    assert peer.generate(random_prompt(CONFIG, 6), 2, [40, 3, 9]) == 52
+    assert family.peer(config, WILD).generate(2, [40, 3, 9]) == 52
 
 
 def test_the_peer_is_as_large_as_ours():
     pytest.importorskip("transformers")
-    ours, peer = EngineGenerator(CONFIG, SamplingOptions()), TransformersPeer(CONFIG, SamplingOptions())
+    ours, peer = higgs.ours(CONFIG, WILD), higgs.peer(CONFIG, WILD)
     count = sum(p.numel() for p in peer._model.parameters())
     text_head = CONFIG.vocab_size * CONFIG.hidden_size
     assert sum(p.numel() for p in ours._lm._lm.parameters()) - text_head == count
 
 
+def test_the_other_peer_has_the_same_layers():
+    pytest.importorskip("transformers")
+    ours, peer = cosyvoice.ours(COSY, WILD), cosyvoice.peer(COSY, WILD)
+    assert sum(p.numel() for p in ours._lm._lm.layers.parameters()) == sum(
+        p.numel() for p in peer._model.model.layers.parameters()
+    )
+
+
+def test_a_family_without_a_benchmark_is_told():
+    with pytest.raises(ConfigError, match="no benchmark of the family 'unknown'"):
+        contenders("unknown", CONFIG, SHORT, True)
+
+
 def test_speed_is_frames_over_seconds(monkeypatch):
     clock = iter(float(i) for i in range(100))
     monkeypatch.setattr(bench.time, "perf_counter", lambda: next(clock))
-    fake = SimpleNamespace(name="fake", generate=lambda tokens, batch, lengths: sum(lengths))
-    ((first, second),) = measure([fake], CONFIG, SHORT)
+    fake = SimpleNamespace(name="fake", tokens_per_frame=3, generate=lambda batch, lengths: sum(lengths))
+    ((first, second),) = measure([fake], SHORT)
     assert (first.batch, first.frames_per_second, first.tokens_per_second) == (1, 24.0, 72.0)
     assert (second.batch, second.frames_per_second) == (3, 6 * 12.0)
 
@@ -99,9 +122,13 @@ def test_generators_take_turns_on_the_same_requests():
     asked = []
 
     def generator(name):
-        return SimpleNamespace(name=name, generate=lambda *request: asked.append((name, request[2])) or sum(request[2]))
+        def generate(batch, lengths):
+            asked.append((name, lengths))
+            return sum(lengths)
 
-    measure([generator("a"), generator("b")], CONFIG, SHORT)
+        return SimpleNamespace(name=name, tokens_per_frame=1, generate=generate)
+
+    measure([generator("a"), generator("b")], SHORT)
     assert [name for name, _ in asked] == ["a", "b"] * 4
     warm, timed = asked[4:6], asked[6:]
     assert timed[0][1] == timed[1][1]
@@ -111,9 +138,9 @@ def test_generators_take_turns_on_the_same_requests():
 
 
 def test_a_generator_that_stops_early_is_not_measured():
-    fake = SimpleNamespace(name="lazy", generate=lambda tokens, batch, frames: 1)
+    fake = SimpleNamespace(name="lazy", tokens_per_frame=1, generate=lambda batch, frames: 1)
     with pytest.raises(AssertionError, match="lazy made 1 frames instead of 24"):
-        measure([fake], CONFIG, SHORT)
+        measure([fake], SHORT)
 
 
 def test_first_audio_is_the_first_chunk_with_samples():
@@ -141,12 +168,22 @@ def test_report_has_ours_and_the_peer_side_by_side():
 
 
 def test_without_the_peer_the_report_says_why(monkeypatch):
-    def missing(config, sampling, dtype):
+    def missing(config, load):
         raise MissingDependencyError("transformers", "pip install transformers")
 
-    missing.name = "transformers"
-    monkeypatch.setattr(bench, "TransformersPeer", missing)
+    monkeypatch.setattr(higgs, "peer", missing)
     report = run_bench(FakeSynthesizer, SHORT)
     assert report.peer == report.ratios == ()
     assert "'transformers' is needed" in bench_markdown(report)
     assert run_bench(FakeSynthesizer, SHORT, with_peer=False).note == "transformers was left out"
+
+
+def test_the_other_family_is_measured_by_the_same_code():
+    pytest.importorskip("transformers")
+
+    class Other(FakeSynthesizer):
+        model = SimpleNamespace(name="cosy", family="cosyvoice", frame_rate=25.0, lm=SimpleNamespace(config=COSY))
+
+    report = run_bench(Other, SHORT)
+    assert len(report.ratios) == 2
+    assert report.ours[0].tokens_per_second == report.ours[0].frames_per_second

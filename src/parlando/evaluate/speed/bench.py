@@ -4,47 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
-from parlando.core.errors import MissingDependencyError
-from parlando.core.types import SamplingOptions
 from parlando.evaluate.report import markdown_table
-from parlando.evaluate.speed.engine_load import EngineGenerator
+from parlando.evaluate.speed.contender import Generator, Load, contenders
 from parlando.evaluate.speed.machine import describe_machine, peak_memory_mib
-from parlando.evaluate.speed.peer import TransformersPeer
-from parlando.models.higgs.config import LMConfig
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it rests in the shade of an old tree."
-
-
-@dataclass(frozen=True)
-class Load:
-    """Requests of a prompt and of ``shortest`` to ``longest`` frames, so many at a time; medians of ``repeats``.
-
-    There are ``rounds`` times as many requests as run at a time. ``dtype`` is that in which ours and the
-    peer compute; the random weights of both are rounded to half precision, which our compiled step reads as such.
-    """
-
-    batches: tuple[int, ...] = (1, 2, 4, 8)
-    shortest: int = 50
-    longest: int = 250
-    rounds: int = 3
-    prompt_tokens: int = 48
-    repeats: int = 3
-    dtype: torch.dtype = torch.float32
-    sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(seed=0))
-
-    def lengths(self, batch: int) -> list[int]:
-        """How many frames each request wants: all lengths of the range alike, in an order that does not change."""
-        count = batch * self.rounds
-        spread = np.linspace(self.shortest, self.longest, count).round().astype(int)
-        return [int(length) for length in np.random.default_rng(0).permutation(spread)]
 
 
 @dataclass(frozen=True)
@@ -60,7 +31,7 @@ class StreamFigures:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Speed with so many requests at a time; a frame is ``num_codebooks`` tokens."""
+    """Speed with so many requests at a time; a frame may be several tokens."""
 
     batch: int
     frames_per_second: float
@@ -95,52 +66,32 @@ class BenchReport:
         return ratios(self.ours, self.peer)
 
 
-class Generator(Protocol):
-    """Continues copies of a prompt with frames; ours and the peer's do."""
-
-    name: str
-
-    def generate(self, tokens: tuple[int, ...], batch: int, lengths: Sequence[int]) -> int:
-        """Make frames for a request of each length, ``batch`` at a time; returns how many of those asked for."""
-        ...
-
-
 def ratios(ours: Sequence[Throughput], peer: Sequence[Throughput]) -> tuple[float, ...]:
     """Ours over the peer's, by batch size."""
     return tuple(a.frames_per_second / b.frames_per_second for a, b in zip(ours, peer, strict=False))
 
 
-def random_prompt(config: LMConfig, length: int, seed: int = 0) -> tuple[int, ...]:
-    """Text ids (none of them special) that end with the opening of an audio answer."""
-    special = {value for name, value in vars(config).items() if name.endswith("_id")}
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randperm(config.vocab_size, generator=generator).tolist()
-    ordinary = [token for token in drawn if token not in special] or [config.eot_id]
-    return (*(ordinary[i % len(ordinary)] for i in range(length - 1)), config.audio_out_bos_id)
-
-
-def measure(generators: Sequence[Generator], config: LMConfig, load: Load) -> list[tuple[Throughput, ...]]:
+def measure(generators: Sequence[Generator], load: Load) -> list[tuple[Throughput, ...]]:
     """Frames per second at every batch size, by generator; they take turns, so that whatever else runs slows all."""
-    tokens = random_prompt(config, load.prompt_tokens)
     names = " and ".join(generator.name for generator in generators)
     columns: list[list[Throughput]] = [[] for _ in generators]
     with tqdm(total=len(load.batches) * load.repeats, desc=names, unit="round") as bar:
         for batch in load.batches:
             for generator in generators:
-                generator.generate(tokens, batch, [*load.lengths(batch)[: batch - 1], load.longest])
+                generator.generate(batch, [*load.lengths(batch)[: batch - 1], load.longest])
             speeds: list[list[float]] = [[] for _ in generators]
             for _ in range(load.repeats):
                 for generator, mine in zip(generators, speeds, strict=True):
-                    mine.append(_frames_per_second(generator, tokens, batch, load.lengths(batch)))
+                    mine.append(_frames_per_second(generator, batch, load.lengths(batch)))
                 bar.update()
-            for column, mine in zip(columns, speeds, strict=True):
-                column.append(Throughput(batch, median(mine), median(mine) * config.num_codebooks))
+            for column, mine, generator in zip(columns, speeds, generators, strict=True):
+                column.append(Throughput(batch, median(mine), median(mine) * generator.tokens_per_frame))
     return [tuple(column) for column in columns]
 
 
-def _frames_per_second(generator: Generator, tokens: tuple[int, ...], batch: int, lengths: Sequence[int]) -> float:
+def _frames_per_second(generator: Generator, batch: int, lengths: Sequence[int]) -> float:
     started = time.perf_counter()
-    made = generator.generate(tokens, batch, lengths)
+    made = generator.generate(batch, lengths)
     elapsed = time.perf_counter() - started
     assert made == sum(lengths), f"{generator.name} made {made} frames instead of {sum(lengths)}"
     return made / elapsed
@@ -175,22 +126,15 @@ def measure_stream(load_model: Callable[[], Any], repeats: int) -> tuple[Any, St
 def run_bench(load_model: Callable[[], Any], load: Load, with_peer: bool = True) -> BenchReport:
     """Measure one stream, then random weights of the same sizes under load, ours and the peer's by turns."""
     synthesizer, stream = measure_stream(load_model, load.repeats)
-    config = synthesizer.model.lm.config
+    model = synthesizer.model
     synthesizer.close()
-    engine = EngineGenerator(config, load.sampling, load.dtype)
-    generators: list[Generator] = [engine]
-    note = "" if with_peer else "transformers was left out"
-    if with_peer:
-        try:
-            generators.append(TransformersPeer(config, load.sampling, load.dtype))
-        except MissingDependencyError as error:
-            note = str(error)
-    ours, *peer = measure(generators, config, load)
+    two = contenders(model.family, model.lm.config, load, with_peer)
+    generators = [two.ours, *([] if two.peer is None else [two.peer])]
+    ours, *peer = measure(generators, load)
     middle = (load.shortest + load.longest) // 2
-    equal = replace(load, shortest=middle, longest=middle, rounds=1)
-    ours_equal, *peer_equal = measure(generators, config, equal)
+    ours_equal, *peer_equal = measure(generators, replace(load, shortest=middle, longest=middle, rounds=1))
     return BenchReport(
-        model=synthesizer.model.name,
+        model=model.name,
         machine=describe_machine(),
         threads=torch.get_num_threads(),
         dtype=str(load.dtype).removeprefix("torch."),
@@ -200,10 +144,10 @@ def run_bench(load_model: Callable[[], Any], load: Load, with_peer: bool = True)
         peer=peer[0] if peer else (),
         ours_equal=ours_equal,
         peer_equal=peer_equal[0] if peer_equal else (),
-        peer_name=TransformersPeer.name,
-        frame_rate=synthesizer.model.frame_rate,
-        compiled=engine.is_compiled,
-        note=note,
+        peer_name=two.peer_name,
+        frame_rate=model.frame_rate,
+        compiled=two.is_compiled,
+        note=two.note,
     )
 
 

@@ -23,17 +23,20 @@ class TransformersPeer:
 
     name = "transformers"
 
-    def __init__(self, config: LMConfig, sampling: SamplingOptions, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, config: LMConfig, prompt: tuple[int, ...], sampling: SamplingOptions, dtype: torch.dtype = torch.float32
+    ) -> None:
         """Build it with random weights.
 
         Raises:
             MissingDependencyError: transformers is not installed.
         """
-        transformers = require("transformers")
+        transformers = require("transformers", "pip install transformers")
         model = transformers.HiggsAudioV2ForConditionalGeneration(
             transformers.HiggsAudioV2Config(**_peer_sizes(config))
         )
         self._model = model.half().to(dtype).eval()
+        self._prompt, self.tokens_per_frame = prompt, config.num_codebooks
         self._codebooks, self._rows = config.num_codebooks, config.table_rows
         self._stream_eos = config.stream_eos
         self._plan = partial(transformers.GenerationConfig, **_peer_options(config, sampling))
@@ -44,13 +47,13 @@ class TransformersPeer:
         return logits
 
     @torch.inference_mode()
-    def generate(self, tokens: tuple[int, ...], batch: int, lengths: Sequence[int]) -> int:
-        """Continue a prompt once for each of ``lengths`` frames; returns the frames that were asked for and made."""
+    def generate(self, batch: int, lengths: Sequence[int]) -> int:
+        """Continue the prompt once for each of ``lengths`` frames; returns the frames that were asked for and made."""
         groups = [lengths[i : i + batch] for i in range(0, len(lengths), batch)]
-        return sum(self._generate_group(tokens, group) for group in groups)
+        return sum(self._generate_group(group) for group in groups)
 
-    def _generate_group(self, tokens: tuple[int, ...], lengths: Sequence[int]) -> int:
-        prompts = torch.tensor([tokens] * len(lengths))
+    def _generate_group(self, lengths: Sequence[int]) -> int:
+        prompts = torch.tensor([self._prompt] * len(lengths))
         frames = self._model.generate(
             input_ids=prompts,
             attention_mask=torch.ones_like(prompts),
