@@ -220,13 +220,20 @@ def test_judges_are_listed_with_how_to_get_them(run):
     code, printed, _ = run("judges", "list")
     assert code == 0
     assert "| speaker | wavlm" in printed
-    assert "give its file: wavlm:wavlm_large_finetune.pth" in printed
+    code, printed, _ = run("judges", "list", "--json")
+    states = {row["name"]: row["state"] for row in json.loads(printed)}
+    assert states["pocketsphinx"] == "here"
+    assert states["wavlm"] == "give its file: wavlm:wavlm_large_finetune.pth"
 
 
 def test_installing_judges_says_where_they_are(run, monkeypatch, tmp_path):
     from parlando.evaluate.judges import install
 
-    monkeypatch.setattr(install, "install_judges", lambda: tmp_path / "whisper-base")
-    code, printed, _ = run("judges", "install")
-    assert code == 0
-    assert "whisper-base" in printed
+    installed = []
+    monkeypatch.setattr(install, "install_packages", lambda: installed.append(True))
+    monkeypatch.setattr(install, "join_whisper", lambda folder: folder)
+    for arguments, times in ((("judges", "install"), 1), (("judges", "install", "--no-packages"), 1)):
+        code, printed, _ = run(*arguments)
+        assert code == 0
+        assert "whisper-base; see: parlando judges list" in printed
+        assert len(installed) == times

@@ -30,7 +30,9 @@ def test_a_ratio_is_of_sums():
     assert (figure.value, figure.count) == (0.25, 2)
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.123, "0.12 %"), (12.34, "12.3 %"), (123.4, "123 %")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.123, "0.12 %"), (12.34, "12.3 %"), (123.4, "123 %"), (2.3e-7, "2.3e-07 %"), (0.0, "0.00 %")]
+)
 def test_figures_are_shown_as_exactly_as_they_are_known(value, text):
     assert str(Figure("x", value, " %")) == text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,27 +50,30 @@ def judges_folder() -> Path:
 def installed_whisper(name: str) -> Path | None:
     """The folder of a Whisper that came in a package: ``base`` once it is joined, or ``tiny.en``."""
     if name == "base":
-        folder = judges_folder() / "whisper-base"
+        folder = whisper_folder()
         return folder if (folder / WEIGHTS).is_file() else None
     if name == "tiny.en" and find_spec(SECOND_OPINION):
         return _package_folder(SECOND_OPINION) / "model"
     return None
 
 
-def install_judges(run: Run | None = None) -> Path:
-    """Install the packages into this environment and put Whisper base together; returns its folder. Offline afterwards.
+def whisper_folder() -> Path:
+    """Where Whisper base is put together."""
+    return judges_folder() / "whisper-base"
+
+
+def install_packages(run: Run | None = None) -> None:
+    """Install the packages into this environment.
 
     Raises:
         MissingDependencyError: pip is not there, or it failed.
-        ParlandoError: the weights are not what they should be.
     """
     call = run or _call
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
     for command in ([*pip, *PACKAGES], [*pip, "--no-deps", *PACKAGES_ALONE]):
         if call(command):
-            raise MissingDependencyError("the judges", " ".join(command[1:]))
+            raise MissingDependencyError("the judges", shlex.join(["python", *command[1:]]))
     invalidate_caches()
-    return join_whisper(judges_folder() / "whisper-base")
 
 
 def join_whisper(folder: Path) -> Path:

@@ -9,6 +9,8 @@ import numpy as np
 
 from parlando.evaluate.wer import RESAMPLES, ErrorRates
 
+SMALL = 0.005
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -30,6 +32,8 @@ class Figure:
 
 
 def _short(value: float) -> str:
+    if 0 < abs(value) < SMALL:
+        return f"{value:.1e}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
