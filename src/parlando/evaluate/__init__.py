@@ -1,1 +1,1 @@
-"""Measure what the system says: protocols, metrics and reports; the heavy judges come with ``parlando[eval]``."""
+"""Measure what the system says: protocols, metrics and reports."""

@@ -16,6 +16,11 @@ def test_a_mean_skips_what_is_missing_and_has_an_interval_around_it():
     assert average("x", [5.0, 5.0]).low == average("x", [5.0, 5.0]).high == 5.0
 
 
+def test_one_value_has_no_interval():
+    assert average("x", [5.0, None]) == Figure("x", 5.0, count=1)
+    assert str(percentage("WER", ErrorRates(10, 0.25, 0.1, 0.2, 0.3), 1)) == "25.0 %"
+
+
 def test_a_median_is_a_median():
     assert average("x", [1.0, 2.0, 30.0], of=np.median).value == 2.0
 

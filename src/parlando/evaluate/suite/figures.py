@@ -44,18 +44,22 @@ def average(
     unit: str = "",
     of: Callable[..., np.ndarray] = np.mean,
 ) -> Figure:
-    """The mean (or whatever ``of`` makes of an array along an axis) of the values there are, with its interval."""
+    """The mean (or what ``of`` makes of an array along an axis) of the values there are; the interval needs two."""
     held = np.array([value for value in values if value is not None], dtype=np.float64)
     if not len(held):
         return Figure(name, None, unit, by=by)
+    value = float(of(held, axis=0))
+    if len(held) == 1:
+        return Figure(name, value, unit, count=1, by=by)
     picks = np.random.default_rng(0).integers(0, len(held), (RESAMPLES, len(held)))
     low, high = np.percentile(of(held[picks], axis=1), [2.5, 97.5])
-    return Figure(name, float(of(held, axis=0)), unit, float(low), float(high), len(held), by)
+    return Figure(name, value, unit, float(low), float(high), len(held), by)
 
 
 def percentage(name: str, rates: ErrorRates, count: int, by: str = "") -> Figure:
     """An error rate over a corpus, in percent."""
-    return Figure(name, 100 * rates.wer, " %", 100 * rates.low, 100 * rates.high, count, by)
+    low, high = (100 * rates.low, 100 * rates.high) if count > 1 else (None, None)
+    return Figure(name, 100 * rates.wer, " %", low, high, count, by)
 
 
 def ratio(name: str, above: Sequence[float | None], below: Sequence[float], by: str = "") -> Figure:
