@@ -88,6 +88,19 @@ def test_a_judge_is_asked_once_for_each_output(tmp_path):
     assert run.measure(words(other), run.speak(speaker(), ITEMS))[0] == "won"
 
 
+def test_equal_audio_that_was_said_once_more_is_not_judged_again(tmp_path):
+    asr = PitchAsr({200: "one", 300: "two", 400: ""})
+    run = Run(tmp_path)
+    first = run.speak(speaker(), ITEMS)
+    run.measure(words(asr), first)
+    (tmp_path / "said.jsonl").unlink()
+    again = Run(tmp_path)
+    second = again.speak(speaker(), ITEMS)
+    assert [o.digest for o in first] == [o.digest for o in second]
+    assert again.measure(words(asr), second) == ["one", "two", ""]
+    assert asr.calls == 3
+
+
 def test_a_judge_that_fails_on_one_file_is_counted_and_asked_again(tmp_path):
     run = Run(tmp_path)
     outputs = run.speak(speaker(), ITEMS)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from parlando.evaluate.suite.store import Store, digest_of, file_digest
+from fake_judges import tone
+from parlando.audio.clip import Clip
+from parlando.evaluate.suite.store import Store, clip_digest, digest_of, file_digest
 
 
 def test_what_was_put_is_there_in_the_next_run(tmp_path):
@@ -31,3 +33,9 @@ def test_digests_tell_contents_apart(tmp_path):
     first = file_digest(tmp_path / "f")
     (tmp_path / "f").write_bytes(b"2")
     assert file_digest(tmp_path / "f") != first
+
+
+def test_a_clip_is_told_by_its_samples_and_its_rate():
+    assert clip_digest(tone(200)) == clip_digest(tone(200))
+    assert clip_digest(tone(200)) != clip_digest(tone(201))
+    assert clip_digest(tone(200)) != clip_digest(Clip(tone(200).samples, 16000))

@@ -14,7 +14,7 @@ from parlando.audio.files import read_audio, write_audio
 from parlando.core.errors import CheckpointError, ConfigError, MissingDependencyError, ParlandoError
 from parlando.evaluate.judges.base import Card
 from parlando.evaluate.suite.items import Item, Problem
-from parlando.evaluate.suite.store import Store, digest_of, file_digest
+from parlando.evaluate.suite.store import Store, clip_digest, digest_of, file_digest
 from parlando.evaluate.suite.systems import System
 
 # What would fail for every other item as well ends the run; anything else is counted.
@@ -98,7 +98,7 @@ class Run:
                 {
                     "item": item.id,
                     "system": system.name,
-                    "digest": file_digest(path),
+                    "digest": clip_digest(said.clip),
                     "audio_seconds": said.clip.duration_seconds,
                     "work_seconds": said.work_seconds,
                     "first_audio_seconds": said.first_audio_seconds,

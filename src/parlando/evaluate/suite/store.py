@@ -7,6 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from parlando.audio.clip import Clip
+
 
 def digest_of(*parts: object) -> str:
     """A name for what these are: equal parts give equal digests, in every run."""
@@ -18,6 +22,13 @@ def file_digest(path: Path) -> str:
     """A name for what a file holds."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def clip_digest(clip: Clip) -> str:
+    """A name for what a clip holds; that of its file would not do, for libsndfile writes the time into some."""
+    digest = hashlib.sha256(np.ascontiguousarray(clip.samples, dtype="<f4").tobytes())
+    digest.update(str(clip.sample_rate).encode())
+    return digest.hexdigest()[:32]
 
 
 class Store:
