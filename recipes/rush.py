@@ -21,10 +21,10 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-from parlando.evaluate.http_stream import exchange
-from parlando.evaluate.prompts import prompts
+from parlando.evaluate.load.http_stream import exchange
+from parlando.evaluate.load.prompts import prompts
+from parlando.evaluate.load.serve_load import OK, REFUSED, Ask, Heard, ask
 from parlando.evaluate.report import markdown_table
-from parlando.evaluate.serve_load import OK, REFUSED, Ask, Heard, ask
 from soak_server import Server, State
 
 LONG_CHARACTERS, LONG_TEXTS = 4400, 8

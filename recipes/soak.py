@@ -24,11 +24,11 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from parlando.evaluate.http_stream import Target, exchange
-from parlando.evaluate.load_report import INTERRUPTED_SECONDS, LevelReport, load_markdown, summarise
-from parlando.evaluate.prompts import prompts
+from parlando.evaluate.load.http_stream import Target, exchange
+from parlando.evaluate.load.load_report import INTERRUPTED_SECONDS, LevelReport, load_markdown, summarise
+from parlando.evaluate.load.prompts import prompts
+from parlando.evaluate.load.serve_load import OK, Heard, Level, LevelResult, run_level
 from parlando.evaluate.report import markdown_table
-from parlando.evaluate.serve_load import OK, Heard, Level, LevelResult, run_level
 from soak_doors import DOORS, LISTENER, SPEECH, Door, spoken
 from soak_server import PAUSE_SECONDS, Server, State
 from soak_visit import JSON, Place, visit

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlencode
 
-from parlando.evaluate.serve_load import OK
+from parlando.evaluate.load.serve_load import OK
 from soak_visit import Going, Visit
 
 WORD_SECONDS, LONG, ENOUGH_SECONDS = 0.02, 20, 1.0

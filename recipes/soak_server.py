@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from parlando.evaluate.http_stream import Target, exchange
-from parlando.evaluate.serve_load import OK
+from parlando.evaluate.load.http_stream import Target, exchange
+from parlando.evaluate.load.serve_load import OK
 
 READY_SECONDS, SETTLE_SECONDS, PAUSE_SECONDS = 120.0, 60.0, 0.2
 

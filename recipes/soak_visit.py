@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from parlando.audio.containers import to_pcm
 from parlando.audio.files import read_audio
 from parlando.core.errors import ParlandoError
-from parlando.evaluate.http_stream import Answer, Target, exchange
-from parlando.evaluate.listener import Listener
-from parlando.evaluate.replay import replay
-from parlando.evaluate.serve_load import OK, REFUSED, Heard, listen, sample_rate_of
+from parlando.evaluate.load.http_stream import Answer, Target, exchange
+from parlando.evaluate.load.listener import Listener
+from parlando.evaluate.load.replay import replay
+from parlando.evaluate.load.serve_load import OK, REFUSED, Heard, listen, sample_rate_of
 
 PATIENCE_SECONDS = 120.0
 JSON = "application/json"

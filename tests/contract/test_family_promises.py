@@ -214,3 +214,16 @@ def test_a_converter_says_as_much_as_it_heard(model):
     heard = model.converter.frames(wave.astype(np.float32), model.sample_rate)
     made = model.converter.open(model.voices[model.default_voice]).push(heard, True)
     assert len(made) == len(heard) * model.decoder.samples_per_frame == len(wave)
+
+
+def test_a_recoded_clip_is_as_long_whole_and_in_chunks(model):
+    wave = (0.3 * np.sin(2 * np.pi * 200 * np.arange(2 * model.sample_rate) / model.sample_rate)).astype(np.float32)
+    codes = model.encode(wave, model.sample_rate)
+    assert len(model.codebook_sizes) == len(codes)
+    assert all(row.max() < size for row, size in zip(codes, model.codebook_sizes, strict=True))
+    frames, stream = model.recode(wave, model.sample_rate)
+    whole = stream.push(frames, True)
+    assert len(whole) == len(wave)
+    _, again = model.recode(wave, model.sample_rate)
+    pieces = [again.push(piece, final) for piece, final in chunked(frames, HopSchedule.fixed(7))]
+    assert np.abs(np.concatenate(pieces) - whole).max() < 1e-5

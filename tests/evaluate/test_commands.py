@@ -9,8 +9,8 @@ import soundfile
 
 import parlando.speech
 from parlando.cli.app import main
-from parlando.evaluate import bench, codec, protocol, references, similarity
-from parlando.models import locate, registry
+from parlando.evaluate import protocol, references, similarity
+from parlando.evaluate.speed import bench
 
 
 @pytest.fixture
@@ -61,7 +61,6 @@ def perfect_hearing(monkeypatch):
         return references.held_out_sentences(len(clips))
 
     monkeypatch.setattr(protocol, "recognise", recognise)
-    monkeypatch.setattr(codec, "recognise", recognise)
 
 
 @pytest.fixture
@@ -126,16 +125,6 @@ def test_similarity_prints_the_matrix(run, synthesizer, recordings, monkeypatch,
     assert json.loads((tmp_path / "s.json").read_text())["own"] == 0.85
 
 
-def test_codec_sends_the_recordings_through_the_model(run, recordings, perfect_hearing, monkeypatch, tmp_path):
-    monkeypatch.setattr(locate, "locate", lambda model: tmp_path)
-    monkeypatch.setattr(registry, "load_model", lambda folder, device, dtype: SimpleNamespace(name="tiny"))
-    monkeypatch.setattr(codec, "resynthesise", lambda model, clip: clip)
-    code, printed, _ = run("eval", "codec", str(recordings), "--limit", "3")
-    assert code == 0
-    assert "+0.0 points" in printed
-    assert "| mel distance          | 0.000" in printed
-
-
 def test_bench_quick_is_short_and_can_leave_the_peer_out(run, monkeypatch, tmp_path):
     asked = []
 
@@ -151,3 +140,100 @@ def test_bench_quick_is_short_and_can_leave_the_peer_out(run, monkeypatch, tmp_p
     assert asked == [((1, 2), 1, False)]
     assert "100 ms" in printed
     assert np.isclose(json.loads((tmp_path / "b.json").read_text())["stream"]["real_time_factor"], 0.25)
+
+
+@pytest.fixture
+def judges(monkeypatch):
+    """The judges of the command line hear what every sentence says, and know voices by their pitch."""
+    from fake_judges import LoudMos, PitchAsr, PitchVoice
+    from parlando.evaluate.judges import registry
+
+    heard = PitchAsr({220: "cats and dogs"})
+    monkeypatch.setattr(registry, "asr", lambda spec, key=None: heard)
+    monkeypatch.setattr(registry, "speaker_encoder", lambda spec: PitchVoice())
+    monkeypatch.setattr(registry, "mos", lambda spec: LoudMos())
+    return heard
+
+
+@pytest.fixture
+def a_list(tmp_path, clip_of):
+    """A list with one line that can be said, one whose recording is gone, and one without a text."""
+    clip = clip_of("a sentence of thirty characters")
+    soundfile.write(tmp_path / "a.wav", clip.samples, clip.sample_rate)
+    (tmp_path / "m.lst").write_text("a|Cats and dogs.\nb|Prompt|gone.wav|Text.\nc| \n")
+    return tmp_path
+
+
+def test_seed_tts_writes_one_report_and_goes_on_with_it(run, judges, a_list):
+    arguments = ("eval", "seed-tts", "--list", str(a_list / "m.lst"), "-s", f"folder:{a_list}", "-o", str(a_list / "o"))
+    for calls in (1, 1):
+        code, printed, errors = run(*arguments)
+        assert code == 0
+        assert judges.calls == calls
+    assert "2 problems, counted and left out" in printed
+    assert "m.lst:2: no prompt recording at" in printed
+    assert "m.lst:3: the text is empty" in printed
+    report = json.loads((a_list / "o" / "report.json").read_text())
+    figures = {figure["name"]: figure["value"] for figure in report["systems"][0]["figures"]}
+    assert figures["WER seed-tts"] == figures["WER strict"] == 0.0
+    assert "wrote " in errors
+    assert (a_list / "o" / "report.png").is_file()
+
+
+def test_a_list_without_a_usable_line_is_refused(run, judges, tmp_path):
+    (tmp_path / "m.lst").write_text("a| \n")
+    code, _, errors = run("eval", "robust", "--list", str(tmp_path / "m.lst"), "-o", str(tmp_path))
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "has no column" in errors
+    code, _, errors = run("eval", "seed-tts", "--list", str(tmp_path / "m.lst"), "-o", str(tmp_path))
+    assert code == 2
+    assert "no usable line; the first" in errors
+
+
+PACKAGED = ["seed-tts", "esd", "emergent", "dialogue", "codec", "robust", "latency"]
+
+
+@pytest.mark.parametrize("protocol", PACKAGED)
+def test_every_protocol_runs_over_its_packaged_list(run, judges, monkeypatch, tmp_path, protocol):
+    from fake_judges import ToneSystem
+    from parlando.evaluate.protocols import codec
+    from parlando.evaluate.suite import specs
+
+    monkeypatch.setattr(specs, "make_system", lambda spec, place: ToneSystem(spec, lambda item: 220.0, 3.0))
+
+    class Copies(ToneSystem):
+        def __init__(self, name, *_):
+            super().__init__(name, lambda item: 220.0, 3.0)
+
+        def code_figures(self, run, outputs):
+            return []
+
+    monkeypatch.setattr(codec, "CodecSystem", Copies)
+    judges.words = dict.fromkeys(range(0, 2000, 10), "cats and dogs")
+    code, printed, _ = run("eval", protocol, "-s", "tones", "--limit", "3", "-o", str(tmp_path / "o"))
+    assert code == 0
+    assert f"protocol {protocol}, list" in printed
+    assert "| tones" in printed
+
+
+def test_judges_are_listed_with_how_to_get_them(run):
+    code, printed, _ = run("judges", "list")
+    assert code == 0
+    assert "| speaker | wavlm" in printed
+    code, printed, _ = run("judges", "list", "--json")
+    states = {row["name"]: row["state"] for row in json.loads(printed)}
+    assert states["pocketsphinx"] == "here"
+    assert states["wavlm"] == "give its file: wavlm:wavlm_large_finetune.pth"
+
+
+def test_installing_judges_says_where_they_are(run, monkeypatch, tmp_path):
+    from parlando.evaluate.judges import install
+
+    installed = []
+    monkeypatch.setattr(install, "install_packages", lambda: installed.append(True))
+    monkeypatch.setattr(install, "join_whisper", lambda folder: folder)
+    for arguments, times in ((("judges", "install"), 1), (("judges", "install", "--no-packages"), 1)):
+        code, printed, _ = run(*arguments)
+        assert code == 0
+        assert "whisper-base; see: parlando judges list" in printed
+        assert len(installed) == times

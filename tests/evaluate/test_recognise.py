@@ -5,7 +5,7 @@ import pytest
 
 from parlando.audio.clip import Clip
 from parlando.core.errors import MissingDependencyError
-from parlando.evaluate.recognise import _decoder, hear, recognise
+from parlando.evaluate.recognise import _judge, hear, recognise
 from parlando.evaluate.references import taught
 from parlando.evaluate.wer import error_rates
 
@@ -25,7 +25,7 @@ def test_a_teacher_is_heard_by_two_processes_as_by_one():
 
 @pytest.mark.slow
 def test_silence_holds_few_words_and_any_rate_is_taken():
-    _decoder.cache_clear()  # one that has heard others before hears more: its cepstral mean is theirs
+    _judge.cache_clear()  # one that has heard others before hears more: its cepstral mean is theirs
     assert len(hear(Clip(np.zeros(11025, np.float32), 22050)).split()) <= 1
 
 

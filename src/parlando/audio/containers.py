@@ -15,6 +15,7 @@ from parlando.audio.files import encode_audio
 from parlando.audio.formats import FILE_FORMATS, FORMATS, AudioFormat, container_rate, find_format
 from parlando.audio.resample import StreamResampler, resample
 from parlando.core.errors import EngineClosedError, MissingDependencyError
+from parlando.core.install import with_extra
 
 PCM_FULL_SCALE = 32767
 # A constant rate, from which players reckon the length of a stream that never says it; by MPEG's version.

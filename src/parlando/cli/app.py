@@ -21,6 +21,7 @@ COMMANDS = {
     "train": "parlando.cli.train",
     "data": "parlando.cli.data",
     "eval": "parlando.cli.eval",
+    "judges": "parlando.cli.judges",
     "bench": "parlando.cli.bench",
     "serve": "parlando.cli.serve",
 }

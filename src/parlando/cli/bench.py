@@ -30,8 +30,9 @@ def run(options: BenchOptions) -> None:
 
     Example: parlando bench --quick
     """
-    from parlando.evaluate.bench import Load, bench_markdown, run_bench
     from parlando.evaluate.report import save_json
+    from parlando.evaluate.speed.bench import bench_markdown, run_bench
+    from parlando.evaluate.speed.contender import Load
     from parlando.nn.placement import Placement
 
     options.set_threads()

@@ -43,9 +43,9 @@ def run(options: BenchServeOptions) -> None:
     Example: parlando bench serve http://127.0.0.1:50000 --concurrency 1 --rate 0.5 --seconds 20
     """
     from parlando.audio.draw import check_picture
-    from parlando.evaluate.load_report import draw_load, load_markdown, summarise
+    from parlando.evaluate.load.load_report import draw_load, load_markdown, summarise
+    from parlando.evaluate.load.serve_load import Ask, Level, run_load
     from parlando.evaluate.report import save_json
-    from parlando.evaluate.serve_load import Ask, Level, run_load
 
     form: Literal["pcm", "wav"] = "wav" if options.format == "wav" else "pcm"
     if options.format != form:

@@ -39,7 +39,7 @@ def run(options: BenchStreamOptions) -> None:
 
     from parlando.audio.draw import check_picture
     from parlando.evaluate.report import save_json
-    from parlando.evaluate.stream_bench import StreamLoad, draw_stream, run_stream_bench, stream_markdown
+    from parlando.evaluate.speed.stream import StreamLoad, draw_stream, run_stream_bench, stream_markdown
 
     if options.plot is not None:
         check_picture(options.plot)

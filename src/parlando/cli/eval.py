@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from parlando.cli import eval_suite
 from parlando.cli.options import ModelOptions, command
 from parlando.core.errors import InputError
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from parlando.audio.clip import Clip
     from parlando.evaluate.protocol import WerReport
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure a model: intelligibility, clones, codec.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure speech, of our models and of anybody's.")
+for _name, _function in eval_suite.COMMANDS.items():
+    app.command(_name)(_function)
 
 REPORT_HELP = "Write the report here as JSON, and a picture beside it."
 
@@ -109,32 +112,3 @@ def similarity(options: SimilarityOptions) -> None:
     with options.load() as synthesizer:
         report = run_similarity(synthesizer, synthesizer.model.name, recordings, held_out_sentences(options.limit))
     _publish(report, similarity_markdown(report), options.out)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CodecOptions(ModelOptions):
-    """Options of `parlando eval codec`."""
-
-    reference: Annotated[Path, typer.Argument(help="Recordings of the held-out sentences: manifest, table or folder.")]
-    limit: Annotated[int, typer.Option(help="How many of the 100 held-out sentences.", min=1, max=100)] = 100
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the report here as JSON.")] = None
-
-
-@app.command("codec")
-@command(CodecOptions)
-def codec(options: CodecOptions) -> None:
-    """What recordings lose on their way through the codec.
-
-    Example: parlando eval codec recordings/ --limit 20
-    """
-    from parlando.evaluate.codec import codec_markdown, resynthesise, run_codec
-    from parlando.evaluate.references import held_out_sentences, recorded
-    from parlando.models.locate import locate
-    from parlando.models.registry import load_model
-
-    sentences = held_out_sentences(options.limit)
-    clips = recorded(options.reference, sentences)
-    options.set_threads()
-    model = load_model(locate(options.model), options.device, options.dtype)
-    report = run_codec(model.name, lambda clip: resynthesise(model, clip), clips, sentences)
-    _publish(report, codec_markdown(report), options.out)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -173,8 +172,9 @@ def _check(manifest: Path, recogniser: str, most_errors: float, workers: int | N
 
 def open_recogniser(name: str) -> Listener:
     """A judge that hears words."""
-    judge: Listener = import_module("parlando.evaluate.judges.registry").asr(name)
-    return judge
+    from parlando.evaluate.judges.registry import asr
+
+    return asr(name)
 
 
 def install_teacher(

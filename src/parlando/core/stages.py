@@ -137,13 +137,15 @@ class Model(Protocol):
 
     ``needs_transcript``: whether a voice that follows a clip must come with the clip's words. ``notation``: what it
     understands in its text besides words. ``takes_instructions``: whether it does what `Voice.instruction` says.
-    ``arriving`` and ``converter`` are None where a model cannot do such a thing.
+    ``arriving`` and ``converter`` are None where a model cannot do such a thing. ``codebook_sizes`` has one entry
+    for each codebook.
     """
 
     name: str
     family: str
     sample_rate: int
     frame_rate: float
+    codebook_sizes: tuple[int, ...]
     prompts: PromptBuilder
     lm: TokenLM
     decoder: WaveDecoder
@@ -165,6 +167,14 @@ class Model(Protocol):
 
         Raises:
             AudioError: the clip is too short, too long, silent, clipped or not finite.
+        """
+        ...
+
+    def recode(self, samples: np.ndarray, sample_rate: int) -> tuple[Sequence[Frame], WaveStream]:
+        """A mono clip as the frames that a language model would make, and a stream that gives them its sound.
+
+        Raises:
+            AudioError: as for `encode`.
         """
         ...
 

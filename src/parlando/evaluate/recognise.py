@@ -1,7 +1,4 @@
-"""An independent recogniser: PocketSphinx (Huggins-Daines et al., 2006) with the English model it brings.
-
-Defaults, unrestricted word list. A weak recogniser, so a rate means something only next to that of a reference.
-"""
+"""Whole corpora through PocketSphinx, by several processes."""
 
 from __future__ import annotations
 
@@ -9,33 +6,21 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from parlando.audio.clip import Clip
-from parlando.audio.resample import resample
-from parlando.evaluate.optional import require
-
-RECOGNISER_RATE = 16000
+from parlando.evaluate.judges.pocketsphinx import PocketSphinx
 
 
 @cache
-def _decoder() -> Any:
-    return require("pocketsphinx").Decoder(loglevel="FATAL")
+def _judge() -> PocketSphinx:
+    return PocketSphinx()
 
 
 def hear(clip: Clip) -> str:
-    """The words of one clip as PocketSphinx hears them, lower-case; empty when it hears none."""
-    wave = resample(clip.samples, clip.sample_rate, RECOGNISER_RATE)
-    pcm = (np.clip(wave, -1.0, 1.0) * np.iinfo(np.int16).max).astype(np.int16)
-    decoder = _decoder()
-    decoder.start_utt()
-    decoder.process_raw(pcm.tobytes(), full_utt=True)
-    decoder.end_utt()
-    hypothesis = decoder.hyp()
-    return str(hypothesis.hypstr) if hypothesis else ""
+    """The words of one English clip as PocketSphinx hears them, lower-case; empty when it hears none."""
+    return _judge().hear(clip, "en")
 
 
 def recognise(clips: Sequence[Clip], workers: int | None = None, label: str = "recognise") -> list[str]:
@@ -44,7 +29,7 @@ def recognise(clips: Sequence[Clip], workers: int | None = None, label: str = "r
     Raises:
         MissingDependencyError: PocketSphinx is not installed.
     """
-    require("pocketsphinx")
+    _judge()
     count = min(workers or os.cpu_count() or 1, len(clips))
     if count <= 1:
         return [hear(clip) for clip in tqdm(clips, desc=label, unit="clip")]

@@ -38,25 +38,42 @@ def _utterances(path: Path) -> list[Utterance]:
         return _located(manifest)
 
 
+def listed_utterances(path: Path) -> list[Utterance]:
+    """What a manifest, a table or a folder with a table lists: the held-out sentences, or all where it has none.
+
+    Raises:
+        FileMissingError: the manifest, the table or a recording is not there.
+    """
+    found = _utterances(path)
+    kept = {sentence_key(sentence) for sentence in held_out_sentences()}
+    by_sentence = {key: u for u in reversed(found) if (key := sentence_key(u.text)) in kept}
+    return list(reversed(by_sentence.values())) or found
+
+
 def _located(manifest: Path) -> list[Utterance]:
     return [replace(u, audio=str((manifest.parent / u.audio).resolve())) for u in read_manifest(manifest)]
 
 
 def recorded(path: Path, sentences: Sequence[str]) -> list[Clip]:
+    """Recordings of these sentences; errors as for `recorded_utterances`."""
+    return [read_audio(utterance.audio) for utterance in recorded_utterances(path, sentences)]
+
+
+def recorded_utterances(path: Path, sentences: Sequence[str]) -> list[Utterance]:
     """Recordings of these sentences from a ``.jsonl`` manifest, a tab-separated table or a folder that holds one.
 
     Raises:
         FileMissingError: the manifest, the table or a recording is not there.
         InputError: a sentence has no recording.
     """
-    recordings = {sentence_key(u.text): u.audio for u in reversed(_utterances(path))}
+    recordings = {sentence_key(u.text): u for u in reversed(_utterances(path))}
     absent = [s for s in sentences if sentence_key(s) not in recordings]
     if absent:
         raise InputError(
             f"'{path}' has no recording of {len(absent)} of {len(sentences)} sentences, the first is '{absent[0]}'; "
             "give recordings of the evaluated sentences, or use a teacher"
         )
-    return [read_audio(recordings[sentence_key(s)]) for s in sentences]
+    return [recordings[sentence_key(s)] for s in sentences]
 
 
 def taught(teacher: str, sentences: Sequence[str]) -> list[Clip]:

@@ -11,15 +11,10 @@ import numpy as np
 from tqdm import tqdm
 
 from parlando.audio.clip import Clip
-from parlando.audio.resample import resample
-from parlando.audio.silence import trim_silence
 from parlando.core.types import Voice
-from parlando.evaluate.optional import require
+from parlando.evaluate.judges.resemblyzer import Resemblyzer
 from parlando.evaluate.report import markdown_table
 from parlando.result import Speech
-
-ENCODER_RATE = 16000
-LEVEL = 0.05
 
 Embed = Callable[[Clip], np.ndarray]
 
@@ -57,8 +52,8 @@ class SimilarityReport:
 
 
 @cache
-def _encoder() -> Any:
-    return require("resemblyzer").VoiceEncoder("cpu", verbose=False)
+def _judge() -> Resemblyzer:
+    return Resemblyzer()
 
 
 def embed(clip: Clip) -> np.ndarray:
@@ -67,10 +62,7 @@ def embed(clip: Clip) -> np.ndarray:
     Raises:
         MissingDependencyError: Resemblyzer is not installed.
     """
-    speech = trim_silence(clip.samples, clip.sample_rate)
-    wave = resample(speech if len(speech) else clip.samples, clip.sample_rate, ENCODER_RATE)
-    level = float(np.sqrt(np.square(wave, dtype=np.float64).mean()))
-    return np.asarray(_encoder().embed_utterance(wave * (LEVEL / max(level, 1e-6))), dtype=np.float32)
+    return _judge().embed(clip)
 
 
 def _centroid(embeddings: np.ndarray) -> np.ndarray:

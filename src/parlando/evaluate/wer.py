@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,14 +53,16 @@ def sentence_rate(reference: str, heard: str) -> float:
     return errors / max(words, 1)
 
 
-def error_rates(references: Sequence[str], heard: Sequence[str], seed: int = 0) -> ErrorRates:
-    """Corpus rates: all errors over all words, so long sentences weigh more.
+def error_rates(
+    references: Sequence[str], heard: Sequence[str], seed: int = 0, normaliser: Callable[[str], str] = normalise
+) -> ErrorRates:
+    """Corpus rates: all errors over all words, so long sentences weigh more; ``normaliser`` is for both sides.
 
     Raises:
         MissingDependencyError: jiwer is not installed.
     """
     pairs = zip(references, heard, strict=True)
-    counts = np.array([_errors(normalise(r), normalise(h)) for r, h in pairs], dtype=np.float64).reshape(-1, 4)
+    counts = np.array([_errors(normaliser(r), normaliser(h)) for r, h in pairs], dtype=np.float64).reshape(-1, 4)
     picks = np.random.default_rng(seed).integers(0, max(len(counts), 1), (RESAMPLES, len(counts)))
     drawn = counts[picks].sum(axis=1) if len(counts) else np.zeros((RESAMPLES, 4))
     low, high = np.percentile(drawn[:, 0] / np.maximum(drawn[:, 1], 1), [2.5, 97.5])

@@ -119,6 +119,7 @@ class CosyVoiceModel:
         self.notation = replace(VOCAL, phones=isinstance(parts.tokenizer, PhonemeTokenizer))
         self.sample_rate, self.samples_per_frame = self.decoder.sample_rate, self.decoder.samples_per_frame
         self.frame_rate = self.sample_rate / self.samples_per_frame
+        self.codebook_sizes: tuple[int, ...] = (config.lm.codebook_size,)
         self._mel = MirroredMel(mel_config(parts.hift.config)).to(device)
 
     def new_sampler(self, prompt: Prompt, options: SamplingOptions) -> CosyVoiceSampler:
@@ -134,6 +135,13 @@ class CosyVoiceModel:
         """
         wave = self._wave(samples, sample_rate, self.parts.speech_tokenizer.config.mel.sample_rate)
         return self.parts.speech_tokenizer.encode([wave])[0].cpu().numpy().astype(np.int64)[None]
+
+    def recode(self, samples: np.ndarray, sample_rate: int) -> tuple[Sequence[Frame], CosyVoiceWaveStream]:
+        """A clip as frames, and a stream that decodes them by its speaker embedding alone; errors as for `encode`."""
+        reference = self.refer("", samples, sample_rate)
+        only_speaker = {SPEAKER: reference.features[SPEAKER]}
+        voice = Voice("recording", references=(Reference("", reference.codes[:, :0], only_speaker),))
+        return self.frames(samples, sample_rate), self.open(voice)
 
     @torch.inference_mode()
     def refer(self, text: str, samples: np.ndarray, sample_rate: int) -> Reference:

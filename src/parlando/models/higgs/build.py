@@ -16,8 +16,8 @@ from parlando.audio.resample import resample
 from parlando.core.config import read_json, to_mapping
 from parlando.core.errors import AudioError, CheckpointError, ConfigError
 from parlando.core.folder import whole_folder, write_json
-from parlando.core.stages import ArrivingPromptBuilder, Converter, PromptBuilder, TokenLM, WaveDecoder
-from parlando.core.types import Notation, Prompt, Reference, SamplingOptions, Voice
+from parlando.core.stages import ArrivingPromptBuilder, Converter, PromptBuilder, TokenLM, WaveDecoder, WaveStream
+from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 from parlando.core.voicefile import write_voices
 from parlando.models.higgs.config import HiggsConfig, parse_higgs_config
 from parlando.models.higgs.decoder import HiggsDecoder
@@ -26,6 +26,7 @@ from parlando.models.higgs.lm_inference import HiggsTokenLM
 from parlando.models.higgs.lm_weights import load_lm, load_published_lm, save_lm
 from parlando.models.higgs.parts.codec import CodecModule, build_codec
 from parlando.models.higgs.parts.codec_weights import load_codec, load_published_codec, save_codec
+from parlando.models.higgs.parts.delay import build_delay
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.sampler import HiggsSampler
 from parlando.models.higgs.tokenizer import (
@@ -89,6 +90,7 @@ class HiggsModel:
         self.notation = Notation(phones=self.speaks_utterances)
         self.sample_rate, self.samples_per_frame = self.codec.sample_rate, self.codec.samples_per_frame
         self.frame_rate = self.sample_rate / self.samples_per_frame
+        self.codebook_sizes = (config.lm.codebook_size,) * config.lm.num_codebooks
 
     @property
     def speaks_utterances(self) -> bool:
@@ -116,6 +118,14 @@ class HiggsModel:
             raise AudioError(f"a clip of {len(mono)} samples is shorter than one frame; give at least a second")
         wave = torch.from_numpy(mono)[None].to(self.device)
         return self.codec.encode(wave)[0].cpu().numpy().astype(np.int64)
+
+    def recode(self, samples: np.ndarray, sample_rate: int) -> tuple[list[Frame], WaveStream]:
+        """A clip as delayed frames, and a stream that decodes them; errors as for `encode`."""
+        lm = self.config.lm
+        delayed = build_delay(self.encode(samples, sample_rate), lm.stream_bos, lm.stream_eos)
+        frames = [Frame(lm.audio_out_id, tuple(int(code) for code in column)) for column in delayed.T]
+        nothing = Prompt((), np.zeros(0, dtype=bool), np.zeros((0, len(delayed)), dtype=np.int64))
+        return frames, self.decoder.open(nothing)
 
     def refer(self, text: str, samples: np.ndarray, sample_rate: int) -> Reference:
         """What a voice that follows a clip is made of: its words and codes; errors as for `encode`."""

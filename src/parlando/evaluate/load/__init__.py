@@ -1,0 +1,1 @@
+"""A load on a server, and what simulated listeners hear of it."""

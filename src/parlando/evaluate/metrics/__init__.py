@@ -1,0 +1,1 @@
+"""Distances between a recording and its copy, without a judge."""

@@ -1,0 +1,1 @@
+"""The protocols: each takes systems and a list, and gives one report."""

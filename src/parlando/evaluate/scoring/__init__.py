@@ -1,0 +1,1 @@
+"""How what was heard is compared with what should have been said."""

@@ -1,0 +1,1 @@
+"""How fast things are, next to a peer in the same run."""

@@ -1,0 +1,82 @@
+"""What `parlando bench` loads: whoever continues a prompt, and how much of it; a family's module makes its own two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+
+from parlando.core.errors import ConfigError, MissingDependencyError
+from parlando.core.types import SamplingOptions
+
+
+@dataclass(frozen=True)
+class Load:
+    """Requests of a prompt and of ``shortest`` to ``longest`` frames, so many at a time; medians of ``repeats``.
+
+    There are ``rounds`` times as many requests as run at a time. ``dtype`` is that in which ours and the
+    peer compute; the random weights of both are rounded to half precision, which our compiled step reads as such.
+    """
+
+    batches: tuple[int, ...] = (1, 2, 4, 8)
+    shortest: int = 50
+    longest: int = 250
+    rounds: int = 3
+    prompt_tokens: int = 48
+    repeats: int = 3
+    dtype: torch.dtype = torch.float32
+    sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(seed=0))
+
+    def lengths(self, batch: int) -> list[int]:
+        """How many frames each request wants: all lengths of the range alike, in an order that does not change."""
+        count = batch * self.rounds
+        spread = np.linspace(self.shortest, self.longest, count).round().astype(int)
+        return [int(length) for length in np.random.default_rng(0).permutation(spread)]
+
+
+class Generator(Protocol):
+    """Continues copies of a prompt with frames of ``tokens_per_frame`` tokens; ours and the peer's do."""
+
+    name: str
+    tokens_per_frame: int
+
+    def generate(self, batch: int, lengths: Sequence[int]) -> int:
+        """Make frames for a request of each length, ``batch`` at a time; returns how many of those asked for."""
+        ...
+
+
+@dataclass(frozen=True)
+class Contenders:
+    """Ours and the peer, or why there is none."""
+
+    ours: Generator
+    peer: Generator | None
+    peer_name: str
+    is_compiled: bool = False
+    note: str = ""
+
+
+def contenders(family: str, config: Any, load: Load, with_peer: bool) -> Contenders:
+    """Those of a family, by ``config`` of its language model: `ours` and `peer` of the module of its name beside this.
+
+    Raises:
+        ConfigError: nobody wrote one for this family.
+    """
+    place = f"{__package__}.{family}"
+    if find_spec(place) is None:
+        raise ConfigError(f"there is no benchmark of the family '{family}'")
+    module = import_module(place)
+    ours = cast("Generator", module.ours(config, load))
+    compiled = bool(getattr(ours, "is_compiled", False))
+    make_peer: Callable[[Any, Load], Generator] = module.peer
+    if not with_peer:
+        return Contenders(ours, None, "transformers", compiled, "transformers was left out")
+    try:
+        return Contenders(ours, make_peer(config, load), "transformers", compiled)
+    except MissingDependencyError as error:
+        return Contenders(ours, None, "transformers", compiled, str(error))
