@@ -180,7 +180,7 @@ def test_play_hands_the_samples_to_the_player(say, monkeypatch):
         ((TEXT, "-o", "a.wav", "--ref-audio", "r.wav", "--ref-text", "Hi."), "no audio file at 'r.wav'"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "short.wav", "--ref-text", "Hi."), "at least 1 s"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "noise.wav", "--ref-text", "Hi."), "'noise.wav': no speech found"),
-        ((TEXT, "-o", "a.wav", "--voice", "noise.wav"), "give it as --ref-audio"),
+        ((TEXT, "-o", "a.wav", "--voice", "noise.wav"), "to clone a recording, use --ref-audio"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "text.txt", "--ref-text", "Hi."), "cannot be read as audio"),
         ((TEXT, "-o", "a.wav", "--dtype", "int3"), "no dtype 'int3'"),
         ((TEXT, "-o", "a.wav", "--ref-audio", "long.wav", "--ref-text", "Hi."), "exceed the model's context"),
@@ -405,7 +405,7 @@ def test_help_needs_no_torch():
 
 def test_standard_input_that_is_not_utf8_is_refused(monkeypatch):
     broken = io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8", errors="surrogateescape")
-    monkeypatch.setattr("parlando.cli.say.sys.stdin", broken)
+    monkeypatch.setattr("parlando.cli.sources.sys.stdin", broken)
     with pytest.raises(TextError, match="standard input is not UTF-8"):
         read_standard_input()
 

@@ -154,7 +154,7 @@ def retell(
     temperature: Annotated[float, typer.Option(help="How far from the likeliest codes it draws.")] = 0.7,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Have a language model say a corpus's codes in their places.
+    """Have a language model say a corpus's codes instead.
 
     A flow that learns from these too (`train flow --retold`) hears past the model's misses.
 

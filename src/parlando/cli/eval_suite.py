@@ -114,7 +114,9 @@ class SeedTtsOptions(JudgedOptions):
 
 @command(SeedTtsOptions)
 def seed_tts(options: SeedTtsOptions) -> None:
-    """Seed-TTS Eval: word error rate as published and strict, similarity, marks, speed.
+    """Seed-TTS Eval: words, similarity, marks and speed.
+
+    The word error rate is given as published and strictly.
 
     Lists have the published layout: id|prompt text|prompt wav|text, id|text|wav, or id|text.
 
@@ -141,7 +143,9 @@ class EsdOptions(JudgedOptions):
 
 @command(EsdOptions)
 def esd(options: EsdOptions) -> None:
-    """Cloned emotion over the Emotional Speech Dataset, or over recordings that a list names.
+    """Whether a reference's emotion is cloned.
+
+    Over the Emotional Speech Dataset, or over recordings that a list names.
 
     Example: parlando eval esd --corpus ESD/ --emotion emotion2vec -o eval/esd
     """
@@ -159,7 +163,7 @@ def esd(options: EsdOptions) -> None:
 
 @command(JudgedOptions)
 def robust(options: JudgedOptions) -> None:
-    """Lists, digits, repeats, tongue twisters, short and long text, numbers: words heard, left out, said twice.
+    """Words left out or said twice in lists, digits, tongue twisters.
 
     Example: parlando eval robust -s higgs-mini -s cosyvoice-mini -o eval/robust
     """
@@ -173,7 +177,7 @@ def robust(options: JudgedOptions) -> None:
 
 @command(SuiteOptions)
 def latency(options: SuiteOptions) -> None:
-    """How soon something is heard: the first playable chunk, one request at a time, the median.
+    """How soon something is heard, one request at a time.
 
     Example: parlando eval latency -s higgs-mini -s http://127.0.0.1:50000 -o eval/latency
     """
@@ -197,7 +201,9 @@ class EmergentOptions(JudgedOptions):
 
 @command(EmergentOptions)
 def emergent(options: EmergentOptions) -> None:
-    """Hard texts (emotions, syntax, foreign words …) pair by pair against a baseline: win rates by category and depth.
+    """Hard texts, pair by pair against a baseline: win rates.
+
+    By category (emotions, syntax, foreign words …) and depth.
 
     Example: parlando eval emergent -s cosyvoice-mini --judge http://127.0.0.1:8000#model -o eval/emergent
     """
@@ -214,7 +220,7 @@ def emergent(options: EmergentOptions) -> None:
 
 @command(JudgedOptions)
 def dialogue(options: JudgedOptions) -> None:
-    """Dialogues: does each turn have its speaker's voice and no other's; sameness, difference, attribution, words.
+    """Whether each turn of a dialogue has its speaker's voice.
 
     Example: parlando eval dialogue -s higgs-mini -s cosyvoice-mini --limit 6 -o eval/dialogue
     """
@@ -240,7 +246,7 @@ class CodecOptions(JudgedOptions):
 
 @command(CodecOptions)
 def codec(options: CodecOptions) -> None:
-    """What recordings lose on their way through a codec: distances, words, marks, similarity, bit rate, speed.
+    """What recordings lose on their way through a codec.
 
     With --system folder:WAVS, copies that another codec made are measured as well.
 

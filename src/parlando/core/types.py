@@ -83,12 +83,14 @@ class Notation:
     """What a model understands in its text besides words.
 
     ``sounds`` stand alone (``laughter`` is ``[laughter]``), ``manners`` wrap words (``strong`` is
-    ``<strong>…</strong>``), and with ``phones`` it reads ``{p aa0 r l aa1 n d ow0}`` as a word's pronunciation.
+    ``<strong>…</strong>``), and with ``phones`` it reads ``{p aa0 r l aa1 n d ow0}`` as a word's pronunciation. Of a
+    bare list it is given ``list_items`` at once, all of them if that is 0.
     """
 
     sounds: tuple[str, ...] = ()
     manners: tuple[str, ...] = ()
     phones: bool = False
+    list_items: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from parlando.core.errors import TextError
 from parlando.text.blocks import BlockReader, read_blocks
+from parlando.text.lists import in_groups
 from parlando.text.markup import OpenTags
 from parlando.text.pieces import checked_pieces
 from parlando.text.reading import Reading
@@ -71,7 +72,10 @@ def spoken_sentences(text: str | Iterable[str], reading: Reading) -> Iterator[tu
         text = text if reading.as_written else without_names(text)
     tags = OpenTags(reading.notation)
     for sentence, ends_paragraph in sentences(text, reading.as_written):
-        parts = [tags.balance(part) for part in segment(reading.say(sentence))]
+        said = [
+            group for part in segment(reading.say(sentence)) for group in in_groups(part, reading.notation.list_items)
+        ]
+        parts = [tags.balance(part) for part in said]
         for part, last in _last_marked([part for part in parts if reading.has_sound(part)]):
             # What has no mark in the middle of a paragraph was cut for its length, and goes on.
             yield reading.closed(part, "." if ends_paragraph and last else ","), ends_paragraph and last

@@ -63,6 +63,7 @@ from parlando.models.cosyvoice.voices import (
 )
 from parlando.nn.checkpoint import first_file
 from parlando.nn.placement import Placement
+from parlando.text.lists import ITEMS_AT_ONCE
 from parlando.text.markup import VOCAL
 
 CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = "config.json", "tokenizer.json", "card.md"
@@ -116,7 +117,8 @@ class CosyVoiceModel:
         self.voices: Mapping[str, Voice] = dict(parts.voices)
         self.default_voice, self.sampling = config.default_voice, config.sampling
         self.converter: Converter | None = self
-        self.notation = replace(VOCAL, phones=isinstance(parts.tokenizer, PhonemeTokenizer))
+        small = isinstance(parts.tokenizer, PhonemeTokenizer)
+        self.notation = replace(VOCAL, phones=small, list_items=ITEMS_AT_ONCE if small else 0)
         self.sample_rate, self.samples_per_frame = self.decoder.sample_rate, self.decoder.samples_per_frame
         self.frame_rate = self.sample_rate / self.samples_per_frame
         self.codebook_sizes: tuple[int, ...] = (config.lm.codebook_size,)

@@ -39,6 +39,7 @@ from parlando.models.higgs.tokenizer import (
 from parlando.models.higgs.voices import VOICES_FILE, check_voices, load_voices
 from parlando.nn.placement import Placement
 from parlando.text.length import LengthPrior
+from parlando.text.lists import ITEMS_AT_ONCE
 
 CONFIG_FILE, TOKENIZER_FILE, CARD_FILE = "config.json", "tokenizer.json", "card.md"
 CODEC_FOLDERS = ("audio_tokenizer", "codec")
@@ -87,7 +88,9 @@ class HiggsModel:
         self.takes_instructions = not self.speaks_utterances
         self.arriving: ArrivingPromptBuilder | None = None
         self.converter: Converter | None = None
-        self.notation = Notation(phones=self.speaks_utterances)
+        self.notation = Notation(
+            phones=self.speaks_utterances, list_items=ITEMS_AT_ONCE if self.speaks_utterances else 0
+        )
         self.sample_rate, self.samples_per_frame = self.codec.sample_rate, self.codec.samples_per_frame
         self.frame_rate = self.sample_rate / self.samples_per_frame
         self.codebook_sizes = (config.lm.codebook_size,) * config.lm.num_codebooks
