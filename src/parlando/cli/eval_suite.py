@@ -163,7 +163,7 @@ def esd(options: EsdOptions) -> None:
 
 @command(JudgedOptions)
 def robust(options: JudgedOptions) -> None:
-    """Words left out or said twice in lists, digits, tongue twisters.
+    """Words left out or said twice in lists, digits and twisters.
 
     Example: parlando eval robust -s higgs-mini -s cosyvoice-mini -o eval/robust
     """
