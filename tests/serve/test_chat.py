@@ -77,7 +77,8 @@ def test_speakers_take_their_recordings_and_the_others_a_voice_each(stub):
     messages = [*said_by(heard(), "[SPEAKER1] One speaks."), script]
     create = stub.openai().chat.completions.create
     answer = create(model="stub", messages=messages, audio={"voice": "bob", "format": "wav"})
-    zero, one, two = (voice for _, voice in stub.model.asked[-3:])
+    said = dict(stub.model.asked)
+    zero, one, two = (said[text] for text in ("A.", "B.", "C."))
     assert (zero.name, two.name) == ("bob", "ada")
     assert one.references[0].text == "One speaks."
     assert answer.usage.completion_tokens == 75

@@ -117,11 +117,11 @@ class BrokenEncoder:
 
 @pytest.mark.parametrize("door", [name for name in DOORS if not name.startswith("chat as")])
 def test_an_encoder_that_fails_at_once_is_a_500_without_details(sound, monkeypatch, door):
-    def missing(format, rate):
+    def missing(*_):
         raise OSError("no encoder")
 
-    monkeypatch.setattr("parlando.serve.service.open_encoder", missing)
-    monkeypatch.setattr("parlando.serve.livetext.open_encoder", missing)
+    for place in ("service.open_encoder", "livetext.open_encoder", "whole.encode_whole"):
+        monkeypatch.setattr(f"parlando.serve.{place}", missing)
     response = DOORS[door].post(sound)
     assert (response.status_code, DOORS[door].code(response.json())) == (500, "internal_error")
     assert "no encoder" not in response.text

@@ -49,7 +49,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, writer):
         path.write_bytes(pickle.dumps({"task": trap}, protocol=2))
     else:
         torch.save({"task": trap}, path)
-    with pytest.raises(CheckpointError, match=r"last\.pt' cannot be read"):
+    with pytest.raises(CheckpointError, match=r"last\.pt' is not a valid checkpoint"):
         load_checkpoint(path)
     assert not (tmp_path / "sprung").exists()
 
@@ -57,7 +57,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, writer):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"\x80\x02"])
 def test_a_damaged_checkpoint_is_named(tmp_path, content):
     (tmp_path / "last.pt").write_bytes(content)
-    with pytest.raises(CheckpointError, match="delete it to start afresh"):
+    with pytest.raises(CheckpointError, match="delete it to start again"):
         load_checkpoint(tmp_path / "last.pt")
 
 

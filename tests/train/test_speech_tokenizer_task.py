@@ -137,7 +137,7 @@ def test_melody_follows_the_phones_and_is_learnt(pitched, monkeypatch):
     assert crops.labels.shape == (2, 5, 2 + 2 * 4)
     assert set(crops.labels[..., 6:].ravel()) <= {0.0, 1.0}
     monkeypatch.setattr(task.sampler, "batch", lambda *which: crops)
-    steps = [task.train_step(step, step / 30) for step in range(30)]
+    steps = [task.train_step(step, step / 60) for step in range(60)]
     assert steps[0]["loss"] == pytest.approx(steps[0]["phone"] + 4 * steps[0]["melody"], rel=1e-5)
     assert steps[-1]["melody"] < 0.5 * steps[0]["melody"]
     assert "melody" in task.evaluate()

@@ -145,7 +145,8 @@ def test_an_export_sounds_as_the_training_does_and_starts_another(measured, tmp_
 
 
 @pytest.mark.parametrize(
-    ("hift", "named"), [(replace(SMALL, source=SourceConfig(sample_rate=16_000)), "16000"), (SMALL, "cannot be")]
+    ("hift", "named"),
+    [(replace(SMALL, source=SourceConfig(sample_rate=16_000)), "16000"), (SMALL, "must be at least 0")],
 )
 def test_what_does_not_fit_is_refused(measured, hift, named):
     with pytest.raises(ConfigError, match=named):

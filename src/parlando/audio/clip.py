@@ -10,6 +10,8 @@ from parlando.core.errors import AudioError
 
 MAX_CHANNELS = 8
 
+PCM_FULL_SCALE = 32767
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -68,3 +70,8 @@ def _to_float(array: np.ndarray) -> np.ndarray:
         return array
     half = 2.0 ** (8 * array.dtype.itemsize - 1)
     return array / half - (1.0 if array.dtype.kind == "u" else 0.0)
+
+
+def to_pcm(samples: np.ndarray) -> np.ndarray:
+    """Full-scale float to 16-bit little-endian integers, clipped."""
+    return np.rint(np.clip(samples, -1.0, 1.0) * PCM_FULL_SCALE).astype("<i2")

@@ -10,14 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import soundfile
 
-from parlando.audio.clip import as_mono, check_sample_rate
+from parlando.audio.clip import as_mono, check_sample_rate, to_pcm
 from parlando.audio.files import encode_audio
 from parlando.audio.formats import FILE_FORMATS, FORMATS, AudioFormat, container_rate, find_format
 from parlando.audio.resample import StreamResampler, resample
 from parlando.core.errors import EngineClosedError, MissingDependencyError
 from parlando.core.install import with_extra
 
-PCM_FULL_SCALE = 32767
 # A constant rate, from which players reckon the length of a stream that never says it; by MPEG's version.
 MP3_BITS_PER_SECOND = {1: 128_000, 2: 64_000}
 # The size of a stream that has not ended yet, as players understand it.
@@ -78,11 +77,6 @@ def encode_whole(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
 def media_type_of(format: str, *, whole: bool) -> str:
     """What a server calls a stream, or a finished file, in that format."""
     return "audio/mp4" if whole and format == "aac" else FORMATS[format].media_type
-
-
-def to_pcm(samples: np.ndarray) -> np.ndarray:
-    """Full-scale float to 16-bit little-endian integers, clipped."""
-    return np.rint(np.clip(samples, -1.0, 1.0) * PCM_FULL_SCALE).astype("<i2")
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from parlando.audio.clip import Clip, as_mono, check_sample_rate, within_full_scale
+from parlando.audio.clip import Clip, as_mono, check_sample_rate, to_pcm, within_full_scale
 from parlando.audio.decode import Bounds, decode
 from parlando.audio.formats import FILE_FORMATS, AudioFormat, container_rate, find_format, format_of
 from parlando.audio.resample import resample
@@ -144,7 +144,9 @@ def _write_whole(target: Path, mono: np.ndarray, rate: int, entry: AudioFormat) 
 def _encode(sink: io.BufferedIOBase, mono: np.ndarray, rate: int, entry: AudioFormat) -> None:
     stored_rate = container_rate(entry, rate)
     wave = resample(mono, rate, stored_rate)
-    if entry.subtype != "FLOAT":
+    if entry.subtype == "PCM_16":
+        wave = to_pcm(wave)  # as streams have it; libsndfile counts full scale one higher
+    elif entry.subtype != "FLOAT":
         wave = wave.clip(-1.0, 1.0)
     with soundfile.SoundFile(sink, "w", stored_rate, 1, entry.subtype, format=entry.container) as file:
         for start in range(0, len(wave), BLOCK_SAMPLES):

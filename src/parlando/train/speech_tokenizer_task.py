@@ -20,7 +20,6 @@ from parlando.data.sampler import CropConfig, Crops, CropSampler, at_speed
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
 from parlando.models.cosyvoice.parts.part_weights import SPEECH_TOKENIZER_FILE, save_trained
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, TokenizerBlock
-from parlando.nn.placement import training_autocast
 from parlando.nn.rope import RopeTable
 from parlando.train import parallel
 from parlando.train.checkpoint import load_weights
@@ -160,7 +159,8 @@ class SpeechTokenizerTask:
         phones, contour = labels[..., : self.labels_per_frame].long(), labels[..., self.labels_per_frame :]
         mel = self._mel(wave)
         lengths = torch.full((len(mel),), mel.shape[2], device=self.device)
-        with training_autocast(self.device):
+        # In float32 on processors: digits are rounded here, and of three small runs in bfloat16 one got stuck.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             digits, codes, _ = self.tokenizer(mel, lengths)
             logits, melody = self.recogniser(digits)
         losses = {

@@ -186,7 +186,7 @@ def test_a_graph_of_another_model_is_refused(copy):
         ("solver: 'euler'", "solver: 'heun'", "cfm_params.solver: 'heun' is not supported"),
         ("channels: [16]", "channels: [16, 32]", "only a single level"),
         ("channels: [16]", "channels: 16", "only a single level"),
-        ("mix_ratio: [5, 15]", "mix_ratio: 5", "expected two whole numbers"),
+        ("mix_ratio: [5, 15]", "mix_ratio: 5", "mix_ratio: expected a list, got 5"),
         ("speech_token_size: 81", "speech_token_size: 90", "llm.speech_token_size: 90"),
         ("num_class: 1", "num_class: 2", "num_class: only 1"),
         ("vocab_size: 81", "vocab_size: many", "flow.vocab_size"),

@@ -193,7 +193,7 @@ def test_a_stream_that_is_closed_lets_go_of_its_text_and_starts_no_thread_that_s
 def test_text_that_the_model_cannot_read_is_refused_with_what_it_speaks(synthesizer, text, language):
     given = text if isinstance(text, str) else iter(text)
     with pytest.raises(
-        TextError, match=r"can read nothing of '今天天气很好.'; it speaks English, in the letters from a"
+        TextError, match=r"'tiny-cosy' finds nothing to pronounce in '今天天气很好.': it is Chinese; load a model"
     ):
         synthesizer.say(given, "anna", language=language, **FIXED)
 

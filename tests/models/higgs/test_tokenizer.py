@@ -192,12 +192,12 @@ def test_hub_tokenizer_names_the_package_it_needs(monkeypatch, tmp_path):
         HubTokenizer(tmp_path)
 
 
-def test_a_among_initials_is_the_letter_and_elsewhere_the_article():
+def test_a_among_initials_or_alone_is_the_letter_and_elsewhere_the_article():
     tokenizer = PhonemeTokenizer(default_phoneme_config())
     assert tokenizer.decode(tokenizer.encode("the U S A")).endswith("{ey1}")
     assert tokenizer.decode(tokenizer.encode("A B C")).startswith("{ey1}")
     assert tokenizer.decode(tokenizer.encode("A cat")).startswith("{ax0}")
-    assert tokenizer.decode(tokenizer.encode("A. I went")).startswith("{ax0}")
+    assert tokenizer.decode(tokenizer.encode("A. I went")).startswith("{ey1}")
 
 
 def test_sound_events_are_not_read_aloud():

@@ -15,7 +15,8 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from parlando.audio.containers import PCM_BYTES, PCM_FULL_SCALE
+from parlando.audio.clip import PCM_FULL_SCALE
+from parlando.audio.containers import PCM_BYTES
 from parlando.audio.files import encode_audio
 from parlando.audio.formats import FILE_FORMATS, find_format
 from parlando.core.errors import AudioError

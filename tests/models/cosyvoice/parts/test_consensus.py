@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -16,7 +14,7 @@ def test_every_code_has_its_digits(codes, levels, places):
 
 
 def test_the_draw_in_the_middle_is_taken_and_of_equals_the_first():
-    agree = Consensus(SimpleNamespace(code_levels=3, codebook_size=27))
+    agree = Consensus(27, 3)
     drawn = np.array([[0, 13, 26], [26, 0, 26], [1, 2, 1], [9, 0, 9]])
     assert agree.of(drawn).tolist() == [13, 26, 1, 9]
     assert agree.of(np.array([2, 0])).tolist() == 2
