@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from parlando.result import Chunk
 from parlando.serve.allowance import LONGEST_TEXTS, MOST_ENTRIES
-from parlando.serve.doors.live import Conversation
+from parlando.serve.doors.live import Conversation, Story
 from parlando.serve.livetext import Piece
 from parlando.serve.sockets import Wire
 
@@ -231,7 +231,7 @@ def test_nothing_is_heard_behind_a_cancellation_that_waited_for_its_turn(narrow)
             narrow.service, Wire(SimpleNamespace(scope=scope, send_text=send_text, app=app, headers={}), narrow.service)
         )
         live = conversation._contexts["a"] = OnePiece()
-        telling = asyncio.create_task(conversation._tell("a", live, "pcm"))
+        telling = asyncio.create_task(conversation._tell("a", live, Story("pcm")))
         await asyncio.sleep(0)
         cancelling = asyncio.create_task(conversation.take({"type": "cancel", "context": "a"}))
         await asyncio.sleep(0)

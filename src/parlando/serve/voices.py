@@ -275,7 +275,7 @@ class VoiceShelf:
         """
         heard = "" if given.strip() or self._recogniser is None else self._recogniser.transcribe(clip, language)
         if not (given.strip() or heard) and host.synthesizer.model.needs_transcript:
-            missed = "none could be recognised" if self._recogniser else "this server has no --recogniser"
+            missed = "none could be recognised" if self._recogniser else "no recogniser runs on this server"
             raise TextError(
                 f"model '{host.name}' needs the words that are said in the recording, and {missed}; send them with it "
                 "(as text, ref_text or prompt_text), or ask a model that clones without words, such as cosyvoice-mini"
