@@ -114,7 +114,27 @@ def test_emotion_tags_are_emphasis_or_a_warning(cosyvoice, caplog):
     assert "<emotion soft> is not a mark that this model knows; say it in the instruction" in caplog.text
     pieces = without_emotion_tags(iter(["<emotion strong>Well", "</emotion> done."]))
     assert "".join(pieces) == "<strong>Well</strong> done."
+    whole = "One < two, <emotion strong>well</emotion> <em>done</em> <emotion soft>now</emotion> <emo"
+    for size in (1, 3, 7):
+        pieces = (whole[start : start + size] for start in range(0, len(whole), size))
+        assert "".join(without_emotion_tags(pieces)) == "One < two, <strong>well</strong> <em>done</em> now <emo"
     made(cosyvoice.inference_sft("<emotion strong>Good day.</emotion>", "bert"))
+
+
+@pytest.mark.parametrize(
+    ("opener", "becomes"),
+    [
+        *(
+            (f"<emotion{level}>", "<strong>Well</strong>")
+            for level in ("=strong", ' = "Strong"', ":strong", " level='strong'")
+        ),
+        *((f"<emotion{level}>", "Well") for level in ("", " ", "=soft", " very soft")),
+        ("<emotional>", "<emotional>Well"),
+    ],
+)
+def test_emotion_tags_are_read_however_they_are_written(opener, becomes, caplog):
+    assert without_emotion_tags(f"{opener}Well</emotion>") == becomes
+    assert (f"{opener} is not a mark" in caplog.text) == (becomes == "Well")
 
 
 def test_the_text_front_end_writes_numbers_out(cosyvoice):

@@ -63,7 +63,7 @@ class SpeechOptions:
     """How to speak, whoever it is and whatever they say; ``cancellation`` ends it from another thread.
 
     With a ``playback``, somebody listens while it is made, and it takes its turns so that they do not run out. More
-    silence than ``lead_silence_seconds`` before the first word is cut.
+    silence than ``lead_silence_seconds`` before the first word is cut, up to half a second of it.
     """
 
     sampling: SamplingOptions

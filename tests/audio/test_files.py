@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import numpy as np
@@ -128,7 +129,9 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(type(path), "open", refuse)
-    with pytest.raises(AudioError, match=r"a\.wav' cannot be read: Permission denied; check its permissions"):
+    with pytest.raises(
+        AudioError, match=r"a\.wav' cannot be read: Permission denied; check its name and its permissions"
+    ):
         read_audio(path)
 
 
@@ -269,3 +272,64 @@ def test_writing_needs_a_folder_and_a_known_ending(tmp_path):
 def test_others_can_read_what_was_written(tmp_path):
     write_audio(tmp_path / "a.wav", tone(300, 0.1), RATE)
     assert (tmp_path / "a.wav").stat().st_mode & 0o777 == 0o644
+
+
+def test_what_is_open_already_keeps_what_stands_in_it(tmp_path):
+    path, wave = tmp_path / "log.bin", tone(300, 0.1)
+    with path.open("wb") as file:
+        file.write(b"before")
+        file.flush()
+        (tmp_path / "link.wav").symlink_to(f"/dev/fd/{file.fileno()}")
+        write_audio(f"/dev/fd/{file.fileno()}", wave, RATE, "wav")
+        write_audio(tmp_path / "link.wav", wave, RATE)
+        file.write(b"after")
+    data = encode_audio(wave, RATE)
+    assert path.read_bytes() == b"before" + data + data + b"after"
+    assert (tmp_path / "link.wav").is_symlink()
+
+
+def test_a_descriptor_that_is_not_open_is_named():
+    with pytest.raises(AudioError, match="'/dev/fd/987' cannot be written: Bad file descriptor"):
+        write_audio("/dev/fd/987", tone(300, 0.1), RATE, "wav")
+
+
+def test_a_pipe_cannot_be_read_twice(tmp_path):
+    reading, writing = os.pipe()
+    os.write(writing, encode_audio(tone(300, 0.01), RATE))
+    os.close(writing)
+    os.mkfifo(tmp_path / "pipe")
+    with os.fdopen(reading, "rb") as pipe, pytest.raises(AudioError, match="audio file cannot be read: .*pass the byt"):
+        read_audio(pipe)
+    with pytest.raises(AudioError, match="pipe' is a pipe or a device; .* save them as a file"):
+        read_audio(tmp_path / "pipe")
+
+
+def test_a_file_without_seeking_is_refused():
+    class OneWay(io.BytesIO):
+        def seek(self, *_):
+            raise io.UnsupportedOperation("underlying stream is not seekable")
+
+    with pytest.raises(
+        AudioError, match="audio file cannot be read: underlying stream is not seekable; it is read more"
+    ):
+        read_audio(OneWay(encode_audio(tone(300, 0.01), RATE)))
+
+
+def test_names_that_are_too_long_are_named():
+    with pytest.raises(AudioError, match="cannot be read: File name too long; check its name"):
+        read_audio("x" * 5000)
+    with pytest.raises(AudioError, match="cannot be written: File name too long; choose another"):
+        write_audio("x" * 5000 + ".wav", tone(300, 0.1), RATE)
+
+
+@pytest.mark.parametrize("claimed", [2**31 - 1, 768_001])
+def test_a_rate_beyond_any_converter_is_refused(claimed):
+    data = bytearray(encode_audio(tone(300, 0.1), RATE))
+    data[24:28] = claimed.to_bytes(4, "little")
+    with pytest.raises(AudioError, match=f"claims {claimed} hertz, more than the 768000 allowed"):
+        read_audio(data, RATE)
+
+
+def test_what_is_too_short_for_the_wanted_rate_is_refused():
+    with pytest.raises(AudioError, match="audio bytes: it holds no samples"):
+        read_audio(encode_audio(np.full(2, 0.1), 48_000), 8)

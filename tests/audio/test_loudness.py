@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sounds import RATE, babble, buzz, noise, silence, tone
 
-from parlando.audio.loudness import _highpass, _shelf, integrated_loudness, k_weighted, normalise_loudness
+from parlando.audio.loudness import _highpass, _shelf, integrated_loudness, k_weighted
 
 
 def test_coefficients_at_48_khz_are_those_printed_in_the_standard():
@@ -74,21 +74,7 @@ def test_pauses_do_not_lower_the_loudness():
 def test_silence_and_nothing_are_minus_infinity():
     assert integrated_loudness(silence(1.0), RATE) == -math.inf
     assert integrated_loudness(np.zeros(0, np.float32), RATE) == -math.inf
-    assert np.array_equal(normalise_loudness(silence(1.0), RATE), silence(1.0))
 
 
 def test_a_clip_shorter_than_a_block_is_measured_as_one():
     assert integrated_loudness(tone(997, 0.2, amplitude=1.0), RATE) == pytest.approx(-3.01, abs=0.3)
-
-
-@pytest.mark.parametrize("target", [-30.0, -23.0, -16.0])
-def test_normalising_reaches_the_target(target):
-    wave = noise(2.0, amplitude=0.02)
-    assert integrated_loudness(normalise_loudness(wave, RATE, target), RATE) == pytest.approx(target, abs=0.01)
-
-
-def test_normalising_stops_at_the_peak_limit():
-    wave = noise(2.0, amplitude=0.02)
-    loud = normalise_loudness(wave, RATE, -3.0, peak_limit=0.9)
-    assert np.abs(loud).max() == pytest.approx(0.9, abs=1e-5)
-    assert loud.dtype == np.float32

@@ -46,6 +46,14 @@ def test_standard_output_gets_the_audio_and_nothing_else(say, listen, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 
+def test_a_link_to_standard_output_is_standard_output(say, listen, tmp_path):
+    (tmp_path / "so.wav").symlink_to("/dev/stdout")
+    sent = listen()
+    assert say("-o", "so.wav")[0] == 0
+    assert sent.getvalue()[:4] == b"RIFF"
+    assert (tmp_path / "so.wav").is_symlink()
+
+
 @pytest.mark.parametrize(("format", "container"), [("flac", "FLAC"), ("mp3", "MP3"), ("opus", "OGG")])
 def test_the_format_decides_where_there_is_no_ending(say, listen, tmp_path, format, container):
     sent = listen()

@@ -277,8 +277,7 @@ def test_metrics_count_what_happened(engine, fake):
     assert metrics.batch_sizes == {1: 1, 2: 4}
     assert (metrics.steps, metrics.mean_batch) == (5, 9 / 5)
     assert metrics.frames_per_second == metrics.frames / metrics.busy_seconds > 0
-    assert len(metrics.first_frame_seconds) == 3
-    assert metrics.first_frame_percentile(100) == max(s.timings.first_frame_seconds for s in sessions)
+    assert list(metrics.first_frame_seconds) == sorted(s.timings.first_frame_seconds for s in sessions)
 
 
 @settings(max_examples=60, deadline=None)

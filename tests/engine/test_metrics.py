@@ -10,20 +10,17 @@ from parlando.engine.metrics import Meter
 def test_an_engine_that_did_nothing(fake):
     metrics = Meter().snapshot(0, 0)
     assert (metrics.steps, metrics.frames_per_second, metrics.mean_batch) == (0, 0.0, 0.0)
-    assert metrics.first_frame_percentile(50) is None
 
 
-def test_rates_and_percentiles():
+def test_rates():
     metrics = dataclasses.replace(
         Meter().snapshot(1, 2),
         steps=4,
         frames=10,
         busy_seconds=2.0,
         batch_sizes={1: 1, 3: 3},
-        first_frame_seconds=(0.1, 0.2, 0.3, 0.4),
     )
     assert metrics.frames_per_second == 5.0
     assert metrics.mean_batch == 2.5
-    assert [metrics.first_frame_percentile(p) for p in (0, 50, 75, 95, 100)] == [0.1, 0.2, 0.3, 0.4, 0.4]
     with pytest.raises(dataclasses.FrozenInstanceError):
         metrics.steps = 0

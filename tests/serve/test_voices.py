@@ -368,7 +368,9 @@ def test_openais_client_makes_a_voice_without_words_where_the_model_needs_none(s
 
 
 def test_openais_client_is_told_what_to_do_where_words_are_needed(patient):
-    with pytest.raises(openai.BadRequestError, match="needs the words .* no --recogniser.* cosyvoice-mini"):
+    with pytest.raises(
+        openai.BadRequestError, match="needs the words .* no recogniser runs .* or serve a model .* cosyvoice-mini"
+    ):
         created(patient)
     with pytest.raises(openai.BadRequestError, match="from recordings here, not from descriptions"):
         created(patient, extra_body={"type": "prompt"})

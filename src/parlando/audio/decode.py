@@ -26,6 +26,7 @@ UNKNOWN_LENGTH = 1 << 62
 # Of all channels together, for each second that a recording may have: minutes of silence in many channels at a high
 # rate make a small file and cost gigabytes.
 MOST_SAMPLES_PER_SECOND = 96_000
+HIGHEST_RATE = 768_000  # hertz; no converter is faster, and of a rate beyond it no sample may be left at a voice's
 # The widest sample there is, and room for a picture in a tag.
 MOST_SAMPLE_BYTES, MOST_OTHER_BYTES = 8, 16 << 20
 MOST_CHUNKS = 1000
@@ -71,9 +72,11 @@ class Bounds:
         """Refuse more than is allowed, by what a head says or by what was decoded so far.
 
         Raises:
-            AudioError: too many channels, seconds or samples.
+            AudioError: too high a rate, or too many channels, seconds or samples.
         """
         where, most = self.where, self.max_seconds
+        if rate > HIGHEST_RATE:
+            raise AudioError(f"{where} claims {rate} hertz, more than the {HIGHEST_RATE} allowed; resample it")
         if channels > MAX_CHANNELS:
             raise AudioError(
                 f"{where} has {channels} channels, more than the {MAX_CHANNELS} allowed; mix it down to one"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,14 @@ from parlando.audio.decode import Bounds, decode
 from parlando.audio.formats import FILE_FORMATS, AudioFormat, container_rate, find_format, format_of
 from parlando.audio.resample import resample
 from parlando.audio.sniff import BinaryFile
+from parlando.core.descriptors import descriptor_of
 from parlando.core.errors import AudioError, FileMissingError
 from parlando.core.kinds import expect
 
 Source = str | os.PathLike[str] | bytes | bytearray | BinaryFile
 # libsndfile's Vorbis encoder overflows its stack when handed minutes of audio in one call.
 BLOCK_SAMPLES = 65536
-# What these lead to is open already, and is not to be replaced even where it is a plain file.
-OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
+READ_WHOLE = "it is read more than once, so pass the bytes of a pipe, or save them as a file"
 
 
 def read_audio(source: Source, sample_rate: int | None = None, max_seconds: float | None = None) -> Clip:
@@ -35,25 +37,29 @@ def read_audio(source: Source, sample_rate: int | None = None, max_seconds: floa
 
     Raises:
         FileMissingError: there is no such file.
-        AudioError: it is not audio, empty, not finite, longer than ``max_seconds``, or so fine that no recording of
-            that length needs it.
+        AudioError: it cannot be read, is not audio, empty, not finite, longer than ``max_seconds``, or so fine that
+            no recording of that length needs it.
     """
+    where = describe_source(source)
     wave, rate = read_channels(source, max_seconds)
-    mono = within_full_scale(as_mono(wave, describe_source(source)))
+    mono = within_full_scale(as_mono(wave, where))
     if sample_rate is None:
         return Clip(mono, rate)
     wanted = check_sample_rate(sample_rate)
-    return Clip(resample(mono, rate, wanted), wanted)
+    return Clip(as_mono(resample(mono, rate, wanted), where), wanted)
 
 
 def read_channels(source: Source, max_seconds: float | None = None) -> tuple[np.ndarray, int]:
     """All channels (float32 [n, channel]) and the sample rate; errors as for `read_audio`."""
-    if isinstance(source, io.TextIOBase):
-        raise AudioError("expected an open binary file, got one opened as text; open it with mode 'rb'")
-    if isinstance(source, BinaryFile):
-        return decode(source, Bounds(describe_source(source), max_seconds))
-    with _open(source) as stream:
-        return decode(stream, Bounds(describe_source(source), max_seconds))
+    where = describe_source(source)
+    try:
+        with _open(source) as stream:
+            return decode(stream, Bounds(where, max_seconds))
+    except io.UnsupportedOperation as error:
+        raise AudioError(f"{where} cannot be read: {error}; {READ_WHOLE}") from error
+    except OSError as error:
+        advice = READ_WHOLE if error.errno == errno.ESPIPE else "check its name and its permissions"
+        raise AudioError(f"{where} cannot be read: {error.strerror or error}; {advice}") from error
 
 
 def describe_source(source: object) -> str:
@@ -63,7 +69,11 @@ def describe_source(source: object) -> str:
     return "audio bytes" if isinstance(source, bytes | bytearray) else "audio file"
 
 
-def _open(source: Any) -> io.BufferedIOBase:
+def _open(source: Any) -> AbstractContextManager[BinaryFile]:
+    if isinstance(source, io.TextIOBase):
+        raise AudioError("expected an open binary file, got one opened as text; open it with mode 'rb'")
+    if isinstance(source, BinaryFile):
+        return nullcontext(source)  # it stays open
     if isinstance(source, bytes | bytearray):
         return io.BytesIO(source)
     if isinstance(source, str | os.PathLike):
@@ -74,12 +84,11 @@ def _open(source: Any) -> io.BufferedIOBase:
 def _open_path(path: Path) -> io.BufferedIOBase:
     if path.is_dir():
         raise AudioError(f"'{path}' is a folder; name an audio file in it")
-    if not path.is_file():
+    if not path.exists():
         raise FileMissingError(path, "audio file")
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise AudioError(f"'{path}' cannot be read: {error.strerror}; check its permissions") from error
+    if not path.is_file():
+        raise AudioError(f"'{path}' is a pipe or a device; {READ_WHOLE}")
+    return path.open("rb")
 
 
 def encode_audio(samples: np.ndarray, sample_rate: int, format: str = "wav") -> bytes:
@@ -104,11 +113,12 @@ def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: 
     target = Path(path)
     entry = format_of(target) if format is None else find_format(format, FILE_FORMATS)
     mono, rate = as_mono(samples), check_sample_rate(sample_rate)
-    if target.is_dir():
-        raise AudioError(f"'{target}' is a folder; name a file in it")
     try:
+        if target.is_dir():
+            raise AudioError(f"'{target}' is a folder; name a file in it")
         if is_stream(target):
-            target.write_bytes(encode_audio(mono, rate, entry.name))
+            with _open_stream(target) as stream:
+                stream.write(encode_audio(mono, rate, entry.name))
         else:
             _write_whole(target.resolve(), mono, rate, entry)
     except OSError as error:
@@ -117,12 +127,18 @@ def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: 
 
 def is_stream(path: Path) -> bool:
     """Whether what a path leads to is a device, a pipe or open already, so that it is written into, never replaced."""
-    if str(path).startswith(OPEN_FILES):
+    if descriptor_of(path) is not None:
         return True
     try:
         return not stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
         return False
+
+
+def _open_stream(path: Path) -> io.BufferedIOBase:
+    # What is open already goes on where it is; opened anew, a plain file would lose what stands in it.
+    descriptor = descriptor_of(path)
+    return path.open("wb") if descriptor is None else os.fdopen(os.dup(descriptor), "wb")
 
 
 def _write_whole(target: Path, mono: np.ndarray, rate: int, entry: AudioFormat) -> None:

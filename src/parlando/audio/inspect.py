@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from parlando.audio.check import clipped_share
+from parlando.audio.clicks import find_clicks
 from parlando.audio.clip import Clip, as_mono
-from parlando.audio.crossfade import find_clicks
 from parlando.audio.draw import check_picture, draw_report
 from parlando.audio.files import Source, describe_source, read_channels
 from parlando.audio.loudness import integrated_loudness

@@ -1,4 +1,4 @@
-"""Integrated loudness after ITU-R BS.1770-4 and bringing audio to a loudness."""
+"""Integrated loudness after ITU-R BS.1770-4."""
 
 from __future__ import annotations
 
@@ -29,18 +29,6 @@ def integrated_loudness(samples: np.ndarray, sample_rate: int) -> float:
         return -math.inf
     gate = _loudness(powers.mean()) + RELATIVE_GATE
     return float(_loudness(powers[_loudness(powers) > gate].mean()))
-
-
-def normalise_loudness(
-    samples: np.ndarray, sample_rate: int, target_lufs: float = -23.0, peak_limit: float = 0.98
-) -> np.ndarray:
-    """A copy (float32 [n]) at ``target_lufs``, or as near as ``peak_limit`` allows; silence stays silent."""
-    wave = np.asarray(samples, dtype=np.float32)
-    loudness = integrated_loudness(wave, sample_rate)
-    if not math.isfinite(loudness):
-        return wave.copy()
-    gain = 10 ** ((target_lufs - loudness) / 20)
-    return wave * np.float32(min(gain, peak_limit / float(np.abs(wave).max())))
 
 
 def k_weighted(samples: np.ndarray, sample_rate: int) -> np.ndarray:

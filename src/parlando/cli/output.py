@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parlando.cli.options import OutputOptions
+from parlando.core.descriptors import STDOUT, descriptor_of
 from parlando.core.errors import FileMissingError, InputError
 
 if TYPE_CHECKING:
     from parlando.result import Chunk, Speech
 
 PROGRESS_AFTER_SECONDS = 2.0
-STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def check_target(options: OutputOptions, streams: bool = False) -> None:
@@ -52,7 +52,7 @@ def check_target(options: OutputOptions, streams: bool = False) -> None:
 
 def to_standard_output(path: Path | None) -> bool:
     """Whether a path means standard output, which is written to as it is, whatever it leads to."""
-    return str(path) in STANDARD_OUTPUT
+    return path is not None and (str(path) == "-" or descriptor_of(path) == STDOUT)
 
 
 def write_out(block: bytes) -> None:

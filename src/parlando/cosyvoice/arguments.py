@@ -36,7 +36,9 @@ ALIASES = {
 
 STREAMED = HopSchedule(first=25, largest=100)
 _ROWS = 8
-_EMOTION = re.compile(r"<emotion\s+(?P<level>[^<>]+?)\s*>|</emotion>", re.IGNORECASE)
+_EMOTION = re.compile(r"<emotion(?P<level>(?:[\s=:][^<>]*)?)>|</emotion\s*>", re.IGNORECASE)
+_TAGS = ("<emotion", "</emotion")
+_LONGEST_TAG = 80  # characters
 _EMPHATIC = "strong"
 
 
@@ -149,15 +151,38 @@ def without_emotion_tags(text: str | Iterable[str]) -> str | Iterator[str]:
     open_tags: list[str] = []
 
     def replaced(match: re.Match[str]) -> str:
-        level = match["level"]
-        if level is None:
+        if match["level"] is None:
             return open_tags.pop() if open_tags else ""
+        level = match["level"].rpartition("=")[2].strip(" \t\r\n:\"'")
         strong = level.casefold() == _EMPHATIC
         if not strong:
-            logger.warning("<emotion %s> is not a mark that this model knows; say it in the instruction instead", level)
+            logger.warning("%s is not a mark that this model knows; say it in the instruction instead", match[0])
         open_tags.append(f"</{_EMPHATIC}>" if strong else "")
         return f"<{_EMPHATIC}>" if strong else ""
 
     if isinstance(text, str):
         return _EMOTION.sub(replaced, text)
-    return (_EMOTION.sub(replaced, piece) if isinstance(piece, str) else piece for piece in text)
+    return (_EMOTION.sub(replaced, part) if isinstance(part, str) else part for part in _with_whole_tags(text))
+
+
+def _with_whole_tags(pieces: Iterable[str]) -> Iterator[str]:
+    """The pieces, with what may be the beginning of a tag held back until the rest of it is there."""
+    held = ""
+    for piece in pieces:
+        if not isinstance(piece, str):
+            yield piece  # whoever reads them refuses it
+            continue
+        text = held + piece
+        end = text.rfind("<")
+        if end < 0 or not _is_unfinished(text[end:]):
+            end = len(text)
+        held = text[end:]
+        yield text[:end]
+    if held:
+        yield held
+
+
+def _is_unfinished(tail: str) -> bool:
+    start = tail.casefold()
+    alike = any(tag.startswith(start) or start.startswith(tag) for tag in _TAGS)
+    return alike and ">" not in tail and len(tail) < _LONGEST_TAG

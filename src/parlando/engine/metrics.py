@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,13 +39,6 @@ class Metrics:
     def mean_batch(self) -> float:
         """Rows in an average step."""
         return sum(size * count for size, count in self.batch_sizes.items()) / self.steps if self.steps else 0.0
-
-    def first_frame_percentile(self, percent: float) -> float | None:
-        """Seconds within which this share of the recent sessions had their first frame; ``None`` without any."""
-        if not self.first_frame_seconds:
-            return None
-        rank = math.ceil(percent / 100 * len(self.first_frame_seconds))
-        return self.first_frame_seconds[max(rank, 1) - 1]
 
 
 class Meter:

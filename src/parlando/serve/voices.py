@@ -278,7 +278,7 @@ class VoiceShelf:
             missed = "none could be recognised" if self._recogniser else "no recogniser runs on this server"
             raise TextError(
                 f"model '{host.name}' needs the words that are said in the recording, and {missed}; send them with it "
-                "(as text, ref_text or prompt_text), or ask a model that clones without words, such as cosyvoice-mini"
+                "(as text, ref_text or prompt_text), or serve a model that clones without words, such as cosyvoice-mini"
             )
         return given.strip() or heard
 

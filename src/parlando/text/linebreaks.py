@@ -11,7 +11,6 @@ from parlando.text.scripts import WIDE
 
 _CLOSERS = r"[\"'\u201d\u2019\u300d\u300f\u3011\u300b\uff09)\]*_`]*"
 _MARKED = re.compile(rf"[.?!,;:\u2026\u3002\uff01\uff1f\uff0c\u3001\uff1b\uff1a\u2013\u2014]{_CLOSERS}\s*$")
-_ENDED = re.compile(rf"[.?!\u2026\u3002\uff01\uff1f]{_CLOSERS}\s*$")
 _HYPHENATED = re.compile(r"[^\W\d_]-$")
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _SPEAKER = re.compile(r"[ \t]*[^\W\d_][\w .'-]{0,39}?:\s")
@@ -37,11 +36,6 @@ class Paragraph:
     last: str = ""
     width: int = 0
     is_list: bool = False
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether a sentence may begin now."""
-        return not self.last.strip() or _ENDED.search(self.last) is not None
 
     @property
     def is_marked(self) -> bool:

@@ -14,7 +14,6 @@ from parlando.models.cosyvoice.parts.flow_training import (
     FlowExamples,
     FlowOdds,
     draw_flow,
-    flow_loss,
     flow_losses,
 )
 from parlando.nn.chunked import Span
@@ -57,6 +56,10 @@ def draw_for(examples: FlowExamples, seed: int = 0, odds: FlowOdds | None = None
     return draw_flow(examples, torch.Generator().manual_seed(seed), odds)
 
 
+def velocity_loss(flow: Flow, examples: FlowExamples, draw: FlowDraw) -> torch.Tensor:
+    return flow_losses(flow, examples, draw)["velocity"]
+
+
 def test_a_draw_follows_the_odds():
     examples = examples_of([100] * 400)
     draws = [draw_for(examples, seed) for seed in range(20)]
@@ -84,7 +87,7 @@ def test_padding_changes_nothing(chunked):
     flow, examples = new_flow().eval(), examples_of([9, 5])
     draw = dataclasses.replace(draw_for(examples), chunked=chunked)
     with torch.no_grad():
-        whole = flow_loss(flow, examples, draw)
+        whole = velocity_loss(flow, examples, draw)
         alone = []
         for row, length in enumerate([9, 5]):
             rows, frames = slice(row, row + 1), slice(2 * length)
@@ -97,7 +100,7 @@ def test_padding_changes_nothing(chunked):
             kept = FlowDraw(
                 chunked, draw.prompt_frames[rows], draw.kept[rows], draw.time[rows], draw.noise[rows, frames]
             )
-            alone.append(flow_loss(flow, one, kept).item() * length)
+            alone.append(velocity_loss(flow, one, kept).item() * length)
     assert whole.item() == pytest.approx(sum(alone) / 14, rel=1e-5)
 
 
@@ -106,14 +109,14 @@ def test_the_prompt_and_the_conditions_are_heard():
     draw = dataclasses.replace(draw_for(examples), kept=torch.tensor([True, True]), prompt_frames=torch.tensor([0, 0]))
     with torch.no_grad():
         losses = [
-            flow_loss(flow, examples, dataclasses.replace(draw, **change)).item()
+            velocity_loss(flow, examples, dataclasses.replace(draw, **change)).item()
             for change in ({}, {"prompt_frames": torch.tensor([4, 0])}, {"kept": torch.tensor([False, True])})
         ]
     assert len({round(loss, 6) for loss in losses}) == 3
     without = dataclasses.replace(draw, kept=torch.tensor([False, False]))
     other = dataclasses.replace(examples, tokens=examples.tokens.flip(1))
     with torch.no_grad():
-        assert flow_loss(flow, examples, without).item() == flow_loss(flow, other, without).item()
+        assert velocity_loss(flow, examples, without).item() == velocity_loss(flow, other, without).item()
 
 
 def test_every_weight_learns_and_a_few_steps_bring_the_loss_down():
@@ -121,13 +124,13 @@ def test_every_weight_learns_and_a_few_steps_bring_the_loss_down():
     draw = dataclasses.replace(
         draw_for(examples), kept=torch.ones(3, dtype=torch.bool), prompt_frames=torch.tensor([4, 0, 2])
     )
-    flow_loss(flow, examples, draw).backward()
+    velocity_loss(flow, examples, draw).backward()
     assert [name for name, weight in flow.named_parameters() if weight.grad is None or not weight.grad.any()] == []
     optimiser = torch.optim.Adam(flow.parameters(), 1e-2)
     losses = []
     for _ in range(12):
         optimiser.zero_grad()
-        loss = flow_loss(flow, examples, draw)
+        loss = velocity_loss(flow, examples, draw)
         loss.backward()
         optimiser.step()
         losses.append(loss.item())

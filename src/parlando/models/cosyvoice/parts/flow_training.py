@@ -89,8 +89,3 @@ def flow_losses(
     seen = frame_span.visibility(examples.mel.device)
     predicted = estimator(point, draw.time, conditions, seen, estimator.new_state(lasting=False))
     return {"velocity": flow_matching_loss(predicted, velocity, valid), **losses}
-
-
-def flow_loss(flow: Flow, examples: FlowExamples, draw: FlowDraw) -> Float[Tensor, ""]:
-    """The published loss: ``velocity`` of `flow_losses`."""
-    return flow_losses(flow, examples, draw)["velocity"]

@@ -1,56 +1,15 @@
-"""Joining pieces of audio without a click, and finding clicks where pieces were joined badly."""
+"""Finding clicks where pieces of audio were joined badly."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
-from parlando.core.errors import AudioError
-
-Curve = Literal["equal_power", "linear"]
 CLICK_RATIO = 10.0
 CLICK_FLOOR = 0.02
 # A bad joint bends one or two samples; a plosive's burst is as sudden but goes on: so the surroundings start close by.
 BLOCK_SAMPLES = 1 << 20
 NEAR_SAMPLES = 2
 AROUND_SECONDS = 0.001
-
-
-def fade_curve(length_samples: int, curve: Curve = "equal_power") -> np.ndarray:
-    """A rise from 0 to 1, float32 [n], ends not included; its mirror image is the matching fall.
-
-    With ``linear`` rise and fall add to 1 (for pieces that are alike), with ``equal_power`` their squares do (for
-    pieces that are not).
-    """
-    ramp = (np.arange(length_samples) + 0.5) / max(length_samples, 1)
-    return (ramp if curve == "linear" else np.sin(ramp * np.pi / 2)).astype(np.float32)
-
-
-def crossfade(first: np.ndarray, second: np.ndarray, overlap_samples: int, curve: Curve = "equal_power") -> np.ndarray:
-    """Join two pieces, the last ``overlap_samples`` of the first laid over the beginning of the second.
-
-    Raises:
-        AudioError: the overlap is negative or longer than a piece.
-    """
-    shorter = min(len(first), len(second))
-    if not 0 <= overlap_samples <= shorter:
-        raise AudioError(f"an overlap of {overlap_samples} samples does not fit pieces of at least {shorter} samples")
-    keep = len(first) - overlap_samples
-    rise = fade_curve(overlap_samples, curve)
-    middle = first[keep:] * rise[::-1] + second[:overlap_samples] * rise
-    return np.concatenate([first[:keep], middle, second[overlap_samples:]]).astype(np.float32)
-
-
-def fade_edges(samples: np.ndarray, fade_samples: int) -> np.ndarray:
-    """A copy that rises from nothing and falls to nothing, each over ``fade_samples`` (at most half the clip)."""
-    faded = np.array(samples, dtype=np.float32)
-    length = min(fade_samples, len(faded) // 2)
-    if length > 0:
-        rise = fade_curve(length)
-        faded[:length] *= rise
-        faded[-length:] *= rise[::-1]
-    return faded
 
 
 def find_clicks(samples: np.ndarray, sample_rate: int) -> list[int]:
