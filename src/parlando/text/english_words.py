@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from parlando.text import english_romans
-from parlando.text.english_romans import COUNTED_NAMES, RULERS
+from parlando.text.english_romans import COUNTED_NAMES, NUMERAL_AFTER_STOP, RULERS
 from parlando.text.rules import rule, words
 
 _TITLES = {
@@ -199,7 +199,7 @@ RULES = (
     rule(rf"\b({'|'.join(_TITLES)})\.(?=\s)", lambda m: _TITLES[m[1]], "."),
     rule(r"\b(Mr|Mrs|Ms)\b(?=\s+[A-Z])", lambda m: _TITLES[m[1]], "M"),
     rule(rf"\b({'|'.join(_PLAIN)})\.(?!\w)", _plain, "."),
-    rule(rf"\b({'|'.join(_BEFORE_NUMBER)})\.\s*(?=\d)", lambda m: _BEFORE_NUMBER[m[1]] + " ", "."),
+    rule(rf"\b({'|'.join(_BEFORE_NUMBER)})\.\s*(?=\d|{NUMERAL_AFTER_STOP})", lambda m: _BEFORE_NUMBER[m[1]] + " ", "."),
     rule(r"\bvs\b\.?", "versus", "v"),
     rule(r"(?<=[a-z] )v\.(?= [A-Z][a-z])", "versus", "v"),
     rule(r"\b(?P<name>(?:[A-Z]\w+\s)?(?:Ave|Blvd|Rd))\b\.?", _abbreviated_street, "ABR"),
@@ -221,4 +221,4 @@ NEVER_LAST = frozenset((*_TITLES, "Dr", "St", "Ste", "vs", "e.g", "i.e", "cf", "
 """Abbreviations (without their last full stop) that no sentence ends with."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec")
 BEFORE_NUMBER = frozenset((*_BEFORE_NUMBER, *_MONTHS, "Rs", "Re", "kr", "ep", "Ep", "pt", "Pt"))
-"""Abbreviations that a sentence may end with, unless a digit follows."""
+"""Abbreviations that a sentence may end with, unless a digit or a numeral follows."""
