@@ -30,6 +30,10 @@ _NOUNS = (
     "|silence|pause|be+ps?|bleeps?|inaudible|indistinct|unintelligible|cross[ -]?talk|static|throat[ -]clearing"
     "|clear(?:s|ing) (?:his |her |their )?throat|whisper(?:s|ing)?|shout(?:s|ing)?"
 )
+_DOING = (
+    "laughing|chuckling|giggling|sighing|coughing|gasping|sniffling|sobbing|sneezing|yawning|groaning|whispering"
+    "|whispers|shouting|screaming|clearing (?:his |her |their )?throat"
+)
 _HOW = (
     "soft(?:ly)?|quiet(?:ly)?|loud(?:ly)?|nervous(?:ly)?|heav(?:y|ily)|deep(?:ly)?|brief(?:ly)?|light(?:ly)?|long"
     "|short|quick|audience"
@@ -56,7 +60,7 @@ _BRACKETED = tuple(
     (re.compile(pattern, re.IGNORECASE), " ")
     for pattern in (
         rf"\[\s*(?:{_SOUND})\s*\]",
-        rf"\(\s*(?:{_VERBS}|laughter|applause|inaudible)\s*\)",
+        rf"\(\s*(?:(?:{_HOW}) )?(?:{_VERBS}|{_DOING}|laughter|applause|inaudible)(?: (?:{_HOW}))?\s*\)",
         rf"\*(?:{_VERBS})\*",
     )
 )
