@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,13 @@ def _outside_tags(text: str) -> str:
 @example("\u0665\u066b\u0663 \u2460\u2461 \u2167 \u3007 \u00b2\u00b3\u2074")
 def test_any_text_gives_letters_and_marks_and_settles(text: str) -> None:
     said = normalize(text)
-    assert all(c.isalpha() or c in f"{MARKS}' " for c in _outside_tags(said))
+    # Scripts that write vowels as marks on their consonants keep these, and none without a letter.
+    signs = [unicodedata.category(c) in ("Mn", "Mc") for c in _outside_tags(said)]
+    letters = [c.isalpha() for c in _outside_tags(said)]
+    assert all(
+        letter or (sign and (letters[i - 1] or signs[i - 1]) and i > 0) or c in f"{MARKS}' "
+        for i, (c, letter, sign) in enumerate(zip(_outside_tags(said), letters, signs, strict=True))
+    )
     assert normalize(said) == said
 
 
@@ -97,3 +104,8 @@ def test_text_without_letter_or_digit_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["a", "5", "\u4eac", "[SPEAKER0] x"])
 def test_a_letter_or_digit_is_enough(text: str) -> None:
     check_speakable(text)
+
+
+@pytest.mark.parametrize("text", ["नमस्ते दुनिया", "สวัสดีครับ", "مَرحَبا"])
+def test_vowels_that_are_written_as_marks_stay(text):
+    assert normalize(text) == text

@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parlando.core.errors import TextError
-from parlando.text.reading import Reading
-from parlando.text.sentences import spoken_sentences
-from parlando.text.tags import Turn, find_script, parse_script, parse_turns
+from parlando.text.tags import Turn, parse_script, parse_turns
 
 
 def test_dialogue_is_split_at_its_speaker_tags() -> None:
@@ -52,29 +50,3 @@ def test_a_script_of_names_and_tags() -> None:
 def test_script_errors_have_line_numbers(script: str, message: str) -> None:
     with pytest.raises(TextError, match=message):
         parse_script(script)
-
-
-@pytest.mark.parametrize(
-    ("text", "speakers"),
-    [
-        ("Speaker A: Hello there.\nSpeaker B: Hi!", ["Speaker A", "Speaker B"]),
-        ("Speaker 1: One. / Speaker 2: Two.", ["Speaker 1", "Speaker 2"]),
-        ("Anna: Hello.\nBob: Hi.\nAnna: How are you?", ["Anna", "Bob", "Anna"]),
-        ("Q: Why?\n\nA: Because.", ["Q", "A"]),
-        ("Note: be careful.\nWarning: it is hot.\nNote: mind the step.", []),
-        ("Ingredients: eggs\nMethod: mix", []),
-        ("He said: no.\nShe said: yes.\nHe said: no.", []),
-        ("Anna: Hello.\nAnd so on.\nAnna: Hi.\nBob: Yes.", []),
-        ("# Scene\nAnna: Hello.\nBob: Hi.\nAnna: Yes.", []),
-        ("[SPEAKER0] Hi: you.\n[SPEAKER1] Yes: me.", []),
-        ("It was clear: he left.", []),
-    ],
-)
-def test_a_text_is_a_script_where_its_lines_begin_with_speakers(text: str, speakers: list[str]) -> None:
-    assert [turn.speaker for turn in find_script(text)] == speakers
-
-
-def test_names_of_a_script_are_not_read_in_one_voice_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    said = [sentence for sentence, _ in spoken_sentences("Speaker A: Hello there.\nSpeaker B: Hi to you!", Reading())]
-    assert said == ["Hello there.", "Hi to you!"]
-    assert "script for Speaker A, Speaker B: one voice speaks it, without the names; parlando dialogue" in caplog.text

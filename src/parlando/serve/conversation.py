@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from parlando.core.errors import InputError
 from parlando.core.types import Voice
-from parlando.serve.dialogue import dialogue_turns
 from parlando.serve.names import contrasting
 from parlando.serve.schemas import ChatMessage, ChatRequest, ClipPart, TextPart, decode_recording
 from parlando.serve.service import Utterance
 from parlando.serve.voices import Recording
+from parlando.text.dialogue import dialogue_turns
 
 NARRATOR = "SPEAKER0"
 SPEAKER = re.compile(r"\[(SPEAKER\d+)\]")

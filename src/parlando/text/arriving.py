@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from parlando.text.dialogue import without_numbered_names
 from parlando.text.homographs import HOMOGRAPHS
 from parlando.text.markup import OpenTags
 from parlando.text.pieces import ArrivalLimits, checked_pieces
@@ -31,7 +32,8 @@ class ArrivingSentences:
 
     def __init__(self, pieces: Iterable[str], reading: Reading, limits: ArrivalLimits | None = None) -> None:
         checked = checked_pieces(pieces, limits)
-        self._pieces, self._reading = checked if reading.as_written else blocks_of(checked), reading
+        self._pieces = checked if reading.as_written else blocks_of(without_numbered_names(checked))
+        self._reading = reading
         self._segmenter, self._tags = IncrementalSegmenter(), OpenTags(reading.notation)
         self._complete: deque[str] = deque()
         self._ended = False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ _NEWLINE = re.compile("\r\n?|[\u2028\x85\v\f]")
 _FENCE = re.compile(r"[ \t]*(?:[-*+][ \t]+|\d{1,3}[.)][ \t]+)?(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`~\n]*)$")
 _WORDS_OF_PROSE = 3  # an info string of that many words is none
 _QUOTE = re.compile(r"[ \t]*>(?![ \t]*[\d.$€£=>-])[ \t]?")
-_HEADING = re.compile(r"[ \t]*#{1,6}[ \t]+(?P<title>.*?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r"[ \t]*#{1,6}[ \t]+(?P<title>.*?)(?:[ \t]+#+)?[ \t]*$")
 _BULLET = re.compile(
     r"[ \t]*(?:[-*+\u2022\u2023\u25e6\u25aa\u25ab\u25cf\u25cb\u2043\u2219\u00b7\u2013\u2014])[ \t]+(?:\[[ xX]\][ \t]+)?"
 )
@@ -270,7 +271,7 @@ def _marker(line: str) -> re.Match[str] | None:
 def _is_divider(line: str) -> bool:
     """A line of signs alone: it parts what is above and below, and is not read."""
     signs = "".join(line.split())
-    if any(map(str.isalnum, signs)):
+    if any(map(str.isalnum, unicodedata.normalize("NFKC", signs))):  # letters in circles are letters
         return False
     return len(signs) >= _SHORTEST_DIVIDER or signs in (
         "==",

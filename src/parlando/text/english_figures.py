@@ -59,7 +59,7 @@ def _continental(match: re.Match[str]) -> str:
 
 
 def _unled(match: re.Match[str]) -> str:
-    return match["name"] + match["figures"].lstrip("0")
+    return match["name"] + (match["figures"].lstrip("0") or "0")
 
 
 def _episode(match: re.Match[str]) -> str:

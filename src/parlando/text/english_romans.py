@@ -11,20 +11,20 @@ _COUNTED = (
     "Chapter|Part|Act|Scene|Section|Volume|Vol\\.|Book|War|Phase|Type|Title|Article|Level|Grade|Bowl|Fantasy|Rocky"
     "|Appendix|Class|Mark|Figure|Table|Unit|Lesson|Episode|Season|Group|Stage|Division|Category|Apollo|Canto|Psalm"
     "|Verse|Clause|Paragraph|Note|Step|Schedule|Annex|Factor|Corps|Region|Plate|Page|Sonnet|Symphony|Tablet|Scroll"
-    "|Star Wars|Windows|Vatican|Amendment|Round|Module|Item|Exercise|Question|Example|Theorem|Lemma|Generation"
-    "|Formula"
+    "|Star Wars|Vatican|Amendment|Round|Module|Item|Exercise|Question|Example|Theorem|Lemma|Generation"
+    "|Formula|Number|Opus"
 )
 _COUNTED_SMALL = (
     "chapter|part|act|scene|section|volume|book|phase|type|appendix|stage|lesson|unit|canto|verse|page|article"
     "|clause|paragraph|note|step|figure|table|psalm|level|grade|class|category|group|episode|season|sonnet|item"
-    "|question|exercise|amendment|schedule"
+    "|question|exercise|amendment|schedule|number|equation"
 )
 COUNTED_NAMES = frozenset((*_COUNTED.split("|"), *_COUNTED_SMALL.split("|")))
 """What is followed by a number or a letter that names it."""
 
 _RULER_NAMES = (
     "Henry|Louis|Elizabeth|George|Charles|James|Edward|William|Richard|Philip|Paul|Benedict|Pius|Leo|Francis"
-    "|Napoleon|Catherine|Frederick|Alexander|Nicholas|Ivan|Peter|Mary|Ramesses|Rameses|Leopold|Albert|Innocent"
+    "|Napoleon|Catherine|Frederick|Alexander|Nicholas|Ivan|Peter|Mary|Ramesses|Ramses|Rameses|Leopold|Albert|Innocent"
     "|Gregory|Clement|Urban|Boniface|Otto|Wilhelm|Gustav|Christian|Ferdinand|Alfonso|Malcolm|Robert|David|Ptolemy"
     "|Xerxes|Darius|Queen|Pope|Thutmose|Amenhotep|Seti|Baldwin|Conrad|Sixtus|Julius|Adrian|Celestine|Haakon|Harald"
     "|Olaf|Magnus|Christopher|Maximilian|Rudolf|Joseph|Isabella|Juan|Carlos|Felipe|Pedro|Umberto|Victor Emmanuel"
@@ -40,8 +40,15 @@ _ORDERED = (
     "|Council|Brigade|Division"
 )
 # A lone I is a numeral only where no verb can follow it; lone C, D, L and M are letters.
-_NUMERAL = r"[VX]|[IVXLC]{2,}|I(?=\s*$|\s*[.,;:?!)\-\u2013]|\s(?:of|and|to|is|in)\b|\s[A-Z])"
-_SMALL_NUMERAL = r"[ivxl]{2,}|[vx]|i(?=\s*$|\s*[.,;:?!)\u2013])"
+# So are V and X before another lone letter: they are a spelled word (X P).
+_LONE = r"[VX](?!\s[B-HJ-Z](?![\w']))"
+_NUMERAL = (
+    rf"{_LONE}|[IVXLC]{{2,}}|I(?=\s*$|\s*[.,;:?!)\-\u2013]|\s(?:of|and|to|is|in|scene|verse|part|chapter)\b|\s[A-Z])"
+)
+_SMALL_NUMERAL = r"[ivxl]{2,}|[vx]|i(?=\s*$|\s*[.,;:?!)\u2013]|\s(?:of|and|to|is|in)\b)"
+NUMERAL_AFTER_STOP = r"(?:[IVXL]{2,}|[VX]|[ivxl]{2,}|[vx])(?![\w'])"
+"""The pattern of a numeral that an abbreviation may stand before; a lone I begins a sentence."""
+
 _PLAIN_NUMERAL = r"I{2,3}|IV|VI{1,3}|IX|XI{1,3}|XI?V|XVI{0,3}|XIX|XXI?V?|XXI{1,3}"
 _NOT_LATER = r"(?![\w'])(?!\.\w)"
 _JOINT = r"(?:,? (?:and|or|to|through|&) |, |\s?[-\u2013]\s?)"
@@ -146,6 +153,7 @@ RULES = (
     ),
     rule(rf"(?P<name>[A-Z][a-z]+)\s(?P<numeral>{_PLAIN_NUMERAL})\b(?!\.\w|-)", _numeral, "IVX"),
     rule(rf"^(?:{_PLAIN_NUMERAL})(?=[.)]\s)", _item, "IVX"),
+    rule(rf"(?:^|(?<=[.!?:;] ))(?:{_PLAIN_NUMERAL.lower()}|[ivx])(?=[.)]\s\w\w)", _item, "ivx"),
     rule(r"\bM{1,2}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\b(?<=\w{4})", _year, "M"),
 )
 """Rules in order: what several numerals share before single ones."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from parlando.text import english_romans
-from parlando.text.english_romans import COUNTED_NAMES, RULERS
+from parlando.text.english_romans import COUNTED_NAMES, NUMERAL_AFTER_STOP, RULERS
 from parlando.text.rules import rule, words
 
 _TITLES = {
@@ -59,6 +59,18 @@ _SMALL_WORDS = words(
 )
 _CAPITALS_BEFORE = re.compile(r"(?:\b[A-Z]+(?:'[A-Z]+)?[,;:\"]?\s+)+$")
 _CAPITALS_AFTER = re.compile(r"(?:'[A-Z]+)?(?:[,;:\"]?\s+[A-Z]+(?:'[A-Z]+)?\b)+|'[A-Z]+")
+_SHOUTED = re.compile(r"\b[A-Z]{2,}(?:'[A-Z]+)?\b")
+_LETTERS_ONLY = re.compile(r"[^A-Z']")
+_SENTENCE_END_BEFORE, _SENTENCE_END_AFTER = re.compile(r"[.?!]\s"), re.compile(r"[.?!](?=\s|$)")
+_BEFORE_DEPARTMENT = re.compile(
+    r"\b(?:the|an|our|your|my|his|her|their|its|works? in|working in|worked in)\s+$", re.IGNORECASE
+)
+_AFTER_DEPARTMENT = re.compile(
+    r"\s+(?:support|departments?|teams?|staff|managers?|guys?|help|helpdesk|desk|persons?|people|specialists?|industry"
+    r"|sector|jobs?|company|companies|security|budgets?|infrastructure|services?|systems?|professionals?|consultants?"
+    r"|directors?|skills|workers?|admins?|projects?|equipment|policy|policies|training)\b",
+    re.IGNORECASE,
+)
 _SPELLED = frozenset(_SPELLED_LIST.split())
 _WORDS = frozenset(_WORD_LIST.split())
 _MIXED = {
@@ -127,7 +139,7 @@ def _initials(match: re.Match[str]) -> str:
 def _acronym(match: re.Match[str]) -> str:
     word, plural = match[1], match[2]
     vowels = any(letter in "AEIOUY" for letter in word)
-    if word in _ALSO_WORDS and _is_among_shouted(match):
+    if word in _ALSO_WORDS and not _is_department(match) and (_is_among_shouted(match) or _is_word(match)):
         return match[0]
     spelled = word in _SPELLED or (not vowels and len(word) > 1 and word not in _WORDS and not _is_shout(word))
     if not spelled:
@@ -142,6 +154,28 @@ def _is_among_shouted(match: re.Match[str]) -> bool:
     run = f"{before[0] if before else ''} {match[0]} {after[0] if after else ''}"
     beside = [word for word in re.findall(r"[A-Z']+", run) if word not in _ALSO_WORDS]
     return "I AM" in " ".join(run.split()) or any(word in _SMALL_WORDS for word in beside)
+
+
+def _is_word(match: re.Match[str]) -> bool:
+    """Whether ``IT`` or ``AM`` is a word for what is in capitals near it: ``GOT IT?``, ``AM I?``, ``do NOT do IT``."""
+    word, text = match[0], match.string
+    if word not in ("IT", "AM"):
+        return False
+    before = text[max(match.start() - _CONTEXT_CHARACTERS, 0) : match.start()]
+    after = _CAPITALS_AFTER.match(text, match.end(), match.end() + _CONTEXT_CHARACTERS)
+    found = _CAPITALS_BEFORE.search(before)
+    beside = [*(found[0].split()[-1:] if found else ()), *(after[0].split()[:1] if after else ())]
+    if any(_LETTERS_ONLY.sub("", each) not in _SPELLED for each in beside):
+        return True
+    sentence = f"{_SENTENCE_END_BEFORE.split(before)[-1]} {_SENTENCE_END_AFTER.split(text[match.end() :], 1)[0]}"
+    return word == "IT" and any(each in _SMALL_WORDS for each in _SHOUTED.findall(sentence))
+
+
+def _is_department(match: re.Match[str]) -> bool:
+    """Whether ``IT`` follows an article or stands before what a department has."""
+    before = match.string[max(match.start() - _CONTEXT_CHARACTERS, 0) : match.start()]
+    named = _BEFORE_DEPARTMENT.search(before) or _AFTER_DEPARTMENT.match(match.string, match.end())
+    return match[0] == "IT" and bool(named)
 
 
 def _is_shout(word: str) -> bool:
@@ -165,7 +199,7 @@ RULES = (
     rule(rf"\b({'|'.join(_TITLES)})\.(?=\s)", lambda m: _TITLES[m[1]], "."),
     rule(r"\b(Mr|Mrs|Ms)\b(?=\s+[A-Z])", lambda m: _TITLES[m[1]], "M"),
     rule(rf"\b({'|'.join(_PLAIN)})\.(?!\w)", _plain, "."),
-    rule(rf"\b({'|'.join(_BEFORE_NUMBER)})\.\s*(?=\d)", lambda m: _BEFORE_NUMBER[m[1]] + " ", "."),
+    rule(rf"\b({'|'.join(_BEFORE_NUMBER)})\.\s*(?=\d|{NUMERAL_AFTER_STOP})", lambda m: _BEFORE_NUMBER[m[1]] + " ", "."),
     rule(r"\bvs\b\.?", "versus", "v"),
     rule(r"(?<=[a-z] )v\.(?= [A-Z][a-z])", "versus", "v"),
     rule(r"\b(?P<name>(?:[A-Z]\w+\s)?(?:Ave|Blvd|Rd))\b\.?", _abbreviated_street, "ABR"),
@@ -187,4 +221,4 @@ NEVER_LAST = frozenset((*_TITLES, "Dr", "St", "Ste", "vs", "e.g", "i.e", "cf", "
 """Abbreviations (without their last full stop) that no sentence ends with."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec")
 BEFORE_NUMBER = frozenset((*_BEFORE_NUMBER, *_MONTHS, "Rs", "Re", "kr", "ep", "Ep", "pt", "Pt"))
-"""Abbreviations that a sentence may end with, unless a digit follows."""
+"""Abbreviations that a sentence may end with, unless a digit or a numeral follows."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 
 _ELEMENTS = (
-    "a|abbr|address|article|aside|audio|b|bdi|bdo|big|blockquote|body|br|button|caption|center|cite|code|col|dd|del"
-    "|details|dfn|div|dl|dt|em|figcaption|figure|font|footer|form|h[1-6]|head|header|hr|html|i|iframe|img|input|ins"
-    "|kbd|label|li|link|main|mark|meta|nav|ol|option|p|picture|pre|q|s|samp|script|section|select|small|source|span"
-    "|strike|strong|style|sub|summary|sup|svg|table|tbody|td|textarea|tfoot|th|thead|time|title|tr|tt|u|ul|var|video"
+    "abbr|address|article|aside|audio|bdi|bdo|big|blockquote|body|br|button|caption|center|cite|code|col|dd|del"
+    "|details|dfn|div|dl|dt|em|figcaption|figure|font|footer|form|h[1-6]|head|header|hr|html|iframe|img|input|ins"
+    "|kbd|label|li|link|main|mark|meta|nav|ol|option|picture|pre|samp|script|section|select|small|source|span"
+    "|strike|strong|style|sub|summary|sup|svg|table|tbody|td|textarea|tfoot|th|thead|time|title|tr|tt|ul|var|video"
     "|wbr|laughter|laugh|breath|cough|sigh"
 )
+_ONE_LETTER = "[abipqsu]"
 _VALUED = r"(?:\s+[\w:@.-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>=]+))+"
 _PARTING = r"</(?:p|div|li|h[1-6]|tr|td|th|dd|dt|blockquote)>|<[bh]r\s*/?>"
 
 _LONGEST_NAME = 40
+_NAME = r"[a-z][\w:-]{0,39}"
 _VERBS = (
     "laughs|chuckles|giggles|sighs|coughs|gasps|sniffs|sniffles|sobs|sneezes|yawns|groans|clears (?:his |her |their "
     ")?throat"
@@ -28,6 +30,10 @@ _NOUNS = (
     "|silence|pause|be+ps?|bleeps?|inaudible|indistinct|unintelligible|cross[ -]?talk|static|throat[ -]clearing"
     "|clear(?:s|ing) (?:his |her |their )?throat|whisper(?:s|ing)?|shout(?:s|ing)?"
 )
+_DOING = (
+    "laughing|chuckling|giggling|sighing|coughing|gasping|sniffling|sobbing|sneezing|yawning|groaning|whispering"
+    "|whispers|shouting|screaming|clearing (?:his |her |their )?throat"
+)
 _HOW = (
     "soft(?:ly)?|quiet(?:ly)?|loud(?:ly)?|nervous(?:ly)?|heav(?:y|ily)|deep(?:ly)?|brief(?:ly)?|light(?:ly)?|long"
     "|short|quick|audience"
@@ -39,8 +45,14 @@ _TAGS = tuple(
     for pattern, replacement in (
         (r"<!--.{0,2000}?-->", " "),
         (_PARTING, ", "),
-        (rf"</?(?:{_ELEMENTS})(?:\s*/)?>|<(?:{_ELEMENTS}){_VALUED}\s*/?>|</\w+>", " "),
+        # What is stuck to a word may be a comparison (n<i>0), unless it is closed.
+        (rf"<(?P<name>{_ONE_LETTER}|{_NAME})>(?=.*?</(?P=name)\s*>)", " "),
+        (rf"</?(?:{_ELEMENTS})(?:\s*/)?>|<(?:{_ELEMENTS}){_VALUED}\s*/?>|</{_NAME}\s*>|(?<!\w)<{_ONE_LETTER}>", " "),
         (rf"<[a-z][\w:-]*{_VALUED}\s*/?>", " "),
+        # The beginning of a pair that ends in a later sentence, and what a type is of.
+        (rf"(?<!\w)<{_NAME}>(?=\w)", " "),
+        (rf"(?<=\w)<({_NAME})>(?=\s|$)", r" \1"),
+        (r"(?<=\bI )<3(?= (?:you|u|this|my|your)\b)", "love"),
         (rf"(?<![\w)])<([^\W\d_][^<>=\n]{{0,{_LONGEST_NAME}}})>", r"\1"),
     )
 )
@@ -48,7 +60,7 @@ _BRACKETED = tuple(
     (re.compile(pattern, re.IGNORECASE), " ")
     for pattern in (
         rf"\[\s*(?:{_SOUND})\s*\]",
-        rf"\(\s*(?:{_VERBS}|laughter|applause|inaudible)\s*\)",
+        rf"\(\s*(?:(?:{_HOW}) )?(?:{_VERBS}|{_DOING}|laughter|applause|inaudible)(?: (?:{_HOW}))?\s*\)",
         rf"\*(?:{_VERBS})\*",
     )
 )

@@ -46,7 +46,9 @@ _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 
 _KEEP_APOSTROPHE = re.compile(r"(?:'tis|'twas|'em|'un|'cause|'til|'bout|'n|'round|'cuz)\b", re.IGNORECASE)
 _LAST_CLOSER = re.compile(r"[)\]}]\s*$")
-_NOT_KEPT = re.compile(rf"[^\w' {re.escape(MARKS)}]|[\d_]")
+_VOWELS = ("Mc", "Mn")  # signs of scripts that write vowels on their consonants
+# Of what is not ASCII, each character says itself whether it is kept.
+_NOT_KEPT = re.compile(rf"[^\w'\u0080-\U0010ffff {re.escape(MARKS)}]|[\d_]")
 _TIDY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -96,8 +98,17 @@ def _plain_digit(character: str) -> str:
     return str(unicodedata.decimal(character))
 
 
-def _keep(character: str) -> bool:
+def _keep(character: str, before: str) -> bool:
+    if unicodedata.category(character) in _VOWELS:
+        return before.isalpha() or unicodedata.category(before) in _VOWELS
     return character.isalpha() or character in MARKS or character in "' "
+
+
+def _kept(text: str) -> str:
+    kept = [" "]
+    for character in text:
+        kept.append(character if _keep(character, kept[-1]) else " ")
+    return "".join(kept[1:])
 
 
 def _tidy_apostrophes(text: str) -> str:
@@ -111,7 +122,7 @@ def tidy(text: str) -> str:
     text = re.sub(r"[()\[\]{}\u2013]", ", ", _LAST_CLOSER.sub("", text))
     text = _NOT_KEPT.sub(" ", text)
     if not text.isascii():
-        text = "".join(c if _keep(c) else " " for c in text)
+        text = _kept(text)
     if "'" in text:
         text = _tidy_apostrophes(text)
     for pattern, replacement in _TIDY:

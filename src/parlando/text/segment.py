@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from parlando.core.errors import ConfigError
+from parlando.text.english_romans import NUMERAL_AFTER_STOP
 from parlando.text.english_words import BEFORE_NUMBER, NEVER_LAST
 from parlando.text.numbers import NUMBER_WORDS
 from parlando.text.scripts import HAN, KANA, fitting, length
@@ -17,6 +18,8 @@ _TERMINATOR = re.compile(rf"(?P<stop>[.?!\u2026]+{_CLOSERS}(?=\s|$)|[\u3002\uff0
 _CLAUSE = re.compile(rf"[,;:\u2013\u2014]+{_CLOSERS}(?=\s)|(?<=\s)[-\u2013\u2014](?=\s)|[\uff0c\u3001\uff1b\uff1a]+")
 _EARLIEST_CUT = 3  # a clause mark in the first third of what fits would leave a scrap
 _EARLIEST_PHRASE = 2
+_NUMBER = re.compile(rf"\d|{NUMERAL_AFTER_STOP}|I\Z")  # of an I at the end, more may come
+_SMALL_NUMERAL = re.compile(r"i{1,3}|iv|vi{0,3}|ix|xi{0,3}")
 _LONGEST_NUMBER = 4  # words of an item's number
 _OPENERS = "\"'\u201c\u2018(["
 _FULL_STOPS = "\u3002\uff01\uff1f"
@@ -179,15 +182,15 @@ def _ends_sentence(text: str, match: re.Match[str], following: str) -> bool:
     before = text[: match.start()].split()
     word = before[-1].lstrip(_OPENERS) if before else ""
     if word in BEFORE_NUMBER:
-        return not following.isdigit()
+        return not _NUMBER.match(text, _skip_space(text, match.end()))
     if word in NEVER_LAST or _numbers_an_item(before):
         return False
     return not _is_initial(word, before[-2] if len(before) > 1 else "")
 
 
 def _numbers_an_item(before: Sequence[str]) -> bool:
-    """``2`` of ``2. Add two eggs``, in figures or in words."""
-    if before and before[-1].isdigit():
+    """``2`` of ``2. Add two eggs``, in figures, small numerals or words."""
+    if before and (before[-1].isdigit() or _SMALL_NUMERAL.fullmatch(before[-1])):
         return len(before) == 1 or before[-2][-1] in ".?!:;"
     return 0 < len(before) <= _LONGEST_NUMBER and all(word.lower() in NUMBER_WORDS for word in before)
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from parlando.core.errors import TextError
 from parlando.text.blocks import BlockReader, read_blocks
+from parlando.text.dialogue import without_names, without_numbered_names
 from parlando.text.lists import in_groups
 from parlando.text.markup import OpenTags
 from parlando.text.pieces import checked_pieces
 from parlando.text.reading import Reading
 from parlando.text.segment import IncrementalSegmenter, segment
 from parlando.text.ssml import is_ssml, ssml_to_text
-from parlando.text.tags import without_names
 
 PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
 
@@ -70,6 +70,9 @@ def spoken_sentences(text: str | Iterable[str], reading: Reading) -> Iterator[tu
     if isinstance(text, str):
         reading.check(text)
         text = text if reading.as_written else without_names(text)
+    else:
+        check_text(text)
+        text = text if reading.as_written else without_numbered_names(checked_pieces(text))
     tags = OpenTags(reading.notation)
     for sentence, ends_paragraph in sentences(text, reading.as_written):
         said = [

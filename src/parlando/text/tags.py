@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass
 
 from parlando.core.errors import TextError
-from parlando.text.rules import words
-
-logger = logging.getLogger(__name__)
 
 _SPEAKER = re.compile(r"\[(SPEAKER\d+)\]")
 _NAMED_LINE = re.compile(r"(?P<speaker>[^\W\d_][\w .'-]{0,39}?)\s*:(?:\s+(?P<text>.*))?$")
-_ROLES = (
-    "Speaker|Person|Voice|Host|Guest|Interviewer|Interviewee|Narrator|User|Assistant|Human|AI|Bot|Customer|Agent|Caller"
-    "|Teacher|Student|Man|Woman|Boy|Girl|Doctor|Patient|Moderator|Reporter|Anchor|Client|Chatbot|Q|A|B"
-)
-_SPEAKERS_NAME = re.compile(rf"(?:{_ROLES})(?:[ _-]?(?:\d+|[A-Z]))?|SPEAKER[ _-]?\w+", re.IGNORECASE)
-_PROPER_NAME = re.compile(
-    r"(?!(?:He|She|They|We|I|It|You|The|This|That|A|An|Then|And)\b)[^\W\d_a-z]\S*(?: [^\W\d_a-z]\S*)*"
-)
-_BEFORE_SPEAKER = re.compile(r"[ \t]+(?:/[ \t]*)?(?=(?:Speaker|SPEAKER|Person|Voice)[ _-]?(?:\d+|[A-Z]):)")
-_LABELS = words(
-    "note notes warning tip tips example examples hint caution important summary answer question step date time place"
-    " name address subject from to cc price total ingredients method remember attention update result conclusion title"
-    " author"
-)
-_WORDS_OF_A_NAME = 3
 
 
 @dataclass(frozen=True)
@@ -72,38 +53,6 @@ def parse_script(text: str) -> list[Turn]:
     if not turns:
         raise TextError("the script has no lines; write them as 'NAME: text' or '[SPEAKER0] text'")
     return turns
-
-
-def find_script(text: str) -> list[Turn]:
-    """The turns of a text that is a script for several speakers (``Speaker A: Hi.``), and none of any other text.
-
-    Lines with a name alone make no script, for a note or a list may have them: the names must say that they are of
-    speakers, or somebody must speak twice.
-    """
-    if ":" not in text.replace("\uff1a", ":") or _SPEAKER.search(text) or re.search(r"^#", text, re.MULTILINE):
-        return []
-    try:
-        turns = parse_script(_BEFORE_SPEAKER.sub("\n", text.replace("\uff1a", ": ")).strip())
-    except TextError:
-        return []
-    names = {turn.speaker or "" for turn in turns}
-    labelled = any(name.lower() in _LABELS or len(name.split()) > _WORDS_OF_A_NAME for name in names)
-    repeated = len(turns) > len(names) and all(map(_PROPER_NAME.fullmatch, names))
-    spoken = repeated or all(map(_SPEAKERS_NAME.fullmatch, names))
-    return turns if len(names) > 1 and spoken and not labelled else []
-
-
-def without_names(text: str) -> str:
-    """A text for one voice: of a script what is said, one paragraph a turn; names are left out, with a warning."""
-    turns = find_script(text)
-    if not turns:
-        return text
-    names = ", ".join(dict.fromkeys(turn.speaker or "" for turn in turns))
-    logger.warning(
-        "the text is a script for %s: one voice speaks it, without the names; parlando dialogue gives each a voice",
-        names,
-    )
-    return "\n\n".join(turn.text for turn in turns)
 
 
 def _parse_line(line: str, number: int) -> Turn:
