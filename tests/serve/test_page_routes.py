@@ -126,6 +126,20 @@ def test_what_is_heard_becomes_a_file(stub, decoded, format):
         assert stub.http.post(path, content=wrong).json()["error"]["code"] == "invalid_audio"
 
 
+@pytest.mark.parametrize("rate", [-1, 0, 1, 7999, 48001, 10**9])
+def test_a_file_has_a_rate_that_sound_has(stub, rate):
+    for format in ("mp3", "opus", "wav"):
+        refused = stub.http.post(f"/v1/webui/encode?format={format}&sample_rate={rate}", content=bytes(4000))
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "sample_rate")
+
+
+def test_a_file_is_no_longer_than_what_may_be_said(serving):
+    with serving(limits={"max_audio_seconds": 1.0}) as running:
+        path = "/v1/webui/encode?format=wav&sample_rate=8000"
+        assert running.http.post(path, content=bytes(16000)).status_code == 200
+        assert running.http.post(path, content=bytes(16002)).status_code == 413
+
+
 def test_files_are_made_for_whoever_may_speak(serving, stub, tmp_path):
     for format in ("exe", "pcm"):
         refused = stub.http.post(f"/v1/webui/encode?format={format}&sample_rate=24000", content=b"xx")
