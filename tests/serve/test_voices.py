@@ -100,6 +100,35 @@ def test_what_the_admin_makes_is_the_servers(keyed):
         assert running.http.delete("/v1/audio/voices/hall", headers=headers["admin"]).status_code == 200
 
 
+def test_no_upload_stands_where_a_model_has_a_voice(keyed, several_stubs):
+    start, headers = keyed
+    first, second = several_stubs("first", "second")
+    second.model.voices = {"slt": Voice("slt", "a woman")}
+    second.model.default_voice = "slt"
+    with start(synthesizer=[first, second]) as running:
+        assert upload(running, "slt", headers=headers["bob"]).status_code == 400, "the second model has one"
+        shelf, body = running.service.shelf, {"input": "Hello.", "model": "second", "voice": "alloy"}
+        shelf._taken = frozenset()  # as with a voice from before the second model was served
+        assert upload(running, "slt", headers=headers["bob"]).status_code == 201
+        assert running.http.post("/v1/audio/speech", json=body, headers=headers["ann"]).status_code == 200
+        assert second.model.asked[-1][1] is second.model.voices["slt"]
+
+
+def test_a_name_is_given_to_the_servers_voices_only(keyed):
+    start, headers = keyed
+    with start() as running:
+        for key in ("ann", "bob"):
+            assert upload(running, "brand", headers=headers[key]).status_code == 201
+    with pytest.raises(ConfigError, match=r"narrator: there is no 'brand'"), start(voices={"narrator": "brand"}):
+        pass
+    with start() as running:
+        assert upload(running, "brand", text="What is ours.", headers=headers["admin"]).status_code == 201
+    with start(voices={"narrator": "brand"}) as running:
+        for key in KEYS:
+            assert says(running, "narrator", headers[key]) == 200
+            assert running.model.asked[-1][1].references[0].text == "What is ours."
+
+
 def test_voices_from_before_there_were_keys_are_the_servers(keyed, serving, home):
     start, headers = keyed
     with serving(voice_folder=str(home)) as running:

@@ -80,6 +80,7 @@ class VoiceShelf:
         self._fingerprints: dict[str, str] = {}
         self._own_by_model: dict[str, Mapping[str, Voice]] = {}
         self._aliases_by_model: dict[str, Mapping[str, str]] = {}
+        self._taken: frozenset[str] = frozenset()
         self._recogniser = open_recogniser(config.recogniser) if config.recogniser else None
 
     def resolve(self, host: Host, name: str, caller: str = "") -> str:
@@ -96,14 +97,16 @@ class VoiceShelf:
         own, owner = self._own(host), self._owner(caller)
         if name in own:
             return name
-        # Whoever runs the server chose who stands for a name, so it may be anybody's.
+        # Who stands for a name is the same for everybody: nobody's key may put its own voice there.
         stands_for = self._aliases(host).get(name)
-        card = self.store.card(name, owner) if stands_for is None else self.store.card(stands_for, None)
+        if stands_for in own:
+            return str(stands_for)
+        card = self.store.card(name, owner) if stands_for is None else self.store.shared().get(stands_for)
         if card is not None:
             return card
-        for candidate in (stands_for, self._prompt_voices(host).get(name.casefold())):
-            if candidate in own:
-                return str(candidate)
+        prompt_voice = self._prompt_voices(host).get(name.casefold())
+        if prompt_voice in own:
+            return str(prompt_voice)
         raise VoiceNotFoundError(name[:80], {**own, **self.store.cards(self._owner(caller))})
 
     def is_fixed(self, host: Host, name: str) -> bool:
@@ -149,13 +152,16 @@ class VoiceShelf:
     def check_config(self, hosts: Sequence[Host]) -> None:
         """Whether every configured name leads to a voice of the first model, and presets have names of their own.
 
+        Names that mean somebody for one of the models are taken for all.
+
         Raises:
             ConfigError: one does not.
         """
         for host in hosts:
             for name in sorted({*self._presets} & {*host.synthesizer.voices}):
                 raise ConfigError(f"preset '{name}': '{host.name}' has a voice of that name; rename the preset")
-        checked(self._config.voices, {**self._own(hosts[0]), **self.store.cards(None)}, "voices")
+        checked(self._config.voices, {**self._own(hosts[0]), **self.store.shared()}, "voices")
+        self._taken = frozenset(name for host in hosts for name in (*self._own(host), *self._aliases(host)))
 
     def listed(self, host: Host, caller: str = "") -> list[Listed]:
         """All of them that a caller may use, the other names last."""
@@ -202,7 +208,7 @@ class VoiceShelf:
             ConfigError: nothing is read out in the language.
         """
         card = replace(card, name=check_name(card.name), owner=self._owner(caller))
-        check_free(card.name, {**self._own(host), **self._aliases(host)})
+        check_free(card.name, self._taken)
         if not card.consent.strip():
             raise TextError("consent: say who allowed this voice to be used, such as the speaker's name")
         if card.text:

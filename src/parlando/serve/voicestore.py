@@ -59,6 +59,10 @@ class VoiceStore:
         order = sorted(self._cards, key=lambda key: (key[0] == owner, key[0] is None, key))
         return {name: self._cards[of, name] for of, name in order if owner is None or of in (owner, None)}
 
+    def shared(self) -> dict[str, VoiceCard]:
+        """The newest version of every voice that is the server's, by name."""
+        return {name: card for (owner, name), card in self._cards.items() if owner is None}
+
     def card(self, name: str, owner: str | None) -> VoiceCard | None:
         """The newest version of a voice that an owner may use, if there is one."""
         return self.cards(owner).get(unicodedata.normalize("NFC", name))
