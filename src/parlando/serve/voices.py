@@ -81,7 +81,7 @@ class VoiceShelf:
         self._own_by_model: dict[str, Mapping[str, Voice]] = {}
         self._aliases_by_model: dict[str, Mapping[str, str]] = {}
         self._taken: frozenset[str] = frozenset()
-        self._recogniser = open_recogniser(config.recogniser) if config.recogniser else None
+        self._recogniser = None if config.recogniser is None else open_recogniser(config.recogniser)
 
     def resolve(self, host: Host, name: str, caller: str = "") -> str:
         """The name of the voice that answers to a name; errors as for `chosen`."""

@@ -44,9 +44,15 @@ class VoiceCard:
 
 
 class VoiceStore:
-    """The folder of uploaded voices. Each upload under a name is a new version; the newest is used."""
+    """The folder of uploaded voices. Each upload under a name is a new version; the newest is used.
+
+    Raises:
+        ConfigError: it is a file, or one of its cards is wrong.
+    """
 
     def __init__(self, folder: Path, most_voices: int) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"serve.voice_folder: '{folder}' is not a folder; give one to keep voices in")
         self.folder, self._most_voices = folder, most_voices
         self._lock = threading.Lock()
         self._cards = self._read_cards()
