@@ -149,6 +149,21 @@ def test_the_first_sound_is_learned_from_those_who_did_not_wait():
     assert desk.admission.first_audio_seconds == pytest.approx(0.1)
 
 
+def test_who_cannot_begin_is_told_and_takes_no_place():
+    desk = Desk(rate=1.2)
+    first = desk.come("ann")
+    broken, next_one = desk.come("bob"), desk.come("cid")
+    problem = RuntimeError("can't start new thread")
+
+    def begin():
+        raise problem
+
+    broken.begin = begin
+    desk.admission.leave(first)
+    assert desk.dismissed == [(broken, problem)]
+    assert (desk.admission.running, desk.admission.waiting) == ([next_one], [])
+
+
 @pytest.mark.parametrize(
     ("text", "speed", "seconds"),
     [

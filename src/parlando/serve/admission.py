@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from parlando.core.errors import OverloadedError, ParlandoError
+from parlando.core.errors import OverloadedError
 from parlando.engine.demand import can_feed
 from parlando.engine.playback import Playback
 from parlando.serve.config import Limits
@@ -35,13 +35,13 @@ def expected_seconds(text: str, speed: float) -> float:
 class Entrant:
     """A stream that asks to be spoken: by whom and for whom, and what to do when it may begin or has to go.
 
-    ``dismiss`` is told why, or nothing if it was cancelled.
+    ``dismiss`` is told why, be it what ``begin`` raised, or nothing if it was cancelled.
     """
 
     caller: str
     playback: Playback
     begin: Callable[[], None]
-    dismiss: Callable[[ParlandoError | None], None]
+    dismiss: Callable[[Exception | None], None]
     is_cancelled: Callable[[], bool] = lambda: False
     asked_seconds: float = 0.0
     waited: bool = False
@@ -96,7 +96,11 @@ class Admission:
         while self.waiting and self._may_begin(entrant := self._next()):
             self.waiting.remove(entrant)
             self.running.append(entrant)
-            entrant.begin()
+            try:
+                entrant.begin()
+            except Exception as error:  # noqa: BLE001  the listener is told, and nobody else loses a place
+                self.running.remove(entrant)
+                entrant.dismiss(error)
 
     def leave(self, entrant: Entrant, first_audio_seconds: float | None = None) -> None:
         """Take note that a stream is over, and of when its first sound came if it did not wait."""

@@ -218,7 +218,7 @@ class Service:
             over()
             self._rest()
 
-        def dismissed(error: ParlandoError | None) -> None:
+        def dismissed(error: Exception | None) -> None:
             tally.finish = "error" if error else "aborted"
             stream.dismiss(error)
             over()
@@ -247,8 +247,10 @@ class Service:
 
     def _look(self, admission: Admission) -> None:
         self._watched.remove(admission)
-        admission.proceed()
-        self._watch(admission)
+        try:
+            admission.proceed()
+        finally:
+            self._watch(admission)
 
     def _rest(self) -> None:
         """Tidy up if nobody speaks for a while."""
