@@ -169,7 +169,9 @@ def test_sockets_know_the_key_as_well(keyed, door):
         assert "no voice named 'mia'" in heard["bob"]
 
 
-@pytest.mark.parametrize("name", ["alloy", "Echo", "MARIN", "ｎｏｖａ", "verse", "中文女", "boss", "ADA", "Bob"])
+@pytest.mark.parametrize(
+    "name", ["alloy", "Echo", "MARIN", "ｎｏｖａ", "verse", "中文女", "boss", "ADA", "Bob", "belinda", "En_Woman"]
+)
 def test_a_name_that_means_somebody_cannot_be_taken(serving, home, name):
     with serving(voice_folder=str(home), voices={"boss": "ada"}) as running:
         running.say(voice="alloy")
@@ -244,6 +246,23 @@ def test_an_uploaded_voice_speaks_is_listed_and_outlives_the_server(serving, hom
         assert every_file(home) == []
         assert running.say(voice="ann").status_code == 404
         assert running.http.delete("/v1/audio/voices/ann").status_code == 404
+
+
+def test_letters_in_parts_name_the_same_voice(serving, home, tmp_path):
+    presets = tmp_path / "presets"
+    presets.mkdir()
+    write_voice(presets / f"{unicodedata.normalize('NFD', 'Noël')}.json", Voice("Noël", "a young man"))
+    aliases = {unicodedata.normalize("NFD", "André"): "bob"}
+    with serving(voice_folder=str(home), preset_folder=str(presets), voices=aliases) as running:
+        assert upload(running, unicodedata.normalize("NFD", "Zoë")).status_code == 201
+        for name in ("Zoë", "Noël", "André"):
+            for written in (unicodedata.normalize(form, name) for form in ("NFC", "NFD")):
+                path = f"/v1/audio/voices/{quote(written)}"
+                assert running.http.get(path).json()["name"] == name
+                assert running.http.get(f"{path}/sample").status_code == 200
+                assert running.say(voice=written).status_code == 200
+        path = f"/v1/audio/voices/{quote(unicodedata.normalize('NFD', 'André'))}"
+        assert running.http.delete(path).status_code == 400
 
 
 def test_the_same_name_again_is_a_new_version(serving, home):

@@ -6,6 +6,7 @@ import hashlib
 import re
 import threading
 import time
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -94,7 +95,7 @@ class VoiceShelf:
         Raises:
             VoiceNotFoundError: there is none that the caller may use.
         """
-        own, owner = self._own(host), self._owner(caller)
+        name, own, owner = _composed(name), self._own(host), self._owner(caller)
         if name in own:
             return name
         # Who stands for a name is the same for everybody: nobody's key may put its own voice there.
@@ -111,7 +112,7 @@ class VoiceShelf:
 
     def is_fixed(self, host: Host, name: str) -> bool:
         """Whether a name means somebody whom nobody uploaded: the model's own, a preset, or who stands for one."""
-        return name in self._own(host) or name in self._aliases(host)
+        return _composed(name) in {**self._own(host), **self._aliases(host)}
 
     def remove(self, host: Host, name: str, caller: str) -> VoiceCard:
         """Forget an uploaded voice of the caller's with all its versions and files; blocks.
@@ -181,6 +182,17 @@ class VoiceShelf:
         names = self._aliases(host).items()
         return found + [Listed(name, "alias", stands_for=target) for name, target in names if name not in taken]
 
+    def find(self, host: Host, name: str, caller: str = "") -> Listed:
+        """The one of them that has a name.
+
+        Raises:
+            VoiceNotFoundError: there is none that the caller may use.
+        """
+        found = {each.name: each for each in self.listed(host, caller)}
+        if _composed(name) not in found:
+            raise VoiceNotFoundError(name[:80], found)
+        return found[_composed(name)]
+
     def voice(self, host: Host, voice: WantedVoice) -> Voice:
         """The voice itself, encoded for this model; blocks.
 
@@ -239,7 +251,10 @@ class VoiceShelf:
     def _aliases(self, host: Host) -> Mapping[str, str]:
         if host.name not in self._aliases_by_model:
             fitting = fitting_voices(host.synthesizer.voices or self._own(host))
-            self._aliases_by_model[host.name] = {**fitting, **self._config.voices}
+            self._aliases_by_model[host.name] = {
+                **fitting,
+                **{_composed(name): target for name, target in self._config.voices.items()},
+            }
         return self._aliases_by_model[host.name]
 
     def _prompt_voices(self, host: Host) -> Mapping[str, str]:
@@ -312,6 +327,11 @@ class VoiceShelf:
         return f"{UNSAFE.sub('-', host.name)}-{self._fingerprints[host.name]}"
 
 
+def _composed(name: str) -> str:
+    """A name with its letters in one piece each (NFC), as names are kept."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _clip(audio: bytes) -> Clip:
     return read_audio(audio, max_seconds=LONGEST_UPLOAD_SECONDS)
 
@@ -332,17 +352,18 @@ def _presets(folder: str | None) -> Iterator[tuple[str, Voice | Recording]]:
     for path in sorted(home.iterdir()):
         if path.suffix not in (".json", *RECORDING_SUFFIXES):
             continue
-        if path.stem in files:
-            raise ConfigError(f"'{files[path.stem]}' and '{path.name}' are presets of one name; rename one of them")
-        files[path.stem] = path
-    for path in files.values():
+        name = _composed(path.stem)
+        if name in files:
+            raise ConfigError(f"'{files[name]}' and '{path.name}' are presets of one name; rename one of them")
+        files[name] = path
+    for name, path in files.items():
         if path.suffix == ".json":
-            yield path.stem, read_voice(path)
+            yield name, read_voice(path)
         else:
             words = path.with_suffix(".txt")
             if not words.is_file():
                 raise ConfigError(f"'{path}' has no words; write what is said in it into '{words.name}' beside it")
-            yield path.stem, _preset(path, words.read_text(encoding="utf-8").strip())
+            yield name, _preset(path, words.read_text(encoding="utf-8").strip())
 
 
 def _preset(path: Path, words: str) -> Recording:
