@@ -95,6 +95,16 @@ def test_one_caller_leaves_room_for_another():
     assert other in desk.begun
 
 
+@pytest.mark.parametrize(("rate", "own"), [(1.2, 1), (2.3, 1), (3.9, 2), (5.6, 4)])
+def test_room_for_another_is_kept_wherever_two_can_be_fed(rate, own):
+    desk = Desk(rate=rate, max_first_audio_seconds=10_000.0)
+    for _ in range(6):
+        desk.come("ann", seconds=300.0)
+    assert len(desk.begun) == own
+    other = desk.come("bob", seconds=300.0)
+    assert (other in desk.begun) == (rate > 2)
+
+
 def test_whose_caller_is_served_least_comes_first():
     desk = Desk(rate=1.2)
     first = desk.come("ann", seconds=3.0)
@@ -108,12 +118,14 @@ def test_whose_caller_is_served_least_comes_first():
 def test_nobody_who_was_let_in_waits_longer_than_the_limit():
     desk = Desk(rate=1.2, max_first_audio_seconds=10.0)
     desk.come("ann", seconds=8.0)
-    late = desk.come("bob", seconds=3.0)
+    late = desk.come("bob", seconds=30.0)
     desk.clock.seconds = 10.1
     desk.admission.proceed()
     (dismissed, error) = desk.dismissed[0]
     assert dismissed is late
     assert isinstance(error, OverloadedError)
+    assert error.retry_after_seconds == pytest.approx(8.0 + 30.0 - 10.0)
+    assert "38.0 s away; ask again in 28 s" in str(error)
     assert desk.admission.waiting == []
 
 
@@ -147,6 +159,21 @@ def test_the_first_sound_is_learned_from_those_who_did_not_wait():
     assert desk.admission.first_audio_seconds == pytest.approx(0.1)
     desk.admission.leave(waited, 9.0)
     assert desk.admission.first_audio_seconds == pytest.approx(0.1)
+
+
+def test_who_cannot_begin_is_told_and_takes_no_place():
+    desk = Desk(rate=1.2)
+    first = desk.come("ann")
+    broken, next_one = desk.come("bob"), desk.come("cid")
+    problem = RuntimeError("can't start new thread")
+
+    def begin():
+        raise problem
+
+    broken.begin = begin
+    desk.admission.leave(first)
+    assert desk.dismissed == [(broken, problem)]
+    assert (desk.admission.running, desk.admission.waiting) == ([next_one], [])
 
 
 @pytest.mark.parametrize(

@@ -178,3 +178,16 @@ def test_a_worker_that_dies_is_a_5xx_or_a_cut_and_another_takes_over(sound, raw,
     sound.say()
     assert sound.say().status_code == 200
     assert sound.host.restarts == restarts + 1
+
+
+def test_a_thread_that_does_not_start_costs_one_request(sound, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("parlando.serve.bridge.threading.Thread.start", start)
+        refused = sound.say()
+    assert refused.status_code == 500
+    assert sound.service.bridge._open == set()
+    assert sound.idle()
+    assert sound.say().status_code == 200

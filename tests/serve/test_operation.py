@@ -25,7 +25,7 @@ from parlando.core.errors import (
     RateLimitError,
 )
 from parlando.serve.app import check_start
-from parlando.serve.config import Limits, ServeConfig, read_config
+from parlando.serve.config import NEVER_EMPTY, Limits, ServeConfig, read_config
 from parlando.serve.limits import Budgets, KeyRing, new_key
 from parlando.serve.metrics import Registry, Tally
 
@@ -275,6 +275,9 @@ def test_free_ports_may_be_asked_for_by_all_doors():
         ({"preset_folder": "/nowhere"}, "folder of presets"),
         ({"api_keys": "/nowhere"}, "file of API keys"),
         ({"api_keys": "keys", "wyoming_port": 0}, "no keys"),
+        ({"voice_folder": __file__}, "not a folder"),
+        ({"drain_seconds": -1.0}, "drain_seconds: must be 0 or more"),
+        *(({name: ""}, f"serve.{name}: it is empty") for name in NEVER_EMPTY),
     ],
 )
 def test_what_is_wrong_is_said_before_a_model_is_loaded(tmp_path, monkeypatch, given, message):

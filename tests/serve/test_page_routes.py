@@ -40,7 +40,10 @@ def test_a_new_version_of_a_voice_has_a_sample_of_its_own(fresh):
         assert fresh.http.post("/v1/audio/voices", data=words, files=files).status_code == 201
         return fresh.http.get("/v1/audio/voices/ann/sample").headers["etag"]
 
-    assert upload(1) != upload(2)
+    first = upload(1)
+    second = upload(2)
+    assert fresh.http.delete("/v1/audio/voices/ann").status_code == 200
+    assert len({first, second, upload(2)}) == 3, "made again, it is another one"
 
 
 def test_events_tell_of_sentences_only_if_asked(stub):
@@ -124,6 +127,20 @@ def test_what_is_heard_becomes_a_file(stub, decoded, format):
     assert len(found) / rate == pytest.approx(1, abs=0.1)
     for wrong in (b"", b"x"):
         assert stub.http.post(path, content=wrong).json()["error"]["code"] == "invalid_audio"
+
+
+@pytest.mark.parametrize("rate", [-1, 0, 1, 7999, 48001, 10**9])
+def test_a_file_has_a_rate_that_sound_has(stub, rate):
+    for format in ("mp3", "opus", "wav"):
+        refused = stub.http.post(f"/v1/webui/encode?format={format}&sample_rate={rate}", content=bytes(4000))
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "sample_rate")
+
+
+def test_a_file_is_no_longer_than_what_may_be_said(serving):
+    with serving(limits={"max_audio_seconds": 1.0}) as running:
+        path = "/v1/webui/encode?format=wav&sample_rate=8000"
+        assert running.http.post(path, content=bytes(16000)).status_code == 200
+        assert running.http.post(path, content=bytes(16002)).status_code == 413
 
 
 def test_files_are_made_for_whoever_may_speak(serving, stub, tmp_path):

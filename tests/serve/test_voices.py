@@ -100,6 +100,35 @@ def test_what_the_admin_makes_is_the_servers(keyed):
         assert running.http.delete("/v1/audio/voices/hall", headers=headers["admin"]).status_code == 200
 
 
+def test_no_upload_stands_where_a_model_has_a_voice(keyed, several_stubs):
+    start, headers = keyed
+    first, second = several_stubs("first", "second")
+    second.model.voices = {"slt": Voice("slt", "a woman")}
+    second.model.default_voice = "slt"
+    with start(synthesizer=[first, second]) as running:
+        assert upload(running, "slt", headers=headers["bob"]).status_code == 400, "the second model has one"
+        shelf, body = running.service.shelf, {"input": "Hello.", "model": "second", "voice": "alloy"}
+        shelf._taken = frozenset()  # as with a voice from before the second model was served
+        assert upload(running, "slt", headers=headers["bob"]).status_code == 201
+        assert running.http.post("/v1/audio/speech", json=body, headers=headers["ann"]).status_code == 200
+        assert second.model.asked[-1][1] is second.model.voices["slt"]
+
+
+def test_a_name_is_given_to_the_servers_voices_only(keyed):
+    start, headers = keyed
+    with start() as running:
+        for key in ("ann", "bob"):
+            assert upload(running, "brand", headers=headers[key]).status_code == 201
+    with pytest.raises(ConfigError, match=r"narrator: there is no 'brand'"), start(voices={"narrator": "brand"}):
+        pass
+    with start() as running:
+        assert upload(running, "brand", text="What is ours.", headers=headers["admin"]).status_code == 201
+    with start(voices={"narrator": "brand"}) as running:
+        for key in KEYS:
+            assert says(running, "narrator", headers[key]) == 200
+            assert running.model.asked[-1][1].references[0].text == "What is ours."
+
+
 def test_voices_from_before_there_were_keys_are_the_servers(keyed, serving, home):
     start, headers = keyed
     with serving(voice_folder=str(home)) as running:
@@ -140,7 +169,9 @@ def test_sockets_know_the_key_as_well(keyed, door):
         assert "no voice named 'mia'" in heard["bob"]
 
 
-@pytest.mark.parametrize("name", ["alloy", "Echo", "MARIN", "ｎｏｖａ", "verse", "中文女", "boss", "ADA", "Bob"])
+@pytest.mark.parametrize(
+    "name", ["alloy", "Echo", "MARIN", "ｎｏｖａ", "verse", "中文女", "boss", "ADA", "Bob", "belinda", "En_Woman"]
+)
 def test_a_name_that_means_somebody_cannot_be_taken(serving, home, name):
     with serving(voice_folder=str(home), voices={"boss": "ada"}) as running:
         running.say(voice="alloy")
@@ -215,6 +246,23 @@ def test_an_uploaded_voice_speaks_is_listed_and_outlives_the_server(serving, hom
         assert every_file(home) == []
         assert running.say(voice="ann").status_code == 404
         assert running.http.delete("/v1/audio/voices/ann").status_code == 404
+
+
+def test_letters_in_parts_name_the_same_voice(serving, home, tmp_path):
+    presets = tmp_path / "presets"
+    presets.mkdir()
+    write_voice(presets / f"{unicodedata.normalize('NFD', 'Noël')}.json", Voice("Noël", "a young man"))
+    aliases = {unicodedata.normalize("NFD", "André"): "bob"}
+    with serving(voice_folder=str(home), preset_folder=str(presets), voices=aliases) as running:
+        assert upload(running, unicodedata.normalize("NFD", "Zoë")).status_code == 201
+        for name in ("Zoë", "Noël", "André"):
+            for written in (unicodedata.normalize(form, name) for form in ("NFC", "NFD")):
+                path = f"/v1/audio/voices/{quote(written)}"
+                assert running.http.get(path).json()["name"] == name
+                assert running.http.get(f"{path}/sample").status_code == 200
+                assert running.say(voice=written).status_code == 200
+        path = f"/v1/audio/voices/{quote(unicodedata.normalize('NFD', 'André'))}"
+        assert running.http.delete(path).status_code == 400
 
 
 def test_the_same_name_again_is_a_new_version(serving, home):

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from parlando.core.errors import OverloadedError, ParlandoError
+from parlando.core.errors import OverloadedError
 from parlando.engine.demand import can_feed
 from parlando.engine.playback import Playback
 from parlando.serve.config import Limits
@@ -20,7 +20,7 @@ MEMORY = 0.2  # the weight of the newest request in running means
 MARGIN = 1.1  # how much more sound the machine must make than will be heard
 PROMISED_SHARE = 0.5  # of that, to those who wait: a machine is slower when it is full
 SETTLED_SECONDS = 1.0  # of sound that a listener has who can do without a row for a while
-SHARED_STREAMS = 4.0  # a machine that feeds so many keeps room for one of somebody else
+SHARED_STREAMS = 2.0  # a machine that feeds so many keeps room for one of somebody else
 SECONDS_PER_CHARACTER, LONG_CHARACTERS = 0.08, 3  # a digit, or a sign of a script without letters, is read as a word
 FIRST_WIDE = "\u2e80"
 
@@ -35,13 +35,13 @@ def expected_seconds(text: str, speed: float) -> float:
 class Entrant:
     """A stream that asks to be spoken: by whom and for whom, and what to do when it may begin or has to go.
 
-    ``dismiss`` is told why, or nothing if it was cancelled.
+    ``dismiss`` is told why, be it what ``begin`` raised, or nothing if it was cancelled.
     """
 
     caller: str
     playback: Playback
     begin: Callable[[], None]
-    dismiss: Callable[[ParlandoError | None], None]
+    dismiss: Callable[[Exception | None], None]
     is_cancelled: Callable[[], bool] = lambda: False
     asked_seconds: float = 0.0
     waited: bool = False
@@ -91,12 +91,19 @@ class Admission:
                 self.waiting.remove(entrant)
                 entrant.dismiss(None)
             elif self.clock() - entrant.asked_seconds > self.limits.max_first_audio_seconds:
+                # Before it goes: whoever comes again comes behind all who wait now.
+                predicted_seconds = self.predicted_seconds()
+                refusal = self._refusal(predicted_seconds - self.limits.max_first_audio_seconds, predicted_seconds)
                 self.waiting.remove(entrant)
-                entrant.dismiss(self._refusal(1.0, self.predicted_seconds()))
+                entrant.dismiss(refusal)
         while self.waiting and self._may_begin(entrant := self._next()):
             self.waiting.remove(entrant)
             self.running.append(entrant)
-            entrant.begin()
+            try:
+                entrant.begin()
+            except Exception as error:  # noqa: BLE001  the listener is told, and nobody else loses a place
+                self.running.remove(entrant)
+                entrant.dismiss(error)
 
     def leave(self, entrant: Entrant, first_audio_seconds: float | None = None) -> None:
         """Take note that a stream is over, and of when its first sound came if it did not wait."""
@@ -118,7 +125,7 @@ class Admission:
         return ends[0] + self.first_audio_seconds
 
     def _capacity(self, entrant: Entrant | None) -> float:
-        """How many listeners can be fed at once, and one less for who has one already if there are many."""
+        """How many listeners can be fed at once, and one less for who has one already if there are several."""
         fed = self.sound_rate() / MARGIN
         capacity = fed if fed >= 1 else self.rows
         is_first = entrant is None or all(each.caller != entrant.caller for each in self.running)

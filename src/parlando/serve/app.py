@@ -83,15 +83,15 @@ def check_start(config: ServeConfig) -> KeyRing:
         FileMissingError: a file or folder that the configuration names is not there.
         MissingDependencyError: gRPC or telemetry is asked for, and not installed.
     """
-    if config.api_keys and config.wyoming_port is not None:
+    if config.api_keys is not None and config.wyoming_port is not None:
         raise ConfigError("serve.wyoming_port: its protocol has no keys, so api_keys would not keep anybody out")
     check_tls(config)
     if config.grpc_port is not None:
         cosyvoice_grpc.check_installed()
-    if config.telemetry:
+    if config.telemetry is not None:
         check_telemetry(config.telemetry)
     VoiceShelf(config)
-    return KeyRing.read(Path(config.api_keys).expanduser()) if config.api_keys else KeyRing()
+    return KeyRing() if config.api_keys is None else KeyRing.read(Path(config.api_keys).expanduser())
 
 
 def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | None = None) -> FastAPI:
@@ -125,7 +125,9 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     for kind in (ParlandoError, HTTPException, RequestValidationError, WebSocketRequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
     app.router.default = _not_found
-    trace, service.when_closed = otlp_trace(config.telemetry) if config.telemetry else (None, service.when_closed)
+    trace = None
+    if config.telemetry is not None:
+        trace, service.when_closed = otlp_trace(config.telemetry)
     app.add_middleware(Gate, keys=keys, budgets=service.budgets, config=config, registry=service.registry, trace=trace)
     if config.cors_origins:
         # Outermost: a browser asks for leave without a key.

@@ -146,6 +146,7 @@ class Bridge:
 
         Raises:
             EngineClosedError: the server shuts down.
+            RuntimeError: the system gives no more threads.
         """
         if self._closed:
             raise EngineClosedError("the server is shutting down; ask again in a moment")
@@ -166,7 +167,12 @@ class Bridge:
         speaker = threading.Thread(target=work, name="parlando-stream")
         self._open.add(stream)
         self._speakers.add(speaker)
-        speaker.start()
+        try:
+            speaker.start()
+        except BaseException:
+            self._open.discard(stream)
+            self._speakers.discard(speaker)
+            raise
         return stream
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:

@@ -13,6 +13,7 @@ from parlando.core.errors import ConfigError, FileMissingError
 
 MEBIBYTE = 2**20
 HIGHEST_PORT = 65535
+NEVER_EMPTY = ("host", "voice_folder", "preset_folder", "api_keys", "tls_cert", "tls_key", "recogniser", "telemetry")
 LOWEST_RATE, HIGHEST_RATE = 8000, 48000
 
 
@@ -89,10 +90,12 @@ class ServeConfig:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        for name in ("voices", "models"):
-            table = getattr(self, name)
-            if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
-                raise ConfigError(f"serve.{name}: expected a table of names, got {table!r}")
+        for name in NEVER_EMPTY:
+            if getattr(self, name) == "":
+                raise ConfigError(f"serve.{name}: it is empty; give a value, or leave the setting out")
+        if not self.drain_seconds >= 0:
+            raise ConfigError(f"serve.drain_seconds: must be 0 or more, got {self.drain_seconds}")
+        _check_tables({name: getattr(self, name) for name in ("voices", "models")})
         if self.cosyvoice_rate and not LOWEST_RATE <= self.cosyvoice_rate <= HIGHEST_RATE:
             allowed = f"{LOWEST_RATE} to {HIGHEST_RATE}, or 0"
             raise ConfigError(f"serve.cosyvoice_rate: {self.cosyvoice_rate} is out of range; use {allowed}")
@@ -101,6 +104,12 @@ class ServeConfig:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ConfigError("serve.tls_cert and serve.tls_key belong together; give both, or neither")
         _check_ports({name: getattr(self, name) for name in ("port", "grpc_port", "wyoming_port")})
+
+
+def _check_tables(tables: Mapping[str, object]) -> None:
+    for name, table in tables.items():
+        if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
+            raise ConfigError(f"serve.{name}: expected a table of names, got {table!r}")
 
 
 def _check_ports(ports: Mapping[str, int | None]) -> None:

@@ -70,9 +70,10 @@ def check_free(name: str, taken: Iterable[str]) -> None:
     """Refuse a name that means somebody already, however its letters are written.
 
     Raises:
-        InputError: it is OpenAI's or CosyVoice's, or one of ``taken``.
+        InputError: it is OpenAI's, Higgs' or CosyVoice's, or one of ``taken``.
     """
-    if _folded(name) in {_folded(each) for each in (*FEMININE, *MASCULINE, *SPEAKERS, *taken)}:
+    habitual = (*FEMININE, *MASCULINE, *PROMPT_FEMININE, *PROMPT_MASCULINE, *SPEAKERS)
+    if _folded(name) in {_folded(each) for each in (*habitual, *taken)}:
         raise InputError(f"'{name}' means a voice of this server already; choose another name")
 
 

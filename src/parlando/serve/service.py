@@ -38,6 +38,7 @@ from parlando.serve.bridge import Bridge, Stream, TextFeed
 from parlando.serve.config import HIGHEST_RATE, LOWEST_RATE, ServeConfig
 from parlando.serve.hosts import Host
 from parlando.serve.limits import Budgets
+from parlando.serve.memory import give_back
 from parlando.serve.metrics import Registry, Tally
 from parlando.serve.names import find_model, model_names
 from parlando.serve.problems import INTERNAL, InternalError
@@ -47,6 +48,7 @@ from parlando.text.normalize import check_speakable
 log = logging.getLogger("parlando.serve")
 LONGEST_CONVERSION_SECONDS = 300.0
 LOOK_SECONDS = 0.02
+QUIET_SECONDS = 5.0  # without a stream, until what the last ones left is given back
 ARRIVING_SECONDS = 10.0  # what a text that still arrives is taken to last
 # What becomes of chunks in the stream's own thread: a format by name, or anything else a door makes of them.
 Making = Callable[[Iterator[Chunk]], Iterator[Any]]
@@ -95,6 +97,8 @@ class Service:
         self._watched: list[Admission] = []
         self.draining = False
         self._telling = 0
+        self._resting: asyncio.TimerHandle | None = None
+        self._tidying: asyncio.Future[bool] | None = None
         self.ports: dict[str, int] = {}  # of doors that listen on their own
         self.loop: asyncio.AbstractEventLoop | None = None
         self.when_closed: Callable[[], None] = lambda: None
@@ -212,8 +216,9 @@ class Service:
         def ended() -> None:
             admission.leave(entrant, tally.first_audio_seconds)
             over()
+            self._rest()
 
-        def dismissed(error: ParlandoError | None) -> None:
+        def dismissed(error: Exception | None) -> None:
             tally.finish = "error" if error else "aborted"
             stream.dismiss(error)
             over()
@@ -242,8 +247,20 @@ class Service:
 
     def _look(self, admission: Admission) -> None:
         self._watched.remove(admission)
-        admission.proceed()
-        self._watch(admission)
+        try:
+            admission.proceed()
+        finally:
+            self._watch(admission)
+
+    def _rest(self) -> None:
+        """Tidy up if nobody speaks for a while."""
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._tidy)
+
+    def _tidy(self) -> None:
+        if not self.speaking and not self.draining:
+            self._tidying = asyncio.ensure_future(self.bridge.call(give_back))
 
     def _register_gauges(self) -> None:
         def gauge(name: str, read: Callable[[str], float]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import re
 import threading
 import time
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -80,7 +81,8 @@ class VoiceShelf:
         self._fingerprints: dict[str, str] = {}
         self._own_by_model: dict[str, Mapping[str, Voice]] = {}
         self._aliases_by_model: dict[str, Mapping[str, str]] = {}
-        self._recogniser = open_recogniser(config.recogniser) if config.recogniser else None
+        self._taken: frozenset[str] = frozenset()
+        self._recogniser = None if config.recogniser is None else open_recogniser(config.recogniser)
 
     def resolve(self, host: Host, name: str, caller: str = "") -> str:
         """The name of the voice that answers to a name; errors as for `chosen`."""
@@ -93,22 +95,24 @@ class VoiceShelf:
         Raises:
             VoiceNotFoundError: there is none that the caller may use.
         """
-        own, owner = self._own(host), self._owner(caller)
+        name, own, owner = _composed(name), self._own(host), self._owner(caller)
         if name in own:
             return name
-        # Whoever runs the server chose who stands for a name, so it may be anybody's.
+        # Who stands for a name is the same for everybody: nobody's key may put its own voice there.
         stands_for = self._aliases(host).get(name)
-        card = self.store.card(name, owner) if stands_for is None else self.store.card(stands_for, None)
+        if stands_for in own:
+            return str(stands_for)
+        card = self.store.card(name, owner) if stands_for is None else self.store.shared().get(stands_for)
         if card is not None:
             return card
-        for candidate in (stands_for, self._prompt_voices(host).get(name.casefold())):
-            if candidate in own:
-                return str(candidate)
+        prompt_voice = self._prompt_voices(host).get(name.casefold())
+        if prompt_voice in own:
+            return str(prompt_voice)
         raise VoiceNotFoundError(name[:80], {**own, **self.store.cards(self._owner(caller))})
 
     def is_fixed(self, host: Host, name: str) -> bool:
         """Whether a name means somebody whom nobody uploaded: the model's own, a preset, or who stands for one."""
-        return name in self._own(host) or name in self._aliases(host)
+        return _composed(name) in {**self._own(host), **self._aliases(host)}
 
     def remove(self, host: Host, name: str, caller: str) -> VoiceCard:
         """Forget an uploaded voice of the caller's with all its versions and files; blocks.
@@ -149,13 +153,16 @@ class VoiceShelf:
     def check_config(self, hosts: Sequence[Host]) -> None:
         """Whether every configured name leads to a voice of the first model, and presets have names of their own.
 
+        Names that mean somebody for one of the models are taken for all.
+
         Raises:
             ConfigError: one does not.
         """
         for host in hosts:
             for name in sorted({*self._presets} & {*host.synthesizer.voices}):
                 raise ConfigError(f"preset '{name}': '{host.name}' has a voice of that name; rename the preset")
-        checked(self._config.voices, {**self._own(hosts[0]), **self.store.cards(None)}, "voices")
+        checked(self._config.voices, {**self._own(hosts[0]), **self.store.shared()}, "voices")
+        self._taken = frozenset(name for host in hosts for name in (*self._own(host), *self._aliases(host)))
 
     def listed(self, host: Host, caller: str = "") -> list[Listed]:
         """All of them that a caller may use, the other names last."""
@@ -174,6 +181,17 @@ class VoiceShelf:
         taken = {each.name for each in found}
         names = self._aliases(host).items()
         return found + [Listed(name, "alias", stands_for=target) for name, target in names if name not in taken]
+
+    def find(self, host: Host, name: str, caller: str = "") -> Listed:
+        """The one of them that has a name.
+
+        Raises:
+            VoiceNotFoundError: there is none that the caller may use.
+        """
+        found = {each.name: each for each in self.listed(host, caller)}
+        if _composed(name) not in found:
+            raise VoiceNotFoundError(name[:80], found)
+        return found[_composed(name)]
 
     def voice(self, host: Host, voice: WantedVoice) -> Voice:
         """The voice itself, encoded for this model; blocks.
@@ -202,7 +220,7 @@ class VoiceShelf:
             ConfigError: nothing is read out in the language.
         """
         card = replace(card, name=check_name(card.name), owner=self._owner(caller))
-        check_free(card.name, {**self._own(host), **self._aliases(host)})
+        check_free(card.name, self._taken)
         if not card.consent.strip():
             raise TextError("consent: say who allowed this voice to be used, such as the speaker's name")
         if card.text:
@@ -233,7 +251,10 @@ class VoiceShelf:
     def _aliases(self, host: Host) -> Mapping[str, str]:
         if host.name not in self._aliases_by_model:
             fitting = fitting_voices(host.synthesizer.voices or self._own(host))
-            self._aliases_by_model[host.name] = {**fitting, **self._config.voices}
+            self._aliases_by_model[host.name] = {
+                **fitting,
+                **{_composed(name): target for name, target in self._config.voices.items()},
+            }
         return self._aliases_by_model[host.name]
 
     def _prompt_voices(self, host: Host) -> Mapping[str, str]:
@@ -306,6 +327,11 @@ class VoiceShelf:
         return f"{UNSAFE.sub('-', host.name)}-{self._fingerprints[host.name]}"
 
 
+def _composed(name: str) -> str:
+    """A name with its letters in one piece each (NFC), as names are kept."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _clip(audio: bytes) -> Clip:
     return read_audio(audio, max_seconds=LONGEST_UPLOAD_SECONDS)
 
@@ -326,17 +352,18 @@ def _presets(folder: str | None) -> Iterator[tuple[str, Voice | Recording]]:
     for path in sorted(home.iterdir()):
         if path.suffix not in (".json", *RECORDING_SUFFIXES):
             continue
-        if path.stem in files:
-            raise ConfigError(f"'{files[path.stem]}' and '{path.name}' are presets of one name; rename one of them")
-        files[path.stem] = path
-    for path in files.values():
+        name = _composed(path.stem)
+        if name in files:
+            raise ConfigError(f"'{files[name]}' and '{path.name}' are presets of one name; rename one of them")
+        files[name] = path
+    for name, path in files.items():
         if path.suffix == ".json":
-            yield path.stem, read_voice(path)
+            yield name, read_voice(path)
         else:
             words = path.with_suffix(".txt")
             if not words.is_file():
                 raise ConfigError(f"'{path}' has no words; write what is said in it into '{words.name}' beside it")
-            yield path.stem, _preset(path, words.read_text(encoding="utf-8").strip())
+            yield name, _preset(path, words.read_text(encoding="utf-8").strip())
 
 
 def _preset(path: Path, words: str) -> Recording:

@@ -44,9 +44,15 @@ class VoiceCard:
 
 
 class VoiceStore:
-    """The folder of uploaded voices. Each upload under a name is a new version; the newest is used."""
+    """The folder of uploaded voices. Each upload under a name is a new version; the newest is used.
+
+    Raises:
+        ConfigError: it is a file, or one of its cards is wrong.
+    """
 
     def __init__(self, folder: Path, most_voices: int) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"serve.voice_folder: '{folder}' is not a folder; give one to keep voices in")
         self.folder, self._most_voices = folder, most_voices
         self._lock = threading.Lock()
         self._cards = self._read_cards()
@@ -58,6 +64,10 @@ class VoiceStore:
         """
         order = sorted(self._cards, key=lambda key: (key[0] == owner, key[0] is None, key))
         return {name: self._cards[of, name] for of, name in order if owner is None or of in (owner, None)}
+
+    def shared(self) -> dict[str, VoiceCard]:
+        """The newest version of every voice that is the server's, by name."""
+        return {name: card for (owner, name), card in self._cards.items() if owner is None}
 
     def card(self, name: str, owner: str | None) -> VoiceCard | None:
         """The newest version of a voice that an owner may use, if there is one."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Request, UploadFile
 from pydantic import Field
 
-from parlando.core.errors import InputError, VoiceNotFoundError
+from parlando.core.errors import InputError
 from parlando.serve.bodies import FormBody, heed
 from parlando.serve.call import call_of
 from parlando.serve.documented import ERRORS
@@ -64,10 +64,7 @@ def build_router(service: Service) -> APIRouter:
     @router.get(PATH + "/{name}", responses=ERRORS)
     async def voice(name: str, request: Request) -> dict[str, Any]:
         """One of them."""
-        found = {each.name: each for each in service.shelf.listed(service.host(None), call_of(request.scope).caller)}
-        if name not in found:
-            raise VoiceNotFoundError(name[:80], found)
-        return shown(found[name])
+        return shown(service.shelf.find(service.host(None), name, call_of(request.scope).caller))
 
     @router.delete(PATH + "/{name}", responses=ERRORS)
     async def delete(name: str, request: Request) -> dict[str, Any]:

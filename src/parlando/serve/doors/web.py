@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -19,10 +19,12 @@ from parlando.audio.clip import PCM_FULL_SCALE
 from parlando.audio.containers import PCM_BYTES
 from parlando.audio.files import encode_audio
 from parlando.audio.formats import FILE_FORMATS, find_format
-from parlando.core.errors import AudioError
+from parlando.core.errors import AudioError, TooLargeError
 from parlando.serve.abilities import abilities_of
+from parlando.serve.config import HIGHEST_RATE, LOWEST_RATE
 from parlando.serve.service import Service
 
+Rate = Annotated[int, Query(ge=LOWEST_RATE, le=HIGHEST_RATE)]
 INDEX = "index.html"
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -84,12 +86,15 @@ def build_router(service: Service) -> APIRouter:
         return {"models": list(abilities.values())}
 
     @router.post("/v1/webui/encode")
-    async def encode(request: Request, format: str, sample_rate: int) -> Response:
+    async def encode(request: Request, format: str, sample_rate: Rate) -> Response:
         """A file of the 16-bit samples in the body: what is heard on the page, to be kept."""
         entry = find_format(format, FILE_FORMATS)
         data = await request.body()
         if len(data) < PCM_BYTES or len(data) % PCM_BYTES:
             raise AudioError(f"{len(data)} bytes are not whole 16-bit samples; send little-endian PCM")
+        most_seconds = service.config.limits.max_audio_seconds
+        if len(data) > most_seconds * sample_rate * PCM_BYTES:
+            raise TooLargeError(f"more than {most_seconds:g} s of audio; keep it in parts")
         samples = np.frombuffer(data, "<i2").astype(np.float32) / PCM_FULL_SCALE
         content = await service.bridge.call(encode_audio, samples, sample_rate, entry.name)
         return Response(content, media_type=entry.media_type)
