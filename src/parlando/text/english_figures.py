@@ -34,6 +34,12 @@ _SUFFIXES = words(
 )
 _GLUED = {"ea": "each", "pp": "per person", "pcm": "per calendar month", "pw": "per week", "pa": "per annum"}
 _LONGEST_UNIT = 3
+# What has no thousandths: three zeros after a stop are thousands of it.
+_COUNTED_BY_THOUSANDS = (
+    "\u20ac|EUR|euros?|dollars?|pounds?|yen|francs?|people|inhabitants|visitors|residents|members|men|women|children"
+    "|soldiers|spectators|voters|copies|fans|users|customers|employees|workers|students|units|km|miles|years|times"
+    "|words|steps|followers|subscribers|participants|jobs|cars|houses|books|tickets|pages"
+)
 
 
 def _version(match: re.Match[str]) -> str:
@@ -41,6 +47,10 @@ def _version(match: re.Match[str]) -> str:
     named = "v " if match["v"] else ""
     stage = f" {_STAGES[match['stage'].lower()]}" if match["stage"] else ""
     return f"{named}{words}{stage}" + (f" {numbers.number(match['of'])}" if match["of"] else "")
+
+
+def _named_version(match: re.Match[str]) -> str:
+    return f"{match[1]} {' point '.join(numbers.number(part) for part in match['figures'].split('.'))}"
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -56,6 +66,10 @@ def _ungrouped(match: re.Match[str]) -> str:
 
 def _continental(match: re.Match[str]) -> str:
     return match[1].replace(".", "") + "." + match[2]
+
+
+def _spaced(match: re.Match[str]) -> str:
+    return match[0].replace(" ", "").replace(",", ".")
 
 
 def _unled(match: re.Match[str]) -> str:
@@ -85,12 +99,11 @@ RULES = (
     ),
     rule(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3}){2,}(?!\w|[.,]\d)", _dotted, "."),
     rule(r"(?<![\w.,])([1-9]\d{0,2}(?:\.\d{3})+),(\d{1,2})(?![\w,]|\.\d)", _continental, ","),
+    rule(rf"(?<![\w.,])[1-9]\d{{0,2}}\.000(?=\s?(?:{_COUNTED_BY_THOUSANDS})(?!\w))", _ungrouped, "."),
+    rule(r"(?<=[$\u20ac\u00a3])\s?[1-9]\d{0,2}\.000(?![.,]?\d|\s?(?:[kKmMbB]|bn|million|billion)\b)", _ungrouped, "."),
+    rule(r"(?<![\w.,])[1-9]\d{0,2}(?: \d{3})+,\d{2}(?![\w,]|\.\d)", _spaced, " "),
     rule(
-        r"(?<![\w.,])[1-9]\d{0,2}\.000(?=\s?(?:\u20ac|EUR\b|euros?\b|people\b|inhabitants\b|visitors\b|residents\b"
-        r"|members\b"
-        r"|men\b|women\b|children\b|soldiers\b|spectators\b|voters\b|copies\b))",
-        _ungrouped,
-        ".",
+        r"(?<![\w.,-])(?<!\d )[1-9]\d{0,2} \d{3}(?= (?:people|euros?|dollars?|pounds|km|miles|fans)\b)", _ungrouped, " "
     ),
     rule(r"(?<![\w.,'])[1-9]\d{0,2}(?:'\d{3})+(?![\w'])", _ungrouped, "'"),
     rule(r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?!\w)", _ungrouped, "_"),
@@ -101,6 +114,10 @@ RULES = (
         ".",
     ),
     rule(r"(?<=[A-Za-z])[ _-]?(?=\d+(?:\.\d+){2,})", " ", "."),
+    rule(
+        r"(?i:\b(python|pypy|cp|php|ruby|lua|perl|node|gcc|clang|llvm|cuda|java))-?(?P<figures>\d+\.\d+)(?![\w.])",
+        _named_version,
+    ),
     rule(
         rf"(?P<name>\b(?:{_NUMBERED})\.?\s(?:#\s?)?|#\s?)(?P<figures>0\d{{1,2}})(?![\w:]|[.,/-]\d)",
         _unled,

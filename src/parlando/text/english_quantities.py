@@ -41,6 +41,11 @@ def _cardinal(match: re.Match[str]) -> str:
     return numbers.number(match[0])
 
 
+def _models(match: re.Match[str]) -> str:
+    """``Boeing 737s`` are models, not seconds."""
+    return f"{match[1]} {numbers.digits(match[2])} {numbers.plural(numbers.two_digits(int(match[3])))}"
+
+
 def _letter_k(match: re.Match[str]) -> str:
     """``4K`` of pixels and ``10K`` of a race keep their letter."""
     return f"{numbers.number(match[1])} K"
@@ -65,6 +70,7 @@ PHONES = (
 
 PARTS = (
     rule(r"\b(\d0)/\1\b", lambda m: f"{numbers.number(m[1])} {numbers.number(m[1])}", "/"),
+    rule(r"\b(Boeing|Airbus|Porsche|Peugeot|BMW|Mercedes)\s([1-9])(\d[1-9]|[1-9]\d)s\b", _models, "s"),
     rule(r"(?<=[A-Za-z]-)(\d{1,4})s\b", lambda m: numbers.plural(numbers.number(m[1])), "s"),
     rule(r"(?i:\bzip(?: code)?\s)\d{5}\b", lambda m: m[0][:-5] + numbers.digits(m[0][-5:]), "zZ"),
     rule(

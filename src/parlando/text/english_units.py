@@ -147,6 +147,16 @@ def mixed(match: re.Match[str]) -> str:
     return f"{numbers.cardinal(whole)} and {'a' + words[3:] if numerator == 1 else words}"
 
 
+def _lasting(match: re.Match[str]) -> str:
+    """``1h30m``, ``5m30s``: how long something takes."""
+    parts = (
+        (match["hour"], "hour"),
+        (match["minute"] or match["minute_alone"], "minute"),
+        (match["second"] or match["second_alone"], "second"),
+    )
+    return " ".join(f"{int(amount)} {name}{'' if int(amount) == 1 else 's'}" for amount, name in parts if amount)
+
+
 def _part(match: re.Match[str]) -> str:
     """A fraction of a unit: ``3/4 mi`` is of a mile, ``1 1/2 tsp.`` has teaspoons."""
     one, many = UNITS[match[4]]
@@ -200,9 +210,16 @@ _COUNTED: frozenset[str] = frozenset(name for names in UNITS.values() for name i
 )
 
 RULES = (
-    rule(r"\b(\d{1,3})h ?(\d{1,2})(?:m|min)?\b", lambda m: f"{m[1]} hours {m[2]} minutes", "h"),
-    rule(r"(?<=\d) ?ft\.(?= \d{1,2} ?in\b)", " ft", "f"),
+    rule(
+        r"\b(?:(?P<hour>\d{1,3})h ?(?P<minute>\d{1,2})(?:m|min)?(?: ?(?P<second>\d{1,2})s)?"
+        r"|(?P<minute_alone>\d{1,3})m ?(?P<second_alone>\d{1,2})s)\b",
+        _lasting,
+        "hm",
+    ),
+    rule(r"(?<=\d)(?: ?)ft\.?(?= \d{1,2} ?in\b)", " ft", "f"),
     rule(r"(?<=\d) ?in\.(?= [a-z])", " inches", "i"),
+    rule(r"\b([Aa]n? \d+|(?<![\d.])1)in\b(?!\.\w)", r"\1 inch", "i"),
+    rule(r"(?<=\d)in\b(?!\.\w)", " inches", "i"),
     rule(r"(?<=\d) ?(sq|cu|fl)\. ?(?=ft|in|mi|km|m|oz)", r" \1 ", "scf"),
     rule(r"\b(\d{1,3})\u00b0\s?(\d{1,2})'(?:\s?(\d{1,2})\")?", _arc, "\u00b0"),
     rule(r"(?<=\d) ?([kcmd]?m)([23])(?!\w)", r" \1^\2", "23"),
