@@ -276,6 +276,7 @@ def test_the_largest_batch_says_how_much_sound_can_be_made():
 def listener(lead, remaining):
     playback = Playback(Clock(), lead + remaining)
     playback.hand_out(lead)
+    playback.over = not remaining
     return playback
 
 
