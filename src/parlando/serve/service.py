@@ -24,6 +24,7 @@ from parlando.core.errors import (
     ConfigError,
     EngineClosedError,
     GenerationError,
+    InputError,
     ModelNotFoundError,
     ParlandoError,
     TextError,
@@ -116,6 +117,22 @@ class Service:
         if name is None:
             raise ModelNotFoundError(model or "", self.models)
         return self.hosts[name]
+
+    def converter(self, model: str | None) -> Host:
+        """The model of that name, or the first that can convert recordings.
+
+        Raises:
+            ModelNotFoundError: there is none of that name.
+            InputError: it cannot, or none can.
+        """
+        able = [name for name, host in self.hosts.items() if host.synthesizer.model.converter is not None]
+        host = self.host(model if model is not None or not able else able[0])
+        if host.name not in able:
+            raise InputError(
+                f"model '{host.name}' cannot convert recordings; start the server with a model of the CosyVoice "
+                "family, such as --model cosyvoice-mini"
+            )
+        return host
 
     def open(
         self, utterances: Utterance | Sequence[Utterance], format: str | Making | None = None, caller: str = "local"
