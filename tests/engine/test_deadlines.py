@@ -13,7 +13,7 @@ from parlando.engine.chunking import Chunker, HopSchedule
 from parlando.engine.demand import can_feed
 from parlando.engine.playback import NEWCOMER_SECONDS, Playback
 from parlando.engine.scheduler import Policy, Scheduler
-from parlando.engine.urgency import Costs, Turn, lead_seconds
+from parlando.engine.urgency import RECENT_TURNS, Costs, Turn, lead_seconds
 
 FRAME_SECONDS = 0.04
 
@@ -273,9 +273,27 @@ def test_the_largest_batch_says_how_much_sound_can_be_made():
     assert costs.sound_rate == pytest.approx(8 * FRAME_SECONDS / 0.016)
 
 
+@pytest.mark.parametrize("slower", [0.25, 1.0, 5.0])
+def test_smaller_batches_say_how_fast_the_machine_is_by_now(slower):
+    costs = Costs(FRAME_SECONDS)
+    for _ in range(50):
+        costs.learn(Turn(0, 8, 8, 0.016))
+        costs.learn(Turn(0, 1, 1, 0.004))
+    for _ in range(RECENT_TURNS):
+        costs.learn(Turn(0, 1, 1, 0.004))
+    for _ in range(50):
+        costs.learn(Turn(0, 1, 1, 0.004 * slower))
+        costs.learn(Turn(0, 2, 2, 0.006 * slower))
+    assert costs.sound_rate == pytest.approx(8 * FRAME_SECONDS / 0.016 / slower, rel=0.01)
+    for _ in range(200):
+        costs.learn(Turn(0, 8, 8, 0.032))
+    assert costs.sound_rate == pytest.approx(8 * FRAME_SECONDS / 0.032, rel=0.01)
+
+
 def listener(lead, remaining):
     playback = Playback(Clock(), lead + remaining)
     playback.hand_out(lead)
+    playback.over = not remaining
     return playback
 
 

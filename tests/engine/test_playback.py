@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlando.engine.playback import NEWCOMER_SECONDS, Playback
+from parlando.engine.playback import NEWCOMER_SECONDS, UNENDED_SECONDS, Playback
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
 def test_the_first_sound_is_due_soon_and_the_next_when_it_was_played():
     clock = Clock()
     clock.seconds = 1.0
-    playback = Playback(clock, expected_seconds=2.0)
+    playback = Playback(clock, expected_seconds=5.0)
     playback.begin_sentence()
     assert (playback.begun, playback.deadline_seconds) == (False, 1.0 + NEWCOMER_SECONDS)
     playback.hand_out(0.0)
@@ -29,8 +29,15 @@ def test_the_first_sound_is_due_soon_and_the_next_when_it_was_played():
     assert playback.lead_seconds == pytest.approx(NEWCOMER_SECONDS - 2.0), "the longer they wait, the more urgent"
     playback.hand_out(0.5)
     assert (playback.begun, playback.deadline_seconds, playback.lead_seconds) == (True, 3.5, 0.5)
-    assert playback.remaining_seconds == 1.5
-    playback.hand_out(5.0)
+    assert playback.remaining_seconds == 4.5
+
+
+def test_more_is_to_come_until_it_is_over():
+    playback = Playback(Clock(), expected_seconds=1.0)
+    assert playback.remaining_seconds == 1.0
+    playback.hand_out(9.0)
+    assert playback.remaining_seconds == UNENDED_SECONDS, "it lasts longer than was expected"
+    playback.over = True
     assert playback.remaining_seconds == 0.0
 
 

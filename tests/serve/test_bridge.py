@@ -12,7 +12,8 @@ import pytest
 from parlando.core.errors import CancelledError, EngineClosedError, TextError
 from parlando.engine.cancel import Cancellation
 from parlando.serve.bridge import Bridge, Stream, TextFeed
-from parlando.serve.service import Utterance
+from parlando.serve.service import Utterance, said_seconds
+from parlando.serve.voices import Recording
 
 
 def with_bridge(test, streams=2):
@@ -163,3 +164,32 @@ def test_cancelling_ends_a_stream_that_waits_for_text(fresh):
 def run_in(running, coroutine):
     """On the server's own loop."""
     asyncio.run_coroutine_threadsafe(coroutine, running.service.loop).result(10)
+
+
+def test_a_listener_whose_stream_has_ended_needs_no_more_sound():
+    async def test(bridge):
+        stream, ended = Stream(Cancellation()), asyncio.Event()
+        stream.playback.hand_out(1.0)
+        bridge.open(stream, lambda: iter("ab"), ended.set)
+        assert [item async for item in stream] == ["a", "b"]
+        await ended.wait()
+        assert stream.playback.remaining_seconds == 0.0
+
+    with_bridge(test)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (Recording(b"RIFF".ljust(48_000 * 100)), 100.0),
+        (Recording(b"OggS".ljust(16_000 * 100)), 100.0),
+        (Recording(b"OggS".ljust(16_000 * 1000)), 300.0),
+        (TextFeed(), 10.0),
+        ("a" * 100, 8.0),
+    ],
+    ids=["whole", "compressed", "longest", "arriving", "text"],
+)
+def test_what_is_to_be_said_lasts_as_long_as_there_is_of_it(text, seconds):
+    assert said_seconds(Utterance(text)) == pytest.approx(seconds)
+    if not isinstance(text, TextFeed):
+        assert said_seconds(Utterance(text, speed=2.0)) == pytest.approx(seconds / 2)

@@ -112,9 +112,12 @@ def test_a_recording_is_converted_by_a_model_that_can(serving, stub):
             refused = ask(content)
             assert (refused.status_code, refused.json()["error"]["code"]) == (400, code), content
         assert ask(voice="nobody").status_code == 404
+        told = ask(sped="2")
+        assert (told.status_code, "'sped' is not a field" in told.headers["x-parlando-warnings"]) == (200, True)
+        assert ask(sped="2", strict="true").status_code == 400
     refused = stub.http.post("/v1/audio/conversions", files={"file": ("a.wav", recording)})
     assert refused.status_code == 400
-    assert "cannot convert voices" in refused.json()["error"]["message"]
+    assert "cannot convert recordings" in refused.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("format", ["mp3", "flac", "wav", "opus"])

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
+UNENDED_SECONDS = 2.0  # of sound, at the least, are to come while nobody has said that it is over
 NEWCOMER_SECONDS = 0.3  # by when there should be a first sound; sooner only where nobody runs out meanwhile
 
 
@@ -18,6 +19,7 @@ class Playback:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter, expected_seconds: float = math.inf) -> None:
         self.begun = False
+        self.over = False
         self.decoded_frames = 0
         self.decode_seconds_per_frame = 0.0
         self.speed = 1.0
@@ -42,8 +44,10 @@ class Playback:
 
     @property
     def remaining_seconds(self) -> float:
-        """Sound that they are still to be given, as far as was expected."""
-        return max(0.0, self._expected_seconds)
+        """Sound that they are still to be given, as far as was expected; texts and recordings may be longer."""
+        if self.over:
+            return 0.0
+        return max(UNENDED_SECONDS if self.begun else 0.0, self._expected_seconds)
 
     @property
     def deadline_seconds(self) -> float:

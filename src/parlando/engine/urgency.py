@@ -8,6 +8,7 @@ from typing import NamedTuple
 from parlando.engine.session import Session
 
 MEMORY, LONG_MEMORY = 0.2, 0.05  # the weight of the newest step in running means
+RECENT_TURNS = 100  # after the largest batch was seen, what is known of it holds
 
 
 def lead_seconds(session: Session, frame_seconds: float) -> float:
@@ -45,6 +46,8 @@ class Costs:
         self._frame_seconds = frame_seconds
         self._step_seconds: dict[int, float] = {}
         self._turn_seconds: dict[int, float] = {}
+        self._shares: dict[int, float] = {}  # what the step of a batch takes of a turn with the largest
+        self._turns_since_largest = 0
 
     def learn(self, turn: Turn) -> None:
         """Take note of a turn."""
@@ -55,13 +58,32 @@ class Costs:
             known = self._step_seconds.get(turn.batch, seconds)
             self._step_seconds[turn.batch] = known + MEMORY * (seconds - known)
             known = self._turn_seconds.get(turn.batch, turn.seconds)
+            self._relate(turn.batch)
             self._turn_seconds[turn.batch] = known + LONG_MEMORY * (turn.seconds - known)
+
+    def _relate(self, batch: int) -> None:
+        """Learn how long smaller batches take beside the largest; once that was not seen for long, it is as they say.
+
+        Without this the machine would be for ever as fast as when it was last full.
+        """
+        largest = max(self._turn_seconds, default=0)
+        if batch >= largest:
+            self._turns_since_largest = 0
+            if batch > largest:
+                self._shares.clear()
+            return
+        self._turns_since_largest += 1
+        if self._turns_since_largest <= RECENT_TURNS:
+            if self._turn_seconds[largest]:
+                self._shares[batch] = self._step_seconds[batch] / self._turn_seconds[largest]
+        elif self._shares.get(batch):
+            self._turn_seconds[largest] = self._step_seconds[batch] / self._shares[batch]
 
     @property
     def sound_rate(self) -> float:
         """Seconds of sound that the model makes in a second if there is enough to do; infinity before the first.
 
-        By the turns with the largest batch that was seen: a larger one makes more, never less.
+        By the turns with the largest batch that was seen, which makes more than smaller ones, at the pace of late.
         """
         batch = max(self._turn_seconds, default=0)
         return batch * self._frame_seconds / self._turn_seconds[batch] if batch else math.inf

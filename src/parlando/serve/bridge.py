@@ -103,7 +103,7 @@ class Stream(Generic[T]):
             self._error = error
         finally:
             self._close(items)
-            self._over = True
+            self._over = self.playback.over = True
             self._wake()
 
     def _wait_for_room(self) -> None:

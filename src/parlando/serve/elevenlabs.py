@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from fastapi import Query, UploadFile
 from pydantic import AfterValidator, Field, ValidationError
 
-from parlando.core.errors import ConfigError, InputError, nearest
+from parlando.core.errors import ConfigError, nearest
 from parlando.serve.alignment import Alignment
 from parlando.serve.bodies import Body, FormBody, RequestBody
 from parlando.serve.cosyvoice import prompt_recording
@@ -137,13 +137,7 @@ def conversion_of(service: Service, voice_id: str, form: ChangeForm, audio: byte
         ConfigError: the settings are no JSON.
     """
     named = None if (form.model_id or THEIR_MODELS).startswith(THEIR_MODELS) else form.model_id
-    able = [name for name, host in service.hosts.items() if host.synthesizer.model.converter is not None]
-    host = service.host(named if named is not None or not able else able[0])
-    if host.name not in able:
-        raise InputError(
-            f"model '{host.name}' cannot convert recordings; start the server with a model of the CosyVoice family, "
-            "such as --model cosyvoice-mini"
-        )
+    host = service.converter(named)
     return Utterance(
         text=Recording(prompt_recording(audio) if form.file_format == RAW_FILE else audio),
         voice=voice_id,

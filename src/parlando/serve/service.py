@@ -24,6 +24,7 @@ from parlando.core.errors import (
     ConfigError,
     EngineClosedError,
     GenerationError,
+    InputError,
     ModelNotFoundError,
     ParlandoError,
     TextError,
@@ -50,6 +51,8 @@ LONGEST_CONVERSION_SECONDS = 300.0
 LOOK_SECONDS = 0.02
 QUIET_SECONDS = 5.0  # without a stream, until what the last ones left is given back
 ARRIVING_SECONDS = 10.0  # what a text that still arrives is taken to last
+# Of a second in a file, about; the first are those of files whose samples are not or hardly compressed.
+WHOLE_SIGNATURES, WHOLE_BYTES, COMPRESSED_BYTES = (b"RIFF", b"fLaC"), 48_000, 16_000
 # What becomes of chunks in the stream's own thread: a format by name, or anything else a door makes of them.
 Making = Callable[[Iterator[Chunk]], Iterator[Any]]
 
@@ -115,6 +118,22 @@ class Service:
             raise ModelNotFoundError(model or "", self.models)
         return self.hosts[name]
 
+    def converter(self, model: str | None) -> Host:
+        """The model of that name, or the first that can convert recordings.
+
+        Raises:
+            ModelNotFoundError: there is none of that name.
+            InputError: it cannot, or none can.
+        """
+        able = [name for name, host in self.hosts.items() if host.synthesizer.model.converter is not None]
+        host = self.host(model if model is not None or not able else able[0])
+        if host.name not in able:
+            raise InputError(
+                f"model '{host.name}' cannot convert recordings; start the server with a model of the CosyVoice "
+                "family, such as --model cosyvoice-mini"
+            )
+        return host
+
     def open(
         self, utterances: Utterance | Sequence[Utterance], format: str | Making | None = None, caller: str = "local"
     ) -> Speaking:
@@ -131,7 +150,7 @@ class Service:
         first = several[0]
         host = self.host(first.model)
         self._check(several, format)
-        playback = Playback(expected_seconds=sum(map(_expected_seconds, several)))
+        playback = Playback(expected_seconds=sum(map(said_seconds, several)))
         options = host.synthesizer.options(speed=first.speed, playback=playback, **first.options)
         several = [replace(each, voice=self.shelf.checked(host, each.voice, caller)) for each in several]
         rate = first.sample_rate or host.synthesizer.sample_rate
@@ -353,9 +372,14 @@ class Source:
             )
 
 
-def _expected_seconds(utterance: Utterance) -> float:
+def said_seconds(utterance: Utterance) -> float:
+    """About how long it takes to say it."""
     if isinstance(utterance.text, str):
         return expected_seconds(utterance.text, utterance.speed)
+    if isinstance(utterance.text, Recording):
+        audio = utterance.text.audio
+        seconds = len(audio) / (WHOLE_BYTES if audio.startswith(WHOLE_SIGNATURES) else COMPRESSED_BYTES)
+        return min(seconds, LONGEST_CONVERSION_SECONDS) / utterance.speed
     return ARRIVING_SECONDS
 
 

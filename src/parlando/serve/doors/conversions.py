@@ -5,18 +5,29 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, UploadFile
+from pydantic import Field
 from starlette.responses import Response
 
 from parlando.audio.formats import FORMATS
-from parlando.core.errors import InputError
-from parlando.serve.call import call_of
+from parlando.serve.asking import begin
+from parlando.serve.bodies import FormBody, heed
 from parlando.serve.documented import AUDIO, ERRORS
 from parlando.serve.schemas import AudioName
 from parlando.serve.service import Service, Utterance
 from parlando.serve.streamed import Streamed
 from parlando.serve.voices import Recording
 
-Name = Annotated[str | None, Form(max_length=256)]
+Name = Annotated[str, Field(max_length=256)]
+
+
+class ConversionForm(FormBody):
+    """A form of ``POST /v1/audio/conversions``."""
+
+    file: UploadFile = Field(description="The recording to say in another voice.")
+    voice: Name | None = None
+    model: Name | None = None
+    speed: float = Field(default=1.0, ge=0.25, le=4.0)
+    response_format: AudioName = "mp3"
 
 
 def build_router(service: Service) -> APIRouter:
@@ -25,20 +36,14 @@ def build_router(service: Service) -> APIRouter:
 
     @router.post("/v1/audio/conversions", responses={**AUDIO, **ERRORS}, response_class=Response)
     async def convert(
-        request: Request,
-        file: UploadFile,
-        voice: Name = None,
-        model: Name = None,
-        speed: Annotated[float, Form(ge=0.25, le=4.0, allow_inf_nan=False)] = 1.0,
-        response_format: Annotated[AudioName, Form()] = "mp3",
+        form: Annotated[ConversionForm, Form(media_type="multipart/form-data")], request: Request
     ) -> Response:
         """Say what a recording says, as it says it, in another voice; the answer begins with the first sound."""
-        host = service.host(model)
-        if host.synthesizer.model.converter is None:
-            raise InputError(f"model '{host.name}' cannot convert voices; serve one that can, such as cosyvoice-mini")
-        wanted = Utterance(Recording(await file.read()), voice, model, speed=speed)
-        speaking = service.open(wanted, response_format, call_of(request.scope).caller)
-        media_type, headers = FORMATS[response_format].media_type, {"x-sample-rate": str(speaking.sample_rate)}
+        heed(form, request)
+        host = service.converter(form.model)
+        wanted = Utterance(Recording(await form.file.read()), form.voice, form.model or host.name, speed=form.speed)
+        speaking = begin(service, request, wanted, form.response_format)
+        media_type, headers = FORMATS[form.response_format].media_type, {"x-sample-rate": str(speaking.sample_rate)}
         return Streamed(speaking.stream, media_type, headers, stall_seconds=service.config.limits.stall_seconds)
 
     return router
