@@ -20,7 +20,7 @@ MEMORY = 0.2  # the weight of the newest request in running means
 MARGIN = 1.1  # how much more sound the machine must make than will be heard
 PROMISED_SHARE = 0.5  # of that, to those who wait: a machine is slower when it is full
 SETTLED_SECONDS = 1.0  # of sound that a listener has who can do without a row for a while
-SHARED_STREAMS = 2.0  # a machine that feeds so many keeps room for one of somebody else
+SHARED_STREAMS = 3.0  # a machine that feeds so many keeps room for one of somebody else
 SECONDS_PER_CHARACTER, LONG_CHARACTERS = 0.08, 3  # a digit, or a sign of a script without letters, is read as a word
 FIRST_WIDE = "\u2e80"
 
