@@ -155,7 +155,7 @@ class Running:
         self.http = httpx.Client(base_url=self.url, timeout=30, verify=verify)
         self.connections = []
 
-    def wait_until(self, check, seconds=10.0):
+    def wait_until(self, check, seconds=90.0):
         deadline = time.perf_counter() + seconds
         while not check():
             assert time.perf_counter() < deadline, "it did not happen in time"

@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import soundfile
@@ -88,11 +89,15 @@ def plan_jobs(
 
 
 def _batches(jobs: Sequence[Job], size: int) -> list[list[Job]]:
-    """Jobs of one voice together, so that a teacher that is a program starts once for many."""
+    """Jobs of one voice together, so that a teacher that is a program starts once for many.
+
+    Voices take turns: a corpus that is stopped half-way has something of all of them.
+    """
     by_voice: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         by_voice[job.voice].append(job)
-    return [same[i : i + size] for same in by_voice.values() for i in range(0, len(same), size)]
+    each_voices = [[same[i : i + size] for i in range(0, len(same), size)] for same in by_voice.values()]
+    return [batch for turn in zip_longest(*each_voices) for batch in turn if batch is not None]
 
 
 def _write(job: Job, spoken: Spoken, folder: Path) -> Utterance:

@@ -79,7 +79,12 @@ def _uttered(outputs: list[np.ndarray]) -> Uttered:
 
 
 def _settings(part: str) -> dict[str, Any]:
-    return {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": PRECISION[part]}
+    return {
+        "INFERENCE_NUM_THREADS": 1,
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": PRECISION[part],
+        "ENABLE_CPU_PINNING": False,  # else the processes of all cores share the first one
+    }
 
 
 def prepare_parts(files: Files) -> Mapping[str, Path]:
