@@ -51,7 +51,7 @@ def write_corpus(folder: Path, speakers: tuple[str, ...] = ("slt", "rms"), secon
 def no_processes(monkeypatch) -> None:
     """Worker pools run in this process: tests of what they compute need not pay for starting them."""
 
-    def pool(workers=None, *arguments):
+    def pool(workers=None, *arguments, **options):
         return ThreadPool(1, *arguments)
 
     monkeypatch.setattr(multiprocessing, "get_context", lambda method: SimpleNamespace(Pool=pool))

@@ -24,6 +24,7 @@ from parlando.data.sentences import sentence_key
 from parlando.data.teachers.protocol import Line, Spoken, Teacher, Unspoken
 
 LEFT_OUT = "left_out.jsonl"
+BATCHES_PER_PROCESS = 150  # then a new one takes over: what neural teachers keep for every length of text adds up
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,11 @@ def synthesise(teacher: Teacher, jobs: Sequence[Job], folder: Path, workers: int
     done = finished_ids(folder)
     missing = [job for job in jobs if job.id not in done]
     work = [(teacher, batch, folder) for batch in _batches(missing, teacher.batch)]
-    with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count()) as pool, _Progress(jobs, missing) as bar:
+    processes = multiprocessing.get_context("spawn")
+    with (
+        processes.Pool(workers or os.cpu_count(), maxtasksperchild=BATCHES_PER_PROCESS) as pool,
+        _Progress(jobs, missing) as bar,
+    ):
         for results in pool.imap_unordered(_work, work):
             append_manifest(manifest, [each for each in results if isinstance(each, Utterance)])
             leave_out(folder, [each for each in results if isinstance(each, LeftOut)])
