@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from waiting import HANG_SECONDS
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OPTIONS = (
     "--headless=new",
@@ -100,10 +102,10 @@ class Browser:
         self.to.write(json.dumps(message).encode() + b"\0")
         return answer
 
-    def call(self, method, session=None, seconds=30.0, **params):
+    def call(self, method, session=None, **params):
         """Ask, and wait for the answer."""
         try:
-            data = self.send(method, session, **params).get(timeout=seconds)
+            data = self.send(method, session, **params).get(timeout=HANG_SECONDS)
         except Empty:
             raise TimeoutError(f"{method}: no answer") from None
         if "error" in data:
@@ -134,11 +136,11 @@ class Browser:
         """End it."""
         self.send("Browser.close")
         try:
-            self.process.wait(10)
+            self.process.wait(HANG_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
-        self.reader.join(10)
+            self.process.wait(HANG_SECONDS)
+        self.reader.join(HANG_SECONDS)
         self.to.close()
         self.source.close()
         shutil.rmtree(self.home, ignore_errors=True)
@@ -186,7 +188,7 @@ class Page:
         """Load an address."""
         loads = self.loads
         self.call("Page.navigate", url=url)
-        self._until(lambda: self.loads > loads, f"{url} did not load", 30)
+        self._until(lambda: self.loads > loads, f"{url} did not load")
 
     def run(self, script):
         """What an expression is worth; promises are awaited."""
@@ -195,13 +197,13 @@ class Page:
             raise AssertionError(result["result"].get("description", script))
         return result["result"].get("value")
 
-    def wait(self, script, seconds=15.0):
+    def wait(self, script):
         """Wait until an expression is true."""
-        self._until(lambda: self.run(f"!!({script})"), f"never came true: {script}; {list(self.errors)}", seconds)
+        self._until(lambda: self.run(f"!!({script})"), f"never came true: {script}; {list(self.errors)}")
 
     @staticmethod
-    def _until(check, complaint, seconds):
-        deadline = time.monotonic() + seconds
+    def _until(check, complaint):
+        deadline = time.monotonic() + HANG_SECONDS
         while not check():
             assert time.monotonic() < deadline, complaint
             time.sleep(0.02)
@@ -271,7 +273,7 @@ class Page:
             new[:] = [path for path in set(folder.iterdir()) - before if not path.name.endswith(".crdownload")]
             return bool(new)
 
-        self._until(come, "nothing was downloaded", 10)
+        self._until(come, "nothing was downloaded")
         return new[0].name, new[0].read_bytes()
 
     def shoot(self, path, whole=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def made(items):
 )
 def test_a_prompt_may_have_any_of_its_names_in_every_mode(cosyvoice, prompt, method, others, name):
     call = getattr(cosyvoice, method)
-    assert call(text=TEXT, **others, **{name: prompt}, stream=True) is not None
+    made(islice(call(text=TEXT, **others, **{name: prompt}, stream=True), 1))
 
 
 def test_the_modes_speak_by_the_names_that_articles_use(cosyvoice, prompt):

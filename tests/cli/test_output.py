@@ -13,6 +13,7 @@ import soundfile
 
 from command_line import BytesOut, recording
 from parlando.audio.files import read_audio
+from waiting import HANG_SECONDS
 
 TEXT = "The sun rises in the east."
 
@@ -95,7 +96,7 @@ def test_a_named_pipe_is_written_into(say, tmp_path):
     reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_bytes()))
     reader.start()
     assert say("-o", "pipe", "--format", "wav")[0] == 0
-    reader.join(20)
+    reader.join(HANG_SECONDS)
     assert say("-o", "a.wav")[0] == 0
     assert received == [(tmp_path / "a.wav").read_bytes()]
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

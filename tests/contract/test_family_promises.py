@@ -15,6 +15,9 @@ from parlando.engine.engine import Engine
 from parlando.models.registry import FAMILIES, load_model
 from parlando.speech import Synthesizer
 
+# What it runs is counted elsewhere: watched line by line it takes nearly twice as long.
+pytestmark = pytest.mark.no_cover
+
 SENTENCE = "The sun rises in the east and sets in the west."
 OPTIONS = SamplingOptions(temperature=1.0, seed=1, max_frames=60)
 SCHEDULES = [HopSchedule.fixed(1), HopSchedule.fixed(3), HopSchedule.fixed(10), HopSchedule.fixed(25), HopSchedule()]
@@ -34,6 +37,20 @@ def prompt(model):
 @pytest.fixture(scope="module")
 def frames(model, prompt):
     return generated(model, prompt, OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def offline(model, prompt, frames):
+    return model.decoder.open(prompt).push(frames, True)
+
+
+@pytest.fixture(scope="module")
+def said(model):
+    """A seed with which the sentence ends by itself, and its samples."""
+    with Synthesizer(model) as synthesizer:
+        results = ((seed, synthesizer.say(SENTENCE, seed=seed)) for seed in range(20))
+        seed, result = next(each for each in results if _ends_at_once(each[1].report.sentences[0]))
+    return seed, result.samples
 
 
 def generated(model, prompt, options, rows=1):
@@ -125,17 +142,16 @@ def test_a_stream_knows_how_many_frames_it_takes_until_so_many_sound(model, prom
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: f"{schedule.first}-{schedule.largest}")
-def test_streaming_equals_offline_within_1e_5(model, prompt, frames, schedule):
-    offline = model.decoder.open(prompt).push(frames, True)
+def test_streaming_equals_offline_within_1e_5(model, prompt, frames, offline, schedule):
     streamed = decoded(model, prompt, frames, schedule)
     assert offline.dtype == streamed.dtype == np.float32
     assert len(offline) == len(streamed) > 0
     assert np.abs(offline - streamed).max() < 1e-5
 
 
-def test_three_interleaved_streams_equal_three_alone(model, prompt, frames):
+def test_three_interleaved_streams_equal_three_alone(model, prompt, frames, offline):
     parts = [frames, frames[: len(frames) // 2], frames[: len(frames) // 3]]
-    alone = [model.decoder.open(prompt).push(part, True) for part in parts]
+    alone = [offline, *(model.decoder.open(prompt).push(part, True) for part in parts[1:])]
     streams, pieces = [model.decoder.open(prompt) for _ in parts], [[], [], []]
     for index in range(len(frames) + 1):
         for stream, part, samples in zip(streams, parts, pieces, strict=True):
@@ -156,17 +172,14 @@ def test_codes_go_through_the_codec_and_come_back_as_long(model, prompt):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES[1:], ids=lambda schedule: f"{schedule.first}-{schedule.largest}")
-def test_the_whole_pipeline_streams_what_it_says_offline(model, schedule):
+def test_the_whole_pipeline_streams_what_it_says_offline(model, said, schedule):
+    seed, samples = said
     with Synthesizer(model) as synthesizer:
-        seed = next(
-            seed for seed in range(20) if _ends_at_once(synthesizer.say(SENTENCE, seed=seed).report.sentences[0])
-        )
-        said = synthesizer.say(SENTENCE, seed=seed)
         streamed = np.concatenate(
             [chunk.samples for chunk in synthesizer.stream(SENTENCE, seed=seed, schedule=schedule)]
         )
-    assert len(said.samples) == len(streamed)
-    assert np.abs(said.samples - streamed).max() < 1e-5
+    assert len(samples) == len(streamed)
+    assert np.abs(samples - streamed).max() < 1e-5
 
 
 def _ends_at_once(report):
@@ -194,17 +207,16 @@ def test_weights_are_the_same_after_a_request(model):
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.3, 2.0])
-def test_speed_changes_the_length_and_streams_exactly(model, prompt, frames, speed):
+def test_speed_changes_the_length_and_streams_exactly(model, prompt, frames, offline, speed):
     def stream_with(schedule):
         stream = model.decoder.open(prompt, speed)
         return np.concatenate([stream.push(chunk, final) for chunk, final in chunked(frames, schedule)])
 
-    plain = model.decoder.open(prompt).push(frames, True)
-    offline = model.decoder.open(prompt, speed).push(frames, True)
-    assert len(offline) == pytest.approx(len(plain) / speed, abs=2 * model.decoder.samples_per_frame)
+    whole = model.decoder.open(prompt, speed).push(frames, True)
+    assert len(whole) == pytest.approx(len(offline) / speed, abs=2 * model.decoder.samples_per_frame)
     streamed = stream_with(HopSchedule.fixed(3))
-    assert len(offline) == len(streamed)
-    assert np.abs(offline - streamed).max() < 1e-5
+    assert len(whole) == len(streamed)
+    assert np.abs(whole - streamed).max() < 1e-5
 
 
 def test_a_converter_says_as_much_as_it_heard(model):

@@ -26,8 +26,10 @@ class Told:
         (None, str | None), ("x", str | Path), (Path("x"), str | Path), (["x"], Sequence),
     ],
 )  # fmt: skip
-def test_what_fits_passes(value, kind):
+def test_what_fits_passes_and_nothing_else(value, kind):
     expect("it", value, kind)
+    with pytest.raises(ConfigError, match="it: expected bytes, got "):
+        expect("it", value, bytes)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from parlando.core.errors import CancelledError, GenerationError
 from parlando.core.types import Awaited
 from parlando.engine.engine import Engine
+from waiting import HANG_SECONDS
 
 
 class Patient:
@@ -83,7 +84,7 @@ def test_the_worker_goes_on_when_a_delivery_has_come(fake):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(HANG_SECONDS)
         assert results == {seed: alone(fake, seed) for seed in sessions}
 
 

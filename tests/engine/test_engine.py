@@ -24,6 +24,7 @@ from parlando.core.errors import (
 from parlando.core.types import Frame
 from parlando.engine.engine import Engine
 from parlando.engine.scheduler import Policy
+from waiting import HANG_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -324,7 +325,7 @@ def consume_in_threads(sessions, consume):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(HANG_SECONDS)
         assert not thread.is_alive(), "a consumer hangs"
     return results
 
@@ -373,18 +374,11 @@ def test_a_consumer_that_was_served_while_it_stood_in_line_takes_no_turn(engine,
     assert list(session) == alone(fake, 1)
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def test_requests_may_arrive_while_the_worker_is_busy(lm, fake):
     lm.during_step = lambda: time.sleep(0.001)
     with Engine(lm, rows=2).start() as engine:
         long = submit(engine, fake, 1, frames=50)
-        wait_for(lambda: long.frame_count > 3)
+        wait_until(lambda: long.frame_count > 3)
         assert list(submit(engine, fake, 2)) == alone(fake, 2)
         assert not long.over
         assert list(long) == alone(fake, 1, 50)
@@ -394,7 +388,7 @@ def test_a_worker_rests_and_wakes_again(lm, fake):
     with Engine(lm, rows=1).start() as engine:
         for seed in range(3):
             assert list(submit(engine, fake, seed)) == alone(fake, seed)
-            wait_for(lambda: not engine._arrived.is_set())
+            wait_until(lambda: not engine._arrived.is_set())
 
 
 def test_closing_wakes_waiting_consumers_and_ends_the_worker(lm, fake):
@@ -404,7 +398,7 @@ def test_closing_wakes_waiting_consumers_and_ends_the_worker(lm, fake):
 
     def consume(index, session):
         if index == 0:
-            wait_for(lambda: session.frame_count > 2)
+            wait_until(lambda: session.frame_count > 2)
             engine.close()
         with pytest.raises(EngineClosedError):
             list(session)

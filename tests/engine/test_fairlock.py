@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
 from parlando.engine.fairlock import FairLock
+from waiting import HANG_SECONDS, wait_until
 
 
 def in_line(lock, count):
     """Wait until this many threads hold or want the lock."""
-    deadline = time.monotonic() + 5
-    while len(lock._line) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_until(lambda: len(lock._line) >= count)
 
 
 def test_threads_are_served_in_the_order_they_came_even_against_a_greedy_one():
@@ -32,7 +29,7 @@ def test_threads_are_served_in_the_order_they_came_even_against_a_greedy_one():
     with lock:
         order.append("greedy")
     for thread in threads:
-        thread.join(5)
+        thread.join(HANG_SECONDS)
     assert order == [0, 1, 2, 3, 4, "greedy"]
 
 
@@ -50,7 +47,7 @@ def test_one_thread_at_a_time():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(HANG_SECONDS)
     assert len(most) == 200
     assert max(most) == 1
 
@@ -90,5 +87,5 @@ def test_whoever_is_inside_sees_that_somebody_waits():
         waiter.start()
         in_line(lock, 2)
         assert lock.wanted
-    waiter.join(5)
+    waiter.join(HANG_SECONDS)
     assert not lock.wanted

@@ -7,6 +7,7 @@ import pytest
 from parlando.core.errors import CancelledError, EngineClosedError, GenerationError
 from parlando.core.types import Frame
 from parlando.engine.session import Session, SessionTimings, State
+from waiting import HANG_SECONDS
 
 
 def nobody_pumps(session):
@@ -112,7 +113,7 @@ def test_waiting_ends_with_a_frame(fake):
     waiter.join(0.02)
     assert waiter.is_alive()
     session.accept(Frame(1))
-    waiter.join(5)
+    waiter.join(HANG_SECONDS)
     assert not waiter.is_alive()
 
 

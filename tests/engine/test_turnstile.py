@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from parlando.engine.playback import Playback
 from parlando.engine.turnstile import Turnstile
+from waiting import HANG_SECONDS, wait_until
 
 
 def begun(until_seconds):
@@ -18,10 +19,7 @@ def begun(until_seconds):
 
 
 def until_waiting(turnstile, count):
-    deadline = time.perf_counter() + 5
-    while turnstile.waiting != count:
-        assert time.perf_counter() < deadline
-        time.sleep(0.0005)
+    wait_until(lambda: turnstile.waiting == count)
 
 
 @settings(max_examples=15, deadline=None)
@@ -39,7 +37,7 @@ def test_the_next_is_who_has_heard_nothing_and_then_who_runs_out_first(leads):
             threads[-1].start()
             until_waiting(turnstile, count)
     for thread in threads:
-        thread.join(5)
+        thread.join(HANG_SECONDS)
     assert order == sorted(leads)
 
 
@@ -60,7 +58,7 @@ def test_no_more_than_its_width_are_inside_and_an_error_lets_the_next_one_in():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(HANG_SECONDS)
     assert (most[0], turnstile.waiting) == (2, 0)
     with turnstile.turn(), turnstile.turn(Playback()):
         pass
@@ -80,5 +78,5 @@ def test_who_has_no_listener_is_not_forgotten():
             thread.start()
             until_waiting(turnstile, count)
     for thread in threads:
-        thread.join(5)
+        thread.join(HANG_SECONDS)
     assert order == ["unheard", "comfortable"]

@@ -5,6 +5,7 @@ import torch
 
 from learning_group import learn_in_a_group
 from parlando.nn.rvq import DEAD_SHARE, DECAY, Codebook, Quantizer, ResidualVectorQuantizer
+from waiting import HANG_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +110,7 @@ def test_processes_that_learn_together_keep_the_same_codewords(tmp_path):
     group = [context.Process(target=learn_in_a_group, args=(rank, tmp_path / "store", results)) for rank in (0, 1)]
     for process in group:
         process.start()
-    (_, first, sizes), (_, second, same_sizes) = sorted(results.get(timeout=60) for _ in group)
+    (_, first, sizes), (_, second, same_sizes) = sorted(results.get(timeout=HANG_SECONDS) for _ in group)
     for process in group:
         process.join()
     assert first == second

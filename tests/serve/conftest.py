@@ -28,10 +28,12 @@ from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.server import listen, make_server
 from parlando.speech import Synthesizer
 from scripted_model import Cache
+from waiting import HANG_SECONDS, wait_until
 from webpage import LISTEN, READY
 from whisper import whisper
 
 RATE, PER_FRAME, FRAMES = 24000, 960, 25
+LENGTHS = {"long": 60 * FRAMES, "endless": 10**9}
 ICON = "data:image/svg+xml"  # the browser's own, in its controls
 
 
@@ -107,7 +109,10 @@ class StubDecoder:
 
 
 class StubModel:
-    """Says one second of a tone for every sentence; ``long`` ones last a minute."""
+    """Says one second of a tone for every sentence; ``long`` ones last a minute, ``endless`` ones fill a row.
+
+    With 0.02 seconds a step, nobody waits for the end of an endless one: what ends it is that it was cancelled.
+    """
 
     name, family, sample_rate, frame_rate, needs_transcript = "stub", "stub", RATE, 25.0, True
     default_voice, notation, takes_instructions, arriving, converter = "ada", Notation(), False, None, None
@@ -127,7 +132,8 @@ class StubModel:
         return Prompt((1, 2, 3), np.zeros(3, bool), np.zeros((0, 1), np.int64), sentence)
 
     def new_sampler(self, prompt, options):
-        return StubSampler(60 * FRAMES if "long" in prompt.sentence else FRAMES)
+        wanted = [frames for word, frames in LENGTHS.items() if word in prompt.sentence]
+        return StubSampler(wanted[0] if wanted else FRAMES)
 
     def refer(self, text, samples, sample_rate):
         return Reference(text, self.encode(samples, sample_rate))
@@ -139,6 +145,8 @@ class StubModel:
 
 class Running:
     """A server, how to reach it, and what is inside."""
+
+    wait_until = staticmethod(wait_until)
 
     def __init__(self, synthesizer, config, verify=True):
         synthesizers = synthesizer if isinstance(synthesizer, list) else [synthesizer]
@@ -152,14 +160,8 @@ class Running:
         self.server = make_server(self.app, config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.opened]}, daemon=True)
         self.thread.start()
-        self.http = httpx.Client(base_url=self.url, timeout=30, verify=verify)
+        self.http = httpx.Client(base_url=self.url, timeout=HANG_SECONDS, verify=verify)
         self.connections = []
-
-    def wait_until(self, check, seconds=90.0):
-        deadline = time.perf_counter() + seconds
-        while not check():
-            assert time.perf_counter() < deadline, "it did not happen in time"
-            time.sleep(0.005)
 
     def wait_until_ready(self):
         self.wait_until(lambda: self.server.started)
@@ -187,7 +189,7 @@ class Running:
 
     def connect(self):
         """A socket; closed with the server if not before."""
-        self.connections.append(socket.create_connection(("127.0.0.1", self.port), timeout=10))
+        self.connections.append(socket.create_connection(("127.0.0.1", self.port), timeout=HANG_SECONDS))
         return self.connections[-1]
 
     def send(self, body, path="/v1/audio/speech", headers=""):
@@ -206,7 +208,7 @@ class Running:
         for connection in self.connections:
             connection.close()
         self.server.should_exit = True
-        self.thread.join(20)
+        self.thread.join(HANG_SECONDS)
         assert not self.thread.is_alive()
         self.opened.close()
 
@@ -288,7 +290,7 @@ def what_is_there(running):
 
     engine = running.host.synthesizer.engine
     return {
-        "tasks": asyncio.run_coroutine_threadsafe(tasks(), running.service.loop).result(5),
+        "tasks": asyncio.run_coroutine_threadsafe(tasks(), running.service.loop).result(HANG_SECONDS),
         "threads": sum(not thread.name.startswith("parlando-") for thread in threading.enumerate()),
         "files": len(list(os.scandir(running.service.config.voice_folder))),
         "descriptors": len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0,
@@ -323,12 +325,12 @@ def sound(stub, unharmed):
         yield stub
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def spoken(serving):
     """A server with the packaged model."""
     import parlando
 
-    with serving(parlando.load(), grpc_port=0, cosyvoice_rate=0) as running:
+    with serving(parlando.load(rows=2), grpc_port=0, cosyvoice_rate=0) as running:
         yield running
 
 
@@ -361,7 +363,7 @@ def cosyvoice_stubs(tmp_path_factory):
         sys.path.remove(str(folder))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     program = find_chromium()
     if program is None:

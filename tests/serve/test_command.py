@@ -21,6 +21,7 @@ from parlando.cli.serve import PACKAGES, ServeOptions, check_installed, greeting
 from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.core.install import with_extra
 from parlando.serve.server import listen
+from waiting import HANG_SECONDS
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -36,7 +37,7 @@ def started(tmp_path_factory):
         yield process.stdout.readline(), hello
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
-        assert process.wait(30) in (0, -signal.SIGTERM), rest
+        assert process.wait(HANG_SECONDS) in (0, -signal.SIGTERM), rest
         assert "Traceback" not in rest
 
 
@@ -55,7 +56,10 @@ def test_the_readmes_curl_and_client_work(started, tmp_path, monkeypatch):
     shells, (python, *_) = (re.findall(rf"^```{kind}\n(.*?)^```", section, re.M | re.S) for kind in ("bash", "python"))
     (curl,) = [line for shell in shells for line in shell.splitlines() if line.startswith("curl")]
     subprocess.run(
-        shlex.split(curl.replace("http://127.0.0.1:50000", hello["url"])), cwd=tmp_path, check=True, timeout=60
+        shlex.split(curl.replace("http://127.0.0.1:50000", hello["url"])),
+        cwd=tmp_path,
+        check=True,
+        timeout=60,
     )
     monkeypatch.chdir(tmp_path)
     exec(compile(python.replace("http://127.0.0.1:50000", hello["url"]), "README", "exec"), {"__name__": "__main__"})
@@ -78,7 +82,7 @@ def test_a_sigterm_while_it_speaks_lets_it_end(tmp_path):
             received += b"".join(pieces)
         (tmp_path / "whole.wav").write_bytes(received)
         assert read_audio(tmp_path / "whole.wav").duration_seconds > 1.5
-        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) in (0, -signal.SIGTERM)
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/health")
         assert "Traceback" not in process.stderr.read()
@@ -100,7 +104,7 @@ def test_a_second_sigterm_ends_it_at_once(tmp_path):
             while not httpx.get(f"{url}/ready", timeout=60).json()["draining"]:
                 pass
             process.send_signal(signal.SIGTERM)
-            ended = process.wait(60)
+            ended = process.wait(HANG_SECONDS)
         assert ended == -signal.SIGTERM
         assert "Traceback" not in process.stderr.read()
 

@@ -9,6 +9,7 @@ import pytest
 import parlando
 from parlando.audio.files import encode_audio
 from parlando.core.types import Voice
+from waiting import HANG_SECONDS
 
 RATE = 24000
 
@@ -99,7 +100,7 @@ def test_elevenlabs_clients_have_recordings_converted(family):
     from elevenlabs.client import ElevenLabs
 
     name = next(iter(family.model.voices))
-    with httpx.Client(timeout=60) as http:
+    with httpx.Client(timeout=HANG_SECONDS) as http:
         client = ElevenLabs(base_url=family.url, api_key="none", httpx_client=http)
         convert, stream = client.speech_to_speech.convert, client.speech_to_speech.stream
         plain = b"".join(convert(name, audio=recording(), output_format="pcm_24000"))

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from parlando.serve.elevenlabs import OUTPUTS
+from waiting import HANG_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -183,14 +184,14 @@ def test_multi_stream_input_keeps_contexts_apart(stub):
 
 
 def test_whole_sentences_are_spoken_at_once_and_dropped_by_an_interruption(stub):
-    stub.model.lm.step_seconds = 0.004
+    stub.model.lm.step_seconds = 0.02
     path = f"{stub.url.replace('http', 'ws')}/v1/text-to-speech/ada/multi-stream-input?output_format=pcm_8000"
     with connect(f"{path}&auto_mode=true", max_size=None) as wire:
         wire.send(json.dumps({"text": "One short sentence.", "context_id": "a"}))
-        assert json.loads(wire.recv(timeout=5))["contextId"] == "a"
-        wire.send(json.dumps({"text": "A long one.", "context_id": "a"}))
+        assert json.loads(wire.recv(timeout=HANG_SECONDS))["contextId"] == "a"
+        wire.send(json.dumps({"text": "An endless one.", "context_id": "a"}))
         wire.send(json.dumps({"context_id": "a", "close_context": True}))
-        stub.wait_until(stub.idle, 1.5)
+        stub.wait_until(stub.idle)
         wire.send(json.dumps({"close_socket": True}))
         got = [json.loads(each) for each in wire]
     assert len(samples(got, "a")) < 8000

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-TEXT = "A long one."
+TEXT = "An endless one."
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -143,7 +143,7 @@ def test_an_encoder_that_fails_later_ends_the_stream(sound, raw, monkeypatch, do
 @pytest.mark.parametrize("stage", ["head", "body", "waiting", "speaking"])
 def test_a_client_may_leave_at_any_time(sound, door, stage):
     head, data = DOORS[door].head(), DOORS[door].data
-    sound.model.lm.step_seconds = 0.01
+    sound.model.lm.step_seconds = 0.02
     with sound.connect() as connection:
         if stage == "head":
             connection.sendall(head[:40])
@@ -154,7 +154,7 @@ def test_a_client_may_leave_at_any_time(sound, door, stage):
         if stage == "speaking" and not DOORS[door].whole:
             assert connection.recv(10)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    sound.wait_until(sound.idle, 2.0)
+    sound.wait_until(sound.idle)
 
 
 @pytest.mark.parametrize("door", STREAMED)

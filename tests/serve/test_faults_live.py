@@ -11,6 +11,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from waiting import HANG_SECONDS
+
 TEXT = "A long one."
 
 
@@ -18,27 +20,29 @@ class WebSocketDoor:
     """Ours."""
 
     path = "/v1/audio/speech/stream"
-    asked = ({"type": "text", "text": TEXT}, {"type": "end"})
     last = ("done", "error")
 
     def __init__(self, running, _):
         self.opening = connect(running.url.replace("http", "ws") + self.path, max_size=None)
         self.wire = self.opening.__enter__()
 
-    def ask(self):
-        for message in self.asked:
+    def ask(self, text=TEXT):
+        for message in self.messages(text):
             self.wire.send(json.dumps(message))
+
+    def messages(self, text):
+        return {"type": "text", "text": text}, {"type": "end"}
 
     def first(self):
         """Wait for sound."""
-        while "audio" not in json.loads(self.wire.recv(timeout=10)):
+        while "audio" not in json.loads(self.wire.recv(timeout=HANG_SECONDS)):
             pass
 
     def outcome(self):
         """What was said of an error, or nothing."""
         message = {"type": None}
         while message["type"] not in self.last:
-            message = json.loads(self.wire.recv(timeout=10))
+            message = json.loads(self.wire.recv(timeout=HANG_SECONDS))
         return message.get("error", {}).get("message")
 
     def leave(self):
@@ -55,13 +59,15 @@ class ElevenLabsDoor(WebSocketDoor):
     """Theirs, which says what is wrong and hangs up."""
 
     path = "/v1/text-to-speech/ada/stream-input?output_format=pcm_24000"
-    asked = ({"text": " "}, {"text": TEXT + " "}, {"text": ""})
+
+    def messages(self, text):
+        return {"text": " "}, {"text": text + " "}, {"text": ""}
 
     def outcome(self):
         told = None
         with suppress(ConnectionClosed):
             while True:
-                message = json.loads(self.wire.recv(timeout=10))
+                message = json.loads(self.wire.recv(timeout=HANG_SECONDS))
                 told = message.get("message", told)
         return told
 
@@ -72,13 +78,11 @@ class GrpcDoor:
     def __init__(self, running, generated):
         pb2, stubs = generated
         self.channel = grpc.insecure_channel(f"127.0.0.1:{running.service.ports['grpc']}")
-        self.stub, self.request = (
-            stubs.CosyVoiceStub(self.channel),
-            pb2.Request(sft_request=pb2.sftRequest(spk_id="ada", tts_text=TEXT)),
-        )
+        self.stub, self.messages = stubs.CosyVoiceStub(self.channel), pb2
 
-    def ask(self):
-        self.answers = self.stub.Inference(self.request, timeout=20)
+    def ask(self, text=TEXT):
+        request = self.messages.Request(sft_request=self.messages.sftRequest(spk_id="ada", tts_text=text))
+        self.answers = self.stub.Inference(request, timeout=HANG_SECONDS)
 
     def first(self):
         next(self.answers)
@@ -102,11 +106,11 @@ class WyomingDoor:
     """Home Assistant's: lines of JSON, some with a payload."""
 
     def __init__(self, running, _):
-        self.wire = socket.create_connection(("127.0.0.1", running.service.ports["wyoming"]), timeout=10)
+        self.wire = socket.create_connection(("127.0.0.1", running.service.ports["wyoming"]), timeout=HANG_SECONDS)
         self.file = self.wire.makefile("rb")
 
-    def ask(self):
-        self.wire.sendall(json.dumps({"type": "synthesize", "data": {"text": TEXT}}).encode() + b"\n")
+    def ask(self, text=TEXT):
+        self.wire.sendall(json.dumps({"type": "synthesize", "data": {"text": text}}).encode() + b"\n")
 
     def event(self):
         line = self.file.readline()
@@ -196,15 +200,15 @@ def test_an_encoder_that_fails_is_told_without_details(every_door, opened, monke
 
 @pytest.mark.parametrize("stage", ["connected", "waiting", "speaking"])
 def test_a_client_may_leave_at_any_time(every_door, opened, stage):
-    every_door.model.lm.step_seconds = 0.01
+    every_door.model.lm.step_seconds = 0.02
     with opened() as door:
         if stage != "connected":
-            door.ask()
+            door.ask("An endless one.")
             every_door.wait_until(lambda: not every_door.idle())
             if stage == "speaking":
                 door.first()
             door.leave()
-    every_door.wait_until(every_door.idle, 2.0)
+    every_door.wait_until(every_door.idle)
 
 
 def test_a_reader_who_takes_nothing_stops_nobody_else(every_door, opened):

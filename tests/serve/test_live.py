@@ -8,7 +8,6 @@ import json
 import re
 import socket
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,11 @@ from parlando.core.errors import AccessError
 from parlando.serve.problems import problem_of, refusal
 from parlando.serve.server import DRAIN_CHECK_SECONDS
 from parlando.serve.sockets import Wire
+from waiting import HANG_SECONDS
 
 PATH = "/v1/audio/speech/stream"
 # A sentence is certain once another follows it.
-BEGUN = "This is a long one. And"
+BEGUN = "This is an endless one. And"
 
 
 class Client:
@@ -40,8 +40,8 @@ class Client:
     def send(self, type, context="default", **more):
         self.wire.send(json.dumps({"type": type, "context": context, **more}))
 
-    def next(self, timeout=10):
-        return json.loads(self.wire.recv(timeout=timeout))
+    def next(self):
+        return json.loads(self.wire.recv(timeout=HANG_SECONDS))
 
     def until(self, type, context="default"):
         """All messages up to the first of that type in that context."""
@@ -109,7 +109,7 @@ def test_cancelling_is_silence_within_one_chunk_and_frees_the_row(stub, client):
     client.send("cancel")
     got = client.until("cancelled")
     assert sum(m["type"] == "audio" for m in got) <= 1
-    stub.wait_until(stub.idle, 2.0)
+    stub.wait_until(stub.idle)
     client.send("text", text="And now this.")
     client.send("end")
     got = client.until("done")
@@ -187,7 +187,7 @@ def test_a_client_that_leaves_frees_everything(stub):
         client.send("text", "a", text=BEGUN)
         client.send("text", "b", text="And one that is still being writ")
         client.until("audio", "a")
-    stub.wait_until(stub.idle, 3.0)
+    stub.wait_until(stub.idle)
 
 
 def test_text_that_does_not_go_on_is_spoken_and_holds_nothing(serving):
@@ -200,14 +200,31 @@ def test_text_that_does_not_go_on_is_spoken_and_holds_nothing(serving):
         assert client.until("done")[-1]["audio_seconds"] == pytest.approx(2.0, abs=0.01)
 
 
-def test_waiting_for_text_is_not_the_models_time(stub, client):
+class Clock:
+    """Stands still but for what a test adds; ``asked`` counts who looked at it."""
+
+    def __init__(self):
+        self.seconds, self.asked = 0.0, 0
+
+    def perf_counter(self):
+        self.asked += 1
+        return self.seconds
+
+
+def test_waiting_for_text_is_not_the_models_time(stub, client, monkeypatch):
+    clock, predicted_seconds = Clock(), stub.service.admissions["stub"].predicted_seconds
+    before = predicted_seconds()
+    for module in ("bridge", "service"):
+        monkeypatch.setattr(f"parlando.serve.{module}.time", clock)
     client.send("text", text="Hel")
-    time.sleep(1.0)
+    # Once to open the stream, twice around the first piece, and then it waits for the second.
+    stub.wait_until(lambda: clock.asked == 4)
+    clock.seconds = 100.0
     client.send("text", text="lo there.")
     client.send("end")
     client.until("done")
     stub.wait_until(stub.idle)
-    assert stub.service.admissions["stub"].predicted_seconds() < 0.9
+    assert 0.0 < predicted_seconds() < before
 
 
 def test_pages_of_other_origins_and_callers_without_a_key_stay_out(serving, tmp_path):
@@ -279,7 +296,7 @@ def test_a_reader_who_stalls_is_let_go(serving, raw):
         data = json.dumps({"type": "text", "text": text}).encode()
         connection.sendall(b"\x81\xfe" + len(data).to_bytes(2, "big") + bytes(4) + data)
         running.wait_until(lambda: not running.idle())
-        running.wait_until(running.idle, 20)
+        running.wait_until(running.idle)
         assert running.say().status_code == 200
         connection.close()
 
@@ -308,7 +325,7 @@ def test_a_worker_that_dies_is_told_and_the_next_text_finds_another(serving):
 
 
 def test_a_server_that_stops_lets_a_flushed_text_end(serving):
-    with serving() as running, Client(running) as client:
+    with serving(drain_seconds=HANG_SECONDS) as running, Client(running) as client:
         running.model.lm.step_seconds = 0.02
         client.send("text", text="Hello there.")
         client.send("end")
@@ -328,10 +345,10 @@ def test_a_server_that_stops_waits_for_the_last_message(serving, monkeypatch):
         await send(self, message, unless)
 
     monkeypatch.setattr(Wire, "send", slow)
-    with serving() as running, Client(running) as client:
+    with serving(drain_seconds=HANG_SECONDS) as running, Client(running) as client:
         client.send("text", text="Hello there.")
         client.send("end")
-        assert sending.wait(10)
+        assert sending.wait(HANG_SECONDS)
         running.service.draining = running.server.should_exit = True
         assert client.until("done")[-1]["audio_seconds"] == 1.0
 

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from parlando.serve.memory import give_back
+from waiting import HANG_SECONDS
 
 GLIBC = platform.libc_ver()[0] == "glibc"
 
@@ -51,6 +52,6 @@ def test_a_server_gives_back_when_the_last_stream_has_ended(fresh, monkeypatch):
     monkeypatch.setattr("parlando.serve.service.QUIET_SECONDS", 0.05)
     assert not given.is_set()
     fresh.say()
-    assert given.wait(10)
+    assert given.wait(HANG_SECONDS)
     assert streams[0][0] is False
     assert streams[0][1].startswith("parlando-help")

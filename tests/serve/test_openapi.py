@@ -11,7 +11,7 @@ schemathesis = pytest.importorskip("schemathesis")
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")
 
 UNHURRIED = settings(
-    max_examples=20,
+    max_examples=10,
     deadline=None,
     database=None,
     derandomize=True,

@@ -28,6 +28,7 @@ from parlando.serve.app import check_start
 from parlando.serve.config import NEVER_EMPTY, Limits, ServeConfig, read_config
 from parlando.serve.limits import Budgets, KeyRing, new_key
 from parlando.serve.metrics import Registry, Tally
+from waiting import HANG_SECONDS
 
 
 def test_ready_only_after_a_real_synthesis(serving):
@@ -157,7 +158,7 @@ def test_an_underrun_is_what_a_player_had_to_wait():
 
 
 def test_draining_lets_speech_end_and_takes_no_more(serving):
-    with serving(drain_seconds=10.0) as running:
+    with serving(drain_seconds=HANG_SECONDS) as running:
         running.model.lm.step_seconds = 0.02
         got = {}
         speaking = threading.Thread(target=lambda: got.update(response=running.say("Hello there.")))
@@ -169,7 +170,7 @@ def test_draining_lets_speech_end_and_takes_no_more(serving):
         refused = running.say()
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         running.server.should_exit = True
-        speaking.join(10)
+        speaking.join(HANG_SECONDS)
         assert len(got["response"].content) == 2 * 24000
         other.close()
 

@@ -18,6 +18,7 @@ import soundfile
 from browser import ALT, CONTROL
 from parlando.core.errors import TextError
 from parlando.serve.limits import new_key
+from waiting import HANG_SECONDS
 from webpage import ALERT, DONE, READY, SPEAKING, painted, played, speak
 
 PARTS = (Path(__file__).parent / "page_parts.js").read_text(encoding="utf-8")
@@ -51,7 +52,7 @@ def test_a_sentence_is_heard_and_drawn_before_its_end_and_is_what_the_server_sen
 def test_stopping_frees_the_server_at_once(stub, open_page, browser, how):
     stub.model.lm.step_seconds = 0.02
     page = open_page()
-    speak(page, "A long one.")
+    speak(page, "An endless one.")
     page.wait("played.length")
     assert not stub.idle()
     if how == "button":
@@ -60,7 +61,7 @@ def test_stopping_frees_the_server_at_once(stub, open_page, browser, how):
         page.press("Escape")
     else:
         page.go("about:blank")
-    stub.wait_until(stub.idle, 3)
+    stub.wait_until(stub.idle)
     if how != "closed window":
         page.wait("document.querySelector('#progress').textContent === 'Stopped'")
         assert page.text("#speak") == "Speak"
@@ -438,7 +439,7 @@ def run_snippet(how, text, folder):
     command = ["bash", "-ec", text] if how == "curl" else [sys.executable, "-c", text]
     if how == "curl" and not shutil.which("curl"):
         pytest.skip("there is no curl")
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.returncode == 0, done.stderr
 
 

@@ -90,7 +90,7 @@ def test_what_models_can_do_is_found_by_asking_them(serving, several_stubs):
 
 @pytest.mark.parametrize("name", ["higgs-mini", "cosyvoice-mini"])
 def test_the_packaged_models_speak_english(serving, name):
-    with serving(parlando.load(name)) as running:
+    with serving(parlando.load(name, rows=1)) as running:
         (found,) = running.http.get("/webui/models.json").json()["models"]
         assert (found["languages"], found["converts"]) == (["en"], name == "cosyvoice-mini")
 

@@ -9,6 +9,7 @@ import pytest
 
 from exploits import TRIED, make_exploits
 from parlando.audio.files import encode_audio
+from waiting import HANG_SECONDS
 from whisper import whisper
 
 WORDS = "What is said."
@@ -89,7 +90,7 @@ def test_grpc_opens_nothing_either(serving, exploits, cosyvoice_stubs, name):
                 )
             )
             with pytest.raises(grpc.RpcError) as caught:
-                list(stubs.CosyVoiceStub(channel).Inference(request, timeout=20))
+                list(stubs.CosyVoiceStub(channel).Inference(request, timeout=HANG_SECONDS))
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         assert "cannot be read as audio" in caught.value.details()
 

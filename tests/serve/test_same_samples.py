@@ -11,6 +11,7 @@ import pytest
 from websockets.sync.client import connect
 
 from parlando.audio.files import read_audio
+from waiting import HANG_SECONDS
 
 TEXT, VOICE, SEED = "One word, and two more.", "slt", 3
 
@@ -39,7 +40,7 @@ def websocket(running, _):
             wire.send(json.dumps({"type": "text", "text": piece}))
         wire.send(json.dumps({"type": "end"}))
         while not got or got[-1]["type"] not in ("done", "error"):
-            got.append(json.loads(wire.recv(timeout=30)))
+            got.append(json.loads(wire.recv(timeout=HANG_SECONDS)))
     return b"".join(base64.b64decode(message["audio"]) for message in got if message["type"] == "audio")
 
 

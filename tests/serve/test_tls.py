@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.serve.app import check_start
 from parlando.serve.config import ServeConfig
+from waiting import HANG_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,9 @@ def test_speech_goes_over_https_and_plain_http_does_not(encrypted):
     assert encrypted.url.startswith("https://")
     assert len(encrypted.say().content) == 48000
     with pytest.raises(httpx.HTTPError):
-        httpx.get(encrypted.url.replace("https", "http"), timeout=5)
+        httpx.get(encrypted.url.replace("https", "http"), timeout=HANG_SECONDS)
     with pytest.raises(httpx.ConnectError, match="(?i)certificate"):
-        httpx.get(encrypted.url, timeout=5)
+        httpx.get(encrypted.url, timeout=HANG_SECONDS)
 
 
 @pytest.mark.filterwarnings("ignore:ConnectionClosed.code is deprecated:DeprecationWarning")
@@ -77,7 +78,7 @@ def test_grpc_is_encrypted_too(encrypted, files, cosyvoice_stubs):
     credentials = grpc.ssl_channel_credentials((files / "authority.pem").read_bytes())
     with grpc.secure_channel(f"localhost:{encrypted.service.ports['grpc']}", credentials) as channel:
         request = pb2.Request(sft_request=pb2.sftRequest(spk_id="ada", tts_text="Hello there."))
-        answers = list(stubs.CosyVoiceStub(channel).Inference(request, timeout=20))
+        answers = list(stubs.CosyVoiceStub(channel).Inference(request, timeout=HANG_SECONDS))
     assert sum(len(each.tts_audio) for each in answers) == 2 * 22050
 
 

@@ -21,6 +21,7 @@ from parlando.core.voicefile import write_voice
 from parlando.serve.app import check_start
 from parlando.serve.config import ServeConfig
 from parlando.serve.limits import new_key
+from waiting import HANG_SECONDS
 from whisper import whisper
 
 WORDS = {"text": "What is said.", "consent": "Ann Speaker, 2026-11-21"}
@@ -162,7 +163,7 @@ def test_sockets_know_the_key_as_well(keyed, door):
                 try:
                     for message in messages:
                         wire.send(json.dumps(message))
-                    heard[name] = wire.recv(timeout=10)
+                    heard[name] = wire.recv(timeout=HANG_SECONDS)
                 except ConnectionClosed as closed:
                     heard[name] = str(closed)
         assert "no voice named" not in heard["ann"]
@@ -172,16 +173,15 @@ def test_sockets_know_the_key_as_well(keyed, door):
 @pytest.mark.parametrize(
     "name", ["alloy", "Echo", "MARIN", "ｎｏｖａ", "verse", "中文女", "boss", "ADA", "Bob", "belinda", "En_Woman"]
 )
-def test_a_name_that_means_somebody_cannot_be_taken(serving, home, name):
-    with serving(voice_folder=str(home), voices={"boss": "ada"}) as running:
-        running.say(voice="alloy")
-        before = running.model.asked[-1][1]
-        response = upload(running, name)
-        assert response.status_code == 400
-        assert "means a voice of this server already; choose another name" in response.json()["error"]["message"]
-        running.say(voice="alloy")
-        assert running.model.asked[-1][1] == before
-    assert every_file(home) == []
+def test_a_name_that_means_somebody_cannot_be_taken(untouched, name):
+    untouched.say(voice="alloy")
+    before = untouched.model.asked[-1][1]
+    response = upload(untouched, name)
+    assert response.status_code == 400
+    assert "means a voice of this server already; choose another name" in response.json()["error"]["message"]
+    untouched.say(voice="alloy")
+    assert untouched.model.asked[-1][1] == before
+    assert every_file(untouched.service.shelf.store.folder) == []
 
 
 def test_an_old_upload_under_openais_name_takes_nobodys_place(serving, home):
@@ -197,17 +197,20 @@ def test_an_old_upload_under_openais_name_takes_nobodys_place(serving, home):
         assert every_file(home) == []
 
 
-@pytest.mark.parametrize("name", ["Zoë", "Zoe\u0308", "李雷", "ольга", "हिन्दी", "みどり", "٣مريم", "x" * 64])
-def test_a_name_may_have_letters_of_any_script(serving, home, name):
+@pytest.mark.parametrize("names", [["Zoë", "李雷", "ольга", "हिन्दी", "みどり", "٣مريم", "x" * 64], ["Zoe\u0308"]])
+def test_a_name_may_have_letters_of_any_script(serving, home, names):
     with serving(voice_folder=str(home)) as running:
-        kept = upload(running, name)
-        assert kept.status_code == 201, kept.text
-        assert kept.json()["name"] == unicodedata.normalize("NFC", name)
-        assert running.say(voice=name).status_code == 200
+        for name in names:
+            kept = upload(running, name)
+            assert kept.status_code == 201, kept.text
+            assert kept.json()["name"] == unicodedata.normalize("NFC", name)
+            assert running.say(voice=name).status_code == 200
     with serving(voice_folder=str(home)) as running:
-        assert running.say(voice=name).status_code == 200
-        assert running.http.get(f"/v1/audio/voices/{quote(kept.json()['name'])}").status_code == 200
-        assert running.http.delete(f"/v1/audio/voices/{quote(name)}").status_code == 200
+        for name in names:
+            assert running.say(voice=name).status_code == 200
+            path = f"/v1/audio/voices/{quote(unicodedata.normalize('NFC', name))}"
+            assert running.http.get(path).status_code == 200
+            assert running.http.delete(f"/v1/audio/voices/{quote(name)}").status_code == 200
         assert every_file(home) == []
 
 
@@ -218,6 +221,13 @@ def every_file(folder):
 @pytest.fixture
 def home(tmp_path):
     return tmp_path / "voices"
+
+
+@pytest.fixture(scope="module")
+def untouched(serving, tmp_path_factory):
+    """A server that nobody gets a voice into; its folder of voices is alone in another one."""
+    with serving(voice_folder=str(tmp_path_factory.mktemp("around") / "voices"), voices={"boss": "ada"}) as running:
+        yield running
 
 
 def test_an_uploaded_voice_speaks_is_listed_and_outlives_the_server(serving, home):
@@ -278,12 +288,11 @@ TRICKS = ("../x", "..", ".", "", "a/b", "a\\b", "/etc/passwd", "a\x00b", "-x", "
 
 
 @pytest.mark.parametrize("name", [*TRICKS, "a\u200db", "\u0301a", "a\u202eb", "a\uff0fb", "⅔", "😀", "\U00020000" * 64])
-def test_a_name_that_is_a_path_trick_is_refused_and_writes_nothing(serving, tmp_path, home, name):
-    with serving(voice_folder=str(home)) as running:
-        response = upload(running, name)
-        assert response.status_code == 400, response.text
-        assert response.json()["error"]["message"]
-    assert every_file(tmp_path) == []
+def test_a_name_that_is_a_path_trick_is_refused_and_writes_nothing(untouched, name):
+    response = upload(untouched, name)
+    assert response.status_code == 400, response.text
+    assert response.json()["error"]["message"]
+    assert every_file(untouched.service.shelf.store.folder.parent) == []
 
 
 BAD = [

@@ -17,6 +17,7 @@ from parlando.serve.allowance import LONGEST_TEXTS, MOST_ENTRIES
 from parlando.serve.doors.live import Conversation, Story
 from parlando.serve.livetext import Piece
 from parlando.serve.sockets import Wire
+from waiting import HANG_SECONDS
 
 LONG = "A long one."
 OURS, ONE, SEVERAL = (
@@ -73,7 +74,7 @@ class Socket:
         """All messages up to the first for which ``last`` holds."""
         got = []
         while not got or not last(got[-1]):
-            got.append(json.loads(self.wire.recv(timeout=20)))
+            got.append(json.loads(self.wire.recv(timeout=HANG_SECONDS)))
         return got
 
 
@@ -143,7 +144,7 @@ def test_elevenlabs_sockets_bound_what_waits(slow):
 
 def wyoming_errors(running, lines):
     address = ("127.0.0.1", running.service.ports["wyoming"])
-    with socket.create_connection(address, timeout=20) as wire, wire.makefile("rb") as file:
+    with socket.create_connection(address, timeout=HANG_SECONDS) as wire, wire.makefile("rb") as file:
         wire.sendall(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
         while line := file.readline():
             head = json.loads(line)
@@ -251,7 +252,7 @@ def test_every_door_spends_one_budget_and_every_turn_costs(serving, cosyvoice_st
         with grpc.insecure_channel(f"127.0.0.1:{running.service.ports['grpc']}") as channel:
             stub = stubs.CosyVoiceStub(channel)
             assert running.say().status_code == 200
-            assert list(stub.Inference(request, timeout=20))
+            assert list(stub.Inference(request, timeout=HANG_SECONDS))
             with Socket(running, OURS) as client:
                 for message in said:
                     client.send(**message)
@@ -260,7 +261,7 @@ def test_every_door_spends_one_budget_and_every_turn_costs(serving, cosyvoice_st
             assert list(wyoming_errors(running, [{"type": "synthesize", "data": {"text": "Hi."}}, {"type": "x"}] * 2))
             assert running.say().status_code == 429
             with pytest.raises(grpc.RpcError, match="requests a minute"):
-                list(stub.Inference(request, timeout=20))
+                list(stub.Inference(request, timeout=HANG_SECONDS))
 
 
 def test_a_turn_over_the_budget_is_told_and_ends_its_context(serving):

@@ -21,6 +21,7 @@ from wyoming.tts import (
 )
 
 from parlando.cli.app import build_app
+from waiting import HANG_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def run(port, work):
 
     async def main():
         async with AsyncTcpClient("127.0.0.1", port) as client:
-            return await asyncio.wait_for(work(client), 20)
+            return await asyncio.wait_for(work(client), HANG_SECONDS)
 
     return asyncio.run(main())
 
@@ -144,11 +145,11 @@ def test_a_failure_on_the_way_and_a_client_that_leaves_free_the_row(home, port):
     assert run(port, failing)[-1].type == "error"
 
     async def leaving(client):
-        await client.write_event(Synthesize("A long one.").event())
+        await client.write_event(Synthesize("An endless one.").event())
         await client.read_event()
 
     run(port, leaving)
-    home.wait_until(home.idle, 2.0)
+    home.wait_until(home.idle)
 
 
 HEADS = [
@@ -165,7 +166,7 @@ HEADS = [
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: str(head[:30]))
 def test_what_cannot_be_read_is_an_error_and_the_end(port, head):
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as connection:
         connection.sendall(head)
         connection.shutdown(socket.SHUT_WR)
         received = b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from parlando.text import numbers
 from parlando.text.english_units import UNITS
@@ -42,6 +43,18 @@ _COUNTED_BY_THOUSANDS = (
 )
 
 
+_STEPS = {1, 2, 5, 10, 20, 50, 100}
+_LEAST_TENS = 10
+_PORTIONS_AFTER = re.compile(r"\s?(?:m|mm|cm|km|yd|ml|g|mg|kg|W|V|MB|GB)\s[a-z]+s\b")  # 3 100 m races
+_CONTEXT = 40  # characters before a number that say what it is
+_NUMBERED_BEFORE = re.compile(
+    rf"\b(?:(?:{_NUMBERED})s?\.?|call(?:ed)?|dial(?:l?ed)?|(?:tele)?phone|tel\.?|mobile|fax|text|whatsapp|pin|code|zip"
+    r"|january|february|march|april|may|june|july|august|september|october|november|december)"
+    r"(?: (?:is|at|us|me|no\.?|number))?:?\s\+?$",
+    re.IGNORECASE,
+)
+
+
 def _version(match: re.Match[str]) -> str:
     words = " point ".join(numbers.number(part) for part in match["figures"].split("."))
     named = "v " if match["v"] else ""
@@ -62,6 +75,17 @@ def _dotted(match: re.Match[str]) -> str:
 
 def _ungrouped(match: re.Match[str]) -> str:
     return re.sub(r"\D", "", match[0])
+
+
+def _grouped(match: re.Match[str]) -> str:
+    """``12 500`` is one number; not what is counted up (101 102) or numbered (page 3 100), nor a telephone's."""
+    before = match.string[max(match.start() - _CONTEXT, 0) : match.start()]
+    first, *others = (int(group) for group in match[0].partition(".")[0].split(" "))
+    steps = {later - earlier for earlier, later in pairwise((first, *others))}
+    is_list = steps == {1} or (len(others) > 1 and len(steps) == 1 and steps <= _STEPS)
+    is_portion = first < _LEAST_TENS and _PORTIONS_AFTER.match(match.string, match.end())
+    # With commas it is no year.
+    return match[0] if is_list or is_portion or _NUMBERED_BEFORE.search(before) else match[0].replace(" ", ",")
 
 
 def _continental(match: re.Match[str]) -> str:
@@ -102,8 +126,12 @@ RULES = (
     rule(rf"(?<![\w.,])[1-9]\d{{0,2}}\.000(?=\s?(?:{_COUNTED_BY_THOUSANDS})(?!\w))", _ungrouped, "."),
     rule(r"(?<=[$\u20ac\u00a3])\s?[1-9]\d{0,2}\.000(?![.,]?\d|\s?(?:[kKmMbB]|bn|million|billion)\b)", _ungrouped, "."),
     rule(r"(?<![\w.,])[1-9]\d{0,2}(?: \d{3})+,\d{2}(?![\w,]|\.\d)", _spaced, " "),
+    rule(r"(?<=\d \d{3}[-\u2013])[1-9]\d{0,2}(?: \d{3})+(?!\w|[.,:/]\d| ?\d|-)", _grouped, "-\u2013"),
     rule(
-        r"(?<![\w.,-])(?<!\d )[1-9]\d{0,2} \d{3}(?= (?:people|euros?|dollars?|pounds|km|miles|fans)\b)", _ungrouped, " "
+        r"(?<![\w.,])(?<![\w.,]-)(?<!\d )[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?"
+        r"(?!\w|[.,:/]\d| ?\d|[-\u2013]\d(?!\d{0,2}[ ,]\d{3}\b)|,? (?:and|or) \d{1,3}\b(?! \d{3}\b))",
+        _grouped,
+        " ",
     ),
     rule(r"(?<![\w.,'])[1-9]\d{0,2}(?:'\d{3})+(?![\w'])", _ungrouped, "'"),
     rule(r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?!\w)", _ungrouped, "_"),

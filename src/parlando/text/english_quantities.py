@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from parlando.text import numbers
+from parlando.text import english_plurals, numbers
 from parlando.text.english_money import MAGNITUDES
 from parlando.text.english_units import NUMBER, mixed
 from parlando.text.rules import rule
@@ -41,9 +41,8 @@ def _cardinal(match: re.Match[str]) -> str:
     return numbers.number(match[0])
 
 
-def _models(match: re.Match[str]) -> str:
-    """``Boeing 737s`` are models, not seconds."""
-    return f"{match[1]} {numbers.digits(match[2])} {numbers.plural(numbers.two_digits(int(match[3])))}"
+def _millions(match: re.Match[str]) -> str:
+    return f"{numbers.number(match[1])} million"
 
 
 def _letter_k(match: re.Match[str]) -> str:
@@ -51,6 +50,14 @@ def _letter_k(match: re.Match[str]) -> str:
     return f"{numbers.number(match[1])} K"
 
 
+# Of what there are millions, where ``m`` is no metre.
+_COUNTED_IN_MILLIONS = (
+    r"(?:(?:more|new|young|old|active|daily|monthly|registered|paying|poor|other|unique)\s)?(?:people|inhabitants"
+    "|visitors|residents|citizens|members|men|women|children|kids|adults|soldiers|spectators|voters|fans|users"
+    "|customers|employees|workers|students|viewers|listeners|readers|followers|subscribers|participants|players"
+    "|patients|refugees|migrants|tourists|passengers|households|families|downloads|views|copies|jobs|shares|doses"
+    r"|barrels|tonnes|units|dollars|euros|pounds|rupees|francs|yen|yuan|[A-Z][a-z]+ans)\b(?!')"
+)
 _IN_PIXELS = "(?:videos?|screens?|TVs?|displays?|monitors?|cameras?|movies|films|projectors?|pixels)\\b"
 
 PHONES = (
@@ -70,8 +77,8 @@ PHONES = (
 
 PARTS = (
     rule(r"\b(\d0)/\1\b", lambda m: f"{numbers.number(m[1])} {numbers.number(m[1])}", "/"),
-    rule(r"\b(Boeing|Airbus|Porsche|Peugeot|BMW|Mercedes)\s([1-9])(\d[1-9]|[1-9]\d)s\b", _models, "s"),
-    rule(r"(?<=[A-Za-z]-)(\d{1,4})s\b", lambda m: numbers.plural(numbers.number(m[1])), "s"),
+    *english_plurals.RULES,
+    rule(rf"(?<![\w.,])({NUMBER})\s?m(?=\s{_COUNTED_IN_MILLIONS})", _millions, "m"),
     rule(r"(?i:\bzip(?: code)?\s)\d{5}\b", lambda m: m[0][:-5] + numbers.digits(m[0][-5:]), "zZ"),
     rule(
         r"\b(Room|Flight|Highway|Route|Interstate|Suite|Boeing)\s([1-9])(\d[1-9]|[1-9]\d)\b",

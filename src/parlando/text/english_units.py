@@ -107,8 +107,15 @@ _DIMENSION = (
     "(?:wide|thick|tall|long|high|deep|across|apart|away|by|x|in|of|from|to|and|or|above|below|under|over|off|square"
     "|round)"
 )
+_LENGTHS = ("meter", "mile", "yard", "foot")
 _DIMENSION_FOLLOWS = re.compile(rf"\s+{_DIMENSION}\b|\s?[x\u00d7]\s?\d|\s?by\b")
 _SIZE_FOLLOWS = re.compile(r"\s+(?:wide|thick|tall|long|high|deep|across)\b|\s?[x\u00d7]\s?\d")
+# What is as long as a measure that stands before it: the 10 m race.
+_ATTRIBUTED = re.compile(
+    r"\s(?:(?:men|women|boys|girls)'?s?'?\s|mixed\s|indoor\s|outdoor\s)?(?:races?|dash(?:es)?|sprints?|hurdles|relays?"
+    r"|freestyle|backstroke|breaststroke|butterfly|medley|steeplechase|finals?|heats?|pools?|swims?|runs?|walks?|tracks?"
+    r"|boards?|platforms?|record|events?|putts?|jumps?|dives?|drops?|climbs?|lengths?|hikes?|rides?|marathons?)\b"
+)
 _NOUN_FOLLOWS = re.compile(rf"\s(?!{_DIMENSION}\b|(?:on|at|per|for|with|than|is|was|are|were|ago|more|less)\b)[a-z]+")
 
 
@@ -121,7 +128,8 @@ def _measure(match: re.Match[str]) -> str:
     one, many = UNITS[match["unit"]]
     amount, to = match["amount"].replace(",", ""), match["to"]
     counts = match["article"] and _NOUN_FOLLOWS.match(match.string, match.end())
-    singular = (is_one(amount) and not to) or counts
+    is_length = one.endswith(_LENGTHS) and _ATTRIBUTED.match(match.string, match.end())
+    singular = (is_one(amount) and not to) or counts or is_length
     below = match["below"]
     name = _powered(one if singular else many, _POWERS.get(match["power"] or "", ""))
     if below:

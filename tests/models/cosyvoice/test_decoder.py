@@ -16,6 +16,9 @@ from parlando.core.types import Frame, Prompt, Reference, Voice
 from parlando.models.cosyvoice.decoder import flow_prompt
 from parlando.models.cosyvoice.voices import MEL, SPEAKER
 
+# What it runs is counted elsewhere: watched line by line it takes nearly twice as long.
+pytestmark = pytest.mark.no_cover
+
 PER_FRAME = 960
 
 
@@ -34,7 +37,7 @@ def in_pieces(stream, frames, places):
     return np.concatenate([stream.push(frames[a:b], index == len(spans) - 1) for index, (a, b) in enumerate(spans)])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.integers(0, 40), st.lists(st.integers(0, 40), max_size=6), st.sampled_from([1.0, 0.5, 1.3, 2.0]),
     st.sampled_from(["anna", "bert"]),

@@ -6,7 +6,6 @@ more are compared. The score is the geometric mean of sameness within and differ
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -30,17 +29,7 @@ from parlando.evaluate.protocols.shared import (
     voices,
 )
 from parlando.evaluate.suite.figures import Figure, average
-from parlando.evaluate.suite.items import (
-    Item,
-    ItemList,
-    Problem,
-    Sample,
-    Turn,
-    check_item,
-    list_folder,
-    read_lines,
-    reason_of,
-)
+from parlando.evaluate.suite.items import Item, ItemList, Sample, Turn, list_folder, read_json_items
 from parlando.evaluate.suite.report import EvalReport
 from parlando.evaluate.suite.run import Measure, Output, Run
 from parlando.evaluate.suite.systems import System
@@ -70,20 +59,8 @@ def read_dialogues(source: str) -> ItemList:
     Raises:
         FileMissingError: there is no such list.
     """
-    lines, _, digest = read_lines(source)
     home = list_folder(source)
-    items: list[Item] = []
-    problems: list[Problem] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            item = _dialogue(json.loads(line), number, home)
-            check_item(item, items)
-            items.append(item)
-        except (InputError, ValueError, TypeError, KeyError) as error:
-            problems.append(Problem(f"{source}:{number}", reason_of(error)))
-    return ItemList(Path(source).name, tuple(items), tuple(problems), digest)
+    return read_json_items(source, lambda fields, number: _dialogue(fields, number, home))
 
 
 def _dialogue(fields: Mapping[str, Any], line: int, home: Path) -> Item:

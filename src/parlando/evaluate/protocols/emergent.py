@@ -6,18 +6,15 @@ drawn for each item. A pair that the judge fails on is left out and counted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from parlando.core.errors import InputError
 from parlando.evaluate.judges.pairwise import PairJudge
 from parlando.evaluate.protocols.shared import Frame, Judges, mark_figures, strict_figure, system_report, transcripts
 from parlando.evaluate.suite.figures import Figure, average
-from parlando.evaluate.suite.items import Item, ItemList, Problem, check_item, read_lines, reason_of
+from parlando.evaluate.suite.items import Item, ItemList, read_json_items
 from parlando.evaluate.suite.report import EvalReport
 from parlando.evaluate.suite.run import Measure, Output, Run
 from parlando.evaluate.suite.systems import System
@@ -32,19 +29,7 @@ def read_emergent(source: str) -> ItemList:
     Raises:
         FileMissingError: there is no such list.
     """
-    lines, _, digest = read_lines(source)
-    items: list[Item] = []
-    problems: list[Problem] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            item = _item(json.loads(line), number)
-            check_item(item, items)
-            items.append(item)
-        except (InputError, ValueError, TypeError, KeyError) as error:
-            problems.append(Problem(f"{source}:{number}", reason_of(error)))
-    return ItemList(Path(source).name, tuple(items), tuple(problems), digest)
+    return read_json_items(source, _item)
 
 
 def _item(fields: Mapping[str, Any], line: int) -> Item:

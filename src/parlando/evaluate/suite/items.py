@@ -6,11 +6,13 @@ A line that cannot serve is a `Problem` that names it; the others are evaluated 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from parlando.core.errors import FileMissingError, InputError
 
@@ -82,8 +84,8 @@ class ItemList:
         return ItemList(self.name, self.items[:limit], self.problems, self.sha256)
 
 
-def read_lines(source: str) -> tuple[list[bytes], Path, str]:
-    """The raw lines of a list, the folder its paths are relative to, and its SHA-256; a bare name is a packaged list.
+def _read_lines(source: str) -> tuple[list[bytes], str]:
+    """The raw lines of a list and its SHA-256; a bare name is a packaged list.
 
     Raises:
         FileMissingError: there is no such list.
@@ -95,7 +97,7 @@ def read_lines(source: str) -> tuple[list[bytes], Path, str]:
     if path.stat().st_size > LARGEST_LIST_BYTES:
         raise InputError(f"'{source}' has more than {LARGEST_LIST_BYTES >> 20} MiB, so it is not a list of texts")
     data = path.read_bytes()
-    return data.splitlines(), path.parent, hashlib.sha256(data).hexdigest()
+    return data.splitlines(), hashlib.sha256(data).hexdigest()
 
 
 def list_folder(source: str) -> Path:
@@ -110,20 +112,48 @@ def read_seed_tts(source: str, language: str) -> ItemList:
     Raises:
         FileMissingError: there is no such list.
     """
-    lines, folder, digest = read_lines(source)
+    home = list_folder(source)
+    return collect_items(source, lambda line, number: _seed_tts_item(line, number, home, language))
+
+
+def collect_items(source: str, make: Callable[[str, int], Item | None]) -> ItemList:
+    """The items of a list, one a line; ``make`` gets a line and its number, and may refuse it, or find none in it.
+
+    Raises:
+        FileMissingError: there is no such list.
+    """
+    lines, digest = _read_lines(source)
     items: list[Item] = []
     problems: list[Problem] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            item = _seed_tts_item(line.decode("utf-8"), number, folder, language)
-            check_item(item, items)
+            item = make(line.decode("utf-8"), number)
+            if item is not None:
+                _check_item(item, items)
+                items.append(item)
         except (InputError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"{source}:{number}", reason_of(error)))
-        else:
-            items.append(item)
+            problems.append(Problem(f"{source}:{number}", _reason_of(error)))
     return ItemList(Path(source).name, tuple(items), tuple(problems), digest)
+
+
+def read_json_items(source: str, make: Callable[[Any, int], Item]) -> ItemList:
+    """The items of a list of JSON lines; ``make`` gets what stands in a line, and may fail for want of a field.
+
+    Raises:
+        FileMissingError: there is no such list.
+    """
+
+    def made(line: str, number: int) -> Item:
+        try:
+            return make(json.loads(line), number)
+        except KeyError as error:
+            raise InputError(f"there is no {error} in it") from error
+        except (ValueError, TypeError) as error:
+            raise InputError(f"not as a line should be: {error}") from error
+
+    return collect_items(source, made)
 
 
 def _seed_tts_item(line: str, number: int, folder: Path, language: str) -> Item:
@@ -162,27 +192,21 @@ def read_items(source: str, columns: Sequence[str], make: Callable[[Mapping[str,
         FileMissingError: there is no such list.
         InputError: its header lacks a column.
     """
-    lines, _, digest = read_lines(source)
-    items: list[Item] = []
-    problems: list[Problem] = []
     header: list[str] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith(b"#"):
-            continue
-        try:
-            cells = [cell.strip() for cell in line.decode("utf-8").split("\t")]
-            if not header:
-                header = cells
-                continue
-            item = make(_row(header, cells, columns), number)
-            check_item(item, items)
-        except (InputError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"{source}:{number}", reason_of(error)))
-        else:
-            items.append(item)
+
+    def made(line: str, number: int) -> Item | None:
+        if line.startswith("#"):
+            return None
+        cells = [cell.strip() for cell in line.split("\t")]
+        if not header:
+            header.extend(cells)
+            return None
+        return make(_row(header, cells, columns), number)
+
+    found = collect_items(source, made)
     if missing := [column for column in columns if column not in header]:
         raise InputError(f"'{source}' has no column {', '.join(missing)}; it has: {', '.join(header) or 'none'}")
-    return ItemList(Path(source).name, tuple(items), tuple(problems), digest)
+    return found
 
 
 def _row(header: Sequence[str], cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
@@ -192,16 +216,11 @@ def _row(header: Sequence[str], cells: Sequence[str], columns: Sequence[str]) ->
     return {**dict.fromkeys(columns, ""), **row}
 
 
-def reason_of(error: Exception) -> str:
-    """What is wrong with a line, in words."""
-    if isinstance(error, UnicodeDecodeError):
-        return f"not UTF-8 ({error.reason})"
-    if isinstance(error, KeyError):
-        return f"there is no {error} in it"
-    return str(error) if isinstance(error, InputError) else f"not as a line should be: {error}"
+def _reason_of(error: InputError | UnicodeDecodeError) -> str:
+    return f"not UTF-8 ({error.reason})" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
-def check_item(item: Item, items: Sequence[Item]) -> None:
+def _check_item(item: Item, items: Sequence[Item]) -> None:
     """Refuse an item that cannot be said, or whose audio would be another one's."""
     if not SAFE_NAME.fullmatch(item.id):
         raise InputError(f"'{item.id}' is not a valid id; use letters, digits, '-', '_' and '.'")

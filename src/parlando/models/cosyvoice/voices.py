@@ -107,7 +107,7 @@ def read_speakers(path: Path, decode: Callable[[list[int]], str]) -> dict[str, V
     """
     try:
         entries = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
         raise CheckpointError(f"{path}: not a plain table of tensors ({error}); save the speakers again") from error
     if not isinstance(entries, Mapping):
         raise CheckpointError(f"{path}: expected speakers by name, found {type(entries).__name__}")
