@@ -115,7 +115,7 @@ def cli(capsys, monkeypatch, tmp_path):
         (tmp_path / f"{name}.toml").write_text(text)
     (tmp_path / "decoder.toml").write_text(CODEC.replace("[train.crops]", "[train]\nadversarial = true\n[train.crops]"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("parlando.train.loop.draw_log", lambda path: None)
+    monkeypatch.setattr("parlando.train.loop.trainer.draw_log", lambda path: None)
     no_processes(monkeypatch)
     threads = torch.get_num_threads()
 
@@ -228,7 +228,7 @@ def test_a_corpus_is_encoded_by_a_trained_tokenizer_and_speaker_encoder(cli, tmp
 
 
 def test_a_stopped_training_says_so_with_status_130(cli, tmp_path, monkeypatch):
-    from parlando.train.loop import Trainer
+    from parlando.train.loop.trainer import Trainer
 
     write_corpus(tmp_path / "source")
     cli("data", "pack", tmp_path / "source" / "manifest.jsonl", "-o", "packed")
@@ -248,9 +248,9 @@ def test_a_stopped_training_says_so_with_status_130(cli, tmp_path, monkeypatch):
 
 def test_a_log_is_drawn(cli, tmp_path, monkeypatch):
     (tmp_path / "log.jsonl").write_text("{}\n")
-    monkeypatch.setattr("parlando.train.plots.draw_log", lambda path: path.with_suffix(".png"))
+    monkeypatch.setattr("parlando.train.loop.plots.draw_log", lambda path: path.with_suffix(".png"))
     assert cli("train", "plot", "log.jsonl") == (0, "curves in log.png")
-    monkeypatch.setattr("parlando.train.plots.draw_log", lambda path: None)
+    monkeypatch.setattr("parlando.train.loop.plots.draw_log", lambda path: None)
     status, text = cli("train", "plot", "log.jsonl")
     assert status == 2
     assert "'matplotlib' is needed for this and is not installed" in text

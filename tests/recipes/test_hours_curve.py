@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from parlando.train.assemble import ModelRecipe
-from parlando.train.recipes import LMRecipe, read_recipe
+from parlando.train.higgs.assemble import ModelRecipe
+from parlando.train.higgs.recipes import LMRecipe, read_recipe
 
 HOUR = 25 * 3600
 

@@ -8,9 +8,9 @@ import tomllib
 import pytest
 
 from parlando.core.config import read_json
-from parlando.train.assemble import ModelRecipe
+from parlando.train.higgs.assemble import ModelRecipe
+from parlando.train.higgs.recipes import LMRecipe, read_recipe
 from parlando.train.recipe_keys import RECIPES, recipe_keys
-from parlando.train.recipes import LMRecipe, read_recipe
 
 
 def keys_of(table, place=""):

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from parlando.data.sampler import CropConfig
+from parlando.data.tokens import Spoken, TokenCorpus
 from parlando.models.higgs.parts.spectral import SpectralCodecConfig
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
-from parlando.train.codec_task import CodecTask, CodecTrainConfig
-from parlando.train.examples import ExampleSampler, MixConfig
-from parlando.train.lm_task import LMTask, LMTrainConfig
-from parlando.train.recipes import LMSizes, small_lm_config
-from parlando.train.tokens import Spoken, TokenCorpus
+from parlando.train.higgs.codec import CodecTask, CodecTrainConfig
+from parlando.train.higgs.lm import LMTask, LMTrainConfig
+from parlando.train.higgs.lm_examples import ExampleSampler, MixConfig
+from parlando.train.higgs.recipes import LMSizes, small_lm_config
 
 CODEBOOKS, CODES = 3, 16
 CODEC = SpectralCodecConfig(

@@ -83,8 +83,8 @@ def encode(
     Example: parlando data encode corpus/packed runs/codec -o corpus/codes
     """
     from parlando.data.shards import PackedCorpus
-    from parlando.train.cosyvoice_recipes import load_embedder, load_encoder
-    from parlando.train.tokens import embed_corpus, encode_corpus
+    from parlando.train.cosyvoice.recipes import load_embedder, load_encoder
+    from parlando.train.encode import embed_corpus, encode_corpus
 
     corpus = PackedCorpus(packed)
     rate = corpus.config.sample_rate
@@ -135,8 +135,8 @@ def revoice(options: RevoiceOptions) -> None:
     -o corpus/revoiced
     """
     from parlando.data.shards import PackedCorpus
-    from parlando.train.revoice import Revoice, RevoicePlan, load_trained_revoicer, revoice_corpus
-    from parlando.train.tokens import TokenCorpus
+    from parlando.data.tokens import TokenCorpus
+    from parlando.train.higgs.voice_transfer import Revoice, RevoicePlan, load_trained_revoicer, revoice_corpus
 
     sources = tuple(name.strip() for name in options.sources.split(",") if name.strip())
     plan = RevoicePlan(options.speaker, sources, options.limit, options.temperature)
@@ -161,8 +161,8 @@ def retell(
     Example: parlando data retell runs/codes runs/lm -o runs/retold
     """
     from parlando.core.types import SamplingOptions
-    from parlando.train.retell import load_reteller, retell_corpus
-    from parlando.train.tokens import TokenCorpus
+    from parlando.data.tokens import TokenCorpus
+    from parlando.train.cosyvoice.resample_tokens import load_reteller, retell_corpus
 
     options = SamplingOptions(temperature=temperature, top_k=25, top_p=0.8)
     done = retell_corpus(TokenCorpus(codes), load_reteller(lm, options, device), out)
@@ -192,10 +192,10 @@ def mels(options: MelOptions) -> None:
     Example: parlando data mels corpus/packed runs/codes runs/flow --retold runs/retold -o runs/mels
     """
     from parlando.data.shards import PackedCorpus
+    from parlando.data.tokens import TokenCorpus
     from parlando.models.cosyvoice.parts.part_weights import load_flow
-    from parlando.train.flow_examples import FlowMixConfig, FlowSampler
-    from parlando.train.made_mels import make_mels
-    from parlando.train.tokens import TokenCorpus
+    from parlando.train.cosyvoice.flow_examples import FlowMixConfig, FlowSampler
+    from parlando.train.cosyvoice.predicted_mels import make_mels
 
     retold = None if options.retold is None else TokenCorpus(options.retold)
     mix = FlowMixConfig(retold_share=0.0 if retold is None else 1.0)

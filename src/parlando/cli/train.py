@@ -11,7 +11,7 @@ import typer
 from parlando.cli.options import command
 
 if TYPE_CHECKING:
-    from parlando.train.loop import Budget, Task
+    from parlando.train.loop.trainer import Budget, Task
 
 app = typer.Typer(help="Train every part of a model from scratch.", no_args_is_help=True)
 
@@ -93,7 +93,7 @@ def train_codec(options: CodecOptions) -> None:
     Example: parlando train codec recipes/higgs-mini/codec.toml --corpus corpus/packed -o runs/codec
     """
     rank = _prepare(options)
-    from parlando.train.recipes import CodecRecipe, make_codec_task, read_recipe
+    from parlando.train.higgs.recipes import CodecRecipe, make_codec_task, read_recipe
 
     recipe: CodecRecipe = read_recipe(CodecRecipe, options.recipe)
     if options.start_from is not None:
@@ -109,8 +109,8 @@ def train_vocoder(options: VocoderOptions) -> None:
     Example: parlando train vocoder recipes/cosyvoice-mini/vocoder.toml --corpus corpus/packed -o runs/vocoder
     """
     rank = _prepare(options)
-    from parlando.train.cosyvoice_recipes import VocoderRecipe, make_vocoder_task
-    from parlando.train.recipes import read_recipe
+    from parlando.train.cosyvoice.recipes import VocoderRecipe, make_vocoder_task
+    from parlando.train.higgs.recipes import read_recipe
 
     recipe: VocoderRecipe = read_recipe(VocoderRecipe, options.recipe)
     if options.start_from is not None:
@@ -127,8 +127,8 @@ def train_flow(options: FlowOptions) -> None:
     -o runs/flow
     """
     rank = _prepare(options)
-    from parlando.train.cosyvoice_recipes import FlowRecipe, make_flow_task
-    from parlando.train.recipes import read_recipe
+    from parlando.train.cosyvoice.recipes import FlowRecipe, make_flow_task
+    from parlando.train.higgs.recipes import read_recipe
 
     recipe: FlowRecipe = read_recipe(FlowRecipe, options.recipe)
     if options.start_from is not None:
@@ -148,7 +148,7 @@ def train_revoicer(options: RevoicerOptions) -> None:
     -o runs/revoicer
     """
     rank = _prepare(options)
-    from parlando.train.recipes import RevoicerRecipe, make_revoicer_task, read_recipe
+    from parlando.train.higgs.recipes import RevoicerRecipe, make_revoicer_task, read_recipe
 
     recipe: RevoicerRecipe = read_recipe(RevoicerRecipe, options.recipe)
     _run(make_revoicer_task(recipe, options.corpus, options.codes, options.device, rank), recipe, options, rank)
@@ -181,8 +181,8 @@ def train_speech_tokenizer(options: CorpusOptions) -> None:
     -o runs/tokenizer
     """
     rank = _prepare(options)
-    from parlando.train.cosyvoice_recipes import SpeechTokenizerRecipe, make_speech_tokenizer_task
-    from parlando.train.recipes import read_recipe
+    from parlando.train.cosyvoice.recipes import SpeechTokenizerRecipe, make_speech_tokenizer_task
+    from parlando.train.higgs.recipes import read_recipe
 
     recipe: SpeechTokenizerRecipe = read_recipe(SpeechTokenizerRecipe, options.recipe)
     _run(make_speech_tokenizer_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
@@ -198,8 +198,8 @@ def train_speaker(options: CorpusOptions) -> None:
     Example: parlando train speaker recipes/cosyvoice-mini/speaker.toml --corpus corpus/packed -o runs/speaker
     """
     rank = _prepare(options)
-    from parlando.train.cosyvoice_recipes import SpeakerRecipe, make_speaker_task
-    from parlando.train.recipes import read_recipe
+    from parlando.train.cosyvoice.recipes import SpeakerRecipe, make_speaker_task
+    from parlando.train.higgs.recipes import read_recipe
 
     recipe: SpeakerRecipe = read_recipe(SpeakerRecipe, options.recipe)
     _run(make_speaker_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
@@ -256,7 +256,7 @@ def plot(log: Annotated[Path, typer.Argument(help="log.jsonl of a run.")]) -> No
     """
     from parlando.core.errors import FileMissingError, MissingDependencyError
     from parlando.core.install import with_extra
-    from parlando.train.plots import draw_log
+    from parlando.train.loop.plots import draw_log
 
     if not log.is_file():
         raise FileMissingError(log, "log")
@@ -269,7 +269,7 @@ def plot(log: Annotated[Path, typer.Argument(help="log.jsonl of a run.")]) -> No
 def _prepare(options: TrainOptions) -> int:
     import torch
 
-    from parlando.train.parallel import start
+    from parlando.train.loop.parallel import start
 
     torch.set_flush_denormal(True)
     if options.threads:
@@ -278,7 +278,7 @@ def _prepare(options: TrainOptions) -> int:
 
 
 def _run(task: Task, recipe: Any, options: TrainOptions, rank: int) -> None:
-    from parlando.train.loop import Trainer
+    from parlando.train.loop.trainer import Trainer
 
     trainer = Trainer(task, options.out, options.budget(recipe.budget), rank)
     finished = trainer.run()

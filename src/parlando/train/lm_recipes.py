@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parlando.core.errors import ConfigError
-from parlando.train.cosyvoice_lm_recipe import CosyVoiceLMRecipe, make_cosyvoice_lm_task
-from parlando.train.loop import Task
-from parlando.train.recipes import LMRecipe, by_family, family_of, make_lm_task, read_recipe
+from parlando.train.cosyvoice.lm_recipe import CosyVoiceLMRecipe, make_cosyvoice_lm_task
+from parlando.train.higgs.recipes import LMRecipe, by_family, family_of, make_lm_task, read_recipe
+from parlando.train.loop.trainer import Task
 
 _KINDS = by_family(LMRecipe, CosyVoiceLMRecipe)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from parlando.core.errors import ConfigError
-from parlando.train.assemble import ModelRecipe, assemble
-from parlando.train.cosyvoice_assemble import CosyVoiceModelRecipe, CosyVoiceRuns, assemble_cosyvoice
-from parlando.train.recipes import by_family, family_of, read_recipe
+from parlando.train.cosyvoice.assemble import CosyVoiceModelRecipe, CosyVoiceRuns, assemble_cosyvoice
+from parlando.train.higgs.assemble import ModelRecipe, assemble
+from parlando.train.higgs.recipes import by_family, family_of, read_recipe
 
 _KINDS = by_family(ModelRecipe, CosyVoiceModelRecipe)
 

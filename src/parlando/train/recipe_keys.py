@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field
 from typing import Any
 
-from parlando.train.assemble import ModelRecipe
-from parlando.train.cosyvoice_assemble import CosyVoiceModelRecipe
-from parlando.train.cosyvoice_lm_recipe import CosyVoiceLMRecipe
-from parlando.train.cosyvoice_recipes import FlowRecipe, SpeakerRecipe, SpeechTokenizerRecipe, VocoderRecipe
-from parlando.train.recipes import CodecRecipe, LMRecipe, RevoicerRecipe
+from parlando.train.cosyvoice.assemble import CosyVoiceModelRecipe
+from parlando.train.cosyvoice.lm_recipe import CosyVoiceLMRecipe
+from parlando.train.cosyvoice.recipes import FlowRecipe, SpeakerRecipe, SpeechTokenizerRecipe, VocoderRecipe
+from parlando.train.higgs.assemble import ModelRecipe
+from parlando.train.higgs.recipes import CodecRecipe, LMRecipe, RevoicerRecipe
 
 RECIPES: Mapping[str, type[Any]] = {
     "`parlando train codec`": CodecRecipe,

@@ -1,0 +1,222 @@
+"""Training of the speech tokenizer: a recogniser of phones that hears only what passes the quantiser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from parlando.audio.resample import sinc_resample
+from parlando.core.errors import ConfigError
+from parlando.data.pitch import CorpusPitch, pitch_contour
+from parlando.data.sampler import CropConfig, Crops, CropSampler, at_speed
+from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
+from parlando.models.cosyvoice.parts.part_weights import SPEECH_TOKENIZER_FILE, save_trained
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, TokenizerBlock
+from parlando.nn.rope import RopeTable
+from parlando.train.higgs.voice_transfer_task import training_ranges
+from parlando.train.loop import parallel
+from parlando.train.loop.checkpoint import load_weights
+from parlando.train.loop.optim import OptimConfig, apply_gradients, make_optimizer
+from parlando.train.shared.augment import RoughConfig, roughen
+from parlando.train.shared.speaker_head import SpeakerHead
+
+FIRST_SPREAD = 1.25  # of a digit before its tanh: a third of a normal distribution then rounds to zero
+
+
+@dataclass(frozen=True)
+class SpeechTokenizerTrainConfig:
+    """A training of the tokenizer, in crops, with ``recogniser_layers`` transformer layers behind the quantiser.
+
+    CosyVoice 2 (Du et al., 2024) trains its tokenizer by a recogniser's text; here the targets are the corpus's phones,
+    several a token from left to right. ``speaker_weight`` is how strongly the digits are kept from telling speakers
+    apart, judged over ``speaker_reach`` tokens on each side. With a ``melody_weight`` the digits also learn how high
+    the voice is within its speaker's range, which the corpus's pitch must be measured for. ``rough`` roughens what the
+    tokenizer hears.
+    """
+
+    tokenizer: SpeechTokenizerConfig = field(default_factory=SpeechTokenizerConfig)
+    crops: CropConfig = field(default_factory=CropConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    recogniser_layers: int = 2
+    speaker_weight: float = 0.0
+    speaker_reach: int = 0
+    melody_weight: float = 0.0
+    rough: RoughConfig | None = None
+    start_from: str | None = None
+
+
+class MelodySampler(CropSampler):
+    """Crops whose phone labels are followed by the melody: height and whether it is voiced, a point each (float32)."""
+
+    def __init__(self, corpus: PackedCorpus, config: CropConfig) -> None:
+        super().__init__(corpus, config)
+        self.pitch = CorpusPitch(corpus)
+        self.ranges = training_ranges(self.pitch)
+
+    def describe(self, entry: Entry, first_frame: int, speed: float) -> np.ndarray:
+        """Phones, then the contour of the recording's own speed: it is the voice that is higher, not its melody."""
+        hertz = at_speed(self.pitch.hertz(entry)[first_frame:], speed, self.config.frames)
+        contour = pitch_contour(hertz, self.ranges[entry.speaker])
+        return np.concatenate((super().describe(entry, first_frame, speed), contour), axis=1)
+
+
+class PhoneRecogniser(nn.Module):
+    """Quantised digits back to the hidden size, through layers as the tokenizer's own, to phones and melody."""
+
+    def __init__(self, config: SpeechTokenizerConfig, num_layers: int, labels_per_token: int) -> None:
+        super().__init__()
+        self.config = config
+        self.up = nn.Linear(len(config.levels), config.hidden_size)
+        self.blocks = nn.ModuleList(TokenizerBlock(config) for _ in range(num_layers))
+        self.heads = nn.Linear(config.hidden_size, labels_per_token * len(PHONES) + 1)
+
+    def forward(
+        self, digits: Float[Tensor, "batch token digit"]
+    ) -> tuple[Float[Tensor, "batch token label phone"], Float[Tensor, "batch token"]]:
+        """Logits of the phones, and the height of the voice; every token of the batch is there."""
+        x = self.up(digits)
+        table = RopeTable.build(self.config.rope, self.config.hidden_size // self.config.num_heads, x.shape[1], x)
+        present = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+        for block in self.blocks:
+            x = block(x, table.at(slice(None)), present)
+        found = self.heads(x).float()
+        return found[..., :-1].unflatten(2, (-1, len(PHONES))), found[..., -1]
+
+
+class SpeechTokenizerTask:
+    """Implements `train.loop.Task` for `SpeechTokenizer`.
+
+    Raises:
+        ConfigError: a frame of the corpus is not as long as a token.
+    """
+
+    def __init__(
+        self, corpus: PackedCorpus, config: SpeechTokenizerTrainConfig, device: str = "cpu", rank: int = 0
+    ) -> None:
+        packed, wanted = corpus.config, config.tokenizer
+        if packed.sample_rate / packed.frame_samples != wanted.token_rate:
+            raise ConfigError(
+                f"the corpus has {packed.sample_rate / packed.frame_samples:g} frames a second and the tokenizer "
+                f"{wanted.token_rate:g} tokens; pack the corpus again"
+            )
+        self.config, self.device, self.rank = config, torch.device(device), rank
+        sampler = MelodySampler if config.melody_weight else CropSampler
+        self.sampler, self.sample_rate = sampler(corpus, config.crops), packed.sample_rate
+        self.labels_per_frame = packed.labels_per_frame
+        self.tokenizer = SpeechTokenizer(wanted)
+        if config.start_from:
+            load_weights(self.tokenizer, Path(config.start_from) / SPEECH_TOKENIZER_FILE)
+        else:
+            self._spread_digits()
+        self.recogniser = PhoneRecogniser(wanted, config.recogniser_layers, packed.labels_per_frame)
+        self.speaker_head = SpeakerHead(len(wanted.levels), len(self.sampler.speakers), config.speaker_reach)
+        self.trained = nn.ModuleList((self.tokenizer, self.recogniser, self.speaker_head)).to(self.device)
+        self.optimizer = make_optimizer(self.trained, config.optim)
+
+    @torch.no_grad()
+    def _spread_digits(self) -> None:
+        """Let the digits start as principal components of the hidden vectors, every level about equally frequent."""
+        mel = self._mel(torch.from_numpy(self.sampler.batch(0).waves))
+        hidden = self.tokenizer.encoder(mel, torch.full((len(mel),), mel.shape[2]))[0].flatten(0, 1)
+        mean, project = hidden.mean(0), self.tokenizer.quantizer.project_in
+        variances, axes = torch.linalg.eigh((hidden - mean).t().cov(correction=0))
+        count = project.out_features
+        scale = FIRST_SPREAD / variances[-count:].clamp_min(1e-8).sqrt()
+        project.weight.copy_(axes[:, -count:].t() * scale[:, None])
+        project.bias.copy_(-project.weight @ mean)
+
+    def train_step(self, step: int, progress: float) -> Mapping[str, float]:
+        """One step on random crops."""
+        crops = self.sampler.batch(step, self.rank)
+        self.trained.train()
+        losses, _, codes = self._hear(crops)
+        loss = losses["phone"] + self.config.speaker_weight * losses["speaker"]
+        if self.config.melody_weight:
+            loss = loss + self.config.melody_weight * losses["melody"]
+        loss.backward()
+        norm = apply_gradients(self.optimizer, self.trained.parameters(), self.config.optim, progress)
+        numbers = {name: float(value.detach()) for name, value in losses.items()}
+        seconds = crops.waves.size / self.sample_rate * parallel.size()
+        return {
+            "loss": float(loss.detach()),
+            **numbers,
+            "codes_used": float(len(codes.unique())),
+            "norm": norm,
+            "audio_seconds": seconds,
+        }
+
+    def _hear(self, crops: Crops) -> tuple[dict[str, Tensor], Float[Tensor, "batch token label phone"], Tensor]:
+        """Losses, phone logits and codes of some crops."""
+        wave, labels, speakers = (torch.from_numpy(array).to(self.device) for array in crops)
+        phones, contour = labels[..., : self.labels_per_frame].long(), labels[..., self.labels_per_frame :]
+        mel = self._mel(wave)
+        lengths = torch.full((len(mel),), mel.shape[2], device=self.device)
+        # In float32 on processors: digits are rounded here, and of three small runs in bfloat16 one got stuck.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            digits, codes, _ = self.tokenizer(mel, lengths)
+            logits, melody = self.recogniser(digits)
+        losses = {
+            "phone": functional.cross_entropy(logits.flatten(0, 2), phones.flatten(), ignore_index=UNKNOWN_PHONE),
+            "speaker": self.speaker_head(digits, speakers),
+        }
+        if self.config.melody_weight:
+            losses["melody"] = melody_loss(melody, contour)
+        return losses, logits, codes
+
+    @torch.no_grad()
+    def _mel(self, wave: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch band frame"]:
+        rate, rough = self.config.tokenizer.mel.sample_rate, self.config.rough
+        wave = sinc_resample(wave, self.sample_rate, rate)
+        return self.tokenizer.log_mel(roughen(wave, rate, rough) if rough and self.tokenizer.training else wave)
+
+    @torch.no_grad()
+    def evaluate(self) -> Mapping[str, float]:
+        """Held-out phone accuracy, the losses, and how many codes are in use, as the perplexity of their share."""
+        self.trained.eval()
+        crops = self.sampler.held_out()
+        losses, logits, codes = self._hear(crops)
+        phones = torch.from_numpy(crops.labels[..., : self.labels_per_frame]).to(self.device)
+        known = phones != UNKNOWN_PHONE
+        right = (logits.argmax(-1) == phones)[known].float()
+        return {
+            "phone_accuracy": float(right.mean()) if len(right) else 0.0,
+            "code_perplexity": perplexity(codes),
+            **{name: float(value) for name, value in losses.items()},
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Weights and optimiser."""
+        return {"trained": self.trained.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `state`."""
+        self.trained.load_state_dict(state["trained"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def export(self, folder: Path) -> None:
+        """``speech_tokenizer.safetensors`` (float32) and ``speech_tokenizer.json``; the recogniser is left behind."""
+        save_trained(self.tokenizer, self.tokenizer.config, folder / SPEECH_TOKENIZER_FILE)
+
+
+def melody_loss(height: Float[Tensor, "batch token"], contour: Float[Tensor, "batch token value"]) -> Float[Tensor, ""]:
+    """Huber loss of the height against the mean of each token's voiced points, where at least half of them are."""
+    heights, voiced = contour.chunk(2, dim=2)
+    count = voiced.sum(2)
+    heard = 2 * count >= voiced.shape[2]
+    mean = (heights * voiced).sum(2) / count.clamp_min(1)
+    error = functional.smooth_l1_loss(height, mean, reduction="none")
+    return (error * heard).sum() / heard.sum().clamp_min(1)
+
+
+def perplexity(codes: Int[Tensor, "*rest"]) -> float:
+    """How many equally frequent codes would be as hard to guess as these."""
+    shares = codes.flatten().unique(return_counts=True)[1] / codes.numel()
+    return float(torch.exp(-(shares * shares.log()).sum()))

@@ -1,0 +1,187 @@
+"""Training of the revoicer: codes of every speaker from phones and pitch, frame by frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from parlando.core.errors import ConfigError
+from parlando.data.pitch import CorpusPitch, PitchRange, pitch_contour
+from parlando.data.shards import UNKNOWN_PHONE, Entry, PackedCorpus
+from parlando.data.tokens import Spoken, TokenCorpus
+from parlando.nn.checkpoint import save_tensors
+from parlando.nn.placement import training_autocast
+from parlando.train.higgs.voice_transfer_net import Revoicer, RevoicerConfig
+from parlando.train.loop import parallel
+from parlando.train.loop.optim import OptimConfig, apply_gradients, make_optimizer
+
+
+@dataclass(frozen=True)
+class RevoicerSizes:
+    """The sizes that a recipe chooses; the rest follows from the corpus."""
+
+    dim: int = 320
+    hidden_dim: int = 768
+    blocks: int = 8
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class RevoicerTrainConfig:
+    """Stretches of how many frames, how many a step, how often each speaker."""
+
+    sizes: RevoicerSizes = field(default_factory=RevoicerSizes)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    batch: int = 24
+    frames: int = 60
+    speaker_weights: Mapping[str, float] = field(default_factory=dict)
+    held_out_batch: int = 48
+
+
+def has_phones(corpus: PackedCorpus, entry: Entry) -> bool:
+    """Whether an utterance has phone times; one that did not fit its text has none."""
+    return bool((corpus.labels(entry) != UNKNOWN_PHONE).all())
+
+
+def training_ranges(pitch: CorpusPitch) -> dict[str, PitchRange]:
+    """Every speaker's range over a corpus's training utterances."""
+    return pitch.ranges(entry for entry in pitch.corpus.entries if entry.split == "train")
+
+
+class Stretches(NamedTuple):
+    """Phone labels [batch, frame, label], contours [batch, frame, value], speakers [batch], codes of all books."""
+
+    phones: Tensor
+    contours: Tensor
+    speakers: Tensor
+    codes: Tensor
+
+
+class StretchSampler:
+    """Stretches of utterances, as they were recorded, each batch a pure function of its step number."""
+
+    def __init__(self, corpus: PackedCorpus, tokens: TokenCorpus, config: RevoicerTrainConfig) -> None:
+        self.corpus, self.tokens, self.config, self.pitch = corpus, tokens, config, CorpusPitch(corpus)
+        entries = {entry.id: entry for entry in corpus.entries}
+        usable = [
+            (entries[s.id], s)
+            for s in tokens.utterances
+            if s.speed == 1.0 and s.frames >= config.frames and s.id in entries and has_phones(corpus, entries[s.id])
+        ]
+        self.train = [pair for pair in usable if pair[1].split == "train"]
+        if not self.train:
+            raise ConfigError(
+                f"no utterance of '{corpus.folder}' with phone times and {config.frames} frames is encoded"
+            )
+        self.speakers = tuple(sorted({spoken.speaker for _, spoken in self.train}))
+        kept_back = [pair for pair in usable if pair[1].split == "validation" and pair[1].speaker in self.speakers]
+        self.kept_back = kept_back or self.train[:1]
+        self.ranges = training_ranges(self.pitch)
+        weights = np.array([s.frames * config.speaker_weights.get(s.speaker, 1.0) for _, s in self.train], dtype=float)
+        self.cumulative = np.cumsum(weights / weights.sum())
+
+    def batch(self, step: int, rank: int = 0) -> Stretches:
+        """The stretches of one step; every rank has its own."""
+        generator = np.random.default_rng((31, step, rank))
+        picks = np.searchsorted(self.cumulative, generator.random(self.config.batch))
+        return self._stack([self.train[min(i, len(self.train) - 1)] for i in picks], generator)
+
+    def held_out(self, speaker: str | None = None) -> Stretches | None:
+        """The same stretches every time, of sentences that training never sees, by one speaker or by all.
+
+        A corpus too small to keep any back shows one that training sees.
+        """
+        generator = np.random.default_rng(37)
+        chosen = [pair for pair in self.kept_back if speaker in (None, pair[1].speaker)]
+        if not chosen:
+            return None
+        picks = generator.integers(len(chosen), size=self.config.held_out_batch)
+        return self._stack([chosen[i] for i in picks], generator)
+
+    def _stack(self, pairs: list[tuple[Entry, Spoken]], generator: np.random.Generator) -> Stretches:
+        parts = [self._stretch(entry, spoken, generator) for entry, spoken in pairs]
+        return Stretches(*(torch.from_numpy(np.stack(column)) for column in zip(*parts, strict=True)))
+
+    def _stretch(
+        self, entry: Entry, spoken: Spoken, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        frames = self.config.frames
+        first = int(generator.integers(spoken.frames - frames + 1))
+        part = slice(first, first + frames)
+        melody = pitch_contour(self.pitch.hertz(entry)[part], self.ranges[entry.speaker])
+        speaker = np.array(self.speakers.index(entry.speaker))
+        labels = self.corpus.labels(entry)[part].astype(np.int64)
+        return labels, melody, speaker, self.tokens.codes(spoken)[:, part]
+
+
+class RevoicerTask:
+    """Implements `train.loop.Task` for `Revoicer`."""
+
+    def __init__(
+        self, sampler: StretchSampler, config: RevoicerTrainConfig, device: str = "cpu", rank: int = 0
+    ) -> None:
+        self.sampler, self.config, self.device, self.rank = sampler, config, torch.device(device), rank
+        tokens, pitch = sampler.tokens, sampler.pitch
+        labels = sampler.corpus.config.labels_per_frame
+        sizes = asdict(config.sizes)
+        self.revoicer = Revoicer(
+            RevoicerConfig(sampler.speakers, tokens.num_codebooks, tokens.codebook_size, labels, pitch.points, **sizes)
+        ).to(self.device)
+        self.optimizer = make_optimizer(self.revoicer, config.optim)
+
+    def train_step(self, step: int, progress: float) -> Mapping[str, float]:
+        """One batch."""
+        batch = self.sampler.batch(step, self.rank)
+        self.revoicer.train()
+        with training_autocast(self.device):
+            losses = self._losses(batch)
+        losses["loss"].backward()
+        norm = apply_gradients(self.optimizer, self.revoicer.parameters(), self.config.optim, progress)
+        seconds = batch.codes.shape[0] * batch.codes.shape[2] * self._frame_seconds() * parallel.size()
+        return {**{k: float(v.detach()) for k, v in losses.items()}, "norm": norm, "audio_seconds": seconds}
+
+    def _frame_seconds(self) -> float:
+        config = self.sampler.corpus.config
+        return config.frame_samples / config.sample_rate
+
+    def _losses(self, batch: Stretches) -> dict[str, Float[Tensor, ""]]:
+        phones, contours, speakers, codes = (part.to(self.device) for part in batch)
+        logits = self.revoicer(phones, contours, speakers, codes).float()
+        books = functional.cross_entropy(logits.flatten(0, 2), codes.flatten(), reduction="none").view(codes.shape)
+        return {"loss": books.mean(), "first": books[:, 0].mean(), "last": books[:, -1].mean()}
+
+    @torch.no_grad()
+    def evaluate(self) -> Mapping[str, float]:
+        """Cross entropy a code on held-out sentences: over all speakers, and each speaker's own."""
+        self.revoicer.eval()
+        numbers: dict[str, float] = {}
+        for speaker in (None, *self.sampler.speakers):
+            batch = self.sampler.held_out(speaker)
+            if batch is not None:
+                losses = self._losses(batch)
+                names = losses if speaker is None else ("loss",)
+                numbers |= {f"{name}/{speaker}" if speaker else name: float(losses[name]) for name in names}
+        return numbers
+
+    def state(self) -> dict[str, Any]:
+        """Weights and optimiser."""
+        return {"revoicer": self.revoicer.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `state`."""
+        self.revoicer.load_state_dict(state["revoicer"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def export(self, folder: Path) -> None:
+        """``revoicer.safetensors`` (float32) and ``revoicer.json``."""
+        save_tensors({k: v.float() for k, v in self.revoicer.state_dict().items()}, folder / "revoicer.safetensors")
+        (folder / "revoicer.json").write_text(json.dumps(asdict(self.revoicer.config), indent=2), encoding="utf-8")
