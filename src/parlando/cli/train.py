@@ -11,7 +11,9 @@ import typer
 from parlando.cli.options import command
 
 if TYPE_CHECKING:
-    from parlando.train.loop.trainer import Budget, Task
+    from parlando.train.loop.parallel import Process
+    from parlando.train.loop.task import Task
+    from parlando.train.loop.trainer import Budget
 
 app = typer.Typer(help="Train every part of a model from scratch.", no_args_is_help=True)
 
@@ -92,13 +94,13 @@ def train_codec(options: CodecOptions) -> None:
 
     Example: parlando train codec recipes/higgs-mini/codec.toml --corpus corpus/packed -o runs/codec
     """
-    rank = _prepare(options)
+    process = _prepare(options)
     from parlando.train.higgs.recipes import CodecRecipe, make_codec_task, read_recipe
 
     recipe: CodecRecipe = read_recipe(CodecRecipe, options.recipe)
     if options.start_from is not None:
         recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
-    _run(make_codec_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+    _run(make_codec_task(recipe, options.corpus), recipe, options, process)
 
 
 @app.command("vocoder")
@@ -108,14 +110,14 @@ def train_vocoder(options: VocoderOptions) -> None:
 
     Example: parlando train vocoder recipes/cosyvoice-mini/vocoder.toml --corpus corpus/packed -o runs/vocoder
     """
-    rank = _prepare(options)
+    process = _prepare(options)
     from parlando.train.cosyvoice.recipes import VocoderRecipe, make_vocoder_task
     from parlando.train.higgs.recipes import read_recipe
 
     recipe: VocoderRecipe = read_recipe(VocoderRecipe, options.recipe)
     if options.start_from is not None:
         recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
-    _run(make_vocoder_task(recipe, options.corpus, options.device, rank, options.mels), recipe, options, rank)
+    _run(make_vocoder_task(recipe, options.corpus, options.mels), recipe, options, process)
 
 
 @app.command("flow")
@@ -126,15 +128,15 @@ def train_flow(options: FlowOptions) -> None:
     Example: parlando train flow recipes/cosyvoice-mini/flow.toml --corpus corpus/packed --codes corpus/codes
     -o runs/flow
     """
-    rank = _prepare(options)
+    process = _prepare(options)
     from parlando.train.cosyvoice.recipes import FlowRecipe, make_flow_task
     from parlando.train.higgs.recipes import read_recipe
 
     recipe: FlowRecipe = read_recipe(FlowRecipe, options.recipe)
     if options.start_from is not None:
         recipe = replace(recipe, train=replace(recipe.train, start_from=str(options.start_from)))
-    task = make_flow_task(recipe, options.corpus, options.codes, options.device, rank, options.retold)
-    _run(task, recipe, options, rank)
+    task = make_flow_task(recipe, options.corpus, options.codes, options.retold)
+    _run(task, recipe, options, process)
 
 
 @app.command("revoicer")
@@ -147,11 +149,11 @@ def train_revoicer(options: RevoicerOptions) -> None:
     Example: parlando train revoicer recipes/higgs-mini/revoicer.toml --corpus corpus/packed --codes corpus/codes
     -o runs/revoicer
     """
-    rank = _prepare(options)
+    process = _prepare(options)
     from parlando.train.higgs.recipes import RevoicerRecipe, make_revoicer_task, read_recipe
 
     recipe: RevoicerRecipe = read_recipe(RevoicerRecipe, options.recipe)
-    _run(make_revoicer_task(recipe, options.corpus, options.codes, options.device, rank), recipe, options, rank)
+    _run(make_revoicer_task(recipe, options.corpus, options.codes), recipe, options, process)
 
 
 @app.command("lm")
@@ -163,11 +165,11 @@ def train_lm(options: LMOptions) -> None:
 
     Example: parlando train lm recipes/higgs-mini/lm.toml --codes corpus/codes --codec runs/codec -o runs/lm
     """
-    rank = _prepare(options)
+    process = _prepare(options)
     from parlando.train.lm_recipes import LMSources, make_task, read_lm_recipe
 
     recipe, sources = read_lm_recipe(options.recipe), LMSources(options.codes, options.codec, options.corpus)
-    _run(make_task(recipe, sources, options.device, rank), recipe, options, rank)
+    _run(make_task(recipe, sources), recipe, options, process)
 
 
 @app.command("speech-tokenizer")
@@ -180,12 +182,12 @@ def train_speech_tokenizer(options: CorpusOptions) -> None:
     Example: parlando train speech-tokenizer recipes/cosyvoice-mini/speech_tokenizer.toml --corpus corpus/packed
     -o runs/tokenizer
     """
-    rank = _prepare(options)
+    process = _prepare(options)
     from parlando.train.cosyvoice.recipes import SpeechTokenizerRecipe, make_speech_tokenizer_task
     from parlando.train.higgs.recipes import read_recipe
 
     recipe: SpeechTokenizerRecipe = read_recipe(SpeechTokenizerRecipe, options.recipe)
-    _run(make_speech_tokenizer_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+    _run(make_speech_tokenizer_task(recipe, options.corpus), recipe, options, process)
 
 
 @app.command("speaker")
@@ -197,12 +199,12 @@ def train_speaker(options: CorpusOptions) -> None:
 
     Example: parlando train speaker recipes/cosyvoice-mini/speaker.toml --corpus corpus/packed -o runs/speaker
     """
-    rank = _prepare(options)
+    process = _prepare(options)
     from parlando.train.cosyvoice.recipes import SpeakerRecipe, make_speaker_task
     from parlando.train.higgs.recipes import read_recipe
 
     recipe: SpeakerRecipe = read_recipe(SpeakerRecipe, options.recipe)
-    _run(make_speaker_task(recipe, options.corpus, options.device, rank), recipe, options, rank)
+    _run(make_speaker_task(recipe, options.corpus), recipe, options, process)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +268,7 @@ def plot(log: Annotated[Path, typer.Argument(help="log.jsonl of a run.")]) -> No
     typer.echo(f"curves in {picture}", err=True)
 
 
-def _prepare(options: TrainOptions) -> int:
+def _prepare(options: TrainOptions) -> Process:
     import torch
 
     from parlando.train.loop.parallel import start
@@ -274,15 +276,15 @@ def _prepare(options: TrainOptions) -> int:
     torch.set_flush_denormal(True)
     if options.threads:
         torch.set_num_threads(options.threads)
-    return start(options.device)[0]
+    return start(options.device)
 
 
-def _run(task: Task, recipe: Any, options: TrainOptions, rank: int) -> None:
+def _run(task: Task[Any], recipe: Any, options: TrainOptions, process: Process) -> None:
     from parlando.train.loop.trainer import Trainer
 
-    trainer = Trainer(task, options.out, options.budget(recipe.budget), rank)
+    trainer = Trainer(task, options.out, options.budget(recipe.budget), process)
     finished = trainer.run()
-    if rank == 0:
+    if process.leads:
         typer.echo(f"{'finished' if finished else 'stopped, saved'} at step {trainer.step} in {options.out}", err=True)
     if not finished:
         raise typer.Exit(130)

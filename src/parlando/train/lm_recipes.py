@@ -33,14 +33,14 @@ class LMSources:
     packed: Path | None = None
 
 
-def make_task(recipe: LMRecipe | CosyVoiceLMRecipe, sources: LMSources, device: str, rank: int = 0) -> Task:
+def make_task(recipe: LMRecipe | CosyVoiceLMRecipe, sources: LMSources) -> Task:
     """The task of a recipe.
 
     Raises:
         ConfigError: the recipe needs a source that is not named.
     """
     if isinstance(recipe, CosyVoiceLMRecipe):
-        return make_cosyvoice_lm_task(recipe, sources.codes, sources.packed, device, rank)
+        return make_cosyvoice_lm_task(recipe, sources.codes, sources.packed)
     if sources.codec is None:
         raise ConfigError("this recipe needs the codec that encoded its corpus; name its folder with --codec")
-    return make_lm_task(recipe, sources.codes, sources.codec, device, rank)
+    return make_lm_task(recipe, sources.codes, sources.codec)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from stepping import stepper
 from tiny_corpus import SENTENCES
 
 from parlando.core.config import from_mapping
@@ -201,10 +202,10 @@ def test_codes_are_aligned_to_positions_of_their_phonemes_and_not_of_an_instruct
 
 def test_the_guide_is_the_attention_of_the_first_head(one_book, monkeypatch):
     made, seen = task(one_book), []
-    batch = made._collate(made.sampler.batch(0))
+    batch = made.collate(made.sampler.batch(0))
     softmax = torch.Tensor.softmax
     monkeypatch.setattr(torch.Tensor, "softmax", lambda x, dim: seen.append(x.detach()) or softmax(x, dim))
-    loss = made._losses(batch)["guide"].detach()
+    loss = made.losses(batch)["guide"].detach()
     first_head = seen[0][:, 0, 0].log_softmax(-1)
     known = batch.aligned != IGNORED_LABEL
     assert known.any()
@@ -213,7 +214,7 @@ def test_the_guide_is_the_attention_of_the_first_head(one_book, monkeypatch):
 
 
 def test_a_step_reports_losses_that_add_up(one_book):
-    metrics = task(one_book, phone_weight=0.5, phone_final=0.1, guide_weight=0.4).train_step(0, 0.5)
+    metrics = stepper(task(one_book, phone_weight=0.5, phone_final=0.1, guide_weight=0.4)).step(0, 0.5)
     parts = metrics["codes"] + 0.3 * metrics["phone"] + 0.2 * metrics["guide"]
     assert metrics["loss"] == pytest.approx(parts, rel=1e-5)
     assert metrics["codes"] == pytest.approx(np.log(CODES + 3), abs=0.3)
@@ -225,7 +226,7 @@ def test_one_batch_is_learnt_by_heart(one_book, monkeypatch):
     made = task(one_book, optim=OptimConfig(rate=2e-2, warmup=0.0))
     batch = made.sampler.batch(0)[:2]
     monkeypatch.setattr(made.sampler, "batch", lambda step, rank: batch)
-    losses = [made.train_step(step, step / 60)["codes"] for step in range(60)]
+    losses = [stepper(made).step(step, step / 60)["codes"] for step in range(60)]
     assert losses[-1] < 0.6 * losses[0]
 
 
@@ -246,32 +247,32 @@ def test_only_training_misreads(one_book, monkeypatch):
     made = task(one_book, misread_share=0.5)
     asked = []
     monkeypatch.setattr("parlando.train.cosyvoice.lm.misread", lambda codes, *rest: asked.append(rest[1]) or codes)
-    made.evaluate()
+    stepper(made).evaluate()
     assert asked == []
-    made.train_step(0, 0.0)
+    stepper(made).step(0, 0.0)
     assert asked == [0.5]
 
 
 def test_evaluation_repeats_and_tells_the_layouts_apart(one_book):
     made = task(one_book, dropout=0.5)
     names = {"codes", "accuracy", "phone", "phone_accuracy", "guide"}
-    metrics = made.evaluate()
+    metrics = stepper(made).evaluate()
     assert set(metrics) == names | {f"arriving_{name}" for name in names}
-    assert made.evaluate() == metrics
+    assert stepper(made).evaluate() == metrics
     assert metrics["codes"] != metrics["arriving_codes"]
 
 
 @pytest.mark.parametrize("levels", [1, 2, 4])
 def test_the_export_is_the_model_that_was_trained(one_book, tmp_path, levels):
     made = CosyVoiceLMTask(sampler(one_book), CosyVoiceTrainConfig(CONFIG, code_levels=levels))
-    made.train_step(0, 0.1)
+    stepper(made).step(0, 0.1)
     made.export(tmp_path)
     lm = CosyVoiceLM(from_mapping(LMConfig, json.loads((tmp_path / "lm.json").read_text())))
     load_weights(lm, tmp_path / "lm.safetensors")
-    batch = made._collate(made.sampler.batch(1))
+    batch = made.collate(made.sampler.batch(1))
     made.lm.eval()
     known = batch.targets != IGNORED_LABEL
-    trained = made._losses(batch)["codes"].detach()
+    trained = made.losses(batch)["codes"].detach()
     logits = lm.speech_logits(lm(batch.tokens, batch.codes, batch.is_speech)[known])
     loss = torch.nn.functional.cross_entropy(logits, batch.targets[known])
     assert float(loss.detach()) == pytest.approx(float(trained), rel=1e-5)
@@ -305,8 +306,8 @@ def test_the_family_of_a_recipe_decides(root, one_book, tmp_path):
         'family = "cosyvoice"\ncode_levels = 4\n[budget]\nsteps = 1\n[sizes]\nhidden_size = 8\nnum_layers = 1\n'
         "num_heads = 2\nintermediate_size = 8\n[mix]\ncandidates = 2\ntokens_per_batch = 80\n"
     )
-    made = make_task(read_lm_recipe(tmp_path / "r.toml"), LMSources(one_book), "cpu", rank=1)
-    assert made.train_step(0, 0.0)["audio_seconds"] > 0
+    made = make_task(read_lm_recipe(tmp_path / "r.toml"), LMSources(one_book))
+    assert stepper(made).step(0, 0.0)["audio_seconds"] > 0
     with pytest.raises(ConfigError, match="--codec"):
         make_task(read_lm_recipe(root / "recipes" / "higgs-mini" / "lm.toml"), LMSources(one_book), "cpu")
     (tmp_path / "r.toml").write_text('family = "hogs"\n')

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from stepping import stepper
 from test_flow import MIX, small_task, tokens  # noqa: F401  a fixture
 from test_vocoder import CROPS, MARGIN, PER_TOKEN, SMALL, measured  # noqa: F401  a fixture
 
@@ -80,19 +81,19 @@ def vocoder(corpus, mels, **changes):
 
 def test_a_vocoder_hears_both(measured, mels):  # noqa: F811
     task = vocoder(measured, mels, made_crops=1)
-    crops = task.made_sampler.batch(0)
+    crops = task.batch(0, 0).made
     batch = task._made_batch(crops)
     frames = PER_TOKEN * CROPS.frames - 2 * MARGIN
     assert batch.mel.shape == (1, 80, frames)
     rows = crops.labels[0, :, task.sampler.pitch.points :].reshape(-1, 80)
-    assert torch.equal(batch.mel[0].T, torch.from_numpy(rows[MARGIN:-MARGIN]))
+    assert torch.equal(batch.mel[0].T, rows[MARGIN:-MARGIN])
     assert batch.hertz.shape == (1, frames)
     torch.manual_seed(3)
     quiet = task._made_batch(crops, varied=True)
     softer = (quiet.wave.abs().max() / batch.wave.abs().max()).log()
     assert torch.allclose(quiet.mel - batch.mel, softer.expand_as(batch.mel), atol=1e-4)
-    assert "made" in task.evaluate()
-    assert task.train_step(0, 0.1)["audio_seconds"] == pytest.approx(2 * frames * 480 / 24000)
+    assert "made" in stepper(task).evaluate()
+    assert stepper(task).step(0, 0.1)["audio_seconds"] == pytest.approx(2 * frames * 480 / 24000)
     assert vocoder(measured, None).made_sampler is None
 
 

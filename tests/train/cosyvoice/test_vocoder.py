@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from stepping import stepper
 
 from parlando.core.errors import ConfigError
 from parlando.data.pitch import measure_pitch
@@ -15,7 +16,7 @@ from parlando.models.cosyvoice.parts.hift import HiFTConfig
 from parlando.models.cosyvoice.parts.hift_source import SourceConfig
 from parlando.models.cosyvoice.parts.hift_weights import load_hift_folder
 from parlando.nn.streaming import Carry
-from parlando.train.cosyvoice.vocoder import VocoderTask, VocoderTrainConfig
+from parlando.train.cosyvoice.vocoder import VocoderTask, VocoderTrainConfig, _crops
 from parlando.train.cosyvoice.vocoder_examples import PitchedCropSampler
 from parlando.train.loop.optim import OptimConfig
 
@@ -49,7 +50,7 @@ def small_task(corpus, **changes):
 
 def test_a_batch_is_mel_pitch_and_samples_of_the_same_frames(measured):
     task = small_task(measured)
-    batch = task._batch(task.sampler.batch(0))
+    batch = task._batch(task.batch(0, 0).own)
     frames, hop = PER_TOKEN * CROPS.frames - 2 * MARGIN, flow_mel_config().hop_samples
     assert batch.mel.shape == (2, 80, frames)
     assert batch.hertz.shape == (2, frames)
@@ -68,16 +69,16 @@ def test_speed_moves_the_pitch(measured):
     assert fast[plain > 0].max() == pytest.approx(1.2 * plain.max(), rel=1e-3)
 
 
-def test_judges_join_in_late(measured):
+def test_discriminators_join_in_late(measured):
     task = small_task(measured, optim=OptimConfig(warmup=0.0))
-    before = {name: tensor.clone() for name, tensor in task.judges.state_dict().items()}
-    early = task.train_step(0, 0.1)
-    assert set(early) == {"loss", "spectral", "pitch", "norm", "audio_seconds"}
+    before = {name: tensor.clone() for name, tensor in task.discriminators.state_dict().items()}
+    early = stepper(task).step(0, 0.1)
+    assert set(early) == {"loss", "spectral", "pitch", "norm", "audio_seconds", "tokens"}
     assert early["loss"] == pytest.approx(early["spectral"] + early["pitch"], rel=1e-5)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in task.judges.state_dict().items())
-    late = task.train_step(1, 0.9)
-    assert set(late) == set(early) | {"judge", "adversarial", "matching"}
-    assert not all(torch.equal(tensor, before[name]) for name, tensor in task.judges.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in task.discriminators.state_dict().items())
+    late = stepper(task).step(1, 0.9)
+    assert set(late) == set(early) | {"discriminator", "adversarial", "matching"}
+    assert not all(torch.equal(tensor, before[name]) for name, tensor in task.discriminators.state_dict().items())
 
 
 def test_spectra_and_pitch_are_learnt_by_heart(measured, monkeypatch):
@@ -85,22 +86,22 @@ def test_spectra_and_pitch_are_learnt_by_heart(measured, monkeypatch):
     crops = task.sampler.batch(0)
     for sampler in (task.sampler, task.pitch_sampler):
         monkeypatch.setattr(sampler, "batch", lambda *which: crops)
-    losses = [task.train_step(step, step / 60) for step in range(30)]
+    losses = [stepper(task).step(step, step / 60) for step in range(30)]
     assert losses[-1]["spectral"] < 0.7 * losses[0]["spectral"]
     assert losses[-1]["pitch"] < 0.7 * losses[0]["pitch"]
 
 
 def test_held_out_numbers_say_how_pitch_and_voicing_are_found(measured, monkeypatch):
     task = small_task(measured)
-    hertz = task._batch(task.sampler.held_out()).hertz
+    hertz = task._batch(_crops(task.sampler.held_out())).hertz
     hertz[:, ::4] = 0  # the corpus is of sines alone
-    batch = replace(task._batch(task.sampler.held_out()), hertz=hertz)
+    batch = replace(task._batch(_crops(task.sampler.held_out())), hertz=hertz)
     monkeypatch.setattr(task, "_batch", lambda crops: batch)
     voiced = hertz > 0
 
     def told(found):
         task.hift.f0_predictor.forward = lambda mel, carry: found
-        return task.evaluate()
+        return stepper(task).evaluate()
 
     right = told(hertz)
     assert set(right) == {"spectral", "pitch_hertz", "pitch_error", "voicing_error"}
@@ -119,12 +120,12 @@ def test_it_resumes_where_it_was(measured):
     whole, cut = small_task(measured), small_task(measured)
     for task in (whole, cut):
         torch.manual_seed(1)
-        task.train_step(0, 0.9)
+        stepper(task).step(0, 0.9)
     resumed = small_task(measured)
-    resumed.restore(cut.state())
+    stepper(resumed).restore(stepper(cut).state())
     for task in (whole, resumed):
         torch.manual_seed(2)
-        task.train_step(1, 0.9)
+        stepper(task).step(1, 0.9)
     for one, other in zip(whole.hift.parameters(), resumed.hift.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -134,7 +135,7 @@ def test_an_export_sounds_as_the_training_does_and_starts_another(measured, tmp_
     task.export(tmp_path)
     loaded = load_hift_folder(tmp_path)
     assert loaded.config == SMALL
-    mel, noise = task._batch(task.sampler.batch(0)).mel[:1], loaded.open([3]).noise
+    mel, noise = task._batch(task.batch(0, 0).own).mel[:1], loaded.open([3]).noise
     source = task.hift.m_source(task.hift.f0_predictor(mel, Carry()), noise, Carry())
     with torch.no_grad():
         expected = task.hift.filter(mel, source, Carry())
@@ -161,5 +162,5 @@ def test_a_vocoder_that_shapes_its_source_learns_too(measured):
     )  # fmt: skip
     optim = OptimConfig(rate=5e-3, warmup=0.05)
     task = VocoderTask(measured, VocoderTrainConfig(hift=shaping, crops=CROPS, pitch_crops=2, optim=optim))
-    losses = [task.train_step(0, step / 40)["spectral"] for step in range(40)]
+    losses = [stepper(task).step(0, step / 40)["spectral"] for step in range(40)]
     assert losses[-1] < 0.8 * losses[0]

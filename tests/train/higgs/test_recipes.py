@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from stepping import stepper
 from tiny_tasks import CODEC
 
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
@@ -100,7 +101,7 @@ def test_a_codec_that_does_not_fit_is_named(exported):
 def test_an_adversarial_recipe_needs_a_codec_to_start_from(packed, tmp_path):
     (tmp_path / "r.toml").write_text("[budget]\nsteps = 1\n[train]\nadversarial = true")
     with pytest.raises(ConfigError, match="name its folder with --from"):
-        make_codec_task(read_recipe(CodecRecipe, tmp_path / "r.toml"), packed.folder, "cpu")
+        make_codec_task(read_recipe(CodecRecipe, tmp_path / "r.toml"), packed.folder)
 
 
 def test_a_language_model_takes_its_sizes_from_tokenizer_and_codec():
@@ -121,6 +122,6 @@ def test_a_language_model_task_counts_seconds_by_its_codec(codes, tmp_path):
         '[mix]\ncandidates = 2\ntokens_per_batch = 80\nmasculine = ["rms"]\n[mix.descriptions]\nslt = "a"\nrms = "b"\n'
     )
     torch.manual_seed(0)
-    task = make_lm_task(read_recipe(LMRecipe, tmp_path / "r.toml"), codes, tmp_path, "cpu", rank=1)
-    assert (task.config.frame_rate, task.rank) == (12.5, 1)
-    assert task.train_step(0, 0.0)["loss"] > 0
+    task = make_lm_task(read_recipe(LMRecipe, tmp_path / "r.toml"), codes, tmp_path)
+    assert task.config.frame_rate == 12.5
+    assert stepper(task).step(0, 0.0)["loss"] > 0

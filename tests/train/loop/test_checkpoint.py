@@ -21,11 +21,11 @@ class Trap:
 
 
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
-    state = {"task": {"w": torch.arange(3.0), "lists": [1, 2.5, "x"]}, "step": 7}
+    state = {"modules": {"w": torch.arange(3.0), "lists": [1, 2.5, "x"]}, "step": 7}
     save_checkpoint(tmp_path / "last.pt", state)
     again = load_checkpoint(tmp_path / "last.pt")
-    assert torch.equal(again["task"]["w"], state["task"]["w"])
-    assert (again["task"]["lists"], again["step"]) == ([1, 2.5, "x"], 7)
+    assert torch.equal(again["modules"]["w"], state["modules"]["w"])
+    assert (again["modules"]["lists"], again["step"]) == ([1, 2.5, "x"], 7)
     assert os.listdir(tmp_path) == ["last.pt"]
 
 
@@ -40,6 +40,20 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space left"):
         save_checkpoint(tmp_path / "last.pt", {"step": 2})
     assert load_checkpoint(tmp_path / "last.pt") == {"step": 1}
+
+
+def test_a_checkpoint_of_the_days_when_tasks_stepped_themselves_is_read(tmp_path):
+    judges, weight = (
+        {"parts.0.stack.judge.bias": torch.ones(1), "parts.0.stack.layers.0.bias": torch.zeros(1)},
+        torch.ones(2),
+    )
+    task = {"codec": {"w": weight}, "optimizer": {"state": {}}, "judges": judges, "judge_optimizer": {"state": {0: 1}}}
+    save_checkpoint(tmp_path / "last.pt", {"task": task, "step": 3, "seconds": 1.5})
+    state = load_checkpoint(tmp_path / "last.pt")
+    assert (state["step"], state["seconds"]) == (3, 1.5)
+    assert torch.equal(state["modules"]["codec"]["w"], weight)
+    assert set(state["modules"]["discriminators"]) == {"parts.0.stack.score.bias", "parts.0.stack.layers.0.bias"}
+    assert state["optimizers"] == {"model": {"state": {}}, "discriminators": {"state": {0: 1}}}
 
 
 @pytest.mark.parametrize("writer", ["pickle", "torch"])

@@ -4,7 +4,7 @@ from torch import nn
 
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError
-from parlando.train.loop.optim import OptimConfig, apply_gradients, make_optimizer
+from parlando.train.loop.optim import OptimConfig, advance, clip_gradients, make_optimizer
 
 
 @pytest.mark.parametrize(("progress", "rate"), [(0.0, 0.02), (0.05, 0.5), (0.1, 1.0), (0.55, 0.6), (1.0, 0.2)])
@@ -32,7 +32,9 @@ def test_gradients_are_clipped_applied_and_cleared():
     config = OptimConfig(rate=0.1, warmup=0.0, final=1.0, weight_decay=0.0, clip=0.5)
     optimizer, before = make_optimizer(module, config), module.weight.detach().clone()
     module.weight.grad = torch.tensor([[3.0, 4.0]])
-    assert apply_gradients(optimizer, module.parameters(), config, 0.5) == pytest.approx(5.0)
+    assert clip_gradients(module.parameters(), config.clip) == pytest.approx(5.0)
+    assert torch.allclose(module.weight.grad, torch.tensor([[0.3, 0.4]]))
+    advance(optimizer, config.rate_at(0.5))
     assert optimizer.param_groups[0]["lr"] == optimizer.param_groups[1]["lr"] == 0.1
     assert torch.allclose(before - module.weight, torch.tensor([[0.1, 0.1]]), atol=1e-4)
     assert module.weight.grad is None

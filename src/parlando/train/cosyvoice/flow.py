@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import nn
 
 from parlando.core.errors import ConfigError
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
-from parlando.models.cosyvoice.parts.flow_training import FlowExamples, FlowOdds, draw_flow, flow_losses
+from parlando.models.cosyvoice.parts.flow_training import FlowDraw, FlowExamples, FlowOdds, draw_flow, flow_losses
 from parlando.models.cosyvoice.parts.part_weights import FLOW_FILE, save_trained
 from parlando.nn.checkpoint import load_strictly, read_tensors
 from parlando.train.cosyvoice.digits import merged, share_digits
 from parlando.train.cosyvoice.flow_examples import FlowMixConfig, FlowSampler
 from parlando.train.loop import parallel
-from parlando.train.loop.optim import OptimConfig, apply_gradients, make_optimizer
+from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
 
 _SEEDS = 1_000_003
 _FIRST_BATCHES = 4
@@ -48,15 +49,23 @@ class FlowTrainConfig:
             raise ConfigError("train.velocity_after: before it there is only the mean to learn; give mean_weight too")
 
 
-class FlowTask:
-    """Implements `train.loop.Task` for `Flow`.
+@dataclass(frozen=True)
+class FlowBatch(Arrays):
+    """Examples, and what a step leaves to chance of them."""
+
+    examples: FlowExamples
+    draw: FlowDraw
+
+
+class FlowTask(Task[FlowBatch]):
+    """Trains a `Flow`.
 
     Raises:
         ConfigError: a frame of the corpus is not as long as a token, or the codes or embeddings do not fit the flow.
     """
 
-    def __init__(self, sampler: FlowSampler, config: FlowTrainConfig, device: str = "cpu", rank: int = 0) -> None:
-        self.sampler, self.device, self.rank = sampler, torch.device(device), rank
+    def __init__(self, sampler: FlowSampler, config: FlowTrainConfig) -> None:
+        self.sampler = sampler
         self.config = replace(config, flow=replace(config.flow, speaker_dim=sampler.speaker_dim))
         self._check()
         self.flow = Flow(self.config.flow)
@@ -67,8 +76,16 @@ class FlowTask:
             self._start_at_mean()
         if config.code_levels > 1:
             share_digits(self.flow.input_embedding, self.config.flow.vocab_size, config.code_levels)
-        self.flow.to(self.device)
-        self.optimizer = make_optimizer(self.flow, config.optim)
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The flow."""
+        return {"flow": self.flow}
+
+    @property
+    def learners(self) -> Mapping[str, Learner]:
+        """The flow."""
+        return {"model": Learner(self.flow, self.config.optim)}
 
     def _check(self) -> None:
         flow, mel = self.config.flow, self.sampler.mel.config
@@ -101,33 +118,29 @@ class FlowTask:
             if bias is not None:
                 bias.data.copy_(mean)
 
-    def train_step(self, step: int, progress: float) -> Mapping[str, float]:
-        """One batch."""
-        examples = self._placed(self.sampler.batch(step, self.rank))
-        seed = (step * parallel.size() + self.rank) % _SEEDS
-        draw = draw_flow(examples, torch.Generator().manual_seed(seed), self.config.odds)
-        losses = flow_losses(self.flow.train(), examples, draw, encoder_only=progress < self.config.velocity_after)
-        loss = losses.get("velocity", 0.0) + self.config.mean_weight * losses["mean"]
-        loss.backward()
-        norm = apply_gradients(self.optimizer, self.flow.parameters(), self.config.optim, progress)
-        numbers = {name: float(value.detach()) for name, value in losses.items()}
-        seconds = self._seconds(examples) * parallel.size()
-        return {"loss": float(loss.detach()), **numbers, "norm": norm, "audio_seconds": seconds}
+    def batch(self, number: int, rank: int) -> FlowBatch:
+        """Utterances, and a draw for them."""
+        examples, seed = self.sampler.batch(number, rank), (number * parallel.size() + rank) % _SEEDS
+        return FlowBatch(examples, draw_flow(examples, torch.Generator().manual_seed(seed), self.config.odds))
 
-    def _seconds(self, examples: FlowExamples) -> float:
-        packed = self.sampler.corpus.config
-        return float(examples.lengths.sum()) * packed.frame_samples / packed.sample_rate
+    def extent(self, batch: FlowBatch) -> Extent:
+        """In tokens."""
+        packed, tokens = self.sampler.corpus.config, int(batch.examples.lengths.sum())
+        seconds = tokens * packed.frame_samples / packed.sample_rate
+        return Extent(tokens, seconds, batch.examples.tokens.numel())
 
-    def _placed(self, examples: FlowExamples) -> FlowExamples:
-        return FlowExamples(**{name: part.to(self.device) for name, part in vars(examples).items()})
+    def turns(self, batch: FlowBatch, progress: float) -> Iterator[Turn]:
+        """The flow's."""
+        encoder_only = progress < self.config.velocity_after
+        losses = flow_losses(self.flow, batch.examples, batch.draw, encoder_only=encoder_only)
+        yield Turn("model", losses.get("velocity", 0.0) + self.config.mean_weight * losses["mean"], losses)
 
-    @torch.no_grad()
-    def evaluate(self) -> Mapping[str, float]:
+    def evaluate(self, device: torch.device) -> Mapping[str, float]:
         """Held-out losses with the same draws every time, and the solved mels' mean absolute distance from the real."""
-        self.flow.eval()
-        examples = self._placed(self.sampler.held_out(self.config.held_out_batch))
+        examples = self.sampler.held_out(self.config.held_out_batch)
         draw = draw_flow(examples, torch.Generator().manual_seed(0), self.config.odds)
-        numbers = {name: float(value) for name, value in flow_losses(self.flow, examples, draw).items()}
+        batch = FlowBatch(examples, draw).to(device)
+        numbers = {name: float(value) for name, value in flow_losses(self.flow, batch.examples, batch.draw).items()}
         return {**numbers, "mel": self.solved_distance(self.config.held_out_solved)}
 
     @torch.no_grad()
@@ -137,15 +150,6 @@ class FlowTask:
         made = self.flow.eval().synthesise([(prompt, tokens) for prompt, tokens, _ in held], steps=steps)
         far = [(mel.T.cpu() - real).abs().mean() for mel, (_, _, real) in zip(made, held, strict=True)]
         return float(torch.stack(far).mean())
-
-    def state(self) -> dict[str, Any]:
-        """Weights and optimiser."""
-        return {"flow": self.flow.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from `state`."""
-        self.flow.load_state_dict(state["flow"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, folder: Path) -> None:
         """``flow.safetensors`` (float32) and ``flow.json``."""

@@ -23,7 +23,8 @@ from parlando.nn.rope import RopeTable, rotate
 from parlando.train.cosyvoice.alignment import UNALIGNED, TextAligner
 from parlando.train.cosyvoice.digits import digits_of_codes
 from parlando.train.cosyvoice.lm_examples import CosyVoiceExampleSampler, LabelledExample
-from parlando.train.shared.lm import IGNORED_LABEL, Arrays, SequenceTask, SequenceTrainConfig, known_phones
+from parlando.train.loop.task import Arrays
+from parlando.train.shared.lm import IGNORED_LABEL, SequenceTask, SequenceTrainConfig, known_phones
 
 TABLE, HEAD = "embed_speech.weight", "speech_head.weight"
 
@@ -151,42 +152,42 @@ class AttentionGuide:
 
 
 class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
-    """Implements `train.loop.Task` for `CosyVoiceLM`."""
+    """Trains a `CosyVoiceLM`."""
 
     config: CosyVoiceTrainConfig
     sampler: CosyVoiceExampleSampler
 
-    def __init__(
-        self, sampler: CosyVoiceExampleSampler, config: CosyVoiceTrainConfig, device: str = "cpu", rank: int = 0
-    ) -> None:
+    def __init__(self, sampler: CosyVoiceExampleSampler, config: CosyVoiceTrainConfig) -> None:
         self.lm = CosyVoiceLM(config.lm)
         self.lm.set_dropout(config.dropout)
         self.shared = SharedDigits(config.lm, config.code_levels) if config.code_levels > 1 else None
-        super().__init__(sampler, self.lm, config, device, rank)
+        super().__init__(sampler, self.lm, config, () if self.shared is None else (self.shared,))
         layer = config.lm.num_layers // 2 if config.lm.guided_layer is None else config.lm.guided_layer
         self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(sampler.builder.tokenizer)
 
-    def _aids(self) -> Sequence[nn.Module]:
-        return () if self.shared is None else (self.shared,)
+    def collate(self, examples: Sequence[LabelledExample]) -> Batch:
+        """Pad examples to a batch."""
+        return collate(examples, self._aligner)
 
-    def _collate(self, examples: Sequence[LabelledExample]) -> Batch:
-        return collate(examples, self._aligner).to(self.device)
+    def targets(self, batch: Batch) -> Int[Tensor, "batch position"]:
+        """Speech codes."""
+        return batch.targets
 
-    def _extent(self, batch: Batch) -> tuple[int, int]:
-        return batch.tokens.numel(), int((batch.targets != IGNORED_LABEL).sum())
-
-    def _total(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
+    def objective(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
+        """Codes, and the guide while it is given."""
         weight = (1 - progress) * self.config.guide_weight + progress * self.config.guide_final
         return losses["codes"] + weight * losses["guide"]
 
-    def _weights(self) -> Mapping[str, Tensor]:
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The language model's, with what codes share added to their own."""
         return self.lm.state_dict() | self._tables()
 
     def _tables(self) -> dict[str, Tensor]:
         own = {TABLE: self.lm.embed_speech.weight, HEAD: self.lm.speech_head.weight}
         return own if self.shared is None else self.shared.tables(self.lm)
 
-    def _losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """Of the codes, of phones, and of where the guided head looks."""
         tables, codes = self._tables(), batch.codes
         if self.lm.training:
             codes = misread(codes, batch.is_speech, self.config.misread_share)
@@ -197,12 +198,11 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         return {
             "codes": functional.cross_entropy(logits, targets),
             "accuracy": (logits.argmax(-1) == targets).float().mean(),
-            **self._phone_losses(at_codes, batch.phones[speaking]),
+            **self.phone_losses(at_codes, batch.phones[speaking]),
             "guide": self.guide.loss(batch.aligned),
         }
 
-    @torch.no_grad()
-    def evaluate(self) -> Mapping[str, float]:
+    def evaluate(self, device: torch.device) -> Mapping[str, float]:
         """Losses and accuracies on held-out sentences, and the same where text arrives (``arriving_``...)."""
-        arriving = self._mean_losses(self.sampler.held_out(arriving=True))
-        return {**super().evaluate(), **{f"arriving_{name}": value for name, value in arriving.items()}}
+        arriving = self.mean_losses(self.sampler.held_out(arriving=True), device)
+        return {**super().evaluate(device), **{f"arriving_{name}": value for name, value in arriving.items()}}

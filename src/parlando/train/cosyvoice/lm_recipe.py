@@ -84,9 +84,7 @@ def small_cosyvoice_lm_config(sizes: CosyVoiceLMSizes, tokenizer: PhonemeTokeniz
     )
 
 
-def make_cosyvoice_lm_task(
-    recipe: CosyVoiceLMRecipe, codes: Path, packed: Path | None, device: str, rank: int = 0
-) -> CosyVoiceLMTask:
+def make_cosyvoice_lm_task(recipe: CosyVoiceLMRecipe, codes: Path, packed: Path | None) -> CosyVoiceLMTask:
     """The task of a language-model recipe on a corpus that a speech tokenizer encoded.
 
     ``packed`` is the corpus itself, with its pitch, for recipes whose directions are about melody.
@@ -108,4 +106,4 @@ def make_cosyvoice_lm_task(
         misread_share=recipe.misread_share,
         code_levels=recipe.code_levels,
     )
-    return CosyVoiceLMTask(sampler, config, device, rank)
+    return CosyVoiceLMTask(sampler, config)

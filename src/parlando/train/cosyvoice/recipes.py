@@ -28,11 +28,9 @@ class SpeechTokenizerRecipe:
     train: SpeechTokenizerTrainConfig = field(default_factory=SpeechTokenizerTrainConfig)
 
 
-def make_speech_tokenizer_task(
-    recipe: SpeechTokenizerRecipe, packed: Path, device: str, rank: int = 0
-) -> SpeechTokenizerTask:
+def make_speech_tokenizer_task(recipe: SpeechTokenizerRecipe, packed: Path) -> SpeechTokenizerTask:
     """The task of a tokenizer recipe on a packed corpus."""
-    return SpeechTokenizerTask(PackedCorpus(packed), recipe.train, device, rank)
+    return SpeechTokenizerTask(PackedCorpus(packed), recipe.train)
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,9 @@ class SpeakerRecipe:
     train: SpeakerTrainConfig = field(default_factory=SpeakerTrainConfig)
 
 
-def make_speaker_task(recipe: SpeakerRecipe, packed: Path, device: str, rank: int = 0) -> SpeakerTask:
+def make_speaker_task(recipe: SpeakerRecipe, packed: Path) -> SpeakerTask:
     """The task of a speaker recipe on a packed corpus."""
-    return SpeakerTask(PackedCorpus(packed), recipe.train, device, rank)
+    return SpeakerTask(PackedCorpus(packed), recipe.train)
 
 
 def load_encoder(folder: Path, sample_rate: int) -> Encoder:
@@ -86,17 +84,13 @@ class FlowRecipe:
     train: FlowTrainConfig = field(default_factory=FlowTrainConfig)
 
 
-def make_vocoder_task(
-    recipe: VocoderRecipe, packed: Path, device: str, rank: int = 0, mels: Path | None = None
-) -> VocoderTask:
+def make_vocoder_task(recipe: VocoderRecipe, packed: Path, mels: Path | None = None) -> VocoderTask:
     """The task of a vocoder recipe on a packed corpus whose pitch is measured."""
-    return VocoderTask(PackedCorpus(packed), recipe.train, device, rank, None if mels is None else MadeMels(mels))
+    return VocoderTask(PackedCorpus(packed), recipe.train, None if mels is None else MadeMels(mels))
 
 
-def make_flow_task(
-    recipe: FlowRecipe, packed: Path, codes: Path, device: str, rank: int = 0, retold: Path | None = None
-) -> FlowTask:
+def make_flow_task(recipe: FlowRecipe, packed: Path, codes: Path, retold: Path | None = None) -> FlowTask:
     """The task of a flow recipe on a packed corpus and its codes, which came with speaker embeddings."""
     said = None if retold is None else TokenCorpus(retold)
     sampler = FlowSampler(PackedCorpus(packed), TokenCorpus(codes), recipe.train.mix, said)
-    return FlowTask(sampler, recipe.train, device, rank)
+    return FlowTask(sampler, recipe.train)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,8 +21,8 @@ from parlando.data.shards import Entry, PackedCorpus
 from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.parts.part_weights import SPEAKER_FILE, save_trained
 from parlando.nn.checkpoint import load_strictly, read_tensors
-from parlando.train.loop import parallel
-from parlando.train.loop.optim import OptimConfig, apply_gradients, make_optimizer
+from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
 from parlando.train.shared.augment import RoughConfig, roughen
 
 
@@ -149,11 +149,19 @@ class AngularMargin(nn.Module):
         return functional.cross_entropy(self.scale * cosines.scatter(1, voices[:, None], wider), voices)
 
 
-class SpeakerTask:
-    """Implements `train.loop.Task` for `CampPlus`."""
+@dataclass(frozen=True)
+class VoiceBatch(Arrays):
+    """Crops of equal length, and the number of the voice of each."""
 
-    def __init__(self, corpus: PackedCorpus, config: SpeakerTrainConfig, device: str = "cpu", rank: int = 0) -> None:
-        self.config, self.device, self.rank = config, torch.device(device), rank
+    wave: Float[Tensor, "batch sample"]
+    voices: Int[Tensor, " batch"]
+
+
+class SpeakerTask(Task[VoiceBatch]):
+    """Trains a `CampPlus`."""
+
+    def __init__(self, corpus: PackedCorpus, config: SpeakerTrainConfig) -> None:
+        self.config = config
         self.sampler, self.sample_rate = VoiceSampler(corpus, config), corpus.config.sample_rate
         self.encoder = CampPlus(config.encoder)
         if config.start_from:
@@ -161,21 +169,32 @@ class SpeakerTask:
             counters = {k: t for k, t in self.encoder.state_dict().items() if not t.is_floating_point()}
             load_strictly(self.encoder, {**counters, **read_tensors(path)}, str(path))
         self.head = AngularMargin(config.encoder.embedding_size, len(self.sampler.voices), config.scale)
-        self.trained = nn.ModuleList((self.encoder, self.head)).to(self.device)
-        self.optimizer = make_optimizer(self.trained, config.optim)
+        self.trained = nn.ModuleList((self.encoder, self.head))
 
-    def train_step(self, step: int, progress: float) -> Mapping[str, float]:
-        """One step on random crops."""
-        crops = self.sampler.batch(step, self.rank)
-        self.trained.train()
-        voices = torch.from_numpy(crops.voices).to(self.device)
-        embeddings = self.encoder(self._fbank(torch.from_numpy(crops.waves).to(self.device)))
-        loss = self.head(embeddings, voices, self.config.margin_at(progress))
-        loss.backward()
-        norm = apply_gradients(self.optimizer, self.trained.parameters(), self.config.optim, progress)
-        right = (self.head.cosines(embeddings.detach()).argmax(1) == voices).float().mean()
-        seconds = crops.waves.size / self.sample_rate * parallel.size()
-        return {"loss": float(loss.detach()), "accuracy": float(right), "norm": norm, "audio_seconds": seconds}
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The encoder and the directions of the voices."""
+        return {"trained": self.trained}
+
+    @property
+    def learners(self) -> Mapping[str, Learner]:
+        """Both."""
+        return {"model": Learner(self.trained, self.config.optim)}
+
+    def batch(self, number: int, rank: int) -> VoiceBatch:
+        """Random crops."""
+        return VoiceBatch(*map(torch.from_numpy, self.sampler.batch(number, rank)))
+
+    def extent(self, batch: VoiceBatch) -> Extent:
+        """In crops, samples and seconds."""
+        return Extent(len(batch.wave), batch.wave.numel() / self.sample_rate, batch.wave.numel())
+
+    def turns(self, batch: VoiceBatch, progress: float) -> Iterator[Turn]:
+        """The encoder's."""
+        embeddings = self.encoder(self._fbank(batch.wave))
+        loss = self.head(embeddings, batch.voices, self.config.margin_at(progress))
+        right = (self.head.cosines(embeddings.detach()).argmax(1) == batch.voices).float().mean()
+        yield Turn("model", loss, {"accuracy": right})
 
     @torch.no_grad()
     def _fbank(self, wave: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch frame band"]:
@@ -191,31 +210,20 @@ class SpeakerTask:
             bands = functional.interpolate(bands.transpose(1, 2), frames, mode="linear").transpose(1, 2)
         return bands - bands.mean(1, keepdim=True)
 
-    @torch.no_grad()
-    def evaluate(self) -> Mapping[str, float]:
+    def evaluate(self, device: torch.device) -> Mapping[str, float]:
         """Held-out accuracy, and equal error rates of telling two voices apart, also for speeds never trained on."""
-        self.trained.eval()
         seen, unseen = (self.sampler.held_out(s) for s in (self.config.speeds, self.config.unseen_speeds))
-        embeddings, voices = self._embed(seen), torch.from_numpy(seen.voices)
+        embeddings, voices = self._embed(seen, device), torch.from_numpy(seen.voices)
         right = self.head.cosines(embeddings).argmax(1).cpu() == voices
         return {
             "accuracy": float(right.float().mean()),
             "equal_error": equal_error_rate(embeddings, voices),
-            "equal_error_unseen": equal_error_rate(self._embed(unseen), torch.from_numpy(unseen.voices)),
+            "equal_error_unseen": equal_error_rate(self._embed(unseen, device), torch.from_numpy(unseen.voices)),
         }
 
-    def _embed(self, crops: Voices) -> Float[Tensor, "batch dim"]:
-        parts = torch.from_numpy(crops.waves).to(self.device).split(self.config.batch)
+    def _embed(self, crops: Voices, device: torch.device) -> Float[Tensor, "batch dim"]:
+        parts = torch.from_numpy(crops.waves).to(device).split(self.config.batch)
         return torch.cat([self.encoder(self._fbank(part)) for part in parts])
-
-    def state(self) -> dict[str, Any]:
-        """Weights and optimiser."""
-        return {"trained": self.trained.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from `state`."""
-        self.trained.load_state_dict(state["trained"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, folder: Path) -> None:
         """``speaker.safetensors`` (float32) and ``speaker.json``; the directions of the voices are left behind."""

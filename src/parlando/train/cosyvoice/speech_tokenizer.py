@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,15 +15,16 @@ from torch.nn import functional
 from parlando.audio.resample import sinc_resample
 from parlando.core.errors import ConfigError
 from parlando.data.pitch import CorpusPitch, pitch_contour
-from parlando.data.sampler import CropConfig, Crops, CropSampler, at_speed
+from parlando.data.sampler import CropConfig, CropSampler, at_speed
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
 from parlando.models.cosyvoice.parts.part_weights import SPEECH_TOKENIZER_FILE, save_trained
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, TokenizerBlock
+from parlando.nn.placement import full_precision
 from parlando.nn.rope import RopeTable
 from parlando.train.higgs.voice_transfer_task import training_ranges
-from parlando.train.loop import parallel
 from parlando.train.loop.checkpoint import load_weights
-from parlando.train.loop.optim import OptimConfig, apply_gradients, make_optimizer
+from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
 from parlando.train.shared.augment import RoughConfig, roughen
 from parlando.train.shared.speaker_head import SpeakerHead
 
@@ -91,23 +91,33 @@ class PhoneRecogniser(nn.Module):
         return found[..., :-1].unflatten(2, (-1, len(PHONES))), found[..., -1]
 
 
-class SpeechTokenizerTask:
-    """Implements `train.loop.Task` for `SpeechTokenizer`.
+@dataclass(frozen=True)
+class TokenizerBatch(Arrays):
+    """Samples, the phones of every token (and its melody, if that is learned), and who speaks."""
+
+    wave: Float[Tensor, "batch sample"]
+    labels: Tensor
+    speakers: Int[Tensor, " batch"]
+
+
+class SpeechTokenizerTask(Task[TokenizerBatch]):
+    """Trains a `SpeechTokenizer`.
 
     Raises:
         ConfigError: a frame of the corpus is not as long as a token.
     """
 
-    def __init__(
-        self, corpus: PackedCorpus, config: SpeechTokenizerTrainConfig, device: str = "cpu", rank: int = 0
-    ) -> None:
+    # In float32 on processors: digits are rounded here, and of three small runs in bfloat16 one got stuck.
+    autocast_on = ("cuda",)
+
+    def __init__(self, corpus: PackedCorpus, config: SpeechTokenizerTrainConfig) -> None:
         packed, wanted = corpus.config, config.tokenizer
         if packed.sample_rate / packed.frame_samples != wanted.token_rate:
             raise ConfigError(
                 f"the corpus has {packed.sample_rate / packed.frame_samples:g} frames a second and the tokenizer "
                 f"{wanted.token_rate:g} tokens; pack the corpus again"
             )
-        self.config, self.device, self.rank = config, torch.device(device), rank
+        self.config = config
         sampler = MelodySampler if config.melody_weight else CropSampler
         self.sampler, self.sample_rate = sampler(corpus, config.crops), packed.sample_rate
         self.labels_per_frame = packed.labels_per_frame
@@ -118,8 +128,17 @@ class SpeechTokenizerTask:
             self._spread_digits()
         self.recogniser = PhoneRecogniser(wanted, config.recogniser_layers, packed.labels_per_frame)
         self.speaker_head = SpeakerHead(len(wanted.levels), len(self.sampler.speakers), config.speaker_reach)
-        self.trained = nn.ModuleList((self.tokenizer, self.recogniser, self.speaker_head)).to(self.device)
-        self.optimizer = make_optimizer(self.trained, config.optim)
+        self.trained = nn.ModuleList((self.tokenizer, self.recogniser, self.speaker_head))
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The tokenizer and the heads that teach it."""
+        return {"trained": self.trained}
+
+    @property
+    def learners(self) -> Mapping[str, Learner]:
+        """All of them."""
+        return {"model": Learner(self.trained, self.config.optim)}
 
     @torch.no_grad()
     def _spread_digits(self) -> None:
@@ -133,42 +152,39 @@ class SpeechTokenizerTask:
         project.weight.copy_(axes[:, -count:].t() * scale[:, None])
         project.bias.copy_(-project.weight @ mean)
 
-    def train_step(self, step: int, progress: float) -> Mapping[str, float]:
-        """One step on random crops."""
-        crops = self.sampler.batch(step, self.rank)
-        self.trained.train()
-        losses, _, codes = self._hear(crops)
+    def batch(self, number: int, rank: int) -> TokenizerBatch:
+        """Random crops."""
+        return TokenizerBatch(*map(torch.from_numpy, self.sampler.batch(number, rank)))
+
+    def extent(self, batch: TokenizerBatch) -> Extent:
+        """In crops, tokens and seconds."""
+        return Extent(len(batch.wave), batch.wave.numel() / self.sample_rate, batch.labels[..., 0].numel())
+
+    def turns(self, batch: TokenizerBatch, progress: float) -> Iterator[Turn]:
+        """The tokenizer's, with its heads."""
+        del progress
+        losses, _, codes = self._hear(batch)
         loss = losses["phone"] + self.config.speaker_weight * losses["speaker"]
         if self.config.melody_weight:
             loss = loss + self.config.melody_weight * losses["melody"]
-        loss.backward()
-        norm = apply_gradients(self.optimizer, self.trained.parameters(), self.config.optim, progress)
-        numbers = {name: float(value.detach()) for name, value in losses.items()}
-        seconds = crops.waves.size / self.sample_rate * parallel.size()
-        return {
-            "loss": float(loss.detach()),
-            **numbers,
-            "codes_used": float(len(codes.unique())),
-            "norm": norm,
-            "audio_seconds": seconds,
-        }
+        yield Turn("model", loss, {**losses, "codes_used": torch.tensor(len(codes.unique()))})
 
-    def _hear(self, crops: Crops) -> tuple[dict[str, Tensor], Float[Tensor, "batch token label phone"], Tensor]:
+    def _hear(
+        self, batch: TokenizerBatch
+    ) -> tuple[dict[str, Tensor], Float[Tensor, "batch token label phone"], Tensor]:
         """Losses, phone logits and codes of some crops."""
-        wave, labels, speakers = (torch.from_numpy(array).to(self.device) for array in crops)
-        phones, contour = labels[..., : self.labels_per_frame].long(), labels[..., self.labels_per_frame :]
-        mel = self._mel(wave)
-        lengths = torch.full((len(mel),), mel.shape[2], device=self.device)
-        # In float32 on processors: digits are rounded here, and of three small runs in bfloat16 one got stuck.
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            digits, codes, _ = self.tokenizer(mel, lengths)
-            logits, melody = self.recogniser(digits)
-        losses = {
-            "phone": functional.cross_entropy(logits.flatten(0, 2), phones.flatten(), ignore_index=UNKNOWN_PHONE),
-            "speaker": self.speaker_head(digits, speakers),
-        }
-        if self.config.melody_weight:
-            losses["melody"] = melody_loss(melody, contour)
+        phones, contour = batch.labels[..., : self.labels_per_frame].long(), batch.labels[..., self.labels_per_frame :]
+        with full_precision(batch.wave.device):
+            mel = self._mel(batch.wave)
+        digits, codes, _ = self.tokenizer(mel, torch.full((len(mel),), mel.shape[2], device=mel.device))
+        logits, melody = self.recogniser(digits)
+        with full_precision(mel.device):
+            losses = {
+                "phone": functional.cross_entropy(logits.flatten(0, 2), phones.flatten(), ignore_index=UNKNOWN_PHONE),
+                "speaker": self.speaker_head(digits.float(), batch.speakers),
+            }
+            if self.config.melody_weight:
+                losses["melody"] = melody_loss(melody, contour)
         return losses, logits, codes
 
     @torch.no_grad()
@@ -177,13 +193,11 @@ class SpeechTokenizerTask:
         wave = sinc_resample(wave, self.sample_rate, rate)
         return self.tokenizer.log_mel(roughen(wave, rate, rough) if rough and self.tokenizer.training else wave)
 
-    @torch.no_grad()
-    def evaluate(self) -> Mapping[str, float]:
+    def evaluate(self, device: torch.device) -> Mapping[str, float]:
         """Held-out phone accuracy, the losses, and how many codes are in use, as the perplexity of their share."""
-        self.trained.eval()
-        crops = self.sampler.held_out()
-        losses, logits, codes = self._hear(crops)
-        phones = torch.from_numpy(crops.labels[..., : self.labels_per_frame]).to(self.device)
+        batch = TokenizerBatch(*map(torch.from_numpy, self.sampler.held_out())).to(device)
+        losses, logits, codes = self._hear(batch)
+        phones = batch.labels[..., : self.labels_per_frame]
         known = phones != UNKNOWN_PHONE
         right = (logits.argmax(-1) == phones)[known].float()
         return {
@@ -191,15 +205,6 @@ class SpeechTokenizerTask:
             "code_perplexity": perplexity(codes),
             **{name: float(value) for name, value in losses.items()},
         }
-
-    def state(self) -> dict[str, Any]:
-        """Weights and optimiser."""
-        return {"trained": self.trained.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from `state`."""
-        self.trained.load_state_dict(state["trained"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, folder: Path) -> None:
         """``speech_tokenizer.safetensors`` (float32) and ``speech_tokenizer.json``; the recogniser is left behind."""

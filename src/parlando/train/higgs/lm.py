@@ -14,7 +14,8 @@ from torch.nn import functional
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
 from parlando.train.higgs.lm_examples import ExampleSampler, LabelledExample
-from parlando.train.shared.lm import IGNORED_LABEL, Arrays, SequenceTask, SequenceTrainConfig, known_phones
+from parlando.train.loop.task import Arrays
+from parlando.train.shared.lm import IGNORED_LABEL, SequenceTask, SequenceTrainConfig, known_phones
 
 
 @dataclass(frozen=True)
@@ -62,28 +63,34 @@ def collate(examples: Sequence[LabelledExample], pad_id: int) -> Batch:
 
 
 class LMTask(SequenceTask[LabelledExample, Batch]):
-    """Implements `train.loop.Task` for `HiggsLM`."""
+    """Trains a `HiggsLM`."""
 
     config: LMTrainConfig
 
-    def __init__(self, sampler: ExampleSampler, config: LMTrainConfig, device: str = "cpu", rank: int = 0) -> None:
+    def __init__(self, sampler: ExampleSampler, config: LMTrainConfig) -> None:
         self.lm = HiggsLM(config.lm)
         self.lm.set_dropout(config.dropout)
-        super().__init__(sampler, self.lm, config, device, rank)
+        super().__init__(sampler, self.lm, config)
 
-    def _collate(self, examples: Sequence[LabelledExample]) -> Batch:
-        return collate(examples, self.config.lm.end_of_text_id).to(self.device)
+    def collate(self, examples: Sequence[LabelledExample]) -> Batch:
+        """Pad examples to a batch."""
+        return collate(examples, self.config.lm.end_of_text_id)
 
-    def _extent(self, batch: Batch) -> tuple[int, int]:
-        return batch.tokens.numel(), int((batch.targets[..., 0] != IGNORED_LABEL).sum())
+    def targets(self, batch: Batch) -> Int[Tensor, "batch position"]:
+        """Of the first codebook."""
+        return batch.targets[..., 0]
 
-    def _total(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
+    def objective(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
+        """Codes, and a little text."""
+        del progress
         return losses["codes"] + self.config.text_weight * losses["text"]
 
-    def _weights(self) -> Mapping[str, Tensor]:
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The language model's."""
         return self.lm.state_dict()
 
-    def _losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """Of the codes (the first and last book's too), of phones, and of the text around the clips."""
         hidden = self.lm(batch.tokens, batch.codes, batch.audio_mask)
         speaking = (batch.targets != IGNORED_LABEL).any(-1)
         at_frames, targets = hidden[speaking], batch.targets[speaking]
@@ -98,8 +105,8 @@ class LMTask(SequenceTask[LabelledExample, Batch]):
             "codes": total,
             "first": per_book[0],
             "last": per_book[-1],
-            **self._phone_losses(at_frames, batch.phones[speaking]),
-            "text": torch.zeros((), device=self.device),
+            **self.phone_losses(at_frames, batch.phones[speaking]),
+            "text": hidden.new_zeros(()),
         }
         if self.config.lm.text_head:
             writing = batch.text_targets != IGNORED_LABEL

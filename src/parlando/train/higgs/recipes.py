@@ -148,7 +148,7 @@ def small_lm_config(sizes: LMSizes, tokenizer: PhonemeTokenizer, num_codebooks: 
     )
 
 
-def make_codec_task(recipe: CodecRecipe, packed: Path, device: str, rank: int = 0) -> CodecTask:
+def make_codec_task(recipe: CodecRecipe, packed: Path) -> CodecTask:
     """The task of a codec recipe on a packed corpus; one that starts from a codec has that codec's sizes.
 
     Raises:
@@ -159,16 +159,16 @@ def make_codec_task(recipe: CodecRecipe, packed: Path, device: str, rank: int = 
         train = replace(train, codec=_codec_config(Path(train.start_from)))
     elif train.adversarial:
         raise ConfigError("an adversarial training tunes a trained codec; name its folder with --from")
-    return CodecTask(PackedCorpus(packed), train, device, rank)
+    return CodecTask(PackedCorpus(packed), train)
 
 
-def make_revoicer_task(recipe: RevoicerRecipe, packed: Path, codes: Path, device: str, rank: int = 0) -> RevoicerTask:
+def make_revoicer_task(recipe: RevoicerRecipe, packed: Path, codes: Path) -> RevoicerTask:
     """The task of a revoicer recipe on a packed corpus and its codes."""
     sampler = StretchSampler(PackedCorpus(packed), TokenCorpus(codes), recipe.train)
-    return RevoicerTask(sampler, recipe.train, device, rank)
+    return RevoicerTask(sampler, recipe.train)
 
 
-def make_lm_task(recipe: LMRecipe, codes: Path, codec: Path, device: str, rank: int = 0) -> LMTask:
+def make_lm_task(recipe: LMRecipe, codes: Path, codec: Path) -> LMTask:
     """The task of a language-model recipe on an encoded corpus and the codec that encoded it."""
     codec_config = _codec_config(codec)
     tokenizer = PhonemeTokenizer(default_phoneme_config())
@@ -185,4 +185,4 @@ def make_lm_task(recipe: LMRecipe, codes: Path, codec: Path, device: str, rank: 
         start_from=recipe.start_from,
         frame_rate=codec_config.sample_rate / (codec_config.hop_samples * codec_config.stride),
     )
-    return LMTask(sampler, config, device, rank)
+    return LMTask(sampler, config)

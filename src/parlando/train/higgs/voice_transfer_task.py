@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 from torch.nn import functional
 
 from parlando.core.errors import ConfigError
@@ -19,10 +18,9 @@ from parlando.data.pitch import CorpusPitch, PitchRange, pitch_contour
 from parlando.data.shards import UNKNOWN_PHONE, Entry, PackedCorpus
 from parlando.data.tokens import Spoken, TokenCorpus
 from parlando.nn.checkpoint import save_tensors
-from parlando.nn.placement import training_autocast
 from parlando.train.higgs.voice_transfer_net import Revoicer, RevoicerConfig
-from parlando.train.loop import parallel
-from parlando.train.loop.optim import OptimConfig, apply_gradients, make_optimizer
+from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
 
 
 @dataclass(frozen=True)
@@ -57,13 +55,14 @@ def training_ranges(pitch: CorpusPitch) -> dict[str, PitchRange]:
     return pitch.ranges(entry for entry in pitch.corpus.entries if entry.split == "train")
 
 
-class Stretches(NamedTuple):
-    """Phone labels [batch, frame, label], contours [batch, frame, value], speakers [batch], codes of all books."""
+@dataclass(frozen=True)
+class Stretches(Arrays):
+    """So many frames in a row of some utterances."""
 
-    phones: Tensor
-    contours: Tensor
-    speakers: Tensor
-    codes: Tensor
+    phones: Int[Tensor, "batch frame label"]
+    contours: Float[Tensor, "batch frame value"]
+    speakers: Int[Tensor, " batch"]
+    codes: Int[Tensor, "batch codebook frame"]
 
 
 class StretchSampler:
@@ -123,63 +122,65 @@ class StretchSampler:
         return labels, melody, speaker, self.tokens.codes(spoken)[:, part]
 
 
-class RevoicerTask:
-    """Implements `train.loop.Task` for `Revoicer`."""
+class RevoicerTask(Task[Stretches]):
+    """Trains a `Revoicer`."""
 
-    def __init__(
-        self, sampler: StretchSampler, config: RevoicerTrainConfig, device: str = "cpu", rank: int = 0
-    ) -> None:
-        self.sampler, self.config, self.device, self.rank = sampler, config, torch.device(device), rank
+    autocast_on = ("cpu", "cuda")
+
+    def __init__(self, sampler: StretchSampler, config: RevoicerTrainConfig) -> None:
+        self.sampler, self.config = sampler, config
         tokens, pitch = sampler.tokens, sampler.pitch
         labels = sampler.corpus.config.labels_per_frame
         sizes = asdict(config.sizes)
         self.revoicer = Revoicer(
             RevoicerConfig(sampler.speakers, tokens.num_codebooks, tokens.codebook_size, labels, pitch.points, **sizes)
-        ).to(self.device)
-        self.optimizer = make_optimizer(self.revoicer, config.optim)
+        )
 
-    def train_step(self, step: int, progress: float) -> Mapping[str, float]:
-        """One batch."""
-        batch = self.sampler.batch(step, self.rank)
-        self.revoicer.train()
-        with training_autocast(self.device):
-            losses = self._losses(batch)
-        losses["loss"].backward()
-        norm = apply_gradients(self.optimizer, self.revoicer.parameters(), self.config.optim, progress)
-        seconds = batch.codes.shape[0] * batch.codes.shape[2] * self._frame_seconds() * parallel.size()
-        return {**{k: float(v.detach()) for k, v in losses.items()}, "norm": norm, "audio_seconds": seconds}
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The network."""
+        return {"revoicer": self.revoicer}
+
+    @property
+    def learners(self) -> Mapping[str, Learner]:
+        """The network."""
+        return {"model": Learner(self.revoicer, self.config.optim)}
+
+    def batch(self, number: int, rank: int) -> Stretches:
+        """Random stretches."""
+        return self.sampler.batch(number, rank)
+
+    def extent(self, batch: Stretches) -> Extent:
+        """In frames."""
+        frames = batch.codes.shape[0] * batch.codes.shape[2]
+        return Extent(frames, frames * self._frame_seconds(), frames)
+
+    def turns(self, batch: Stretches, progress: float) -> Iterator[Turn]:
+        """The network's."""
+        del progress
+        losses = self._losses(batch)
+        yield Turn("model", losses["loss"], {"first": losses["first"], "last": losses["last"]})
 
     def _frame_seconds(self) -> float:
         config = self.sampler.corpus.config
         return config.frame_samples / config.sample_rate
 
     def _losses(self, batch: Stretches) -> dict[str, Float[Tensor, ""]]:
-        phones, contours, speakers, codes = (part.to(self.device) for part in batch)
-        logits = self.revoicer(phones, contours, speakers, codes).float()
+        codes = batch.codes
+        logits = self.revoicer(batch.phones, batch.contours, batch.speakers, codes).float()
         books = functional.cross_entropy(logits.flatten(0, 2), codes.flatten(), reduction="none").view(codes.shape)
         return {"loss": books.mean(), "first": books[:, 0].mean(), "last": books[:, -1].mean()}
 
-    @torch.no_grad()
-    def evaluate(self) -> Mapping[str, float]:
+    def evaluate(self, device: torch.device) -> Mapping[str, float]:
         """Cross entropy a code on held-out sentences: over all speakers, and each speaker's own."""
-        self.revoicer.eval()
         numbers: dict[str, float] = {}
         for speaker in (None, *self.sampler.speakers):
             batch = self.sampler.held_out(speaker)
             if batch is not None:
-                losses = self._losses(batch)
+                losses = self._losses(batch.to(device))
                 names = losses if speaker is None else ("loss",)
                 numbers |= {f"{name}/{speaker}" if speaker else name: float(losses[name]) for name in names}
         return numbers
-
-    def state(self) -> dict[str, Any]:
-        """Weights and optimiser."""
-        return {"revoicer": self.revoicer.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from `state`."""
-        self.revoicer.load_state_dict(state["revoicer"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, folder: Path) -> None:
         """``revoicer.safetensors`` (float32) and ``revoicer.json``."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -12,6 +14,8 @@ from torch import nn
 
 from parlando.core.errors import CheckpointError
 from parlando.nn.checkpoint import load_strictly, read_tensors
+
+_MOST_LETTERS = 300
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -31,7 +35,34 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"'{path}' is not a valid checkpoint; delete it to start again") from error
+    return _from_before_turns(state) if "task" in state else state
+
+
+def resume(path: Path, restore: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+    """Read a checkpoint and have its state restored.
+
+    Raises:
+        CheckpointError: the file is not a checkpoint, or not one of this training.
+    """
+    state = load_checkpoint(path)
+    try:
+        restore(state)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"'{path}' does not fit this training: {shorten(str(error), _MOST_LETTERS)}; "
+            "resume it with the recipe that it was begun with, or name another folder"
+        ) from error
     return state
+
+
+def _from_before_turns(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint as it was written when every task had a step of its own (until 0.1)."""
+    task, learners = dict(state["task"]), {"optimizer": "model", "judge_optimizer": "discriminators"}
+    optimizers = {learners[name]: task.pop(name) for name in learners if name in task}
+    if "judges" in task:
+        judges = task.pop("judges")
+        task["discriminators"] = {name.replace(".judge.", ".score."): tensor for name, tensor in judges.items()}
+    return {**state, "modules": task, "optimizers": optimizers}
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -43,15 +43,16 @@ def make_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.rate, betas=(config.beta1, config.beta2), fused=True)
 
 
-def apply_gradients(
-    optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], config: OptimConfig, progress: float
-) -> float:
-    """Average over processes, clip, step at the scheduled rate and clear; returns the norm before clipping."""
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float:
+    """Average over processes, then clip to a norm; returns the norm before clipping."""
     held = list(parameters)
     average_gradients(held)
-    norm = nn.utils.clip_grad_norm_(held, config.clip)
+    return float(nn.utils.clip_grad_norm_(held, max_norm))
+
+
+def advance(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Step at a learning rate, and clear the gradients."""
     for group in optimizer.param_groups:
-        group["lr"] = config.rate_at(progress)
+        group["lr"] = rate
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return float(norm)

@@ -6,19 +6,37 @@ Started by ``torchrun``; a single process pays nothing. Gloo on CPUs, NCCL on GP
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import distributed, nn
 
 
-def start(device: str) -> tuple[int, int]:
-    """Join the group that ``torchrun`` describes; returns (rank, number of processes), (0, 1) without one."""
+@dataclass(frozen=True)
+class Process:
+    """One process of a training: its number in the group, and where it computes."""
+
+    rank: int = 0
+    device: str = "cpu"
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the one that writes."""
+        return self.rank == 0
+
+
+ALONE = Process()
+
+
+def start(device: str) -> Process:
+    """Join the group that ``torchrun`` describes, if it does; on ``cuda`` every process has a GPU of its own."""
     if "WORLD_SIZE" not in os.environ:
-        return 0, 1
+        return Process(0, device)
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-    return distributed.get_rank(), distributed.get_world_size()
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
+    own = f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
+    return Process(distributed.get_rank(), own)
 
 
 def size() -> int:
@@ -36,6 +54,15 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     flat /= size()
     for parameter, part in zip(held, flat.split([p.numel() for p in held]), strict=True):
         parameter.grad = part.view_as(parameter)
+
+
+def total(values: Sequence[float]) -> list[float]:
+    """The sums of the group's values, in one message."""
+    if size() == 1:
+        return list(values)
+    shared = torch.tensor(values, dtype=torch.float64)
+    distributed.all_reduce(shared)
+    return shared.tolist()
 
 
 def any_process(flag: bool) -> bool:

@@ -1,9 +1,8 @@
-"""The one training loop: any task, a budget in steps or minutes, a log, a checkpoint that resumes to the step."""
+"""The one training loop: a budget in steps or minutes, a log, a checkpoint that resumes to the step."""
 
 from __future__ import annotations
 
 import json
-import math
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -11,47 +10,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from parlando.core.errors import ConfigError, TrainingError
-from parlando.train.loop.checkpoint import load_checkpoint, save_checkpoint
-from parlando.train.loop.parallel import any_process, largest, size
+from parlando.core.errors import ConfigError
+from parlando.train.loop.checkpoint import resume, save_checkpoint
+from parlando.train.loop.parallel import ALONE, Process, any_process, largest
 from parlando.train.loop.plots import draw_log
-
-
-class Task(Protocol):
-    """Something to train. Step ``n`` must depend only on the weights, the optimiser's state and ``n``."""
-
-    def train_step(self, step: int, progress: float) -> Mapping[str, float]:
-        """One optimiser step at ``progress`` (0 to 1) of the budget; returns what to log, and ``audio_seconds``."""
-        ...
-
-    def evaluate(self) -> Mapping[str, float]:
-        """Held-out metrics."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """Everything needed to go on: weights and optimisers."""
-        ...
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """The inverse of `state`."""
-        ...
-
-    def export(self, folder: Path) -> None:
-        """Write the trained model for use."""
-        ...
+from parlando.train.loop.step import Stepper
+from parlando.train.loop.task import Task
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: a number of steps, a number of minutes, or whichever ends first."""
+    """How long to train: a number of steps, a number of minutes, or whichever ends first.
+
+    A step learns from ``batches_per_step`` batches of every process, one after the other, in the memory of one.
+    """
 
     steps: int | None = None
     minutes: float | None = None
+    batches_per_step: int = 1
     log_every_steps: int = 20
     evaluate_every_minutes: float = 4.0
     save_every_minutes: float = 4.0
@@ -59,6 +39,8 @@ class Budget:
     def __post_init__(self) -> None:
         if not self.steps and not self.minutes:
             raise ConfigError("a training needs a budget: give steps or minutes")
+        if self.batches_per_step < 1:
+            raise ConfigError(f"budget.batches_per_step must be at least 1, got {self.batches_per_step}")
 
     def progress(self, step: int, seconds: float) -> float:
         """Share of the budget that is used, from 0 to 1."""
@@ -70,20 +52,25 @@ class Budget:
 class Trainer:
     """Runs a task in a folder: ``log.jsonl``, ``last.pt``, and the task's own export at the end."""
 
-    def __init__(self, task: Task, folder: Path, budget: Budget, rank: int = 0) -> None:
-        self.task, self.folder, self.budget, self.rank, self.leads = task, folder, budget, rank, rank == 0
+    def __init__(self, task: Task[Any], folder: Path, budget: Budget, process: Process = ALONE) -> None:
+        """Go on where the folder's checkpoint ends, if there is one.
+
+        Raises:
+            CheckpointError: the checkpoint is damaged, or another task's.
+        """
+        self.task, self.folder, self.budget, self.leads = task, folder, budget, process.leads
+        self.stepper = Stepper(task, process, budget.batches_per_step)
         self.step, self.seconds, self.stopped = 0, 0.0, False
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "last.pt").exists():
-            saved = load_checkpoint(folder / "last.pt")
-            task.restore(saved["task"])
+            saved = resume(folder / "last.pt", self.stepper.restore)
             self.step, self.seconds = saved["step"], saved["seconds"]
 
     def run(self) -> bool:
         """Train until the budget is used; returns False when a signal stopped it early (everything is saved).
 
         Raises:
-            TrainingError: the loss is not finite; the last checkpoint is still there.
+            TrainingError: a loss or gradient is not finite; the last checkpoint is still there.
         """
         marks = {"evaluate": self.seconds, "save": self.seconds}
         with self._stop_on_signal(), self._bar() as bar:
@@ -103,27 +90,22 @@ class Trainer:
 
     def _evaluate(self) -> None:
         """Every process takes part, since parameters may lie in pieces; the leader writes it down."""
-        self._log({"held_out": dict(self.task.evaluate())})
+        self._log({"held_out": dict(self.stepper.evaluate())})
 
     def save(self) -> None:
         """Write the checkpoint; the old one stays until the new one is whole. Every process gathers, one writes."""
-        state = {"task": self.task.state(), "step": self.step, "seconds": self.seconds}
+        state = {**self.stepper.state(), "step": self.step, "seconds": self.seconds}
         if self.leads:
             save_checkpoint(self.folder / "last.pt", state)
 
     def _one_step(self, bar: Any) -> None:
         started = time.perf_counter()
-        torch.manual_seed(self.step * size() + self.rank)
         before = self.budget.progress(self.step, self.seconds)
-        metrics = dict(self.task.train_step(self.step, before))
+        metrics = self.stepper.step(self.step, before)
         elapsed = largest(time.perf_counter() - started)
         self.step, self.seconds = self.step + 1, self.seconds + elapsed
         self.stopped = any_process(self.stopped)
-        metrics["audio_seconds_per_second"] = metrics.pop("audio_seconds", 0.0) / elapsed
-        if not math.isfinite(metrics.get("loss", 0.0)):
-            raise TrainingError(
-                f"the loss is not finite at step {self.step}; resume from the last checkpoint with a lower rate"
-            )
+        metrics["audio_seconds_per_second"] = metrics.pop("audio_seconds") / elapsed
         bar.n = round(1000 * self.budget.progress(self.step, self.seconds))
         if self.step % self.budget.log_every_steps == 0:
             self._log(metrics)

@@ -23,17 +23,17 @@ Judgement = tuple[Tensor, list[Tensor]]
 class _Stack(nn.Module):
     """2-D convolutions that keep what every layer found, and a score per place at the end."""
 
-    def __init__(self, layers: Sequence[nn.Conv2d], judge: nn.Conv2d) -> None:
+    def __init__(self, layers: Sequence[nn.Conv2d], score: nn.Conv2d) -> None:
         super().__init__()
         self.layers = nn.ModuleList(weight_norm(layer) for layer in layers)
-        self.judge = weight_norm(judge)
+        self.score = weight_norm(score)
 
     def forward(self, x: Float[Tensor, "batch channel row column"]) -> Judgement:
         features = []
         for layer in self.layers:
             x = functional.leaky_relu(layer(x), LEAK)
             features.append(x)
-        return self.judge(x), features
+        return self.score(x), features
 
 
 class PeriodDiscriminator(nn.Module):

@@ -6,11 +6,11 @@ A family says what its batches look like and what is lost on them.
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -20,10 +20,9 @@ from torch.nn import functional
 
 from parlando.data.shards import PHONES, UNKNOWN_PHONE
 from parlando.nn.checkpoint import save_tensors
-from parlando.nn.placement import training_autocast
-from parlando.train.loop import parallel
 from parlando.train.loop.checkpoint import load_weights
-from parlando.train.loop.optim import OptimConfig, apply_gradients, make_optimizer
+from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.task import BatchT, Extent, Learner, Task, Turn
 from parlando.train.shared.sentences import SentenceSampler
 
 IGNORED_LABEL = -100
@@ -46,81 +45,75 @@ class SequenceTrainConfig:
         return self.phone_weight + progress * (self.phone_final - self.phone_weight)
 
 
-@dataclass(frozen=True)
-class Arrays:
-    """A batch: fields are tensors whose first two dimensions are [batch, position]."""
-
-    def to(self, device: torch.device) -> Self:
-        """The same on another device."""
-        return type(self)(*(getattr(self, each.name).to(device) for each in fields(self)))
-
-
 ExampleT = TypeVar("ExampleT")
-BatchT = TypeVar("BatchT", bound=Arrays)
 
 
-class SequenceTask(ABC, Generic[ExampleT, BatchT]):
-    """Implements `train.loop.Task` for a language model ``lm``, whose config is ``lm.config``."""
+class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
+    """Trains a language model ``lm``, whose config is ``lm.config``, and ``aids`` that are left behind."""
+
+    autocast_on = ("cpu", "cuda")
 
     def __init__(
         self,
         sampler: SentenceSampler[ExampleT],
         lm: nn.Module,
         config: SequenceTrainConfig,
-        device: str = "cpu",
-        rank: int = 0,
+        aids: Sequence[nn.Module] = (),
     ) -> None:
-        self.sampler, self.config, self.device, self.rank = sampler, config, torch.device(device), rank
+        self.sampler, self.config = sampler, config
         if config.start_from:
             load_weights(lm, Path(config.start_from) / LM_WEIGHTS)
         self._sizes = cast("Any", lm.config)
         self.phone_head = nn.Linear(self._sizes.hidden_size, len(PHONES))
-        self.trained = nn.ModuleList([lm, self.phone_head, *self._aids()]).to(self.device)
-        self.optimizer = make_optimizer(self.trained, config.optim)
-
-    def _aids(self) -> Sequence[nn.Module]:
-        """Modules that are trained along, besides the phone head."""
-        return ()
+        self.trained = nn.ModuleList([lm, self.phone_head, *aids])
 
     @abstractmethod
-    def _collate(self, examples: Sequence[ExampleT]) -> BatchT:
-        """Pad examples to a batch on the task's device."""
+    def collate(self, examples: Sequence[ExampleT]) -> BatchT:
+        """Pad examples to a batch."""
 
     @abstractmethod
-    def _losses(self, batch: BatchT) -> dict[str, Float[Tensor, ""]]:
+    def losses(self, batch: BatchT) -> dict[str, Float[Tensor, ""]]:
         """Losses and accuracies by name; ``phone`` among them."""
 
     @abstractmethod
-    def _total(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
+    def objective(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
         """What is minimised besides the phone aid at a share of the budget."""
 
     @abstractmethod
-    def _extent(self, batch: BatchT) -> tuple[int, int]:
-        """Positions of a batch, padding included, and its frames to be learned."""
+    def targets(self, batch: BatchT) -> Int[Tensor, "batch position"]:
+        """What is to be said at every position, ignored where that is nothing."""
 
     @abstractmethod
-    def _weights(self) -> Mapping[str, Tensor]:
-        """The language model's tensors."""
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The language model's."""
 
-    def train_step(self, step: int, progress: float) -> Mapping[str, float]:
-        """One batch."""
-        batch = self._collate(self.sampler.batch(step, self.rank))
-        self.trained.train()
-        with training_autocast(self.device):
-            losses = self._losses(batch)
-        loss = self._total(losses, progress) + self.config.phone_weight_at(progress) * losses["phone"]
-        loss.backward()
-        norm = apply_gradients(self.optimizer, self.trained.parameters(), self.config.optim, progress)
-        positions, frames = self._extent(batch)
-        return {
-            "loss": float(loss.detach()),
-            **{name: float(value.detach()) for name, value in losses.items()},
-            "norm": norm,
-            "tokens": positions * parallel.size(),
-            "audio_seconds": frames / self.config.frame_rate * parallel.size(),
-        }
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The language model and its aids."""
+        return {"trained": self.trained}
 
-    def _phone_losses(
+    @property
+    def learners(self) -> Mapping[str, Learner]:
+        """All of them."""
+        return {"model": Learner(self.trained, self.config.optim)}
+
+    def batch(self, number: int, rank: int) -> BatchT:
+        """Examples of about one length."""
+        return self.collate(self.sampler.batch(number, rank))
+
+    def extent(self, batch: BatchT) -> Extent:
+        """In frames to be learned, and positions."""
+        targets = self.targets(batch)
+        frames = int((targets != IGNORED_LABEL).sum())
+        return Extent(frames, frames / self.config.frame_rate, targets.numel())
+
+    def turns(self, batch: BatchT, progress: float) -> Iterator[Turn]:
+        """The language model's, with its aids."""
+        losses = self.losses(batch)
+        aid = self.config.phone_weight_at(progress) * losses["phone"]
+        yield Turn("model", self.objective(losses, progress) + aid, losses)
+
+    def phone_losses(
         self, hidden: Float[Tensor, "frame dim"], phones: Int[Tensor, " frame"]
     ) -> dict[str, Float[Tensor, ""]]:
         """Of the phone of the frame to be said, wherever it is known."""
@@ -131,28 +124,18 @@ class SequenceTask(ABC, Generic[ExampleT, BatchT]):
             "phone_accuracy": (logits.argmax(-1) == phones)[known].float().mean(),
         }
 
-    @torch.no_grad()
-    def evaluate(self) -> Mapping[str, float]:
+    def evaluate(self, device: torch.device) -> Mapping[str, float]:
         """Losses and next-frame phone accuracy on held-out sentences."""
-        return self._mean_losses(self.sampler.held_out())
+        return self.mean_losses(self.sampler.held_out(), device)
 
-    def _mean_losses(self, examples: Sequence[ExampleT]) -> dict[str, float]:
-        self.trained.eval()
-        parts = [self._losses(self._collate(batch)) for batch in by_length(examples)]
+    def mean_losses(self, examples: Sequence[ExampleT], device: torch.device) -> dict[str, float]:
+        """Losses of examples by name, in batches of about one length."""
+        parts = [self.losses(self.collate(batch).to(device)) for batch in by_length(examples)]
         return {name: float(np.mean([float(part[name]) for part in parts])) for name in parts[0]}
-
-    def state(self) -> dict[str, Any]:
-        """Weights and optimiser."""
-        return {"trained": self.trained.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from `state`."""
-        self.trained.load_state_dict(state["trained"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, folder: Path) -> None:
         """``lm.safetensors`` (float32) and ``lm.json``."""
-        save_tensors({k: v.detach().float() for k, v in self._weights().items()}, folder / LM_WEIGHTS)
+        save_tensors({k: v.detach().float() for k, v in self.tensors().items()}, folder / LM_WEIGHTS)
         (folder / LM_CONFIG).write_text(json.dumps(asdict(self._sizes), indent=2), encoding="utf-8")
 
 
