@@ -7,6 +7,7 @@ import torch
 from tiny_corpus import no_processes, write_corpus
 
 from parlando.cli.app import main
+from parlando.train.registry import TRAININGS
 
 CODEC = """
 [budget]
@@ -48,8 +49,8 @@ TOKENIZER = """
 steps = 2
 [train]
 recogniser_layers = 1
-melody_weight = 1.0
-[train.rough]
+prosody_weight = 1.0
+[train.augment]
 share = 0.5
 [train.crops]
 batch = 2
@@ -77,7 +78,7 @@ initial_channels = 8
 head_channels = 4
 layers = [1, 1, 1]
 """
-REVOICER = """
+TRANSFER = """
 [budget]
 steps = 2
 [train]
@@ -106,7 +107,7 @@ def cli(capsys, monkeypatch, tmp_path):
     recipes = {
         "codec": CODEC,
         "lm": LM,
-        "revoicer": REVOICER,
+        "transfer": TRANSFER,
         "model": MODEL,
         "tokenizer": TOKENIZER,
         "speaker": SPEAKER,
@@ -133,7 +134,7 @@ def cli(capsys, monkeypatch, tmp_path):
     torch.set_flush_denormal(False)
 
 
-@pytest.mark.parametrize("name", ["codec", "revoicer", "lm", "speech-tokenizer", "speaker", "assemble", "plot"])
+@pytest.mark.parametrize("name", [*TRAININGS, "assemble", "plot"])
 def test_every_training_shows_an_example(cli, name):
     status, text = cli("train", name, "--help")
     assert status == 0
@@ -169,7 +170,7 @@ def test_what_can_be_mended_is_one_line_and_status_2(cli, arguments, message):
 
 @pytest.mark.slow
 def test_from_sines_to_a_model_folder(cli, tmp_path):
-    """Pack, train a codec, tune its decoder, encode, revoice, train a language model, assemble: two steps each."""
+    """Pack, train a codec, tune its decoder, encode, transfer a voice, train a language model, assemble."""
     manifest = write_corpus(tmp_path / "source")
     steps = [
         ["data", "pack", manifest, "-o", "packed"],
@@ -177,8 +178,8 @@ def test_from_sines_to_a_model_folder(cli, tmp_path):
         ["train", "codec", "decoder.toml", "--corpus", "packed", "--from", "codec", "-o", "decoder", "--steps", 1],
         ["data", "encode", "packed", "codec", "-o", "codes"],
         ["data", "pitch", "packed"],
-        ["train", "revoicer", "revoicer.toml", "--corpus", "packed", "--codes", "codes", "-o", "revoicer"],
-        ["data", "revoice", "packed", "codes", "revoicer", "--speaker", "rms", "--sources", "slt", "-o", "more"],
+        ["train", "voice-transfer", "transfer.toml", "--corpus", "packed", "--codes", "codes", "-o", "transfer"],
+        ["data", "voice-transfer", "packed", "codes", "transfer", "--speaker", "rms", "--sources", "slt", "-o", "more"],
         ["train", "lm", "lm.toml", "--codes", "more", "--codec", "codec", "-o", "lm", "--threads", 1],
         ["train", "assemble", "model.toml", "--codec", "decoder", "--lm", "lm", "--codes", "codes", "-o", "model"],
     ]
@@ -189,7 +190,7 @@ def test_from_sines_to_a_model_folder(cli, tmp_path):
         messages.append(text.splitlines()[-1])
     assert messages[1] == "finished at step 2 in codec"
     assert messages[2] == "finished at step 1 in decoder"
-    assert messages[5] == "finished at step 2 in revoicer"
+    assert messages[5] == "finished at step 2 in transfer"
     assert messages[6] == "6 sentences by rms added in more"
     assert messages[7] == "finished at step 2 in lm"
     for name in (

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
+from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
 
 OPTIM = OptimConfig()
 
@@ -42,12 +42,12 @@ class Line(Task[Points]):
     def extent(self, batch):
         return Extent(len(batch.x), 2.0, len(batch.x))
 
-    def turns(self, batch, progress):
+    def objectives(self, batch, progress):
         step = len(self.seen)
         self.seen.append(round(progress, 6))
         x = batch.x + self.noise * torch.randn(batch.x.shape)
         loss = (self.model(x) - x.sum(1, keepdim=True)).square().mean()
-        yield Turn("model", loss * float("nan") if step == self.breaks else loss, {})
+        yield Objective("model", loss * float("nan") if step == self.breaks else loss, {})
 
     def after_step(self):
         if len(self.seen) - 1 == self.stops:

@@ -22,7 +22,7 @@ COMPLETE, SPEAKERS = "codes.json", "speakers.f32"
 
 
 @dataclass(frozen=True)
-class Spoken:
+class EncodedUtterance:
     """One utterance as codes: ``frames`` rows from ``start`` in the codes' file, said by ``speaker`` at ``speed``."""
 
     id: str
@@ -61,7 +61,7 @@ class TokenCorpus:
             if not file.is_file():
                 raise FileMissingError(file, "encoded corpus")
         with index.open(encoding="utf-8") as lines:
-            self.utterances = [Spoken(**json.loads(line)) for line in lines]
+            self.utterances = [EncodedUtterance(**json.loads(line)) for line in lines]
         self.folder = folder
         described = from_mapping(Codes, read_json(folder / COMPLETE), str(folder / COMPLETE))
         self.num_codebooks, self.codebook_size = described.num_codebooks, described.codebook_size
@@ -89,11 +89,11 @@ class TokenCorpus:
         """Code frames in the folder."""
         return len(self._codes)
 
-    def codes(self, spoken: Spoken) -> np.ndarray:
+    def codes(self, spoken: EncodedUtterance) -> np.ndarray:
         """Codes (int64 [codebook, frame])."""
         return self._codes[spoken.start : spoken.start + spoken.frames].T.astype(np.int64)
 
-    def labels(self, spoken: Spoken) -> np.ndarray:
+    def labels(self, spoken: EncodedUtterance) -> np.ndarray:
         """Phone label per frame (int64 [frame])."""
         return self._labels[spoken.start : spoken.start + spoken.frames].astype(np.int64)
 

@@ -19,7 +19,15 @@ from tqdm import tqdm
 
 from parlando.core.errors import ConfigError
 from parlando.data.shards import Entry, PackedCorpus
-from parlando.data.tokens import SPEAKERS, Codes, Spoken, TokenCorpus, begin_codes, heard_at_speed, write_described
+from parlando.data.tokens import (
+    SPEAKERS,
+    Codes,
+    EncodedUtterance,
+    TokenCorpus,
+    begin_codes,
+    heard_at_speed,
+    write_described,
+)
 
 SPEEDS = (0.84, 0.9, 0.95, 1.06, 1.12, 1.19)
 T = TypeVar("T")
@@ -136,7 +144,9 @@ def encode_corpus(
         for (entry, speed), (codes, labels) in _bar(zip(versions, encoded, strict=True), len(versions), "encode"):
             codes_file.write(codes.tobytes())
             labels_file.write(labels.tobytes())
-            spoken = Spoken(entry.id, entry.speaker, speed, entry.language, entry.text, entry.split, start, len(codes))
+            spoken = EncodedUtterance(
+                entry.id, entry.speaker, speed, entry.language, entry.text, entry.split, start, len(codes)
+            )
             index.write(json.dumps(asdict(spoken), ensure_ascii=False) + "\n")
             start += len(codes)
     write_described(folder, Codes(encoder.num_codebooks, encoder.codebook_size))

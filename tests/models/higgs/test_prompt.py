@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from parlando.core.errors import InputError, PromptTooLongError, TextError
-from parlando.core.types import Reference, Voice
+from parlando.core.types import IGNORED_LABEL, Reference, Voice
 from parlando.models.higgs.parts.chatml import (
     GENERATE_INSTRUCTION,
     MULTI_SPEAKER_INSTRUCTION,
     AudioContent,
     Message,
 )
-from parlando.models.higgs.parts.delay import IGNORED_LABEL, build_delay
+from parlando.models.higgs.parts.delay import build_delay
 from parlando.models.higgs.prompt import ChatPrompt, HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.text.length import LengthPrior

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -20,8 +20,8 @@ from parlando.models.locate import PACKAGED
 from parlando.models.registry import load_model
 from parlando.speech import Synthesizer
 from parlando.train.cosyvoice.assemble import CosyVoiceModelRecipe
-from parlando.train.higgs.recipes import read_recipe
-from parlando.train.model_recipes import Runs, assemble_any
+from parlando.train.loop.recipe import Sources, read_recipe
+from parlando.train.registry import assemble
 
 RECIPE = """
 family = "cosyvoice"
@@ -54,7 +54,7 @@ def runs(packed, tmp_path):
     rows = [(f"ada_{i}", "ada", 1.0, text) for i, text in enumerate(SENTENCES)]
     write_codes(tmp_path / "codes", rows, np.random.default_rng(0))
     names = {name: tmp_path / name for name in ("lm", "codes", "speaker", "flow", "vocoder")}
-    return Runs(**names, corpus=packed.folder, speech_tokenizer=tmp_path / "tokenizer")
+    return Sources(**names, corpus=packed.folder, speech_tokenizer=tmp_path / "tokenizer")
 
 
 def write_recipe(folder, utterance):
@@ -64,7 +64,7 @@ def write_recipe(folder, utterance):
 
 
 def test_the_parts_become_a_model_that_speaks(runs, packed, tmp_path):
-    folder = assemble_any(write_recipe(tmp_path, packed.entries[0].id), runs, tmp_path / "model")
+    folder = assemble(write_recipe(tmp_path, packed.entries[0].id), runs, tmp_path / "model")
     model = load_model(folder, "cpu")
     assert (model.name, model.default_voice, model.sampling.temperature) == ("tiny-mini", "ada", 0.9)
     assert model.config.flow.solver_steps == 3
@@ -79,11 +79,13 @@ def test_the_parts_become_a_model_that_speaks(runs, packed, tmp_path):
 def test_what_is_missing_is_named(runs, packed, tmp_path):
     recipe = write_recipe(tmp_path, packed.entries[0].id)
     with pytest.raises(ConfigError, match="--vocoder"):
-        assemble_any(recipe, replace(runs, vocoder=None), tmp_path / "model")
+        assemble(
+            recipe, Sources((name, folder) for name, folder in runs.items() if name != "vocoder"), tmp_path / "model"
+        )
     with pytest.raises(FileMissingError, match=r"lm\.json"):
-        assemble_any(recipe, replace(runs, lm=tmp_path), tmp_path / "model")
+        assemble(recipe, Sources(runs, lm=tmp_path), tmp_path / "model")
     with pytest.raises(ConfigError, match="no utterance 'nobody'"):
-        assemble_any(write_recipe(tmp_path, "nobody"), runs, tmp_path / "model")
+        assemble(write_recipe(tmp_path, "nobody"), runs, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 

@@ -17,8 +17,9 @@ from parlando.models.cosyvoice.parts.part_weights import (
 )
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.nn.checkpoint import read_tensors, save_tensors
-from parlando.train.cosyvoice.recipes import load_embedder, load_encoder
+from parlando.train.cosyvoice.encoders import find_embedder
 from parlando.train.encode import embed_corpus, encode_corpus
+from parlando.train.registry import load_embedder, load_encoder
 
 RATE = 24_000
 TOKENIZER = SpeechTokenizerConfig(
@@ -65,7 +66,7 @@ def test_every_utterance_gets_an_embedding_at_its_own_speed(run, packed):
 
 def test_a_long_clip_is_told_by_its_middle(run):
     wave = torch.randn(RATE)
-    short, whole = load_embedder(run, RATE, longest_seconds=0.5), load_embedder(run, RATE)
+    short, whole = find_embedder(run, RATE, longest_seconds=0.5), find_embedder(run, RATE)
     assert torch.equal(short.embed(wave), whole.embed(wave[RATE // 4 : 3 * RATE // 4]))
 
 
@@ -102,6 +103,8 @@ def test_loading_is_strict(run, load, file):
         load(run)
 
 
-def test_a_folder_without_a_tokenizer_is_looked_at_for_a_codec(tmp_path):
-    with pytest.raises(FileMissingError, match=r"codec\.json"):
+def test_a_folder_with_nothing_trained_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="holds no trained codec or speech tokenizer"):
         load_encoder(tmp_path, RATE)
+    with pytest.raises(ConfigError, match="holds no trained speaker encoder"):
+        load_embedder(tmp_path, RATE)

@@ -13,7 +13,7 @@ from stepping import stepper
 from parlando.audio.fbank import MirroredMel
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError
-from parlando.data.tokens import Spoken, TokenCorpus
+from parlando.data.tokens import EncodedUtterance, TokenCorpus
 from parlando.models.cosyvoice.parts.features import flow_mel_config
 from parlando.models.cosyvoice.parts.flow import FlowConfig
 from parlando.models.cosyvoice.parts.part_weights import load_flow
@@ -46,7 +46,7 @@ def write_codes(packed, folder, speaker_dim=DIM):
         for speed in (1.0, 0.9) if entry is packed.entries[0] else (1.0,):
             frames = int(entry.samples / speed) // packed.config.frame_samples
             split = "validation" if entry is packed.entries[-1] else "train"
-            rows.append(Spoken(entry.id, entry.speaker, speed, "en", entry.text, split, start, frames))
+            rows.append(EncodedUtterance(entry.id, entry.speaker, speed, "en", entry.text, split, start, frames))
             start += frames
     generator.integers(CODES, size=start).astype(np.int16).tofile(folder / "codes.i16")
     np.zeros(start, dtype=np.uint8).tofile(folder / "labels.u8")

@@ -14,23 +14,25 @@ from tiny_corpus import SENTENCES
 
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError
-from parlando.core.types import Voice
+from parlando.core.types import IGNORED_LABEL, Voice
 from parlando.data.pitch import PitchRange
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry
 from parlando.data.tokens import TokenCorpus
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM
-from parlando.models.cosyvoice.prompt import IGNORED_LABEL, CosyVoicePromptBuilder, with_instruction
+from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder, with_instruction
 from parlando.models.cosyvoice.tokenizer import TAGS, PhonemeTokenizer, default_phoneme_config
 from parlando.train.cosyvoice import lm_examples as examples
 from parlando.train.cosyvoice.alignment import UNALIGNED, TextAligner, align
 from parlando.train.cosyvoice.lm import CosyVoiceLMTask, CosyVoiceTrainConfig, collate, misread
 from parlando.train.cosyvoice.lm_examples import PAUSE_TAG, CosyVoiceExampleSampler, CosyVoiceMix
-from parlando.train.cosyvoice.lm_recipe import CosyVoiceLMSizes, small_cosyvoice_lm_config
-from parlando.train.cosyvoice.prosody import Direction, Melody, measure_melodies
-from parlando.train.lm_recipes import LMSources, make_task, read_lm_recipe
+from parlando.train.cosyvoice.lm_recipe import CosyVoiceLMRecipe, CosyVoiceLMSizes, small_lm_config
+from parlando.train.cosyvoice.prosody import Direction, Prosody, measure_prosody
+from parlando.train.cosyvoice.start import find_start
 from parlando.train.loop.checkpoint import load_weights
 from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.recipe import Sources, read_recipe
+from parlando.train.registry import make_task
 
 CODES = 16
 TOKENIZER = PhonemeTokenizer(default_phoneme_config())
@@ -38,7 +40,7 @@ SIZES = CosyVoiceLMSizes(
     hidden_size=8, num_layers=1, num_heads=2, intermediate_size=16, context_length=512, group_text_tokens=4,
     group_speech_tokens=2,
 )  # fmt: skip
-CONFIG = small_cosyvoice_lm_config(SIZES, TOKENIZER, CODES)
+CONFIG = small_lm_config(SIZES, TOKENIZER, CODES)
 SLOW, FAST = (
     Direction(by="pace", least=a, most=b, wordings=(text,)) for a, b, text in ((0, 0.3, "Slow."), (0.7, 1, "Fast."))
 )
@@ -72,7 +74,9 @@ def sampler(folder, **changes) -> CosyVoiceExampleSampler:
 
 
 def task(folder, **changes) -> CosyVoiceLMTask:
-    return CosyVoiceLMTask(sampler(folder, arriving_share=0.5), CosyVoiceTrainConfig(CONFIG, code_levels=4, **changes))
+    return CosyVoiceLMTask(
+        sampler(folder, arriving_share=0.5), CosyVoiceTrainConfig(CONFIG, code_levels=4, **changes), find_start(None)
+    )
 
 
 def drawn(made, steps=12):
@@ -264,7 +268,7 @@ def test_evaluation_repeats_and_tells_the_layouts_apart(one_book):
 
 @pytest.mark.parametrize("levels", [1, 2, 4])
 def test_the_export_is_the_model_that_was_trained(one_book, tmp_path, levels):
-    made = CosyVoiceLMTask(sampler(one_book), CosyVoiceTrainConfig(CONFIG, code_levels=levels))
+    made = CosyVoiceLMTask(sampler(one_book), CosyVoiceTrainConfig(CONFIG, code_levels=levels), find_start(None))
     stepper(made).step(0, 0.1)
     made.export(tmp_path)
     lm = CosyVoiceLM(from_mapping(LMConfig, json.loads((tmp_path / "lm.json").read_text())))
@@ -287,11 +291,11 @@ def test_codes_that_share_a_digit_share_a_row(one_book):
     rows = made._tables()["embed_speech.weight"][:, 0] > 50
     assert rows.nonzero().flatten().tolist() == [1, 5, 9, 13]
     with pytest.raises(ConfigError, match="is not valid for 16 codes"):
-        CosyVoiceLMTask(made.sampler, CosyVoiceTrainConfig(CONFIG, code_levels=3))
+        CosyVoiceLMTask(made.sampler, CosyVoiceTrainConfig(CONFIG, code_levels=3), find_start(None))
 
 
 def test_the_recipe_of_the_default_is_whole(root):
-    recipe = read_lm_recipe(root / "recipes" / "cosyvoice-mini" / "lm.toml")
+    recipe = read_recipe(CosyVoiceLMRecipe, root / "recipes" / "cosyvoice-mini" / "lm.toml")
     assert recipe.budget.minutes
     assert 0 < recipe.mix.clone_share + recipe.mix.instruct_share < 1
     assert set(recipe.mix.manners) <= set(recipe.mix.speaker_weights)
@@ -301,18 +305,18 @@ def test_the_recipe_of_the_default_is_whole(root):
 
 
 def test_the_family_of_a_recipe_decides(root, one_book, tmp_path):
-    assert read_lm_recipe(root / "recipes" / "higgs-mini" / "lm.toml").family == "higgs"
     (tmp_path / "r.toml").write_text(
         'family = "cosyvoice"\ncode_levels = 4\n[budget]\nsteps = 1\n[sizes]\nhidden_size = 8\nnum_layers = 1\n'
         "num_heads = 2\nintermediate_size = 8\n[mix]\ncandidates = 2\ntokens_per_batch = 80\n"
     )
-    made = make_task(read_lm_recipe(tmp_path / "r.toml"), LMSources(one_book))
+    made, budget = make_task("lm", tmp_path / "r.toml", Sources(codes=one_book))
+    assert (type(made), budget.steps) == (CosyVoiceLMTask, 1)
     assert stepper(made).step(0, 0.0)["audio_seconds"] > 0
     with pytest.raises(ConfigError, match="--codec"):
-        make_task(read_lm_recipe(root / "recipes" / "higgs-mini" / "lm.toml"), LMSources(one_book), "cpu")
+        make_task("lm", root / "recipes" / "higgs-mini" / "lm.toml", Sources(codes=one_book))
     (tmp_path / "r.toml").write_text('family = "hogs"\n')
     with pytest.raises(ConfigError, match="'hogs' is not one of higgs, cosyvoice"):
-        read_lm_recipe(tmp_path / "r.toml")
+        make_task("lm", tmp_path / "r.toml", Sources(codes=one_book))
 
 
 def test_a_direction_needs_a_range_and_wordings():
@@ -321,15 +325,15 @@ def test_a_direction_needs_a_range_and_wordings():
             Direction(by="pace", **wrong)
 
 
-def test_melody_is_asked_of_sentences_at_their_own_speed(one_book):
+def test_prosody_is_asked_of_sentences_at_their_own_speed(one_book):
     lively = Direction(by="liveliness", least=0.9, most=1.0, wordings=("Sing.",))
     ids = [spoken.id for spoken in TokenCorpus(one_book).utterances]
-    melodies = {name: Melody(0.0, float(index)) for index, name in enumerate(ids)}
+    prosodies = {name: Prosody(0.0, float(index)) for index, name in enumerate(ids)}
     mix = replace(PLAIN, directions=(lively,))
-    made = CosyVoiceExampleSampler(TokenCorpus(one_book), CosyVoicePromptBuilder(TOKENIZER, CONFIG), mix, melodies)
+    made = CosyVoiceExampleSampler(TokenCorpus(one_book), CosyVoicePromptBuilder(TOKENIZER, CONFIG), mix, prosodies)
     ordered = made._ordered["liveliness"]
-    assert [melodies[spoken.id].liveliness for spoken in ordered] == sorted(
-        melodies[spoken.id].liveliness for spoken in ordered
+    assert [prosodies[spoken.id].liveliness for spoken in ordered] == sorted(
+        prosodies[spoken.id].liveliness for spoken in ordered
     )
     assert {spoken.speed for spoken in ordered} == {1.0}
     with pytest.raises(ConfigError, match="no sentence has a liveliness to be asked for"):
@@ -348,13 +352,12 @@ class Pitch:
             "high": np.full((10, 4), 300.0), "low": np.tile([[100.0, 200.0]], (20, 2)), "short": np.full((2, 4), 100.0),
         }[entry.id]  # fmt: skip
 
-    def ranges(self, entries):
-        assert len(list(entries)) == 3
+    def training_ranges(self):
         return {"ada": PitchRange(np.log(200.0), 0.2)}
 
 
-def test_melodies_are_measured_within_the_range_of_the_speaker():
-    melodies = measure_melodies(Pitch())
-    assert set(melodies) == {"high", "low"}
-    assert melodies["high"] == pytest.approx((np.log(1.5) / 0.2, 0.0), abs=1e-5)
-    assert melodies["low"] == pytest.approx((np.log(0.5) / 0.4, np.log(2) / 0.4), rel=1e-5)
+def test_prosody_is_measured_within_the_range_of_the_speaker():
+    prosodies = measure_prosody(Pitch())
+    assert set(prosodies) == {"high", "low"}
+    assert prosodies["high"] == pytest.approx((np.log(1.5) / 0.2, 0.0), abs=1e-5)
+    assert prosodies["low"] == pytest.approx((np.log(0.5) / 0.4, np.log(2) / 0.4), rel=1e-5)

@@ -5,7 +5,7 @@ import pytest
 from parlando.models.cosyvoice.parts.campplus import CampPlus
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer
 from parlando.train.cosyvoice.recipes import FlowRecipe, SpeakerRecipe, SpeechTokenizerRecipe, VocoderRecipe
-from parlando.train.higgs.recipes import read_recipe
+from parlando.train.loop.recipe import read_recipe
 
 
 def millions(module):
@@ -30,7 +30,7 @@ def test_the_vocoder_is_tuned_as_it_was_trained_but_on_the_flows_mels_too(root):
     recipes = root / "recipes" / "cosyvoice-mini"
     first, tuned = (read_recipe(VocoderRecipe, recipes / f"{name}.toml").train for name in ("vocoder", "vocoder_tuned"))
     assert tuned.hift == first.hift
-    assert (first.made_crops, tuned.made_crops) == (0, 3)
+    assert (first.predicted_crops, tuned.predicted_crops) == (0, 3)
     assert tuned.adversarial_after < first.adversarial_after
 
 
@@ -38,4 +38,4 @@ def test_the_flow_begins_at_the_frames_of_an_encoder_that_knows_the_speaker(root
     train = read_recipe(FlowRecipe, root / "recipes" / "cosyvoice-mini" / "flow.toml").train
     assert (train.flow.prior, train.flow.speaker_in_encoder) == ("mean", True)
     assert 0 < train.velocity_after < 1
-    assert 0 < train.mix.retold_share < 1
+    assert 0 < train.mix.resampled_share < 1

@@ -19,7 +19,7 @@ from parlando.train.cosyvoice.speaker import (
     equal_error_rate,
 )
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.shared.augment import RoughConfig
+from parlando.train.shared.augment import AugmentConfig
 
 SMALL = CampPlusConfig(
     embedding_size=8, growth=4, bottleneck=2, initial_channels=8, head_channels=4, layers=(1, 1, 1), segment_frames=20
@@ -62,7 +62,7 @@ def test_the_margin_widens_the_right_angle_only():
 
 def test_one_batch_is_learnt_by_heart(packed, monkeypatch):
     task = SpeakerTask(
-        packed, config(rough=RoughConfig(share=0.0), optim=OptimConfig(rate=1e-2, warmup=0.0), scale=8.0)
+        packed, config(augment=AugmentConfig(share=0.0), optim=OptimConfig(rate=1e-2, warmup=0.0), scale=8.0)
     )
     crops = task.sampler.batch(0)
     monkeypatch.setattr(task.sampler, "batch", lambda *which: crops)

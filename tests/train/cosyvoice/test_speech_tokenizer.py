@@ -22,11 +22,11 @@ from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, Sp
 from parlando.train.cosyvoice.speech_tokenizer import (
     SpeechTokenizerTask,
     SpeechTokenizerTrainConfig,
-    melody_loss,
     perplexity,
+    prosody_loss,
 )
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.shared.augment import RoughConfig
+from parlando.train.shared.augment import AugmentConfig
 
 SMALL = SpeechTokenizerConfig(hidden_size=16, num_heads=2, num_layers=1, memory_kernel=5)
 
@@ -130,30 +130,30 @@ def pitched(packed, tmp_path, in_this_process):
     return PackedCorpus(tmp_path)
 
 
-def test_melody_follows_the_phones_and_is_learnt(pitched, monkeypatch):
-    faint = RoughConfig(share=1.0, curve_db=1.0, narrow_share=0.0, loudest_noise_db=40.0)
-    task = small_task(pitched, melody_weight=4.0, rough=faint, optim=OptimConfig(rate=1e-2, warmup=0.0))
+def test_prosody_follows_the_phones_and_is_learnt(pitched, monkeypatch):
+    faint = AugmentConfig(share=1.0, curve_db=1.0, narrow_share=0.0, loudest_noise_db=40.0)
+    task = small_task(pitched, prosody_weight=4.0, augment=faint, optim=OptimConfig(rate=1e-2, warmup=0.0))
     crops = task.sampler.batch(0)
     assert crops.labels.shape == (2, 5, 2 + 2 * 4)
     assert set(crops.labels[..., 6:].ravel()) <= {0.0, 1.0}
     monkeypatch.setattr(task.sampler, "batch", lambda *which: crops)
     steps = [stepper(task).step(step, step / 60) for step in range(60)]
-    assert steps[0]["loss"] == pytest.approx(steps[0]["phone"] + 4 * steps[0]["melody"], rel=1e-5)
-    assert steps[-1]["melody"] < 0.5 * steps[0]["melody"]
-    assert "melody" in stepper(task).evaluate()
+    assert steps[0]["loss"] == pytest.approx(steps[0]["phone"] + 4 * steps[0]["prosody"], rel=1e-5)
+    assert steps[-1]["prosody"] < 0.5 * steps[0]["prosody"]
+    assert "prosody" in stepper(task).evaluate()
 
 
-def test_a_melody_without_measured_pitch_says_what_to_run(packed, tmp_path):
+def test_prosody_without_measured_pitch_says_what_to_run(packed, tmp_path):
     unmeasured = shutil.copytree(packed.folder, tmp_path / "unmeasured")
     (unmeasured / PITCH).unlink(missing_ok=True)
     with pytest.raises(ConfigError, match="parlando data pitch"):
-        small_task(PackedCorpus(unmeasured), melody_weight=1.0)
+        small_task(PackedCorpus(unmeasured), prosody_weight=1.0)
 
 
-def test_only_voiced_tokens_have_a_melody():
+def test_only_voiced_tokens_have_prosody():
     contour = torch.tensor([[[1.0, 3.0, 1.0, 1.0], [5.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]])
-    assert float(melody_loss(torch.tensor([[2.0, 4.5, 9.0]]), contour)) == pytest.approx((0.0 + 0.125) / 2)
-    assert float(melody_loss(torch.zeros(1, 1), torch.zeros(1, 1, 4))) == 0.0
+    assert float(prosody_loss(torch.tensor([[2.0, 4.5, 9.0]]), contour)) == pytest.approx((0.0 + 0.125) / 2)
+    assert float(prosody_loss(torch.zeros(1, 1), torch.zeros(1, 1, 4))) == 0.0
 
 
 def test_digits_start_spread_over_their_levels(packed):

@@ -9,7 +9,8 @@ from tiny_tasks import write_codes
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.data.tokens import TokenCorpus
 from parlando.text.length import LengthPrior
-from parlando.train.higgs.assemble import ModelRecipe, assemble
+from parlando.train.higgs.assemble import ModelRecipe, assemble_model
+from parlando.train.loop.recipe import Sources
 from parlando.train.shared.length_prior import fit_length_prior
 
 
@@ -41,5 +42,5 @@ def test_the_length_prior_is_the_least_squares_of_one_voice(tmp_path):
 def test_a_run_that_exported_nothing_is_named(tmp_path):
     recipe = ModelRecipe("tiny", "ada", {"ada": "a"})
     with pytest.raises(FileMissingError, match=r"codec\.json"):
-        assemble(recipe, tmp_path, tmp_path, tmp_path, tmp_path / "out")
+        assemble_model(recipe, Sources(codec=tmp_path, lm=tmp_path, codes=tmp_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -11,8 +11,10 @@ from tiny_tasks import CODEC, CROPS, codec_task
 from parlando.data.shards import UNKNOWN_PHONE
 from parlando.models.higgs.parts.spectral import SpectralCodecConfig
 from parlando.train.higgs.codec import CodecTrainConfig
-from parlando.train.higgs.recipes import CodecRecipe, load_trained_codec, make_codec_task
+from parlando.train.higgs.encoders import load_trained_codec
+from parlando.train.higgs.recipes import CodecRecipe, make_codec_task
 from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.recipe import Sources
 from parlando.train.loop.trainer import Budget
 
 
@@ -145,7 +147,7 @@ def test_the_content_learns_phones_and_unlearns_speakers(packed):
 
 def test_a_decoder_has_the_sizes_of_the_codec_it_starts_from(packed, trained):
     recipe = CodecRecipe(Budget(steps=1), CodecTrainConfig(adversarial=True, start_from=str(trained), crops=CROPS))
-    assert make_codec_task(recipe, packed.folder).codec.config == CODEC
+    assert make_codec_task(recipe, Sources(corpus=packed.folder)).codec.config == CODEC
 
 
 def test_evaluation_changes_nothing_and_repeats(packed):

@@ -7,10 +7,10 @@ from stepping import stepper
 from tiny_tasks import CODES, example_sampler, lm_config, lm_task
 
 from parlando.core.config import from_mapping
+from parlando.core.types import IGNORED_LABEL
 from parlando.data.shards import UNKNOWN_PHONE
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
-from parlando.models.higgs.parts.delay import IGNORED_LABEL
 from parlando.train.higgs.lm import collate
 from parlando.train.loop.checkpoint import load_weights
 from parlando.train.loop.optim import OptimConfig
@@ -130,7 +130,7 @@ def test_without_a_text_head_no_text_is_learned(codes):
     from dataclasses import replace
 
     task = lm_task(codes)
-    silent = type(task)(task.sampler, replace(task.config, lm=replace(task.config.lm, text_head=False)))
+    silent = type(task)(task.sampler, replace(task.config, lm=replace(task.config.lm, text_head=False)), task.start)
     assert stepper(silent).step(0, 0.0)["text"] == 0
     assert stepper(task).step(0, 0.0)["text"] > 1
 

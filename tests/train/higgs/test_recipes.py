@@ -12,17 +12,10 @@ from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_co
 from parlando.models.locate import PACKAGED
 from parlando.nn.checkpoint import save_tensors
 from parlando.train.higgs.assemble import ModelRecipe
-from parlando.train.higgs.recipes import (
-    CodecRecipe,
-    LMRecipe,
-    LMSizes,
-    RevoicerRecipe,
-    load_trained_codec,
-    make_codec_task,
-    make_lm_task,
-    read_recipe,
-    small_lm_config,
-)
+from parlando.train.higgs.encoders import load_trained_codec
+from parlando.train.higgs.lm_recipe import LMRecipe, LMSizes, make_lm_task, small_lm_config
+from parlando.train.higgs.recipes import CodecRecipe, VoiceTransferRecipe, make_codec_task
+from parlando.train.loop.recipe import Sources, read_recipe
 
 
 @pytest.fixture
@@ -33,7 +26,7 @@ def recipes(root):
 def test_the_recipes_of_the_default_are_whole(recipes):
     codec, decoder = (read_recipe(CodecRecipe, recipes / f"{name}.toml") for name in ("codec", "decoder"))
     lm, model = read_recipe(LMRecipe, recipes / "lm.toml"), read_recipe(ModelRecipe, recipes / "model.toml")
-    revoicer = read_recipe(RevoicerRecipe, recipes / "revoicer.toml")
+    transfer = read_recipe(VoiceTransferRecipe, recipes / "voice_transfer.toml")
     assert not codec.train.adversarial
     assert decoder.train.adversarial
     assert 0 < lm.mix.clone_share + lm.mix.two_speaker_share < 1
@@ -42,8 +35,8 @@ def test_the_recipes_of_the_default_are_whole(recipes):
     assert model.default_voice in model.voices
     packaged = read_voices(PACKAGED / "higgs-mini" / "voices.json")
     assert {name: voice.display_name for name, voice in packaged.items()} == model.display_names
-    assert all(recipe.budget.minutes for recipe in (codec, decoder, revoicer, lm))
-    assert set(revoicer.train.speaker_weights) <= set(model.voices)
+    assert all(recipe.budget.minutes for recipe in (codec, decoder, transfer, lm))
+    assert set(transfer.train.speaker_weights) <= set(model.voices)
 
 
 def test_the_default_can_say_each_description_in_one_token(recipes):
@@ -101,7 +94,7 @@ def test_a_codec_that_does_not_fit_is_named(exported):
 def test_an_adversarial_recipe_needs_a_codec_to_start_from(packed, tmp_path):
     (tmp_path / "r.toml").write_text("[budget]\nsteps = 1\n[train]\nadversarial = true")
     with pytest.raises(ConfigError, match="name its folder with --from"):
-        make_codec_task(read_recipe(CodecRecipe, tmp_path / "r.toml"), packed.folder)
+        make_codec_task(read_recipe(CodecRecipe, tmp_path / "r.toml"), Sources(corpus=packed.folder))
 
 
 def test_a_language_model_takes_its_sizes_from_tokenizer_and_codec():
@@ -122,6 +115,6 @@ def test_a_language_model_task_counts_seconds_by_its_codec(codes, tmp_path):
         '[mix]\ncandidates = 2\ntokens_per_batch = 80\nmasculine = ["rms"]\n[mix.descriptions]\nslt = "a"\nrms = "b"\n'
     )
     torch.manual_seed(0)
-    task = make_lm_task(read_recipe(LMRecipe, tmp_path / "r.toml"), codes, tmp_path)
+    task = make_lm_task(read_recipe(LMRecipe, tmp_path / "r.toml"), Sources(codes=codes, codec=tmp_path))
     assert task.config.frame_rate == 12.5
     assert stepper(task).step(0, 0.0)["loss"] > 0

@@ -1,4 +1,4 @@
-"""The revoicer: it learns codes from phones, knows nothing of whose phones they were, and adds to a corpus."""
+"""Voice transfer: it learns codes from phones, knows nothing of whose phones they were, and adds to a corpus."""
 
 import copy
 import json
@@ -13,20 +13,25 @@ from tiny_corpus import no_processes
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
 from parlando.data.pitch import measure_pitch
 from parlando.data.shards import PHONES, UNKNOWN_PHONE
-from parlando.data.tokens import Spoken, TokenCorpus
+from parlando.data.tokens import EncodedUtterance, TokenCorpus
 from parlando.train.higgs.voice_transfer import (
-    Revoice,
-    RevoicePlan,
-    load_trained_revoicer,
+    TransferPlan,
+    VoiceTransfer,
+    load_voice_transfer,
     phone_lengths,
-    revoice_corpus,
+    transfer_corpus,
 )
-from parlando.train.higgs.voice_transfer_net import Revoicer, RevoicerConfig
-from parlando.train.higgs.voice_transfer_task import RevoicerSizes, RevoicerTask, RevoicerTrainConfig, StretchSampler
+from parlando.train.higgs.voice_transfer_net import VoiceTransferConfig, VoiceTransferNet
+from parlando.train.higgs.voice_transfer_task import (
+    StretchSampler,
+    VoiceTransferSizes,
+    VoiceTransferTask,
+    VoiceTransferTrainConfig,
+)
 from parlando.train.loop.optim import OptimConfig
 
-CONFIG = RevoicerTrainConfig(
-    RevoicerSizes(dim=16, hidden_dim=24, blocks=2, dropout=0.0), OptimConfig(rate=1e-2), batch=4, frames=6
+CONFIG = VoiceTransferTrainConfig(
+    VoiceTransferSizes(dim=16, hidden_dim=24, blocks=2, dropout=0.0), OptimConfig(rate=1e-2), batch=4, frames=6
 )
 
 
@@ -65,7 +70,7 @@ def tokens(packed, tmp_path):
         codes.append(np.stack([phones[:, 0] % 5 + own, phones[:, 1] % 5 + own, np.full(len(phones), own)], axis=1))
         labels.append(phones[:, 0])
         split = "validation" if entry.text.startswith("Two") else "train"
-        spoken.append(Spoken(entry.id, entry.speaker, 1.0, "en", entry.text, split, start, len(phones)))
+        spoken.append(EncodedUtterance(entry.id, entry.speaker, 1.0, "en", entry.text, split, start, len(phones)))
         start += len(phones)
     spoken.append(replace(spoken[0], speed=0.9))
     folder = tmp_path / "codes"
@@ -79,7 +84,7 @@ def tokens(packed, tmp_path):
 
 @pytest.fixture
 def task(packed, tokens):
-    return RevoicerTask(StretchSampler(packed, tokens, CONFIG), CONFIG)
+    return VoiceTransferTask(StretchSampler(packed, tokens, CONFIG), CONFIG)
 
 
 def heard(batch):
@@ -123,34 +128,34 @@ def test_a_corpus_of_shorter_utterances_is_refused(packed, tokens):
 
 def test_it_resumes_from_its_state(task, packed, tokens):
     train(task, 3)
-    other = RevoicerTask(task.sampler, CONFIG)
+    other = VoiceTransferTask(task.sampler, CONFIG)
     stepper(other).restore(copy.deepcopy(stepper(task).state()))
     assert train(other, 2) == train(task, 2)
 
 
 def test_what_was_exported_says_the_same(task, tmp_path):
     task.export(tmp_path)
-    loaded, batch = load_trained_revoicer(tmp_path), task.sampler.batch(0)
-    task.revoicer.eval()
-    assert torch.equal(loaded.say(*heard(batch)), task.revoicer.say(*heard(batch)))
+    loaded, batch = load_voice_transfer(tmp_path), task.sampler.batch(0)
+    task.network.eval()
+    assert torch.equal(loaded.say(*heard(batch)), task.network.say(*heard(batch)))
     with pytest.raises(FileMissingError):
-        load_trained_revoicer(tmp_path / "nothing")
-    (tmp_path / "revoicer.safetensors").write_bytes(b"")
+        load_voice_transfer(tmp_path / "nothing")
+    (tmp_path / "voice_transfer.safetensors").write_bytes(b"")
     with pytest.raises(CheckpointError):
-        load_trained_revoicer(tmp_path)
+        load_voice_transfer(tmp_path)
 
 
 def test_the_likeliest_codes_are_those_that_training_rates_highest(task):
-    revoicer, batch = task.revoicer.eval(), task.sampler.batch(0)
-    said = revoicer.say(*heard(batch))
-    logits = revoicer(*heard(batch), said)
+    network, batch = task.network.eval(), task.sampler.batch(0)
+    said = network.say(*heard(batch))
+    logits = network(*heard(batch), said)
     assert torch.equal(logits.argmax(-1), said)
 
 
 def test_the_sound_is_drawn_and_the_content_is_not(task):
     batch = task.sampler.batch(0)
     one, same, other = (
-        task.revoicer.say(*heard(batch), temperature=5.0, generator=torch.Generator().manual_seed(seed))
+        task.network.say(*heard(batch), temperature=5.0, generator=torch.Generator().manual_seed(seed))
         for seed in (1, 1, 2)
     )
     assert torch.equal(one, same)
@@ -160,20 +165,20 @@ def test_the_sound_is_drawn_and_the_content_is_not(task):
 
 
 def test_an_unknown_phone_is_a_phone_of_its_own():
-    revoicer = Revoicer(RevoicerConfig(("ada",), 1, 4, 1, 1, dim=8, hidden_dim=8, blocks=1)).eval()
+    network = VoiceTransferNet(VoiceTransferConfig(("ada",), 1, 4, 1, 1, dim=8, hidden_dim=8, blocks=1)).eval()
     contour, speaker = torch.zeros(1, 2, 2), torch.zeros(1, dtype=torch.long)
     codes = torch.zeros(1, 1, 2, dtype=torch.long)
-    told = [revoicer(torch.full((1, 2, 1), p), contour, speaker, codes) for p in (UNKNOWN_PHONE, len(PHONES), 0)]
+    told = [network(torch.full((1, 2, 1), p), contour, speaker, codes) for p in (UNKNOWN_PHONE, len(PHONES), 0)]
     assert torch.equal(told[0], told[1])
     assert not torch.equal(told[0], told[2])
 
 
 def test_sentences_are_said_in_the_wanted_voice_at_its_pace(task, packed, tokens, tmp_path):
     train(task, 60)
-    revoice = Revoice(packed, task.revoicer.eval(), "rms")
-    assert revoice.pace["slt"] == pytest.approx(revoice.pace["rms"], rel=0.05)
-    revoice.pace["slt"] = revoice.pace["rms"] / 2
-    assert revoice_corpus(tokens, revoice, RevoicePlan("rms", ("slt",)), tmp_path / "more") == 5
+    transfer = VoiceTransfer(packed, task.network.eval(), "rms")
+    assert transfer.pace["slt"] == pytest.approx(transfer.pace["rms"], rel=0.05)
+    transfer.pace["slt"] = transfer.pace["rms"] / 2
+    assert transfer_corpus(tokens, transfer, TransferPlan("rms", ("slt",)), tmp_path / "more") == 5
     more = TokenCorpus(tmp_path / "more")
     before, added = more.utterances[:-5], more.utterances[-5:]
     assert before == tokens.utterances
@@ -188,10 +193,10 @@ def test_sentences_are_said_in_the_wanted_voice_at_its_pace(task, packed, tokens
 
 
 def test_a_limit_draws_the_same_sentences_every_time(task, packed, tokens, tmp_path):
-    revoice = Revoice(packed, task.revoicer.eval(), "rms")
+    transfer = VoiceTransfer(packed, task.network.eval(), "rms")
     ids = []
     for name in ("a", "b"):
-        revoice_corpus(tokens, revoice, RevoicePlan("rms", limit=2, temperature=1.0), tmp_path / name)
+        transfer_corpus(tokens, transfer, TransferPlan("rms", limit=2, temperature=1.0), tmp_path / name)
         ids.append((tmp_path / name / "index.jsonl").read_text())
     assert ids[0] == ids[1]
     assert (tmp_path / "a" / "codes.i16").read_bytes() == (tmp_path / "b" / "codes.i16").read_bytes()
@@ -201,54 +206,54 @@ def test_a_limit_draws_the_same_sentences_every_time(task, packed, tokens, tmp_p
     ("plan", "folder", "message"),
     [
         (
-            RevoicePlan("rms", ("slt", "slr")),
+            TransferPlan("rms", ("slt", "slr")),
             "more",
             r"'slr' is not a valid source speaker; there are: slt\. Did you mean 'slt'\?",
         ),
-        (RevoicePlan("rms", ("rms",)), "more", "'rms' is not a valid source speaker"),
-        (RevoicePlan("rms"), "codes", "is the corpus to read; name another folder"),
-        (RevoicePlan("rms"), "packed", "holds a packed corpus; name another folder"),
+        (TransferPlan("rms", ("rms",)), "more", "'rms' is not a valid source speaker"),
+        (TransferPlan("rms"), "codes", "is the corpus to read; name another folder"),
+        (TransferPlan("rms"), "packed", "holds a packed corpus; name another folder"),
     ],
 )
-def test_what_cannot_be_revoiced_is_refused(task, packed, tokens, tmp_path, plan, folder, message):
+def test_what_cannot_be_transferred_is_refused(task, packed, tokens, tmp_path, plan, folder, message):
     (tmp_path / "packed").mkdir()
     (tmp_path / "packed" / "pack.json").touch()
     with pytest.raises(ConfigError, match=message):
-        revoice_corpus(tokens, Revoice(packed, task.revoicer, "rms"), plan, tmp_path / folder)
+        transfer_corpus(tokens, VoiceTransfer(packed, task.network, "rms"), plan, tmp_path / folder)
 
 
 def test_who_has_no_phone_times_is_not_a_source(task, packed, tokens, tmp_path, unaligned):
-    revoice = Revoice(packed, task.revoicer, "rms")
+    transfer = VoiceTransfer(packed, task.network, "rms")
     unaligned("slt")
     with pytest.raises(ConfigError, match="has no utterance with phone times by slt"):
-        revoice_corpus(tokens, revoice, RevoicePlan("rms"), tmp_path / "more")
+        transfer_corpus(tokens, transfer, TransferPlan("rms"), tmp_path / "more")
     assert not (tmp_path / "more").exists()
 
 
 def test_who_has_no_phone_times_cannot_be_given_more(task, packed, unaligned):
     unaligned("rms")
     with pytest.raises(ConfigError, match=r"has no phone times of 'rms'; see: parlando data align"):
-        Revoice(packed, task.revoicer, "rms")
+        VoiceTransfer(packed, task.network, "rms")
 
 
 def test_some_without_phone_times_are_left_out_and_counted(task, packed, tokens, tmp_path, monkeypatch, caplog):
-    revoice, known, odd = Revoice(packed, task.revoicer, "rms"), packed.labels, packed.entries[0].id
+    transfer, known, odd = VoiceTransfer(packed, task.network, "rms"), packed.labels, packed.entries[0].id
     monkeypatch.setattr(packed, "labels", lambda e: np.full_like(known(e), UNKNOWN_PHONE) if e.id == odd else known(e))
-    assert revoice_corpus(tokens, revoice, RevoicePlan("rms"), tmp_path / "more") == 4
+    assert transfer_corpus(tokens, transfer, TransferPlan("rms"), tmp_path / "more") == 4
     assert "left out 1 utterances without phone times" in caplog.text
     assert all(s.id != odd for _, s in StretchSampler(packed, tokens, CONFIG).train)
 
 
 def test_a_speaker_who_is_only_kept_back_is_not_asked_for(packed, tokens):
     tokens.utterances = [replace(s, split="validation") if s.speaker == "rms" else s for s in tokens.utterances]
-    task = RevoicerTask(StretchSampler(packed, tokens, CONFIG), CONFIG)
+    task = VoiceTransferTask(StretchSampler(packed, tokens, CONFIG), CONFIG)
     assert task.sampler.speakers == ("slt",)
     assert "loss/rms" not in stepper(task).evaluate()
 
 
 def test_a_voice_that_was_not_learned_is_refused(task, packed):
     with pytest.raises(ConfigError, match="has not learned 'ada'; it knows rms, slt"):
-        Revoice(packed, task.revoicer, "ada")
+        VoiceTransfer(packed, task.network, "ada")
 
 
 def test_pauses_and_unknown_phones_do_not_count_as_pace(packed):

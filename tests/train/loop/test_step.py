@@ -11,7 +11,7 @@ from parlando.core.errors import TrainingError
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.parallel import Process
 from parlando.train.loop.step import Stepper
-from parlando.train.loop.task import Extent, Learner, Task, Turn
+from parlando.train.loop.task import Extent, Learner, Objective, Task
 
 
 class Whole(Line):
@@ -72,13 +72,13 @@ class Duel(Task[Points]):
     def extent(self, batch):
         return Extent(len(batch.x), 0.0, len(batch.x))
 
-    def turns(self, batch, progress):
+    def objectives(self, batch, progress):
         self.modes.append(self.first.training)
         loss = self.first(batch.x).mean()
-        yield Turn("first", loss, {"before": loss})
+        yield Objective("first", loss, {"before": loss})
         with torch.no_grad():
             self.met.append(self.first(batch.x).mean())
-        yield Turn("second", self.second(batch.x).mean(), {"after": self.met[-1]})
+        yield Objective("second", self.second(batch.x).mean(), {"after": self.met[-1]})
 
     def evaluate(self, device):
         self.modes.append(self.first.training)

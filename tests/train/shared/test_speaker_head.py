@@ -1,4 +1,4 @@
-"""The judge of speakers: it learns to tell them apart, and its gradient makes its input hide them."""
+"""The classifier of speakers: it learns to tell them apart, and its gradient makes its input hide them."""
 
 import math
 
@@ -45,6 +45,6 @@ def test_its_input_climbs_what_its_weights_descend():
         assert head(content, speakers) < before
 
 
-def test_a_clip_shorter_than_its_reach_is_judged_as_a_whole():
+def test_a_clip_shorter_than_its_reach_is_heard_as_a_whole():
     loss = SpeakerHead(4, 2, 5)(torch.randn(3, 4, 4), torch.tensor([0, 1, 0]))
     assert math.isfinite(float(loss.detach()))

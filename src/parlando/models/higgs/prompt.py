@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from parlando.core.errors import InputError, PromptTooLongError, TextError
-from parlando.core.types import Prompt, Reference, Voice
+from parlando.core.types import IGNORED_LABEL, Prompt, Reference, Voice
 from parlando.models.higgs.parts.chatml import (
     GENERATE_INSTRUCTION,
     MULTI_SPEAKER_INSTRUCTION,
@@ -22,7 +22,7 @@ from parlando.models.higgs.parts.chatml import (
     pieces,
     system_content,
 )
-from parlando.models.higgs.parts.delay import IGNORED_LABEL, build_delay, labels
+from parlando.models.higgs.parts.delay import build_delay, labels
 from parlando.models.higgs.tokenizer import TextTokenizer
 from parlando.text.length import LengthPrior
 from parlando.text.phonemes import Spell

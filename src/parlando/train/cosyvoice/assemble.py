@@ -15,14 +15,15 @@ from parlando.core.errors import ConfigError, FileMissingError
 from parlando.core.types import Reference, SamplingOptions, Voice
 from parlando.data.shards import PackedCorpus
 from parlando.data.tokens import TokenCorpus
-from parlando.models.cosyvoice.build import CosyVoiceModel, Parts, save_model
+from parlando.models.cosyvoice.build import CosyVoiceModel, Parts, build_tokenizer, save_model
 from parlando.models.cosyvoice.config import PUBLISHED_SAMPLING, CosyVoiceConfig, LMConfig
 from parlando.models.cosyvoice.lm_weights import load_lm
 from parlando.models.cosyvoice.parts.hift_weights import load_hift_folder
 from parlando.models.cosyvoice.parts.part_weights import load_flow, load_speaker, load_speech_tokenizer
-from parlando.models.cosyvoice.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.nn.placement import Placement
 from parlando.text.length import Expected
+from parlando.train.cosyvoice.start import read_text
+from parlando.train.loop.recipe import Sources
 from parlando.train.shared.length_prior import fit_length_prior
 
 DTYPE = torch.float16
@@ -59,20 +60,7 @@ class CosyVoiceModelRecipe:
     card: str | None = None
 
 
-@dataclass(frozen=True)
-class CosyVoiceRuns:
-    """Folders of the five trainings, of the packed corpus and of the corpus as codes."""
-
-    speech_tokenizer: Path
-    speaker: Path
-    lm: Path
-    flow: Path
-    vocoder: Path
-    corpus: Path
-    codes: Path
-
-
-def assemble_cosyvoice(recipe: CosyVoiceModelRecipe, runs: CosyVoiceRuns, out: Path) -> Path:
+def assemble_model(recipe: CosyVoiceModelRecipe, sources: Sources, out: Path) -> Path:
     """Write the model's folder in half precision; returns it.
 
     Raises:
@@ -80,25 +68,30 @@ def assemble_cosyvoice(recipe: CosyVoiceModelRecipe, runs: CosyVoiceRuns, out: P
         CheckpointError: tensors do not fit their config, or parts do not fit each other.
         ConfigError: a voice names no utterance of the corpus.
     """
-    model = CosyVoiceModel(_parts(recipe, runs), Placement(torch.device("cpu"), torch.float32))
-    voices = _voices(recipe, model, PackedCorpus(runs.corpus))
+    model = CosyVoiceModel(_parts(recipe, sources), Placement(torch.device("cpu"), torch.float32))
+    voices = _voices(recipe, model, PackedCorpus(sources.need("corpus")))
     config = replace(model.config, default_voice=recipe.default_voice)
     parts = replace(model.parts, config=config, voices=voices, lm=model.parts.lm.to(DTYPE))
     card = Path(recipe.card).read_text(encoding="utf-8") if recipe.card else None
     return save_model(CosyVoiceModel(parts, Placement(torch.device("cpu"), DTYPE)), out, card, DTYPE)
 
 
-def _parts(recipe: CosyVoiceModelRecipe, runs: CosyVoiceRuns) -> Parts:
+def _parts(recipe: CosyVoiceModelRecipe, sources: Sources) -> Parts:
     """All parts, still without voices."""
-    file = runs.lm / "lm.json"
+    folder = sources.need("lm")
+    file = folder / "lm.json"
     if not file.is_file():
         raise FileMissingError(file, "language model's settings")
     lm = from_mapping(LMConfig, read_json(file), str(file))
-    tokenizer = PhonemeTokenizer(default_phoneme_config())
-    flow, hift = load_flow(runs.flow), load_hift_folder(runs.vocoder)
+    text = read_text(folder)
+    tokenizer = build_tokenizer(text, folder)
+    flow, hift = load_flow(sources.need("flow")), load_hift_folder(sources.need("vocoder"))
     flow.config = replace(flow.config, **{key: value for key, value in vars(recipe.flow).items() if value is not None})
-    speech_tokenizer, speaker = load_speech_tokenizer(runs.speech_tokenizer), load_speaker(runs.speaker)
-    prior = fit_length_prior(TokenCorpus(runs.codes), tokenizer, recipe.default_voice)
+    speech_tokenizer, speaker = (
+        load_speech_tokenizer(sources.need("speech_tokenizer")),
+        load_speaker(sources.need("speaker")),
+    )
+    prior = fit_length_prior(TokenCorpus(sources.need("codes")), tokenizer, recipe.default_voice)
     config = CosyVoiceConfig(
         name=recipe.name,
         lm=lm,
@@ -106,12 +99,12 @@ def _parts(recipe: CosyVoiceModelRecipe, runs: CosyVoiceRuns) -> Parts:
         hift=hift.config,
         speech_tokenizer=speech_tokenizer.config,
         speaker=speaker.config,
-        text=tokenizer.config,
+        text=text,
         default_voice="",
         sampling=recipe.sampling,
         expected=Expected(prior),
     )
-    return Parts(config, load_lm(runs.lm, lm), flow, hift, speech_tokenizer, speaker, tokenizer)
+    return Parts(config, load_lm(folder, lm), flow, hift, speech_tokenizer, speaker, tokenizer)
 
 
 def _voices(recipe: CosyVoiceModelRecipe, model: CosyVoiceModel, corpus: PackedCorpus) -> dict[str, Voice]:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from parlando.core.errors import ConfigError
-from parlando.models.cosyvoice.parts.consensus import place_values
+from parlando.models.cosyvoice.parts.mbr import place_values
 
 _SHARING = ".parametrizations."
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from parlando.audio.resample import sinc_resample
 from parlando.models.cosyvoice.parts.campplus import CampPlus
+from parlando.models.cosyvoice.parts.part_weights import (
+    SPEAKER_FILE,
+    SPEECH_TOKENIZER_FILE,
+    load_speaker,
+    load_speech_tokenizer,
+)
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer
 
 LONGEST_SECONDS = 3.0  # more tells little more, and costs as much more
@@ -57,3 +65,23 @@ class SpeakerEmbedder(nn.Module):
         first = max(0, len(wave) - self.longest_samples) // 2
         heard = wave[None, first : first + self.longest_samples]
         return self.encoder.embed(sinc_resample(heard, self.sample_rate, self.encoder.config.fbank.sample_rate)[0])
+
+
+def find_encoder(folder: Path, sample_rate: int) -> TokenizerEncoder | None:
+    """The speech tokenizer in a folder, if there is one, for a corpus at ``sample_rate``.
+
+    Raises:
+        CheckpointError: the tensors do not fit the config.
+    """
+    is_there = (folder / SPEECH_TOKENIZER_FILE).is_file()
+    return TokenizerEncoder(load_speech_tokenizer(folder), sample_rate) if is_there else None
+
+
+def find_embedder(folder: Path, sample_rate: int, longest_seconds: float = LONGEST_SECONDS) -> SpeakerEmbedder | None:
+    """The speaker encoder in a folder, if there is one, for a corpus at ``sample_rate``.
+
+    Raises:
+        CheckpointError: the tensors do not fit the config.
+    """
+    is_there = (folder / SPEAKER_FILE).is_file()
+    return SpeakerEmbedder(load_speaker(folder), sample_rate, longest_seconds) if is_there else None

@@ -18,7 +18,7 @@ from parlando.train.cosyvoice.digits import merged, share_digits
 from parlando.train.cosyvoice.flow_examples import FlowMixConfig, FlowSampler
 from parlando.train.loop import parallel
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
+from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
 
 _SEEDS = 1_000_003
 _FIRST_BATCHES = 4
@@ -129,11 +129,11 @@ class FlowTask(Task[FlowBatch]):
         seconds = tokens * packed.frame_samples / packed.sample_rate
         return Extent(tokens, seconds, batch.examples.tokens.numel())
 
-    def turns(self, batch: FlowBatch, progress: float) -> Iterator[Turn]:
+    def objectives(self, batch: FlowBatch, progress: float) -> Iterator[Objective]:
         """The flow's."""
         encoder_only = progress < self.config.velocity_after
         losses = flow_losses(self.flow, batch.examples, batch.draw, encoder_only=encoder_only)
-        yield Turn("model", losses.get("velocity", 0.0) + self.config.mean_weight * losses["mean"], losses)
+        yield Objective("model", losses.get("velocity", 0.0) + self.config.mean_weight * losses["mean"], losses)
 
     def evaluate(self, device: torch.device) -> Mapping[str, float]:
         """Held-out losses with the same draws every time, and the solved mels' mean absolute distance from the real."""

@@ -17,14 +17,16 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from parlando.core.types import IGNORED_LABEL
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import INITIAL_STD, CosyVoiceLM, DecoderLayer
 from parlando.nn.rope import RopeTable, rotate
 from parlando.train.cosyvoice.alignment import UNALIGNED, TextAligner
 from parlando.train.cosyvoice.digits import digits_of_codes
 from parlando.train.cosyvoice.lm_examples import CosyVoiceExampleSampler, LabelledExample
+from parlando.train.cosyvoice.start import LMStart
 from parlando.train.loop.task import Arrays
-from parlando.train.shared.lm import IGNORED_LABEL, SequenceTask, SequenceTrainConfig, known_phones
+from parlando.train.shared.lm import SequenceTask, SequenceTrainConfig, known_phones
 
 TABLE, HEAD = "embed_speech.weight", "speech_head.weight"
 
@@ -157,11 +159,11 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
     config: CosyVoiceTrainConfig
     sampler: CosyVoiceExampleSampler
 
-    def __init__(self, sampler: CosyVoiceExampleSampler, config: CosyVoiceTrainConfig) -> None:
+    def __init__(self, sampler: CosyVoiceExampleSampler, config: CosyVoiceTrainConfig, start: LMStart) -> None:
         self.lm = CosyVoiceLM(config.lm)
         self.lm.set_dropout(config.dropout)
         self.shared = SharedDigits(config.lm, config.code_levels) if config.code_levels > 1 else None
-        super().__init__(sampler, self.lm, config, () if self.shared is None else (self.shared,))
+        super().__init__(sampler, self.lm, config, start, () if self.shared is None else (self.shared,))
         layer = config.lm.num_layers // 2 if config.lm.guided_layer is None else config.lm.guided_layer
         self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(sampler.builder.tokenizer)
 
@@ -173,7 +175,7 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         """Speech codes."""
         return batch.targets
 
-    def objective(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
+    def total(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
         """Codes, and the guide while it is given."""
         weight = (1 - progress) * self.config.guide_weight + progress * self.config.guide_final
         return losses["codes"] + weight * losses["guide"]

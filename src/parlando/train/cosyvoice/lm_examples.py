@@ -16,11 +16,11 @@ import numpy as np
 from parlando.core.errors import ConfigError
 from parlando.core.types import Reference, Voice
 from parlando.data.shards import PHONES
-from parlando.data.tokens import Spoken, TokenCorpus
+from parlando.data.tokens import EncodedUtterance, TokenCorpus
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder, TrainingExample, with_instruction
 from parlando.models.cosyvoice.tokenizer import TAGS
-from parlando.train.cosyvoice.prosody import Direction, Measure, Melody
-from parlando.train.shared.sentences import Plan, SentenceMix, SentenceSampler
+from parlando.train.cosyvoice.prosody import Direction, Measure, Prosody
+from parlando.train.shared.sentences import ExamplePlan, SentenceMix, SentenceSampler
 
 LabelledExample = tuple[TrainingExample, np.ndarray]
 
@@ -61,14 +61,14 @@ class CosyVoiceExampleSampler(SentenceSampler[LabelledExample]):
         corpus: TokenCorpus,
         builder: CosyVoicePromptBuilder,
         config: CosyVoiceMix,
-        melodies: Mapping[str, Melody] | None = None,
+        prosodies: Mapping[str, Prosody] | None = None,
     ) -> None:
-        """``melodies`` of the utterances by name; directions about them need it.
+        """``prosodies`` of the utterances by name; directions about them need it.
 
         Raises:
             ConfigError: nothing is short enough to train on, or no sentence has what a direction is about.
         """
-        self.builder, self.config, self._melodies = builder, config, melodies or {}
+        self.builder, self.config, self._prosodies = builder, config, prosodies or {}
         super().__init__(corpus, builder.config.context_length, config)
         self._trained = [spoken for voice in self.train.values() for spoken in voice]
         self._ordered = {measure: self._order(measure) for measure in {each.by for each in config.directions}}
@@ -81,17 +81,17 @@ class CosyVoiceExampleSampler(SentenceSampler[LabelledExample]):
         """
         return [self._example(_SOMEBODY, plan, arriving) for plan in self._held_out_plans(count)]
 
-    def _plan(self, generator: np.random.Generator) -> Plan:
+    def _plan(self, generator: np.random.Generator) -> ExamplePlan:
         config, draw = self.config, generator.random()
         clone = self._plan_clone(generator) if draw < config.clone_share else None
         if clone:
             return clone
         if config.clone_share <= draw < config.clone_share + config.instruct_share and config.directions:
             target = self._trained[generator.integers(len(self._trained))]
-            return Plan("instruct", target, None, self._cost(target) + 20)
+            return ExamplePlan("instruct", target, None, self._cost(target) + 20)
         return self._plan_plain(*self._draw_named(generator), generator)
 
-    def _build(self, plan: Plan, generator: np.random.Generator) -> LabelledExample:
+    def _build(self, plan: ExamplePlan, generator: np.random.Generator) -> LabelledExample:
         voice = _SOMEBODY
         if plan.kind == "clone" and plan.other is not None:
             reference = Reference(self._text(plan.other), self.corpus.codes(plan.other))
@@ -103,9 +103,9 @@ class CosyVoiceExampleSampler(SentenceSampler[LabelledExample]):
         return self._example(voice, plan, arriving, generator)
 
     def _example(
-        self, voice: Voice, plan: Plan, arriving: bool, generator: np.random.Generator | None = None
+        self, voice: Voice, plan: ExamplePlan, arriving: bool, generator: np.random.Generator | None = None
     ) -> LabelledExample:
-        """Of one plan; roughened if there is a generator."""
+        """Of one plan; augmented if there is a generator."""
         text, codes, phones = self._said(plan)
         if generator is None:
             return self.builder.build_training(text, voice, codes, arriving), phones
@@ -115,7 +115,7 @@ class CosyVoiceExampleSampler(SentenceSampler[LabelledExample]):
             return example, phones
         return _learn_reference(example), np.concatenate([self.corpus.labels(plan.other), phones])
 
-    def _instruction(self, plan: Plan, generator: np.random.Generator) -> tuple[Plan, str]:
+    def _instruction(self, plan: ExamplePlan, generator: np.random.Generator) -> tuple[ExamplePlan, str]:
         """An instruction, and a plan with a sentence that follows it."""
         config, draw = self.config, generator.random()
         if draw < config.idle_share:
@@ -126,12 +126,12 @@ class CosyVoiceExampleSampler(SentenceSampler[LabelledExample]):
             wordings = config.manners[speaker]
             voice = self.train[f"{speaker}@1"]
             target = voice[generator.integers(len(voice))]
-            return Plan("instruct", target, None, plan.cost), wordings[generator.integers(len(wordings))]
+            return ExamplePlan("instruct", target, None, plan.cost), wordings[generator.integers(len(wordings))]
         direction = config.directions[generator.integers(len(config.directions))]
         ordered, wordings = self._ordered[direction.by], direction.wordings
         first, last = (int(share * (len(ordered) - 1)) for share in (direction.least, direction.most))
         target = ordered[generator.integers(first, last + 1)]
-        return Plan("instruct", target, None, plan.cost), wordings[generator.integers(len(wordings))]
+        return ExamplePlan("instruct", target, None, plan.cost), wordings[generator.integers(len(wordings))]
 
     def _with_tags(self, text: str, phones: np.ndarray, generator: np.random.Generator) -> str:
         draw = generator.random()
@@ -141,7 +141,7 @@ class CosyVoiceExampleSampler(SentenceSampler[LabelledExample]):
             return _add_idle_tag(text, generator)
         return text
 
-    def _order(self, measure: Measure) -> list[Spoken]:
+    def _order(self, measure: Measure) -> list[EncodedUtterance]:
         """All sentences of some length in order, those with the least of a measure first."""
         measured = [(self._measure(spoken, measure), spoken) for spoken in self._trained]
         found = [(value, spoken) for value, spoken in measured if value is not None]
@@ -151,11 +151,11 @@ class CosyVoiceExampleSampler(SentenceSampler[LabelledExample]):
             )
         return [spoken for _, spoken in sorted(found, key=lambda each: each[0])]
 
-    def _measure(self, spoken: Spoken, measure: Measure) -> float | None:
+    def _measure(self, spoken: EncodedUtterance, measure: Measure) -> float | None:
         if measure != "pace":
             # At another speed pitch and pace change together; they are to be asked for separately.
-            melody = self._melodies.get(spoken.id) if spoken.speed == 1.0 else None
-            return getattr(melody, measure, None)
+            prosody = self._prosodies.get(spoken.id) if spoken.speed == 1.0 else None
+            return getattr(prosody, measure, None)
         units, _ = self.builder.tokenizer.measure(self._text(spoken))
         voiced = int((self.corpus.labels(spoken) != _SILENCE).sum())
         return units / voiced if units >= _UNITS_FOR_PACE and voiced else None

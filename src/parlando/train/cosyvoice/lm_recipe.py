@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
+from parlando.core.errors import ConfigError
 from parlando.data.pitch import CorpusPitch
 from parlando.data.shards import PackedCorpus
 from parlando.data.tokens import TokenCorpus
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder
-from parlando.models.cosyvoice.tokenizer import PhonemeTokenizer, default_phoneme_config
+from parlando.models.cosyvoice.tokenizer import TextTokenizer
 from parlando.nn.rope import RopeConfig
 from parlando.train.cosyvoice.lm import CosyVoiceLMTask, CosyVoiceTrainConfig
 from parlando.train.cosyvoice.lm_examples import CosyVoiceExampleSampler, CosyVoiceMix
-from parlando.train.cosyvoice.prosody import measure_melodies
+from parlando.train.cosyvoice.prosody import measure_prosody
+from parlando.train.cosyvoice.start import find_start
 from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.recipe import Sources
 from parlando.train.loop.trainer import Budget
 
 
@@ -62,7 +64,7 @@ class CosyVoiceLMRecipe:
     start_from: str | None = None
 
 
-def small_cosyvoice_lm_config(sizes: CosyVoiceLMSizes, tokenizer: PhonemeTokenizer, codebook_size: int) -> LMConfig:
+def small_lm_config(sizes: CosyVoiceLMSizes, tokenizer: TextTokenizer, codebook_size: int) -> LMConfig:
     """Fill in what the tokenizer and the codes decide; the vocabulary is padded to a multiple of eight."""
     return LMConfig(
         vocab_size=-(-tokenizer.vocab_size // 8) * 8,
@@ -84,26 +86,35 @@ def small_cosyvoice_lm_config(sizes: CosyVoiceLMSizes, tokenizer: PhonemeTokeniz
     )
 
 
-def make_cosyvoice_lm_task(recipe: CosyVoiceLMRecipe, codes: Path, packed: Path | None) -> CosyVoiceLMTask:
+def make_lm_task(recipe: CosyVoiceLMRecipe, sources: Sources) -> CosyVoiceLMTask:
     """The task of a language-model recipe on a corpus that a speech tokenizer encoded.
 
-    ``packed`` is the corpus itself, with its pitch, for recipes whose directions are about melody.
+    ``corpus`` is the packed one, with its pitch, for recipes whose directions are about prosody. One that starts from a
+    folder has its tokenizer, and its sizes, if the folder says them.
+
+    Raises:
+        ConfigError: what it starts from speaks other codes.
     """
-    corpus, tokenizer = TokenCorpus(codes), PhonemeTokenizer(default_phoneme_config())
-    lm = small_cosyvoice_lm_config(recipe.sizes, tokenizer, corpus.codebook_size)
-    melodies = None if packed is None else measure_melodies(CorpusPitch(PackedCorpus(packed)))
-    sampler = CosyVoiceExampleSampler(corpus, CosyVoicePromptBuilder(tokenizer, lm), recipe.mix, melodies)
+    recipe, corpus = sources.start(recipe), TokenCorpus(sources.need("codes"))
+    start = find_start(recipe.start_from)
+    tokenizer, lm = start.tokenizer, start.sizes or small_lm_config(recipe.sizes, start.tokenizer, corpus.codebook_size)
+    if lm.codebook_size != corpus.codebook_size:
+        raise ConfigError(
+            f"'{recipe.start_from}' speaks {lm.codebook_size} codes, '{corpus.folder}' has {corpus.codebook_size}; "
+            "encode the corpus with the tokenizer that it was trained with"
+        )
+    prosody = measure_prosody(CorpusPitch(PackedCorpus(sources["corpus"]))) if "corpus" in sources else None
+    sampler = CosyVoiceExampleSampler(corpus, CosyVoicePromptBuilder(tokenizer, lm), recipe.mix, prosody)
     config = CosyVoiceTrainConfig(
         lm,
         optim=recipe.optim,
         phone_weight=recipe.phone_weight,
         phone_final=recipe.phone_final,
         dropout=recipe.dropout,
-        start_from=recipe.start_from,
         frame_rate=recipe.frame_rate,
         guide_weight=recipe.guide_weight,
         guide_final=recipe.guide_final,
         misread_share=recipe.misread_share,
         code_levels=recipe.code_levels,
     )
-    return CosyVoiceLMTask(sampler, config)
+    return CosyVoiceLMTask(sampler, config, start)

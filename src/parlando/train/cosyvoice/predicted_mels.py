@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from parlando.core.errors import FileMissingError
 from parlando.data.shards import Entry
-from parlando.data.tokens import Spoken
+from parlando.data.tokens import EncodedUtterance
 from parlando.models.cosyvoice.parts.features import flow_mel_config
 from parlando.models.cosyvoice.parts.flow import Flow
 from parlando.train.cosyvoice.flow_examples import FlowSampler
@@ -29,7 +29,7 @@ _PROMPT_TOKENS = 75
 
 
 @dataclass(frozen=True)
-class Made:
+class PredictedMel:
     """Where the mel of an utterance lies: frames from ``start``."""
 
     id: str
@@ -37,8 +37,8 @@ class Made:
     frames: int
 
 
-class MadeMels:
-    """Read access to a folder that `make_mels` wrote.
+class PredictedMels:
+    """Read access to a folder that `predict_mels` wrote.
 
     Raises:
         FileMissingError: it is no such folder, or was not finished.
@@ -50,7 +50,7 @@ class MadeMels:
             if not file.is_file():
                 raise FileMissingError(file, "mels of a flow (parlando data mels)")
         with (folder / INDEX).open(encoding="utf-8") as lines:
-            made = [Made(**json.loads(line)) for line in lines]
+            made = [PredictedMel(**json.loads(line)) for line in lines]
         self._made = {each.id: each for each in made}
         self._mels = np.memmap(folder / MELS, dtype=np.float16, mode="r").reshape(-1, flow_mel_config().num_bands)
 
@@ -63,7 +63,7 @@ class MadeMels:
         return self._mels[made.start : made.start + made.frames].astype(np.float32)
 
 
-def make_mels(sampler: FlowSampler, flow: Flow, out: Path, hours: float, batch: int = 8, seed: int = 0) -> float:
+def predict_mels(sampler: FlowSampler, flow: Flow, out: Path, hours: float, batch: int = 8, seed: int = 0) -> float:
     """Write the mels that a flow makes of the codes that ``sampler`` shows; returns how many hours they are.
 
     Utterances are drawn as for training, each after a prompt of its voice, as in use; a few held-out ones are added.
@@ -77,7 +77,7 @@ def make_mels(sampler: FlowSampler, flow: Flow, out: Path, hours: float, batch: 
             several = chosen[first : first + batch]
             for spoken, mel in zip(several, _mels(sampler, flow, several, generator), strict=True):
                 file.write(mel.T.contiguous().cpu().numpy().astype(np.float16).tobytes())
-                lines.append(json.dumps(asdict(Made(spoken.id, frames, mel.shape[1]))))
+                lines.append(json.dumps(asdict(PredictedMel(spoken.id, frames, mel.shape[1]))))
                 frames += mel.shape[1]
             bar.update(len(several))
     partial = out / f"{INDEX}.partial"
@@ -87,7 +87,7 @@ def make_mels(sampler: FlowSampler, flow: Flow, out: Path, hours: float, batch: 
     return frames * mel_config.hop_samples / mel_config.sample_rate / 3600
 
 
-def _chosen(sampler: FlowSampler, hours: float, generator: np.random.Generator) -> list[Spoken]:
+def _chosen(sampler: FlowSampler, hours: float, generator: np.random.Generator) -> list[EncodedUtterance]:
     """Utterances at their own speed, each once, those of about one length together."""
     plain = [spoken for spoken in sampler.train if spoken.speed == 1.0]
     weights = np.array([sampler.weight(spoken) for spoken in plain], dtype=float)
@@ -102,7 +102,7 @@ def _chosen(sampler: FlowSampler, hours: float, generator: np.random.Generator) 
 
 @torch.inference_mode()
 def _mels(
-    sampler: FlowSampler, flow: Flow, several: Sequence[Spoken], generator: np.random.Generator
+    sampler: FlowSampler, flow: Flow, several: Sequence[EncodedUtterance], generator: np.random.Generator
 ) -> list[Float[torch.Tensor, "bin _"]]:
     requests = []
     for spoken in several:

@@ -33,22 +33,21 @@ class Direction:
             raise ConfigError("mix.directions: a direction needs wordings and a range, such as least = 0.0, most = 0.1")
 
 
-class Melody(NamedTuple):
+class Prosody(NamedTuple):
     """Mean and standard deviation of an utterance's pitch, in standard deviations of its speaker's."""
 
     height: float
     liveliness: float
 
 
-def measure_melodies(pitch: CorpusPitch) -> dict[str, Melody]:
-    """Melodies by utterance, of those with enough voiced speech."""
-    entries = pitch.corpus.entries
-    ranges = pitch.ranges(entry for entry in entries if entry.split == "train")
-    melodies = {}
+def measure_prosody(pitch: CorpusPitch) -> dict[str, Prosody]:
+    """Prosody by utterance, of those with enough voiced speech."""
+    entries, ranges = pitch.corpus.entries, pitch.training_ranges()
+    prosodies = {}
     for entry in (entry for entry in entries if entry.speaker in ranges):
         hertz = pitch.hertz(entry)
         contour = pitch_contour(hertz, ranges[entry.speaker])
         heights = contour[:, : hertz.shape[1]][hertz > 0]
         if len(heights) >= _VOICED_POINTS:
-            melodies[entry.id] = Melody(float(heights.mean()), float(heights.std()))
-    return melodies
+            prosodies[entry.id] = Prosody(float(heights.mean()), float(heights.std()))
+    return prosodies

@@ -22,14 +22,16 @@ from tqdm import tqdm
 from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import ConfigError, PromptTooLongError, TextError
 from parlando.core.types import SamplingOptions, Voice
-from parlando.data.tokens import SPEAKERS, Codes, Spoken, TokenCorpus, begin_codes, write_described
+from parlando.data.tokens import SPEAKERS, Codes, EncodedUtterance, TokenCorpus, begin_codes, write_described
+from parlando.models.cosyvoice.build import build_tokenizer
 from parlando.models.cosyvoice.config import DRAW_RULES, LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_weights import load_lm
-from parlando.models.cosyvoice.parts.consensus import Consensus
+from parlando.models.cosyvoice.parts.mbr import MinimumBayesRisk
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder, TrainingExample
-from parlando.models.cosyvoice.tokenizer import PhonemeTokenizer, default_phoneme_config
+from parlando.models.cosyvoice.tokenizer import TextTokenizer
 from parlando.nn.sampling import Ranking, check_options, invert
+from parlando.train.cosyvoice.start import read_text
 from parlando.train.shared.lm import LM_CONFIG
 
 logger = logging.getLogger(__name__)
@@ -37,26 +39,33 @@ _NOBODY = Voice("nobody")
 
 
 @dataclass(frozen=True)
-class Retold:
+class Resampled:
     """What became of a corpus: how many codes were drawn, and how many of them came out as they were."""
 
     frames: int
     same: int
 
 
-class Reteller:
+class TokenResampler:
     """A language model that says what was said already.
 
     Raises:
         ConfigError: options out of range.
     """
 
-    def __init__(self, lm: CosyVoiceLM, options: SamplingOptions, device: str = "cpu", seed: int = 0) -> None:
+    def __init__(
+        self,
+        lm: CosyVoiceLM,
+        options: SamplingOptions,
+        tokenizer: TextTokenizer,
+        device: str = "cpu",
+        seed: int = 0,
+    ) -> None:
         check_options(options)
         self.lm, self.options, self.device = lm.to(device).eval(), options, torch.device(device)
-        self.builder = CosyVoicePromptBuilder(PhonemeTokenizer(default_phoneme_config()), lm.config)
-        self._consensus, self._generator = (
-            Consensus(lm.config.codebook_size, lm.config.code_levels),
+        self.builder = CosyVoicePromptBuilder(tokenizer, lm.config)
+        self._mbr, self._generator = (
+            MinimumBayesRisk(lm.config.codebook_size, lm.config.code_levels),
             np.random.default_rng(seed),
         )
 
@@ -88,11 +97,11 @@ class Reteller:
                 invert(kept.cumulative[:, 0], self._generator.random(len(logits)))
                 for _ in range(self.lm.config.consensus_draws)
             ]
-            said.append(self._consensus.of(np.take_along_axis(kept.indices[:, 0], np.stack(drawn, axis=1), axis=1)))
+            said.append(self._mbr.of(np.take_along_axis(kept.indices[:, 0], np.stack(drawn, axis=1), axis=1)))
         return said
 
 
-def load_reteller(folder: Path, options: SamplingOptions, device: str = "cpu") -> Reteller:
+def load_token_resampler(folder: Path, options: SamplingOptions, device: str = "cpu") -> TokenResampler:
     """The language model that a CosyVoice training exported.
 
     Raises:
@@ -101,19 +110,19 @@ def load_reteller(folder: Path, options: SamplingOptions, device: str = "cpu") -
         ConfigError: it is another family's, or options are out of range.
     """
     config = from_mapping(LMConfig, read_json(folder / LM_CONFIG), str(folder / LM_CONFIG))
-    return Reteller(load_lm(folder, config), options, device)
+    return TokenResampler(load_lm(folder, config), options, build_tokenizer(read_text(folder), folder), device)
 
 
-def retell_corpus(tokens: TokenCorpus, reteller: Reteller, out: Path, batch: int = 8) -> Retold:
+def resample_tokens(tokens: TokenCorpus, resampler: TokenResampler, out: Path, batch: int = 8) -> Resampled:
     """Write the corpus ``tokens`` once more, with the codes that the language model drew.
 
     Raises:
         ConfigError: the codes are not this model's, or ``out`` is a corpus that is read.
     """
-    if tokens.codebook_size != reteller.lm.config.codebook_size or tokens.num_codebooks != 1:
+    if tokens.codebook_size != resampler.lm.config.codebook_size or tokens.num_codebooks != 1:
         raise ConfigError(
             f"'{tokens.folder}' has {tokens.num_codebooks} codebooks of {tokens.codebook_size} codes, the model "
-            f"one of {reteller.lm.config.codebook_size}; encode the corpus with the tokenizer that it was trained on"
+            f"one of {resampler.lm.config.codebook_size}; encode the corpus with the tokenizer that it was trained on"
         )
     if out.resolve() == tokens.folder.resolve():
         raise ConfigError(f"'{out}' is the corpus to read; name another folder for the one to write")
@@ -123,7 +132,7 @@ def retell_corpus(tokens: TokenCorpus, reteller: Reteller, out: Path, batch: int
         shutil.copyfile(tokens.folder / name, out / name)
     codes = np.fromfile(tokens.folder / "codes.i16", dtype=np.int16)
     frames = same = 0
-    for spoken, said in _retold(tokens, reteller, batch):
+    for spoken, said in _resampled(tokens, resampler, batch):
         place = slice(spoken.start, spoken.start + spoken.frames)
         frames, same = frames + len(said), same + int((codes[place] == said).sum())
         codes[place] = said
@@ -131,18 +140,20 @@ def retell_corpus(tokens: TokenCorpus, reteller: Reteller, out: Path, batch: int
     write_described(out, Codes(1, tokens.codebook_size, tokens.speaker_dim))
     if left := tokens.frames - frames:
         logger.warning("left %d codes as they are, of utterances that the model cannot read, or too long for it", left)
-    return Retold(frames, same)
+    return Resampled(frames, same)
 
 
-def _retold(tokens: TokenCorpus, reteller: Reteller, batch: int) -> Iterator[tuple[Spoken, Int[np.ndarray, " frame"]]]:
+def _resampled(
+    tokens: TokenCorpus, resampler: TokenResampler, batch: int
+) -> Iterator[tuple[EncodedUtterance, Int[np.ndarray, " frame"]]]:
     """Utterances and their new codes, those of about one length together."""
     ordered = sorted(tokens.utterances, key=lambda spoken: spoken.frames)
-    with tqdm(total=len(ordered), unit="clip", desc="retell") as bar:
+    with tqdm(total=len(ordered), unit="clip", desc="resample") as bar:
         for first in range(0, len(ordered), batch):
             several = ordered[first : first + batch]
-            shown = [(spoken, reteller.example(spoken.text, tokens.codes(spoken))) for spoken in several]
+            shown = [(spoken, resampler.example(spoken.text, tokens.codes(spoken))) for spoken in several]
             fitting = [(spoken, example) for spoken, example in shown if example is not None]
             if fitting:
-                said = reteller.say([example for _, example in fitting])
+                said = resampler.say([example for _, example in fitting])
                 yield from zip((spoken for spoken, _ in fitting), said, strict=True)
             bar.update(len(several))

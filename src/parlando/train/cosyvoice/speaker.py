@@ -22,8 +22,8 @@ from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.parts.part_weights import SPEAKER_FILE, save_trained
 from parlando.nn.checkpoint import load_strictly, read_tensors
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
-from parlando.train.shared.augment import RoughConfig, roughen
+from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
+from parlando.train.shared.augment import AugmentConfig, augment
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SpeakerTrainConfig:
 
     encoder: CampPlusConfig = field(default_factory=CampPlusConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
-    rough: RoughConfig = field(default_factory=RoughConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     batch: int = 16
     least_frames: int = 40
     most_frames: int = 75
@@ -73,7 +73,7 @@ class VoiceSampler:
     def __init__(self, corpus: PackedCorpus, config: SpeakerTrainConfig) -> None:
         self.corpus, self.config = corpus, config
         self.train = self._by_speaker([e for e in corpus.entries if e.split == "train"])
-        self.kept_back = self._by_speaker([e for e in corpus.entries if e.split != "train"]) or self.train
+        self.validation = self._by_speaker([e for e in corpus.entries if e.split != "train"]) or self.train
         self.speakers = sorted(self.train)
         if not self.speakers:
             raise ConfigError(f"no utterance of '{corpus.folder}' is long enough; lower most_frames or the speeds")
@@ -102,12 +102,12 @@ class VoiceSampler:
     def held_out(self, speeds: tuple[float, ...]) -> Voices:
         """The same crops every time, of sentences that training never sees; as many of each speaker at each speed."""
         generator, config = np.random.default_rng(43), self.config
-        known = [name for name in self.speakers if name in self.kept_back]
+        known = [name for name in self.speakers if name in self.validation]
         chosen = [
             (self.speakers.index(name) * len(speeds) + i, name, s) for name in known for i, s in enumerate(speeds)
         ]
         crops = [
-            (self._crop(self.kept_back[name], speed, config.most_frames, generator), number)
+            (self._crop(self.validation[name], speed, config.most_frames, generator), number)
             for number, name, speed in chosen
             for _ in range(config.held_out_per_voice)
         ]
@@ -189,22 +189,22 @@ class SpeakerTask(Task[VoiceBatch]):
         """In crops, samples and seconds."""
         return Extent(len(batch.wave), batch.wave.numel() / self.sample_rate, batch.wave.numel())
 
-    def turns(self, batch: VoiceBatch, progress: float) -> Iterator[Turn]:
+    def objectives(self, batch: VoiceBatch, progress: float) -> Iterator[Objective]:
         """The encoder's."""
         embeddings = self.encoder(self._fbank(batch.wave))
         loss = self.head(embeddings, batch.voices, self.config.margin_at(progress))
         right = (self.head.cosines(embeddings.detach()).argmax(1) == batch.voices).float().mean()
-        yield Turn("model", loss, {"accuracy": right})
+        yield Objective("model", loss, {"accuracy": right})
 
     @torch.no_grad()
     def _fbank(self, wave: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch frame band"]:
-        """Filterbanks without their mean; in training, of roughened clips at a changed tempo."""
+        """Filterbanks without their mean; in training, of augmented clips at a changed tempo."""
         rate = self.config.encoder.fbank.sample_rate
         wave = sinc_resample(wave, self.sample_rate, rate)
         if not self.trained.training:
             bands = self.encoder.fbank(wave)
         else:
-            bands = self.encoder.fbank(roughen(wave, rate, self.config.rough))
+            bands = self.encoder.fbank(augment(wave, rate, self.config.augment))
             tempo = 1 + self.config.tempo_spread * (2 * float(torch.rand(())) - 1)
             frames = round(bands.shape[1] / tempo)
             bands = functional.interpolate(bands.transpose(1, 2), frames, mode="linear").transpose(1, 2)

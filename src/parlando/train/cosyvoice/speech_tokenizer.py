@@ -21,11 +21,10 @@ from parlando.models.cosyvoice.parts.part_weights import SPEECH_TOKENIZER_FILE, 
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, TokenizerBlock
 from parlando.nn.placement import full_precision
 from parlando.nn.rope import RopeTable
-from parlando.train.higgs.voice_transfer_task import training_ranges
 from parlando.train.loop.checkpoint import load_weights
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
-from parlando.train.shared.augment import RoughConfig, roughen
+from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
+from parlando.train.shared.augment import AugmentConfig, augment
 from parlando.train.shared.speaker_head import SpeakerHead
 
 FIRST_SPREAD = 1.25  # of a digit before its tanh: a third of a normal distribution then rounds to zero
@@ -37,9 +36,9 @@ class SpeechTokenizerTrainConfig:
 
     CosyVoice 2 (Du et al., 2024) trains its tokenizer by a recogniser's text; here the targets are the corpus's phones,
     several a token from left to right. ``speaker_weight`` is how strongly the digits are kept from telling speakers
-    apart, judged over ``speaker_reach`` tokens on each side. With a ``melody_weight`` the digits also learn how high
-    the voice is within its speaker's range, which the corpus's pitch must be measured for. ``rough`` roughens what the
-    tokenizer hears.
+    apart, judged over ``speaker_reach`` tokens on each side. With a ``prosody_weight`` the digits also learn how high
+    the voice is within its speaker's range, which the corpus's pitch must be measured for. ``augment`` changes what
+    the tokenizer hears.
     """
 
     tokenizer: SpeechTokenizerConfig = field(default_factory=SpeechTokenizerConfig)
@@ -48,28 +47,28 @@ class SpeechTokenizerTrainConfig:
     recogniser_layers: int = 2
     speaker_weight: float = 0.0
     speaker_reach: int = 0
-    melody_weight: float = 0.0
-    rough: RoughConfig | None = None
+    prosody_weight: float = 0.0
+    augment: AugmentConfig | None = None
     start_from: str | None = None
 
 
-class MelodySampler(CropSampler):
-    """Crops whose phone labels are followed by the melody: height and whether it is voiced, a point each (float32)."""
+class ProsodySampler(CropSampler):
+    """Crops whose phone labels are followed by the prosody: height and whether it is voiced, a point each (float32)."""
 
     def __init__(self, corpus: PackedCorpus, config: CropConfig) -> None:
         super().__init__(corpus, config)
         self.pitch = CorpusPitch(corpus)
-        self.ranges = training_ranges(self.pitch)
+        self.ranges = self.pitch.training_ranges()
 
     def describe(self, entry: Entry, first_frame: int, speed: float) -> np.ndarray:
-        """Phones, then the contour of the recording's own speed: it is the voice that is higher, not its melody."""
+        """Phones, then the contour of the recording's own speed: it is the voice that is higher, not its prosody."""
         hertz = at_speed(self.pitch.hertz(entry)[first_frame:], speed, self.config.frames)
         contour = pitch_contour(hertz, self.ranges[entry.speaker])
         return np.concatenate((super().describe(entry, first_frame, speed), contour), axis=1)
 
 
 class PhoneRecogniser(nn.Module):
-    """Quantised digits back to the hidden size, through layers as the tokenizer's own, to phones and melody."""
+    """Quantised digits back to the hidden size, through layers as the tokenizer's own, to phones and prosody."""
 
     def __init__(self, config: SpeechTokenizerConfig, num_layers: int, labels_per_token: int) -> None:
         super().__init__()
@@ -93,7 +92,7 @@ class PhoneRecogniser(nn.Module):
 
 @dataclass(frozen=True)
 class TokenizerBatch(Arrays):
-    """Samples, the phones of every token (and its melody, if that is learned), and who speaks."""
+    """Samples, the phones of every token (and its prosody, if that is learned), and who speaks."""
 
     wave: Float[Tensor, "batch sample"]
     labels: Tensor
@@ -118,7 +117,7 @@ class SpeechTokenizerTask(Task[TokenizerBatch]):
                 f"{wanted.token_rate:g} tokens; pack the corpus again"
             )
         self.config = config
-        sampler = MelodySampler if config.melody_weight else CropSampler
+        sampler = ProsodySampler if config.prosody_weight else CropSampler
         self.sampler, self.sample_rate = sampler(corpus, config.crops), packed.sample_rate
         self.labels_per_frame = packed.labels_per_frame
         self.tokenizer = SpeechTokenizer(wanted)
@@ -160,14 +159,14 @@ class SpeechTokenizerTask(Task[TokenizerBatch]):
         """In crops, tokens and seconds."""
         return Extent(len(batch.wave), batch.wave.numel() / self.sample_rate, batch.labels[..., 0].numel())
 
-    def turns(self, batch: TokenizerBatch, progress: float) -> Iterator[Turn]:
+    def objectives(self, batch: TokenizerBatch, progress: float) -> Iterator[Objective]:
         """The tokenizer's, with its heads."""
         del progress
         losses, _, codes = self._hear(batch)
         loss = losses["phone"] + self.config.speaker_weight * losses["speaker"]
-        if self.config.melody_weight:
-            loss = loss + self.config.melody_weight * losses["melody"]
-        yield Turn("model", loss, {**losses, "codes_used": torch.tensor(len(codes.unique()))})
+        if self.config.prosody_weight:
+            loss = loss + self.config.prosody_weight * losses["prosody"]
+        yield Objective("model", loss, {**losses, "codes_used": torch.tensor(len(codes.unique()))})
 
     def _hear(
         self, batch: TokenizerBatch
@@ -177,21 +176,21 @@ class SpeechTokenizerTask(Task[TokenizerBatch]):
         with full_precision(batch.wave.device):
             mel = self._mel(batch.wave)
         digits, codes, _ = self.tokenizer(mel, torch.full((len(mel),), mel.shape[2], device=mel.device))
-        logits, melody = self.recogniser(digits)
+        logits, prosody = self.recogniser(digits)
         with full_precision(mel.device):
             losses = {
                 "phone": functional.cross_entropy(logits.flatten(0, 2), phones.flatten(), ignore_index=UNKNOWN_PHONE),
                 "speaker": self.speaker_head(digits.float(), batch.speakers),
             }
-            if self.config.melody_weight:
-                losses["melody"] = melody_loss(melody, contour)
+            if self.config.prosody_weight:
+                losses["prosody"] = prosody_loss(prosody, contour)
         return losses, logits, codes
 
     @torch.no_grad()
     def _mel(self, wave: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch band frame"]:
-        rate, rough = self.config.tokenizer.mel.sample_rate, self.config.rough
+        rate, rough = self.config.tokenizer.mel.sample_rate, self.config.augment
         wave = sinc_resample(wave, self.sample_rate, rate)
-        return self.tokenizer.log_mel(roughen(wave, rate, rough) if rough and self.tokenizer.training else wave)
+        return self.tokenizer.log_mel(augment(wave, rate, rough) if rough and self.tokenizer.training else wave)
 
     def evaluate(self, device: torch.device) -> Mapping[str, float]:
         """Held-out phone accuracy, the losses, and how many codes are in use, as the perplexity of their share."""
@@ -211,7 +210,9 @@ class SpeechTokenizerTask(Task[TokenizerBatch]):
         save_trained(self.tokenizer, self.tokenizer.config, folder / SPEECH_TOKENIZER_FILE)
 
 
-def melody_loss(height: Float[Tensor, "batch token"], contour: Float[Tensor, "batch token value"]) -> Float[Tensor, ""]:
+def prosody_loss(
+    height: Float[Tensor, "batch token"], contour: Float[Tensor, "batch token value"]
+) -> Float[Tensor, ""]:
     """Huber loss of the height against the mean of each token's voiced points, where at least half of them are."""
     heights, voiced = contour.chunk(2, dim=2)
     count = voiced.sum(2)

@@ -19,11 +19,11 @@ from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
 from parlando.models.cosyvoice.parts.hift_weights import WEIGHTS_FILE, published_layout, save_hift
 from parlando.nn.checkpoint import load_strictly, read_tensors
 from parlando.nn.streaming import Carry
-from parlando.train.cosyvoice.predicted_mels import MadeMels
-from parlando.train.cosyvoice.vocoder_examples import MadeCropSampler, PitchedCropSampler
+from parlando.train.cosyvoice.predicted_mels import PredictedMels
+from parlando.train.cosyvoice.vocoder_examples import PitchedCropSampler, PredictedCropSampler
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
-from parlando.train.shared.adversarial import DISCRIMINATORS, GENERATOR, AdversarialConfig, adversarial_turns
+from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
+from parlando.train.shared.adversarial import DISCRIMINATORS, GENERATOR, AdversarialConfig, adversarial_objectives
 from parlando.train.shared.discriminator import Discriminators
 from parlando.train.shared.losses import SpectralLoss
 
@@ -37,9 +37,9 @@ class VocoderTrainConfig(AdversarialConfig):
 
     Mels are made of whole crops and ``margin_frames`` (of mel) cut off at both ends, where they would show the crop's
     border. Crops are up to ``quietest`` times as loud as the corpus. The corpus's pitch excites the vocoder at first,
-    its own prediction after ``predicted_after`` of the budget.
-    The pitch predictor, which costs little, learns from ``pitch_crops`` more a step. ``made_crops`` of the crops have
-    the mel that a flow makes of their codes (`made_mels`).
+    its own prediction after ``predicted_after`` of the budget. The pitch predictor, which costs little, learns from
+    ``pitch_crops`` more a step. ``predicted_crops`` of the crops have the mel that a flow makes of their codes
+    (`predicted_mels`).
     """
 
     hift: HiFTConfig = field(default_factory=HiFTConfig)
@@ -47,7 +47,7 @@ class VocoderTrainConfig(AdversarialConfig):
     optim: OptimConfig = field(default_factory=OptimConfig)
     margin_frames: int = 2
     pitch_crops: int = 24
-    made_crops: int = 0
+    predicted_crops: int = 0
     quietest: float = 0.3
     predicted_after: float = 0.2
     adversarial_after: float = 0.5
@@ -55,10 +55,12 @@ class VocoderTrainConfig(AdversarialConfig):
     start_from: str | None = None
 
     def __post_init__(self) -> None:
-        if min(self.margin_frames, self.pitch_crops, self.made_crops) < 0:
-            raise ConfigError("margin_frames, pitch_crops and made_crops must be at least 0")
-        if self.made_crops >= self.crops.batch:
-            raise ConfigError(f"made_crops = {self.made_crops}: use less than the {self.crops.batch} crops of a batch")
+        if min(self.margin_frames, self.pitch_crops, self.predicted_crops) < 0:
+            raise ConfigError("margin_frames, pitch_crops and predicted_crops must be at least 0")
+        if self.predicted_crops >= self.crops.batch:
+            raise ConfigError(
+                f"predicted_crops = {self.predicted_crops}: use less than the {self.crops.batch} crops of a batch"
+            )
 
 
 @dataclass(frozen=True)
@@ -98,15 +100,17 @@ class VocoderTask(Task[VocoderCrops]):
         ConfigError: the corpus's pitch is not measured, or the corpus does not fit the vocoder.
     """
 
-    def __init__(self, corpus: PackedCorpus, config: VocoderTrainConfig, mels: MadeMels | None = None) -> None:
-        if config.made_crops and mels is None:
-            raise ConfigError("train.made_crops: name the flow's mels by --mels; see: parlando data mels")
+    def __init__(self, corpus: PackedCorpus, config: VocoderTrainConfig, mels: PredictedMels | None = None) -> None:
+        if config.predicted_crops and mels is None:
+            raise ConfigError("train.predicted_crops: name the flow's mels by --mels; see: parlando data mels")
         self.config = config
-        own_crops = replace(config.crops, batch=config.crops.batch - config.made_crops)
+        own_crops = replace(config.crops, batch=config.crops.batch - config.predicted_crops)
         self.sampler = PitchedCropSampler(corpus, own_crops)
-        self.made_sampler = None
-        if config.made_crops and mels is not None:
-            self.made_sampler = MadeCropSampler(corpus, replace(config.crops, batch=config.made_crops), mels)
+        self.predicted_sampler = None
+        if config.predicted_crops and mels is not None:
+            self.predicted_sampler = PredictedCropSampler(
+                corpus, replace(config.crops, batch=config.predicted_crops), mels
+            )
         self.pitch_sampler = PitchedCropSampler(corpus, replace(config.crops, batch=config.pitch_crops))
         mel = flow_mel_config()
         packed, points = corpus.config, self.sampler.pitch.points
@@ -142,7 +146,7 @@ class VocoderTask(Task[VocoderCrops]):
 
     def batch(self, number: int, rank: int) -> VocoderCrops:
         """Random crops."""
-        made = None if self.made_sampler is None else _crops(self.made_sampler.batch(number, rank))
+        made = None if self.predicted_sampler is None else _crops(self.predicted_sampler.batch(number, rank))
         pitch = _crops(self.pitch_sampler.batch(number + _OTHER_STEPS, rank)) if self.config.pitch_crops else None
         return VocoderCrops(_crops(self.sampler.batch(number, rank)), made, pitch)
 
@@ -154,26 +158,26 @@ class VocoderTask(Task[VocoderCrops]):
         seconds = samples / self.config.hift.source.sample_rate
         return Extent(sum(len(part.wave) for part in crops), seconds, samples)
 
-    def turns(self, batch: VocoderCrops, progress: float) -> Iterator[Turn]:
+    def objectives(self, batch: VocoderCrops, progress: float) -> Iterator[Objective]:
         """Spectra and pitch, then discriminators too."""
         config, crops = self.config, self._batch(batch.own, varied=True)
         if batch.made is not None:
-            crops = crops.joined(self._made_batch(batch.made, varied=True))
+            crops = crops.joined(self._predicted_batch(batch.made, varied=True))
         made, losses = self._reconstruct(crops, predicted=progress >= config.predicted_after)
         if batch.pitch is not None:
             more = self._batch(batch.pitch, varied=True)
             losses["pitch"] = (losses["pitch"] + self._pitch_loss(self.hift.f0_predictor(more.mel, Carry()), more)) / 2
         loss = losses["spectral"] + config.pitch_weight * losses["pitch"]
         if progress < config.adversarial_after:
-            yield Turn(GENERATOR, loss, losses)
+            yield Objective(GENERATOR, loss, losses)
         else:
-            yield from adversarial_turns(self.discriminators, config, crops.wave, made, {"loss": loss, **losses})
+            yield from adversarial_objectives(self.discriminators, config, crops.wave, made, {"loss": loss, **losses})
 
     def _batch(self, crops: CropBatch, varied: bool = False) -> VocoderBatch:
         wave = crops.wave * self._loudness(crops.wave) if varied else crops.wave
         return self._inner(wave, self.mel(wave), crops.labels)
 
-    def _made_batch(self, crops: CropBatch, varied: bool = False) -> VocoderBatch:
+    def _predicted_batch(self, crops: CropBatch, varied: bool = False) -> VocoderBatch:
         """Crops with the mels that came with them."""
         wave, points = crops.wave, self.sampler.pitch.points
         mel = crops.labels[:, :, points:].unflatten(2, (-1, self.mel.config.num_bands)).flatten(1, 2).transpose(1, 2)
@@ -224,8 +228,8 @@ class VocoderTask(Task[VocoderCrops]):
         """
         batch = self._batch(_crops(self.sampler.held_out()).to(device))
         losses, made = self._held_out_losses(batch), {}
-        if self.made_sampler is not None:
-            crops = self._made_batch(_crops(self.made_sampler.held_out()).to(device))
+        if self.predicted_sampler is not None:
+            crops = self._predicted_batch(_crops(self.predicted_sampler.held_out()).to(device))
             made["made"] = float(self._held_out_losses(crops)["spectral"])
         found, is_voiced = self.hift.f0_predictor(batch.mel, Carry()), batch.hertz > 0
         says_voiced = found > self.config.hift.source.voiced_above_hertz

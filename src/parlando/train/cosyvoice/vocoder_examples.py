@@ -9,7 +9,7 @@ import numpy as np
 from parlando.data.pitch import CorpusPitch
 from parlando.data.sampler import CropConfig, CropSampler, at_speed
 from parlando.data.shards import Entry, PackedCorpus
-from parlando.train.cosyvoice.predicted_mels import MadeMels
+from parlando.train.cosyvoice.predicted_mels import PredictedMels
 
 
 class PitchedCropSampler(CropSampler):
@@ -25,14 +25,14 @@ class PitchedCropSampler(CropSampler):
         return at_speed(hertz, speed, self.config.frames) * np.float32(speed)
 
 
-class MadeCropSampler(PitchedCropSampler):
+class PredictedCropSampler(PitchedCropSampler):
     """Crops, as loud and as fast as they were recorded, whose labels are pitch and then the mels that a flow made.
 
     Raises:
         ConfigError: none of the corpus's utterances has any.
     """
 
-    def __init__(self, corpus: PackedCorpus, config: CropConfig, mels: MadeMels) -> None:
+    def __init__(self, corpus: PackedCorpus, config: CropConfig, mels: PredictedMels) -> None:
         self.mels = mels
         super().__init__(corpus, replace(config, warp_share=0.0))
 

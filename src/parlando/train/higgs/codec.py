@@ -19,10 +19,11 @@ from parlando.data.shards import PHONES, UNKNOWN_PHONE, PackedCorpus
 from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.nn.checkpoint import save_tensors
 from parlando.nn.placement import full_precision
+from parlando.train.higgs.encoders import CODEC_CONFIG, CODEC_WEIGHTS
 from parlando.train.loop.checkpoint import load_weights
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
-from parlando.train.shared.adversarial import DISCRIMINATORS, GENERATOR, AdversarialConfig, adversarial_turns
+from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
+from parlando.train.shared.adversarial import DISCRIMINATORS, GENERATOR, AdversarialConfig, adversarial_objectives
 from parlando.train.shared.discriminator import Discriminators
 from parlando.train.shared.losses import SpectralLoss
 from parlando.train.shared.speaker_head import SpeakerHead
@@ -78,7 +79,7 @@ class CodecTask(Task[CodecBatch]):
         self.spectral = SpectralLoss(config.codec.sample_rate)
         self.discriminators = Discriminators() if config.adversarial else None
         if config.start_from:
-            load_weights(self.codec, Path(config.start_from) / "codec.safetensors")
+            load_weights(self.codec, Path(config.start_from) / CODEC_WEIGHTS)
         self.averaged = AveragedModel(self.codec.decoder, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
         if self.discriminators is not None:
             self.codec.encoder.requires_grad_(False)
@@ -110,7 +111,7 @@ class CodecTask(Task[CodecBatch]):
         seconds = batch.wave.numel() / self.config.codec.sample_rate
         return Extent(len(batch.wave), seconds, batch.phones[..., 0].numel())
 
-    def turns(self, batch: CodecBatch, progress: float) -> Iterator[Turn]:
+    def objectives(self, batch: CodecBatch, progress: float) -> Iterator[Objective]:
         """Those of the stage that the config names."""
         if self.discriminators is None:
             yield self._reconstruction(batch, progress)
@@ -122,7 +123,7 @@ class CodecTask(Task[CodecBatch]):
         if self.discriminators is not None:
             self.averaged.update_parameters(self.codec.decoder)
 
-    def _reconstruction(self, batch: CodecBatch, progress: float) -> Turn:
+    def _reconstruction(self, batch: CodecBatch, progress: float) -> Objective:
         config, codec, wave = self.config, self.codec, batch.wave
         with full_precision(wave.device):
             mel = codec.analyse(wave)
@@ -142,7 +143,7 @@ class CodecTask(Task[CodecBatch]):
             }
         loss = sum((weight * losses[name] for name, weight in self._weights().items()), torch.zeros(()))
         used = np.mean([len(stage.unique()) for stage in codes.unbind(1)])
-        return Turn(GENERATOR, loss, {**losses, "codes_used": torch.tensor(used)})
+        return Objective(GENERATOR, loss, {**losses, "codes_used": torch.tensor(used)})
 
     def _quantize(
         self, latent: Float[Tensor, "batch frame latent"], progress: float
@@ -167,7 +168,7 @@ class CodecTask(Task[CodecBatch]):
         drop = torch.rand(batch, device=device) < self.config.dropout
         return torch.where(drop, torch.randint(1, max(2, stages), (batch,), device=device), stages)
 
-    def _decoding(self, discriminators: Discriminators, batch: CodecBatch, progress: float) -> Iterator[Turn]:
+    def _decoding(self, discriminators: Discriminators, batch: CodecBatch, progress: float) -> Iterator[Objective]:
         config, codec, wave = self.config, self.codec, batch.wave
         with full_precision(wave.device):
             latent = codec.quantizer.decode(codec.encode(wave)).clone()
@@ -179,9 +180,9 @@ class CodecTask(Task[CodecBatch]):
             }
         loss = config.spectral_weight * losses["spectral"] + config.mel_weight * losses["mel"]
         if progress < config.adversarial_after:
-            yield Turn(GENERATOR, loss, losses)
+            yield Objective(GENERATOR, loss, losses)
         else:
-            yield from adversarial_turns(discriminators, config, wave, made, {"loss": loss, **losses})
+            yield from adversarial_objectives(discriminators, config, wave, made, {"loss": loss, **losses})
 
     @property
     def _decoder(self) -> nn.Module:
@@ -209,8 +210,8 @@ class CodecTask(Task[CodecBatch]):
         """``codec.safetensors`` (float32) and ``codec.json``."""
         kept = {f"decoder.{name}": tensor for name, tensor in self._decoder.state_dict().items()}
         tensors = {name: tensor.float() for name, tensor in {**self.codec.state_dict(), **kept}.items()}
-        save_tensors(tensors, folder / "codec.safetensors")
-        (folder / "codec.json").write_text(json.dumps(asdict(self.config.codec), indent=2), encoding="utf-8")
+        save_tensors(tensors, folder / CODEC_WEIGHTS)
+        (folder / CODEC_CONFIG).write_text(json.dumps(asdict(self.config.codec), indent=2), encoding="utf-8")
 
 
 def _batch(crops: Crops) -> CodecBatch:

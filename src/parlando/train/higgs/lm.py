@@ -11,11 +11,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from parlando.core.types import IGNORED_LABEL
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
 from parlando.train.higgs.lm_examples import ExampleSampler, LabelledExample
+from parlando.train.higgs.start import LMStart
 from parlando.train.loop.task import Arrays
-from parlando.train.shared.lm import IGNORED_LABEL, SequenceTask, SequenceTrainConfig, known_phones
+from parlando.train.shared.lm import SequenceTask, SequenceTrainConfig, known_phones
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class LMTask(SequenceTask[LabelledExample, Batch]):
 
     config: LMTrainConfig
 
-    def __init__(self, sampler: ExampleSampler, config: LMTrainConfig) -> None:
+    def __init__(self, sampler: ExampleSampler, config: LMTrainConfig, start: LMStart) -> None:
         self.lm = HiggsLM(config.lm)
         self.lm.set_dropout(config.dropout)
-        super().__init__(sampler, self.lm, config)
+        super().__init__(sampler, self.lm, config, start)
 
     def collate(self, examples: Sequence[LabelledExample]) -> Batch:
         """Pad examples to a batch."""
@@ -80,7 +82,7 @@ class LMTask(SequenceTask[LabelledExample, Batch]):
         """Of the first codebook."""
         return batch.targets[..., 0]
 
-    def objective(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
+    def total(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
         """Codes, and a little text."""
         del progress
         return losses["codes"] + self.config.text_weight * losses["text"]

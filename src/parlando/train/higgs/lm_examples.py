@@ -13,10 +13,10 @@ import numpy as np
 from parlando.core.errors import ConfigError
 from parlando.core.types import Reference, Voice
 from parlando.data.shards import UNKNOWN_PHONE
-from parlando.data.tokens import Spoken, TokenCorpus
+from parlando.data.tokens import EncodedUtterance, TokenCorpus
 from parlando.models.higgs.parts.delay import labels as delay_labels
 from parlando.models.higgs.prompt import HiggsPromptBuilder, TrainingExample
-from parlando.train.shared.sentences import Plan, SentenceMix, SentenceSampler
+from parlando.train.shared.sentences import ExamplePlan, SentenceMix, SentenceSampler
 
 LabelledExample = tuple[TrainingExample, np.ndarray]
 
@@ -46,7 +46,7 @@ class ExampleSampler(SentenceSampler[LabelledExample]):
                 f"the mix describes no speaker named {', '.join(sorted(unknown))}; add to mix.descriptions"
             )
 
-    def _plan(self, generator: np.random.Generator) -> Plan:
+    def _plan(self, generator: np.random.Generator) -> ExamplePlan:
         config, draw = self.config, generator.random()
         clone = self._plan_clone(generator) if draw < config.clone_share else None
         if clone:
@@ -54,10 +54,10 @@ class ExampleSampler(SentenceSampler[LabelledExample]):
         voice, target = self._draw_named(generator)
         is_pair = config.clone_share <= draw < config.clone_share + config.two_speaker_share
         if is_pair and self._partners(target.speaker):
-            return Plan("two", target, None, self._cost(target) + 8)
+            return ExamplePlan("two", target, None, self._cost(target) + 8)
         return self._plan_plain(voice, target, generator)
 
-    def _build(self, plan: Plan, generator: np.random.Generator) -> LabelledExample:
+    def _build(self, plan: ExamplePlan, generator: np.random.Generator) -> LabelledExample:
         text, codes, labels = self._said(plan)
         spell, builder = self._speller(generator), self.builder
         if plan.kind == "clone" and plan.other is not None:
@@ -77,7 +77,11 @@ class ExampleSampler(SentenceSampler[LabelledExample]):
         return [other for other in self.config.descriptions if (other in masculine) != (speaker in masculine)]
 
     def _two_speakers(
-        self, target: Spoken, codes: np.ndarray, generator: np.random.Generator, spell: Callable[[str], bool] | None
+        self,
+        target: EncodedUtterance,
+        codes: np.ndarray,
+        generator: np.random.Generator,
+        spell: Callable[[str], bool] | None,
     ) -> TrainingExample:
         """One of two described speakers talks; sometimes they are only called feminine and masculine."""
         others = self._partners(target.speaker)

@@ -18,16 +18,16 @@ from parlando.core.errors import ConfigError, nearest
 from parlando.data.pitch import CorpusPitch, pitch_contour
 from parlando.data.sampler import at_speed
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
-from parlando.data.tokens import Codes, Spoken, TokenCorpus, begin_codes, write_described
-from parlando.train.higgs.voice_transfer_net import Revoicer, RevoicerConfig
-from parlando.train.higgs.voice_transfer_task import has_phones, training_ranges
+from parlando.data.tokens import Codes, EncodedUtterance, TokenCorpus, begin_codes, write_described
+from parlando.train.higgs.voice_transfer_net import VoiceTransferConfig, VoiceTransferNet
+from parlando.train.higgs.voice_transfer_task import has_phones
 from parlando.train.loop.checkpoint import load_weights
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RevoicePlan:
+class TransferPlan:
     """Who is to say what: ``limit`` sentences of the sources (of all others if none is named), drawn at random."""
 
     speaker: str
@@ -37,17 +37,17 @@ class RevoicePlan:
     seed: int = 0
 
 
-def load_trained_revoicer(folder: Path) -> Revoicer:
-    """The revoicer that a training exported.
+def load_voice_transfer(folder: Path) -> VoiceTransferNet:
+    """The network that a training exported.
 
     Raises:
         FileMissingError: the folder holds none.
         CheckpointError: the tensors do not fit the config.
     """
-    path = folder / "revoicer.json"
-    revoicer = Revoicer(from_mapping(RevoicerConfig, read_json(path), str(path)))
-    load_weights(revoicer, folder / "revoicer.safetensors")
-    return revoicer.eval()
+    path = folder / "voice_transfer.json"
+    network = VoiceTransferNet(from_mapping(VoiceTransferConfig, read_json(path), str(path)))
+    load_weights(network, folder / "voice_transfer.safetensors")
+    return network.eval()
 
 
 def phone_lengths(corpus: PackedCorpus, entries: Iterable[Entry]) -> dict[str, float]:
@@ -62,40 +62,40 @@ def phone_lengths(corpus: PackedCorpus, entries: Iterable[Entry]) -> dict[str, f
     return {s: sum(a for a, _ in pairs) / sum(b for _, b in pairs) for s, pairs in counts.items()}
 
 
-class Revoice:
-    """Utterances of a packed corpus as codes of one of the revoicer's speakers, at that speaker's pace."""
+class VoiceTransfer:
+    """Utterances of a packed corpus as codes of one of the network's speakers, at that speaker's pace."""
 
-    def __init__(self, corpus: PackedCorpus, revoicer: Revoicer, speaker: str, device: str = "cpu") -> None:
+    def __init__(self, corpus: PackedCorpus, network: VoiceTransferNet, speaker: str, device: str = "cpu") -> None:
         """Learn the paces and ranges of the corpus.
 
         Raises:
-            ConfigError: the revoicer has not learned the speaker, the corpus has no phone times of the speaker, or its
+            ConfigError: the network has not learned the speaker, the corpus has no phone times of the speaker, or its
                 pitch is not measured.
         """
-        known = revoicer.config.speakers
+        known = network.config.speakers
         if speaker not in known:
             hint = nearest(speaker, known)
-            raise ConfigError(f"the revoicer has not learned '{speaker}'; it knows {', '.join(known)}.{hint}")
+            raise ConfigError(f"the network has not learned '{speaker}'; it knows {', '.join(known)}.{hint}")
         train = [entry for entry in corpus.entries if entry.split == "train"]
         self.pace = phone_lengths(corpus, train)
         if speaker not in self.pace:
             raise ConfigError(f"'{corpus.folder}' has no phone times of '{speaker}'; see: parlando data align --help")
-        self.corpus, self.revoicer, self.device = corpus, revoicer.to(device).eval(), torch.device(device)
+        self.corpus, self.network, self.device = corpus, network.to(device).eval(), torch.device(device)
         self.number, self.speaker = known.index(speaker), speaker
         self.pitch = CorpusPitch(corpus)
-        self.ranges = training_ranges(self.pitch)
+        self.ranges = self.pitch.training_ranges()
 
     def say(self, entry: Entry, temperature: float, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Codes (int64 [codebook, frame]) and phone labels (uint8 [frame, label])."""
         speed = self.pace[entry.speaker] / self.pace[self.speaker]
         labels = self.corpus.labels(entry)
         frames = max(1, int(len(labels) / speed))
-        melody = pitch_contour(self.pitch.hertz(entry), self.ranges[entry.speaker])
+        prosody = pitch_contour(self.pitch.hertz(entry), self.ranges[entry.speaker])
         labels = at_speed(labels, speed, frames)
-        melody = np.concatenate([at_speed(part, speed, frames) for part in np.split(melody, 2, axis=1)], axis=1)
-        codes = self.revoicer.say(
+        prosody = np.concatenate([at_speed(part, speed, frames) for part in np.split(prosody, 2, axis=1)], axis=1)
+        codes = self.network.say(
             torch.from_numpy(labels.astype(np.int64))[None].to(self.device),
-            torch.from_numpy(melody)[None].to(self.device),
+            torch.from_numpy(prosody)[None].to(self.device),
             torch.tensor([self.number], device=self.device),
             temperature,
             generator,
@@ -103,17 +103,17 @@ class Revoice:
         return codes[0].cpu().numpy(), labels
 
 
-def revoice_corpus(tokens: TokenCorpus, revoice: Revoice, plan: RevoicePlan, out: Path) -> int:
+def transfer_corpus(tokens: TokenCorpus, transfer: VoiceTransfer, plan: TransferPlan, out: Path) -> int:
     """Write an encoded corpus: all of ``tokens``, then the planned sentences by the wanted speaker.
 
-    Only sentences for training are revoiced, so that held-out figures stay those of recordings. Returns how many.
+    Only sentences for training are transferred, so that held-out figures stay those of recordings. Returns how many.
 
     Raises:
         ConfigError: a source is not in the corpus, nothing is left to say, or ``out`` is a corpus that is read.
     """
     if out.resolve() == tokens.folder.resolve():
         raise ConfigError(f"'{out}' is the corpus to read; name another folder for the one to write")
-    chosen, start = _chosen(tokens, revoice, plan), tokens.frames
+    chosen, start = _chosen(tokens, transfer, plan), tokens.frames
     begin_codes(out)
     generator = torch.Generator().manual_seed(plan.seed)
     for name in ("codes.i16", "labels.u8", "index.jsonl"):
@@ -123,8 +123,8 @@ def revoice_corpus(tokens: TokenCorpus, revoice: Revoice, plan: RevoicePlan, out
         (out / "labels.u8").open("ab") as labels_file,
         (out / "index.jsonl").open("a", encoding="utf-8") as index,
     ):
-        for entry, spoken in tqdm(chosen, unit="clip", desc="revoice"):
-            codes, labels = revoice.say(entry, plan.temperature, generator)
+        for entry, spoken in tqdm(chosen, unit="clip", desc="transfer"):
+            codes, labels = transfer.say(entry, plan.temperature, generator)
             codes_file.write(codes.T.astype(np.int16).tobytes())
             labels_file.write(labels[:, 0].tobytes())
             said = replace(
@@ -136,8 +136,8 @@ def revoice_corpus(tokens: TokenCorpus, revoice: Revoice, plan: RevoicePlan, out
     return len(chosen)
 
 
-def _chosen(tokens: TokenCorpus, revoice: Revoice, plan: RevoicePlan) -> list[tuple[Entry, Spoken]]:
-    entries = {entry.id: entry for entry in revoice.corpus.entries}
+def _chosen(tokens: TokenCorpus, transfer: VoiceTransfer, plan: TransferPlan) -> list[tuple[Entry, EncodedUtterance]]:
+    entries = {entry.id: entry for entry in transfer.corpus.entries}
     said = [s for s in tokens.utterances if s.speed == 1.0 and s.split == "train" and s.id in entries]
     others = sorted({s.speaker for s in said} - {plan.speaker})
     for source in plan.sources:
@@ -146,7 +146,7 @@ def _chosen(tokens: TokenCorpus, revoice: Revoice, plan: RevoicePlan) -> list[tu
                 f"'{source}' is not a valid source speaker; there are: {', '.join(others)}.{nearest(source, others)}"
             )
     pairs = [(entries[s.id], s) for s in said if s.speaker in (plan.sources or others)]
-    clear = [pair for pair in pairs if has_phones(revoice.corpus, pair[0])]
+    clear = [pair for pair in pairs if has_phones(transfer.corpus, pair[0])]
     if not clear:
         raise ConfigError(
             f"'{tokens.folder}' has no utterance with phone times by {', '.join(others) or 'anybody else'}"

@@ -1,4 +1,4 @@
-"""The revoicer: a small network that says with one speaker's codes what another said, phone by phone.
+"""Voice transfer: a small network that says with one speaker's codes what another said, phone by phone.
 
 It sees whose voice is wanted, and of the source only phones, their times and the shape of the pitch: all it can say is
 said in the wanted voice. It is a tool of training, for a voice that has too few recordings to learn to speak from.
@@ -18,7 +18,7 @@ from parlando.models.higgs.parts.spectral import NeighbourBlock
 
 
 @dataclass(frozen=True)
-class RevoicerConfig:
+class VoiceTransferConfig:
     """Sizes; labels and pitch values per code frame must be those of the corpus."""
 
     speakers: tuple[str, ...]
@@ -33,10 +33,10 @@ class RevoicerConfig:
     dropout: float = 0.1
 
 
-class Revoicer(nn.Module):
+class VoiceTransferNet(nn.Module):
     """Frames at once in time, one codebook after the other in depth (RQ-Transformer's order, Lee et al., 2022)."""
 
-    def __init__(self, config: RevoicerConfig) -> None:
+    def __init__(self, config: VoiceTransferConfig) -> None:
         super().__init__()
         self.config = config
         self.phones = nn.Embedding(len(PHONES) + 1, config.phone_dim)

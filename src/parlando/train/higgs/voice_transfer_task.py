@@ -1,4 +1,4 @@
-"""Training of the revoicer: codes of every speaker from phones and pitch, frame by frame."""
+"""Training of voice transfer: codes of every speaker from phones and pitch, frame by frame."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parlando.core.errors import ConfigError
-from parlando.data.pitch import CorpusPitch, PitchRange, pitch_contour
+from parlando.data.pitch import CorpusPitch, pitch_contour
 from parlando.data.shards import UNKNOWN_PHONE, Entry, PackedCorpus
-from parlando.data.tokens import Spoken, TokenCorpus
+from parlando.data.tokens import EncodedUtterance, TokenCorpus
 from parlando.nn.checkpoint import save_tensors
-from parlando.train.higgs.voice_transfer_net import Revoicer, RevoicerConfig
+from parlando.train.higgs.voice_transfer_net import VoiceTransferConfig, VoiceTransferNet
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.loop.task import Arrays, Extent, Learner, Task, Turn
+from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
 
 
 @dataclass(frozen=True)
-class RevoicerSizes:
+class VoiceTransferSizes:
     """The sizes that a recipe chooses; the rest follows from the corpus."""
 
     dim: int = 320
@@ -34,10 +34,10 @@ class RevoicerSizes:
 
 
 @dataclass(frozen=True)
-class RevoicerTrainConfig:
+class VoiceTransferTrainConfig:
     """Stretches of how many frames, how many a step, how often each speaker."""
 
-    sizes: RevoicerSizes = field(default_factory=RevoicerSizes)
+    sizes: VoiceTransferSizes = field(default_factory=VoiceTransferSizes)
     optim: OptimConfig = field(default_factory=OptimConfig)
     batch: int = 24
     frames: int = 60
@@ -48,11 +48,6 @@ class RevoicerTrainConfig:
 def has_phones(corpus: PackedCorpus, entry: Entry) -> bool:
     """Whether an utterance has phone times; one that did not fit its text has none."""
     return bool((corpus.labels(entry) != UNKNOWN_PHONE).all())
-
-
-def training_ranges(pitch: CorpusPitch) -> dict[str, PitchRange]:
-    """Every speaker's range over a corpus's training utterances."""
-    return pitch.ranges(entry for entry in pitch.corpus.entries if entry.split == "train")
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class Stretches(Arrays):
 class StretchSampler:
     """Stretches of utterances, as they were recorded, each batch a pure function of its step number."""
 
-    def __init__(self, corpus: PackedCorpus, tokens: TokenCorpus, config: RevoicerTrainConfig) -> None:
+    def __init__(self, corpus: PackedCorpus, tokens: TokenCorpus, config: VoiceTransferTrainConfig) -> None:
         self.corpus, self.tokens, self.config, self.pitch = corpus, tokens, config, CorpusPitch(corpus)
         entries = {entry.id: entry for entry in corpus.entries}
         usable = [
@@ -82,9 +77,9 @@ class StretchSampler:
                 f"no utterance of '{corpus.folder}' with phone times and {config.frames} frames is encoded"
             )
         self.speakers = tuple(sorted({spoken.speaker for _, spoken in self.train}))
-        kept_back = [pair for pair in usable if pair[1].split == "validation" and pair[1].speaker in self.speakers]
-        self.kept_back = kept_back or self.train[:1]
-        self.ranges = training_ranges(self.pitch)
+        validation = [pair for pair in usable if pair[1].split == "validation" and pair[1].speaker in self.speakers]
+        self.validation = validation or self.train[:1]
+        self.ranges = self.pitch.training_ranges()
         weights = np.array([s.frames * config.speaker_weights.get(s.speaker, 1.0) for _, s in self.train], dtype=float)
         self.cumulative = np.cumsum(weights / weights.sum())
 
@@ -100,51 +95,53 @@ class StretchSampler:
         A corpus too small to keep any back shows one that training sees.
         """
         generator = np.random.default_rng(37)
-        chosen = [pair for pair in self.kept_back if speaker in (None, pair[1].speaker)]
+        chosen = [pair for pair in self.validation if speaker in (None, pair[1].speaker)]
         if not chosen:
             return None
         picks = generator.integers(len(chosen), size=self.config.held_out_batch)
         return self._stack([chosen[i] for i in picks], generator)
 
-    def _stack(self, pairs: list[tuple[Entry, Spoken]], generator: np.random.Generator) -> Stretches:
+    def _stack(self, pairs: list[tuple[Entry, EncodedUtterance]], generator: np.random.Generator) -> Stretches:
         parts = [self._stretch(entry, spoken, generator) for entry, spoken in pairs]
         return Stretches(*(torch.from_numpy(np.stack(column)) for column in zip(*parts, strict=True)))
 
     def _stretch(
-        self, entry: Entry, spoken: Spoken, generator: np.random.Generator
+        self, entry: Entry, spoken: EncodedUtterance, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         frames = self.config.frames
         first = int(generator.integers(spoken.frames - frames + 1))
         part = slice(first, first + frames)
-        melody = pitch_contour(self.pitch.hertz(entry)[part], self.ranges[entry.speaker])
+        prosody = pitch_contour(self.pitch.hertz(entry)[part], self.ranges[entry.speaker])
         speaker = np.array(self.speakers.index(entry.speaker))
         labels = self.corpus.labels(entry)[part].astype(np.int64)
-        return labels, melody, speaker, self.tokens.codes(spoken)[:, part]
+        return labels, prosody, speaker, self.tokens.codes(spoken)[:, part]
 
 
-class RevoicerTask(Task[Stretches]):
-    """Trains a `Revoicer`."""
+class VoiceTransferTask(Task[Stretches]):
+    """Trains a `VoiceTransferNet`."""
 
     autocast_on = ("cpu", "cuda")
 
-    def __init__(self, sampler: StretchSampler, config: RevoicerTrainConfig) -> None:
+    def __init__(self, sampler: StretchSampler, config: VoiceTransferTrainConfig) -> None:
         self.sampler, self.config = sampler, config
         tokens, pitch = sampler.tokens, sampler.pitch
         labels = sampler.corpus.config.labels_per_frame
         sizes = asdict(config.sizes)
-        self.revoicer = Revoicer(
-            RevoicerConfig(sampler.speakers, tokens.num_codebooks, tokens.codebook_size, labels, pitch.points, **sizes)
+        self.network = VoiceTransferNet(
+            VoiceTransferConfig(
+                sampler.speakers, tokens.num_codebooks, tokens.codebook_size, labels, pitch.points, **sizes
+            )
         )
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
         """The network."""
-        return {"revoicer": self.revoicer}
+        return {"network": self.network}
 
     @property
     def learners(self) -> Mapping[str, Learner]:
         """The network."""
-        return {"model": Learner(self.revoicer, self.config.optim)}
+        return {"model": Learner(self.network, self.config.optim)}
 
     def batch(self, number: int, rank: int) -> Stretches:
         """Random stretches."""
@@ -155,11 +152,11 @@ class RevoicerTask(Task[Stretches]):
         frames = batch.codes.shape[0] * batch.codes.shape[2]
         return Extent(frames, frames * self._frame_seconds(), frames)
 
-    def turns(self, batch: Stretches, progress: float) -> Iterator[Turn]:
+    def objectives(self, batch: Stretches, progress: float) -> Iterator[Objective]:
         """The network's."""
         del progress
         losses = self._losses(batch)
-        yield Turn("model", losses["loss"], {"first": losses["first"], "last": losses["last"]})
+        yield Objective("model", losses["loss"], {"first": losses["first"], "last": losses["last"]})
 
     def _frame_seconds(self) -> float:
         config = self.sampler.corpus.config
@@ -167,7 +164,7 @@ class RevoicerTask(Task[Stretches]):
 
     def _losses(self, batch: Stretches) -> dict[str, Float[Tensor, ""]]:
         codes = batch.codes
-        logits = self.revoicer(batch.phones, batch.contours, batch.speakers, codes).float()
+        logits = self.network(batch.phones, batch.contours, batch.speakers, codes).float()
         books = functional.cross_entropy(logits.flatten(0, 2), codes.flatten(), reduction="none").view(codes.shape)
         return {"loss": books.mean(), "first": books[:, 0].mean(), "last": books[:, -1].mean()}
 
@@ -183,6 +180,8 @@ class RevoicerTask(Task[Stretches]):
         return numbers
 
     def export(self, folder: Path) -> None:
-        """``revoicer.safetensors`` (float32) and ``revoicer.json``."""
-        save_tensors({k: v.float() for k, v in self.revoicer.state_dict().items()}, folder / "revoicer.safetensors")
-        (folder / "revoicer.json").write_text(json.dumps(asdict(self.revoicer.config), indent=2), encoding="utf-8")
+        """``voice_transfer.safetensors`` (float32) and ``voice_transfer.json``."""
+        save_tensors(
+            {k: v.float() for k, v in self.network.state_dict().items()}, folder / "voice_transfer.safetensors"
+        )
+        (folder / "voice_transfer.json").write_text(json.dumps(asdict(self.network.config), indent=2), encoding="utf-8")

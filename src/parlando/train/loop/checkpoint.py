@@ -10,7 +10,7 @@ from textwrap import shorten
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from parlando.core.errors import CheckpointError
 from parlando.nn.checkpoint import load_strictly, read_tensors
@@ -35,7 +35,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"'{path}' is not a valid checkpoint; delete it to start again") from error
-    return _from_before_turns(state) if "task" in state else state
+    return _from_before_objectives(state) if "task" in state else state
 
 
 def resume(path: Path, restore: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def resume(path: Path, restore: Callable[[Mapping[str, Any]], None]) -> dict[str
     return state
 
 
-def _from_before_turns(state: Mapping[str, Any]) -> dict[str, Any]:
+def _from_before_objectives(state: Mapping[str, Any]) -> dict[str, Any]:
     """A checkpoint as it was written when every task had a step of its own (until 0.1)."""
     task, learners = dict(state["task"]), {"optimizer": "model", "judge_optimizer": "discriminators"}
     optimizers = {learners[name]: task.pop(name) for name in learners if name in task}
@@ -72,5 +72,19 @@ def load_weights(module: nn.Module, path: Path) -> None:
         FileMissingError: there is no such file.
         CheckpointError: the tensors do not fit the module.
     """
-    tensors = {name: tensor.to(torch.float32, copy=True) for name, tensor in read_tensors(path).items()}
-    load_strictly(module, tensors, str(path))
+    load_strictly(module, read_float32(path), str(path))
+
+
+def read_float32(path: Path) -> dict[str, Tensor]:
+    """A float32 copy of a file's tensors.
+
+    Raises:
+        FileMissingError: there is no such file.
+        CheckpointError: it is damaged.
+    """
+    return float32_copy(read_tensors(path))
+
+
+def float32_copy(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors in float32, and nobody else's."""
+    return {name: tensor.detach().to(torch.float32, copy=True) for name, tensor in tensors.items()}

@@ -14,7 +14,7 @@ from parlando.nn.placement import training_autocast
 from parlando.train.loop import parallel
 from parlando.train.loop.optim import advance, clip_gradients, make_optimizer
 from parlando.train.loop.parallel import ALONE, Process
-from parlando.train.loop.task import BatchT, Task, Turn
+from parlando.train.loop.task import BatchT, Objective, Task
 
 
 class Stepper(Generic[BatchT]):
@@ -39,7 +39,8 @@ class Stepper(Generic[BatchT]):
             TrainingError: a loss or gradient is not finite; no learner has followed it.
         """
         torch.manual_seed(number * parallel.size() + self.rank)
-        batches = [self._batch(number * self.batches + place) for place in range(self.batches)]
+        numbers = range(number * self.batches, (number + 1) * self.batches)
+        batches = [self.task.batch(each, self.rank).to(self.device) for each in numbers]
         extents = [self.task.extent(batch) for batch in batches]
         units = [extent.units for extent in extents]
         all_units, positions, seconds = parallel.total(
@@ -47,12 +48,12 @@ class Stepper(Generic[BatchT]):
         )
         for module in self.modules.values():
             module.train()
-        running = [self.task.turns(batch, progress) for batch in batches]
+        running = [self.task.objectives(batch, progress) for batch in batches]
         # Gradients are averaged over processes: each weighs its own by its share of the units, times their number.
         weights = [count * parallel.size() / all_units for count in units]
-        numbers = self._take_turns(running, weights, number, progress)
+        logged = self._reach(running, weights, number, progress)
         self.task.after_step()
-        return {**numbers, "tokens": positions, "audio_seconds": seconds}
+        return {**logged, "tokens": positions, "audio_seconds": seconds}
 
     def evaluate(self) -> Mapping[str, float]:
         """The task's held-out metrics."""
@@ -75,13 +76,10 @@ class Stepper(Generic[BatchT]):
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
 
-    def _batch(self, number: int) -> BatchT:
-        return self.task.batch(number, self.rank).to(self.device)
-
-    def _take_turns(
-        self, running: Sequence[Iterator[Turn]], weights: Sequence[float], number: int, progress: float
+    def _reach(
+        self, running: Sequence[Iterator[Objective]], weights: Sequence[float], number: int, progress: float
     ) -> dict[str, float]:
-        """All batches' first turns, then the learner moves; then their second turns, and so on."""
+        """All batches' first objectives, then their learner moves; then the second ones, and so on."""
         logged: dict[str, float] = defaultdict(float)
         norm = 0.0
         while learner := self._accumulate(running, weights, logged):
@@ -89,19 +87,19 @@ class Stepper(Generic[BatchT]):
         return {**logged, "norm": norm}
 
     def _accumulate(
-        self, running: Sequence[Iterator[Turn]], weights: Sequence[float], logged: dict[str, float]
+        self, running: Sequence[Iterator[Objective]], weights: Sequence[float], logged: dict[str, float]
     ) -> str | None:
-        """Whose turn it is, their gradients summed over the batches; nobody's when the step is over."""
+        """Whose objective is next, with its gradients summed over the batches; nobody's when the step is over."""
         whose, loss, whole = None, 0.0, sum(weights)
-        for turns, weight in zip(running, weights, strict=True):
+        for objectives, weight in zip(running, weights, strict=True):
             with training_autocast(self.device, self.task.autocast_on):
-                turn = next(turns, None)
-            if turn is None:
+                objective = next(objectives, None)
+            if objective is None:
                 return None
-            (turn.loss * weight).backward()
-            whose = turn.learner
-            loss += float(turn.loss.detach()) * (weight / whole)
-            for name, value in turn.logged.items():
+            (objective.loss * weight).backward()
+            whose = objective.learner
+            loss += float(objective.loss.detach()) * (weight / whole)
+            for name, value in objective.logged.items():
                 logged[name] += float(value.detach()) * (weight / whole)
         logged["loss"] = loss
         return whose

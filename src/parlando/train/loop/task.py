@@ -57,8 +57,8 @@ class Learner:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """A learner's turn within a step: what it minimises, and what of it is written down."""
+class Objective:
+    """What a learner minimises within a step, and what of it is written down."""
 
     learner: str
     loss: Tensor
@@ -93,10 +93,11 @@ class Task(ABC, Generic[BatchT]):
         """How much is in a batch."""
 
     @abstractmethod
-    def turns(self, batch: BatchT, progress: float) -> Iterator[Turn]:
-        """One step at a share of the budget (0 to 1), as turns: a learner has moved when the next turn is asked for.
+    def objectives(self, batch: BatchT, progress: float) -> Iterator[Objective]:
+        """What is minimised in one step at a share of the budget (0 to 1), one after the other.
 
-        The last turn's loss is the step's. What is drawn comes from torch's generator, which the trainer has seeded.
+        A learner has moved when the next objective is asked for. The last one's loss is the step's. What is drawn comes
+        from torch's generator, which the trainer has seeded.
         """
 
     def after_step(self) -> None:

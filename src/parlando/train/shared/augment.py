@@ -13,7 +13,7 @@ CURVE_POINTS, NOISE_TILT_DB, CUT_DB = 7, 20.0, 50.0
 
 
 @dataclass(frozen=True)
-class RoughConfig:
+class AugmentConfig:
     """A ``share`` of the clips is filtered and gets noise; of these a ``narrow_share`` ends at ``lowest_cut_hz`` or up.
 
     ``curve_db`` is the equaliser's standard deviation; noise lies ``loudest_noise_db`` to ``softest_noise_db`` below
@@ -28,8 +28,8 @@ class RoughConfig:
     softest_noise_db: float = 45.0
 
 
-def roughen(
-    wave: Float[Tensor, "batch sample"], sample_rate: int, config: RoughConfig
+def augment(
+    wave: Float[Tensor, "batch sample"], sample_rate: int, config: AugmentConfig
 ) -> Float[Tensor, "batch sample"]:
     """Change some clips of a batch, drawn from torch's generator; the level of each stays about what it was."""
     clips, samples = wave.shape

@@ -17,7 +17,7 @@ from torch.nn.utils.parametrizations import weight_norm
 PERIODS = (2, 3, 5, 7, 11)
 RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
 LEAK = 0.1
-Judgement = tuple[Tensor, list[Tensor]]
+Scores = tuple[Tensor, list[Tensor]]
 
 
 class _Stack(nn.Module):
@@ -28,7 +28,7 @@ class _Stack(nn.Module):
         self.layers = nn.ModuleList(weight_norm(layer) for layer in layers)
         self.score = weight_norm(score)
 
-    def forward(self, x: Float[Tensor, "batch channel row column"]) -> Judgement:
+    def forward(self, x: Float[Tensor, "batch channel row column"]) -> Scores:
         features = []
         for layer in self.layers:
             x = functional.leaky_relu(layer(x), LEAK)
@@ -45,7 +45,7 @@ class PeriodDiscriminator(nn.Module):
         layers = [nn.Conv2d(i, o, (5, 1), (3, 1), (2, 0)) for i, o in zip((1, *widths[:-1]), widths, strict=True)]
         self.stack = _Stack(layers, nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
 
-    def forward(self, wave: Float[Tensor, "batch sample"]) -> Judgement:
+    def forward(self, wave: Float[Tensor, "batch sample"]) -> Scores:
         """Scores and the feature maps of every layer."""
         padded = functional.pad(wave[:, None], (0, -wave.shape[1] % self.period), mode="reflect")
         return self.stack(padded.unflatten(2, (-1, self.period)))
@@ -64,7 +64,7 @@ class SpectrumDiscriminator(nn.Module):
         layers += [nn.Conv2d(width, width, (5, 3), (2, 1), (2, dilation), (1, dilation)) for dilation in (1, 2, 4)]
         self.stack = _Stack(layers, nn.Conv2d(width, 1, 3, padding=1))
 
-    def forward(self, wave: Float[Tensor, "batch sample"]) -> Judgement:
+    def forward(self, wave: Float[Tensor, "batch sample"]) -> Scores:
         """Scores and the feature maps of every layer."""
         spectrum = torch.stft(
             wave, self.fft_samples, self.hop_samples, window=self.window, return_complex=True, pad_mode="constant"
@@ -81,12 +81,12 @@ class Discriminators(nn.Module):
         spectra = [SpectrumDiscriminator(fft, hop) for fft, hop in RESOLUTIONS]
         self.parts = nn.ModuleList([*spectra, *map(PeriodDiscriminator, PERIODS)])
 
-    def forward(self, wave: Float[Tensor, "batch sample"]) -> list[Judgement]:
+    def forward(self, wave: Float[Tensor, "batch sample"]) -> list[Scores]:
         """Scores and features per discriminator."""
         return [part(wave) for part in self.parts]
 
 
-def discriminator_loss(real: list[Judgement], made: list[Judgement]) -> Float[Tensor, ""]:
+def discriminator_loss(real: list[Scores], made: list[Scores]) -> Float[Tensor, ""]:
     """Hinge loss, mean over discriminators."""
     losses = [
         functional.relu(1 - r.float()).mean() + functional.relu(1 + m.float()).mean()
@@ -95,7 +95,7 @@ def discriminator_loss(real: list[Judgement], made: list[Judgement]) -> Float[Te
     return torch.stack(losses).mean()
 
 
-def generator_losses(real: list[Judgement], made: list[Judgement]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+def generator_losses(real: list[Scores], made: list[Scores]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Adversarial and feature-matching losses, means over all parts (and layers, relative to the real features)."""
     adversarial = torch.stack([functional.relu(1 - score.float()).mean() for score, _ in made]).mean()
     matching = [

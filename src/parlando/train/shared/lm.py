@@ -18,14 +18,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from parlando.core.types import IGNORED_LABEL
 from parlando.data.shards import PHONES, UNKNOWN_PHONE
-from parlando.nn.checkpoint import save_tensors
-from parlando.train.loop.checkpoint import load_weights
+from parlando.nn.checkpoint import load_strictly, save_tensors
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.loop.task import BatchT, Extent, Learner, Task, Turn
+from parlando.train.loop.task import BatchT, Extent, Learner, Objective, Task
 from parlando.train.shared.sentences import SentenceSampler
+from parlando.train.shared.start import Start
 
-IGNORED_LABEL = -100
 LM_WEIGHTS, LM_CONFIG = "lm.safetensors", "lm.json"
 
 
@@ -37,7 +37,6 @@ class SequenceTrainConfig:
     phone_weight: float = 0.5
     phone_final: float = 0.1
     dropout: float = 0.0
-    start_from: str | None = None
     frame_rate: float = 25.0
 
     def phone_weight_at(self, progress: float) -> float:
@@ -58,11 +57,12 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         sampler: SentenceSampler[ExampleT],
         lm: nn.Module,
         config: SequenceTrainConfig,
+        start: Start[Any, Any],
         aids: Sequence[nn.Module] = (),
     ) -> None:
-        self.sampler, self.config = sampler, config
-        if config.start_from:
-            load_weights(lm, Path(config.start_from) / LM_WEIGHTS)
+        self.sampler, self.config, self.start = sampler, config, start
+        if start.tensors is not None:
+            load_strictly(lm, start.tensors, "the language model to start from")
         self._sizes = cast("Any", lm.config)
         self.phone_head = nn.Linear(self._sizes.hidden_size, len(PHONES))
         self.trained = nn.ModuleList([lm, self.phone_head, *aids])
@@ -76,7 +76,7 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         """Losses and accuracies by name; ``phone`` among them."""
 
     @abstractmethod
-    def objective(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
+    def total(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
         """What is minimised besides the phone aid at a share of the budget."""
 
     @abstractmethod
@@ -107,11 +107,11 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         frames = int((targets != IGNORED_LABEL).sum())
         return Extent(frames, frames / self.config.frame_rate, targets.numel())
 
-    def turns(self, batch: BatchT, progress: float) -> Iterator[Turn]:
+    def objectives(self, batch: BatchT, progress: float) -> Iterator[Objective]:
         """The language model's, with its aids."""
         losses = self.losses(batch)
         aid = self.config.phone_weight_at(progress) * losses["phone"]
-        yield Turn("model", self.objective(losses, progress) + aid, losses)
+        yield Objective("model", self.total(losses, progress) + aid, losses)
 
     def phone_losses(
         self, hidden: Float[Tensor, "frame dim"], phones: Int[Tensor, " frame"]
@@ -134,7 +134,8 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         return {name: float(np.mean([float(part[name]) for part in parts])) for name in parts[0]}
 
     def export(self, folder: Path) -> None:
-        """``lm.safetensors`` (float32) and ``lm.json``."""
+        """``lm.safetensors`` (float32), ``lm.json``, and how text becomes tokens."""
+        self.start.save_text(folder)
         save_tensors({k: v.detach().float() for k, v in self.tensors().items()}, folder / LM_WEIGHTS)
         (folder / LM_CONFIG).write_text(json.dumps(asdict(self._sizes), indent=2), encoding="utf-8")
 

@@ -15,8 +15,9 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from parlando.core.errors import ConfigError
-from parlando.data.tokens import Spoken, TokenCorpus
+from parlando.data.tokens import EncodedUtterance, TokenCorpus
 from parlando.text.normalize import normalize
+from parlando.train.shared.batching import similar
 
 logger = logging.getLogger(__name__)
 # What an example has besides its frames and words: marks, roles, instructions, the delay's ramp.
@@ -28,7 +29,7 @@ Example = TypeVar("Example")
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceMix:
-    """Shares of the kinds of example that all families have, sizes of batches, and how text is roughened."""
+    """Shares of the kinds of example that all families have, sizes of batches, and how text is augmented."""
 
     speaker_weights: Mapping[str, float] = field(default_factory=dict)
     clone_share: float = 0.25
@@ -42,12 +43,12 @@ class SentenceMix:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExamplePlan:
     """An example to be built: its kind, what is said, and a second clip if there is one; about ``cost`` positions."""
 
     kind: str
-    target: Spoken
-    other: Spoken | None
+    target: EncodedUtterance
+    other: EncodedUtterance | None
     cost: int
 
 
@@ -74,14 +75,8 @@ class SentenceSampler(ABC, Generic[Example]):
     def batch(self, step: int, rank: int = 0) -> list[Example]:
         """Examples of similar length, together about ``tokens_per_batch`` positions; every rank has its own."""
         generator = np.random.default_rng((29, step, rank))
-        plans = sorted((self._plan(generator) for _ in range(self.mix.candidates)), key=lambda plan: plan.cost)
-        first = int(generator.integers(len(plans)))
-        chosen, spent = [], 0
-        for plan in plans[first:] + plans[:first][::-1]:
-            chosen.append(plan)
-            spent += plan.cost
-            if spent >= self.mix.tokens_per_batch:
-                break
+        plans = [self._plan(generator) for _ in range(self.mix.candidates)]
+        chosen = similar(plans, lambda plan: plan.cost, self.mix.tokens_per_batch, generator)
         return [self._build(plan, generator) for plan in chosen]
 
     def held_out(self, count: int = 40) -> list[Example]:
@@ -91,22 +86,22 @@ class SentenceSampler(ABC, Generic[Example]):
         """
         return [self._build(plan, np.random.default_rng(0)) for plan in self._held_out_plans(count)]
 
-    def _held_out_plans(self, count: int) -> list[Plan]:
+    def _held_out_plans(self, count: int) -> list[ExamplePlan]:
         spoken = [s for voice in sorted(self.validation) if voice in self.named for s in self.validation[voice]]
         spoken = spoken or self.train[self.named[0]][:1]
         order = np.random.default_rng(3).permutation(len(spoken))[:count]
-        return [Plan("plain", spoken[i], None, 0) for i in order]
+        return [ExamplePlan("plain", spoken[i], None, 0) for i in order]
 
     @abstractmethod
-    def _plan(self, generator: np.random.Generator) -> Plan:
+    def _plan(self, generator: np.random.Generator) -> ExamplePlan:
         """Draw what the next example is."""
 
     @abstractmethod
-    def _build(self, plan: Plan, generator: np.random.Generator) -> Example:
+    def _build(self, plan: ExamplePlan, generator: np.random.Generator) -> Example:
         """Make a planned example."""
 
-    def _by_voice(self, split: str) -> dict[str, list[Spoken]]:
-        voices: dict[str, list[Spoken]] = defaultdict(list)
+    def _by_voice(self, split: str) -> dict[str, list[EncodedUtterance]]:
+        voices: dict[str, list[EncodedUtterance]] = defaultdict(list)
         mine = [spoken for spoken in self.corpus.utterances if spoken.split == split]
         for spoken in mine:
             if self._fits(spoken):
@@ -116,11 +111,11 @@ class SentenceSampler(ABC, Generic[Example]):
             logger.warning("left out %d %s utterances that do not fit %d positions", left_out, split, self._context)
         return dict(voices)
 
-    def _fits(self, *spoken: Spoken) -> bool:
+    def _fits(self, *spoken: EncodedUtterance) -> bool:
         """Whether an example of these cannot exceed the context, however many words are spelled."""
         return sum(s.frames + 2 * len(s.text) + EXAMPLE_POSITIONS for s in spoken) <= self._context
 
-    def _plan_clone(self, generator: np.random.Generator) -> Plan | None:
+    def _plan_clone(self, generator: np.random.Generator) -> ExamplePlan | None:
         """A sentence after another one of the same voice, unless the pair drawn is too long or says the same twice."""
         if not self.cloneable:
             return None
@@ -129,26 +124,28 @@ class SentenceSampler(ABC, Generic[Example]):
         too_long = other.frames > self.mix.longest_reference_frames or not self._fits(target, other)
         if too_long or other.text == target.text:
             return None
-        return Plan("clone", target, other, self._cost(target) + self._cost(other))
+        return ExamplePlan("clone", target, other, self._cost(target) + self._cost(other))
 
-    def _draw_named(self, generator: np.random.Generator) -> tuple[list[Spoken], Spoken]:
+    def _draw_named(self, generator: np.random.Generator) -> tuple[list[EncodedUtterance], EncodedUtterance]:
         """A voice by the weights of speakers, and a sentence of it."""
         voice = self.train[self.named[generator.choice(len(self.named), p=self.weights)]]
         return voice, voice[generator.integers(len(voice))]
 
-    def _plan_plain(self, voice: list[Spoken], target: Spoken, generator: np.random.Generator) -> Plan:
+    def _plan_plain(
+        self, voice: list[EncodedUtterance], target: EncodedUtterance, generator: np.random.Generator
+    ) -> ExamplePlan:
         """A sentence alone, or two short ones in a row."""
         mix, other = self.mix, voice[generator.integers(len(voice))]
         short = target.frames + other.frames <= mix.longest_join_frames and self._fits(target, other)
         if short and target.text[-1] in ".?!" and generator.random() < mix.join_share:
-            return Plan("join", target, other, self._cost(target) + self._cost(other))
-        return Plan("plain", target, None, self._cost(target))
+            return ExamplePlan("join", target, other, self._cost(target) + self._cost(other))
+        return ExamplePlan("plain", target, None, self._cost(target))
 
     @staticmethod
-    def _cost(spoken: Spoken) -> int:
+    def _cost(spoken: EncodedUtterance) -> int:
         return spoken.frames + len(spoken.text) + 20
 
-    def _said(self, plan: Plan) -> tuple[str, np.ndarray, np.ndarray]:
+    def _said(self, plan: ExamplePlan) -> tuple[str, np.ndarray, np.ndarray]:
         """Text, codes and phone labels of a plan; those of both clips if they are joined."""
         text, codes, labels = self._text(plan.target), self.corpus.codes(plan.target), self.corpus.labels(plan.target)
         if plan.kind == "join" and plan.other is not None:
@@ -157,7 +154,7 @@ class SentenceSampler(ABC, Generic[Example]):
             labels = np.concatenate([labels, self.corpus.labels(plan.other)])
         return text, codes, labels
 
-    def _text(self, spoken: Spoken) -> str:
+    def _text(self, spoken: EncodedUtterance) -> str:
         if spoken.id not in self._texts:
             self._texts[spoken.id] = normalize(spoken.text)
         return self._texts[spoken.id]

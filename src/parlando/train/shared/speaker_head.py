@@ -1,4 +1,4 @@
-"""A judge that tells speakers apart by their content, and whose gradient teaches the content not to let it."""
+"""A classifier that tells speakers apart by their content, and whose gradient teaches the content not to let it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SpeakerHead(nn.Module):
     def forward(
         self, content: Float[Tensor, "batch frame content"], speakers: Int[Tensor, " batch"]
     ) -> Float[Tensor, ""]:
-        """Nats a frame; ``ln(num_speakers)`` where nothing can be told. Frames too near to an end are not judged."""
+        """Nats a frame; ``ln(num_speakers)`` where nothing can be told. Frames too near to an end are left out."""
         windows = _Reversed.apply(content).unfold(1, min(self.width, content.shape[1]), 1).transpose(2, 3).flatten(2)
         missing = self.width * content.shape[2] - windows.shape[2]
         logits = self.layers(functional.pad(windows, (0, missing))).float()

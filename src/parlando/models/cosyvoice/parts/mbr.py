@@ -1,4 +1,4 @@
-"""Of several codes drawn for one frame, the one nearest to all of them.
+"""Of several codes drawn for one frame, the one nearest to all of them (MBR).
 
 Minimum Bayes risk (Kumar and Byrne, 2004) by samples (Eikema and Aziz, 2022), the risk being the distance of digits.
 """
@@ -17,8 +17,8 @@ def place_values(codes: int, levels: int) -> Int[np.ndarray, " digit"]:
     return levels ** np.arange(count)
 
 
-class Consensus:
-    """Agrees on codes of so many, in digits of so many levels."""
+class MinimumBayesRisk:
+    """Decides among codes of so many, in digits of so many levels, by the least expected distance."""
 
     def __init__(self, codes: int, levels: int) -> None:
         self._levels, self._place_values = levels, place_values(codes, levels)

@@ -23,7 +23,7 @@ SURE = 0.3
 _HIDDEN = float("-inf")
 
 
-class Following:
+class MonotonicAttention:
     """Where every row is in its text, and what its head is not shown of it.
 
     A row's text is a list of positions; its ``place`` is the index of the one that was last looked at. Only those from
@@ -80,25 +80,25 @@ class Following:
         return self._text[row][max(0, place - BACK) : place + AHEAD + 1]
 
 
-class FollowingCache(KVCache):
+class MonotonicCache(KVCache):
     """A cache that knows where each row is in its text."""
 
     def __init__(self, attention: AttentionConfig, num_layers: int, rows: int, length: int, like: Tensor) -> None:
         super().__init__(attention, num_layers, rows, length, like)
-        self.following = Following(rows, length, like)
+        self.monotonic = MonotonicAttention(rows, length, like)
 
     def park(self, row: int) -> Any:
         """A copy of everything a row holds, and where it is in its text; the row is free then."""
-        return self.following.park(row), super().park(row)
+        return self.monotonic.park(row), super().park(row)
 
     def resume(self, row: int, parked: Any) -> None:
         """Put back, into any free row, what `park` gave."""
         place, pairs = parked
-        self.following.resume(row, place)
+        self.monotonic.resume(row, place)
         super().resume(row, pairs)
 
 
-def attend_following(
+def attend_monotonic(
     q: Float[Tensor, "row head dim"],
     keys: Float[Tensor, "row kv_head position dim"],
     mask: Float[Tensor, "row 1 1 position"] | None,
