@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic
 
 import torch
@@ -14,6 +15,7 @@ from parlando.nn.placement import training_autocast
 from parlando.train.loop import parallel
 from parlando.train.loop.optim import advance, clip_gradients, make_optimizer
 from parlando.train.loop.parallel import ALONE, Process
+from parlando.train.loop.prefetch import Prefetcher
 from parlando.train.loop.task import BatchT, Objective, Task
 
 
@@ -30,6 +32,7 @@ class Stepper(Generic[BatchT]):
         for module in self.modules.values():
             module.to(self.device)
         self.learners = dict(task.learners)
+        self.coming = Prefetcher(partial(task.batch, rank=process.rank), ahead=batches)
         self.optimizers = {name: make_optimizer(each.module, each.optim) for name, each in self.learners.items()}
 
     def step(self, number: int, progress: float) -> dict[str, float]:
@@ -40,7 +43,7 @@ class Stepper(Generic[BatchT]):
         """
         torch.manual_seed(number * parallel.size() + self.rank)
         numbers = range(number * self.batches, (number + 1) * self.batches)
-        batches = [self.task.batch(each, self.rank).to(self.device) for each in numbers]
+        batches = [self.coming.get(each).to(self.device) for each in numbers]
         extents = [self.task.extent(batch) for batch in batches]
         units = [extent.units for extent in extents]
         all_units, positions, seconds = parallel.total(
@@ -54,6 +57,10 @@ class Stepper(Generic[BatchT]):
         logged = self._reach(running, weights, number, progress)
         self.task.after_step()
         return {**logged, "tokens": positions, "audio_seconds": seconds}
+
+    def close(self) -> None:
+        """Make no more batches."""
+        self.coming.close()
 
     def evaluate(self) -> Mapping[str, float]:
         """The task's held-out metrics."""

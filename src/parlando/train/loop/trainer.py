@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -73,7 +73,7 @@ class Trainer:
             TrainingError: a loss or gradient is not finite; the last checkpoint is still there.
         """
         marks = {"evaluate": self.seconds, "save": self.seconds}
-        with self._stop_on_signal(), self._bar() as bar:
+        with self._stop_on_signal(), closing(self.stepper), self._bar() as bar:
             while not self.stopped and self.budget.progress(self.step, self.seconds) < 1:
                 self._one_step(bar)
                 if self._due(marks, "evaluate", self.budget.evaluate_every_minutes):
