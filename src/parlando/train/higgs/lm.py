@@ -31,7 +31,7 @@ class LMTrainConfig(SequenceTrainConfig):
 
 @dataclass(frozen=True)
 class Batch(Arrays):
-    """Padded examples; labels are already shifted, so position p's labels are what p predicts."""
+    """Padded examples; position p's labels are what p predicts."""
 
     tokens: Int[Tensor, "batch position"]
     codes: Int[Tensor, "batch position codebook"]
@@ -42,7 +42,7 @@ class Batch(Arrays):
 
 
 def collate(examples: Sequence[LabelledExample], pad_id: int) -> Batch:
-    """Pad on the right to the longest example and shift the labels."""
+    """Pad on the right to the longest example."""
     length = max(len(example.prompt) for example, _ in examples)
     codebooks = examples[0][0].prompt.codes.shape[1]
     size = (len(examples), length)
@@ -56,8 +56,8 @@ def collate(examples: Sequence[LabelledExample], pad_id: int) -> Batch:
         tokens[row, :count] = example.prompt.tokens
         mask[row, audio] = True
         codes[row, audio] = example.prompt.codes
-        targets[row, audio - 1] = example.labels
-        text_targets[row, : count - 1] = example.text_labels[1:]
+        targets[row, :count] = example.labels
+        text_targets[row, :count] = example.text_labels
         spoken = audio[len(audio) - len(labels) - codebooks - 1 :][: len(labels)]
         phones[row, spoken] = known_phones(labels)
     arrays = (tokens, codes, mask, targets, phones, text_targets)

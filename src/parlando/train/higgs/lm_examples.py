@@ -96,8 +96,8 @@ class ExampleSampler(SentenceSampler[LabelledExample]):
 def _learn_reference(example: TrainingExample, reference: np.ndarray, answer: np.ndarray) -> LabelledExample:
     """Learn the reference turn too, it is speech after its text like any other; phone labels then cover both clips."""
     tail = example.prompt.codes.shape[1] + 1
-    first = len(reference) + tail
+    audio = np.flatnonzero(example.prompt.audio_mask)[: len(reference) + tail]
     targets = example.labels.copy()
-    targets[:first] = delay_labels(example.prompt.codes[:first].T).T
+    targets[audio - 1] = delay_labels(example.prompt.codes[: len(audio)].T).T
     between = np.full(tail, UNKNOWN_PHONE, dtype=answer.dtype)
     return replace(example, labels=targets), np.concatenate([reference, between, answer])
