@@ -135,6 +135,15 @@ def test_without_a_text_head_no_text_is_learned(codes):
     assert stepper(task).step(0, 0.0)["text"] > 1
 
 
+def test_a_corpus_without_phone_times_trains_the_rest(codes, tmp_path):
+    for name in ("codes.i16", "codes.json", "index.jsonl"):
+        (tmp_path / name).write_bytes((codes / name).read_bytes())
+    (tmp_path / "labels.u8").write_bytes(bytes([UNKNOWN_PHONE]) * (codes / "labels.u8").stat().st_size)
+    metrics = stepper(lm_task(tmp_path)).step(0, 0.5)
+    assert (metrics["phone"], metrics["phone_accuracy"]) == (0, 0)
+    assert metrics["codes"] > 1
+
+
 def test_evaluation_repeats(codes):
     task = lm_task(codes)
     metrics = stepper(task).evaluate()

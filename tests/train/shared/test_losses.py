@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from parlando.train.shared.losses import SpectralLoss
+from parlando.train.shared.losses import SpectralLoss, known_cross_entropy
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +38,13 @@ def test_silence_against_silence_is_finite(loss):
     made = torch.zeros(1, 4_800, requires_grad=True)
     loss(made, torch.zeros(1, 4_800)).backward()
     assert made.grad.isfinite().all()
+
+
+def test_unknown_targets_cost_nothing_and_leave_gradients_finite():
+    logits = torch.randn(3, 4, requires_grad=True)
+    nothing = known_cross_entropy(logits, torch.full((3,), 255), 255)
+    nothing.backward()
+    assert float(nothing.detach()) == 0
+    assert torch.equal(logits.grad, torch.zeros(3, 4))
+    some = known_cross_entropy(logits, torch.tensor([255, 2, 255]), 255)
+    assert float(some.detach()) == pytest.approx(-float(logits[1].log_softmax(-1)[2].detach()), rel=1e-6)

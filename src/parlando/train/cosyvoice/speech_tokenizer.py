@@ -25,6 +25,7 @@ from parlando.train.loop.checkpoint import load_weights
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
 from parlando.train.shared.augment import AugmentConfig, augment
+from parlando.train.shared.losses import known_cross_entropy
 from parlando.train.shared.speaker_head import SpeakerHead
 
 FIRST_SPREAD = 1.25  # of a digit before its tanh: a third of a normal distribution then rounds to zero
@@ -179,7 +180,7 @@ class SpeechTokenizerTask(Task[TokenizerBatch]):
         logits, prosody = self.recogniser(digits)
         with full_precision(mel.device):
             losses = {
-                "phone": functional.cross_entropy(logits.flatten(0, 2), phones.flatten(), ignore_index=UNKNOWN_PHONE),
+                "phone": known_cross_entropy(logits.flatten(0, 2), phones.flatten(), UNKNOWN_PHONE),
                 "speaker": self.speaker_head(digits.float(), batch.speakers),
             }
             if self.config.prosody_weight:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from parlando.data.sampler import CropConfig, Crops, CropSampler
@@ -25,7 +24,7 @@ from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
 from parlando.train.shared.adversarial import DISCRIMINATORS, GENERATOR, AdversarialConfig, adversarial_objectives
 from parlando.train.shared.discriminator import Discriminators
-from parlando.train.shared.losses import SpectralLoss
+from parlando.train.shared.losses import SpectralLoss, known_cross_entropy
 from parlando.train.shared.speaker_head import SpeakerHead
 
 
@@ -135,8 +134,8 @@ class CodecTask(Task[CodecBatch]):
             losses = {
                 "spectral": torch.zeros(()) if made is None else self.spectral(made, wave),
                 "mel": (halfway.float() - mel).abs().mean(),
-                "phone": functional.cross_entropy(
-                    self._phone_logits(content).flatten(0, 2), batch.phones.flatten(), ignore_index=UNKNOWN_PHONE
+                "phone": known_cross_entropy(
+                    self._phone_logits(content).flatten(0, 2), batch.phones.flatten(), UNKNOWN_PHONE
                 ),
                 "commit": commit,
                 "speaker": self.speaker_head(content, batch.speakers),

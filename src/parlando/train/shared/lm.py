@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from parlando.core.types import IGNORED_LABEL
 from parlando.data.shards import PHONES, UNKNOWN_PHONE
 from parlando.nn.checkpoint import load_strictly, save_tensors
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import BatchT, Extent, Learner, Objective, Task
+from parlando.train.shared.losses import known_cross_entropy
 from parlando.train.shared.sentences import SentenceSampler
 from parlando.train.shared.start import Start
 
@@ -119,9 +119,10 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         """Of the phone of the frame to be said, wherever it is known."""
         logits = self.phone_head(hidden).float()
         known = phones != IGNORED_LABEL
+        right = (logits.argmax(-1) == phones)[known].float()
         return {
-            "phone": functional.cross_entropy(logits, phones, ignore_index=IGNORED_LABEL),
-            "phone_accuracy": (logits.argmax(-1) == phones)[known].float().mean(),
+            "phone": known_cross_entropy(logits, phones, IGNORED_LABEL),
+            "phone_accuracy": right.sum() / max(1, len(right)),
         }
 
     def evaluate(self, device: torch.device) -> Mapping[str, float]:

@@ -1,10 +1,11 @@
-"""Spectral losses of a codec: log-mel distance at several resolutions and STFT magnitudes (Parallel WaveGAN, 2020)."""
+"""Losses: spectra at several resolutions (Parallel WaveGAN, 2020), and classes of which some are unknown."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from parlando.audio.mel import MelConfig, MelSpectrogram
 
@@ -27,3 +28,12 @@ class SpectralLoss(nn.Module):
             magnitude = (a.exp() - b.exp()).norm() / b.exp().norm().clamp_min(1e-4)
             total = total + (a - b).abs().mean() + 0.5 * magnitude
         return total / len(self.mels)
+
+
+def known_cross_entropy(
+    logits: Float[Tensor, "item label"], targets: Int[Tensor, " item"], unknown: int
+) -> Float[Tensor, ""]:
+    """Cross entropy where the target is known; nothing, where none is: a corpus without phone times trains the rest."""
+    if not bool((targets != unknown).any()):
+        return logits.sum() * 0.0
+    return functional.cross_entropy(logits, targets, ignore_index=unknown)
