@@ -6,7 +6,8 @@ in the speech table and in the head is therefore its own plus one for each of it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,6 +30,7 @@ from parlando.train.loop.task import Arrays
 from parlando.train.shared.lm import SequenceTask, SequenceTrainConfig, known_phones
 
 TABLE, HEAD = "embed_speech.weight", "speech_head.weight"
+Seen = tuple[Tensor, RopeTable, Tensor]
 
 
 @dataclass(frozen=True)
@@ -130,17 +132,20 @@ class AttentionGuide:
 
     def __init__(self, lm: CosyVoiceLM, layer: int) -> None:
         self._attention = cast("DecoderLayer", lm.layers[layer]).self_attn
-        self._seen: tuple[Tensor, RopeTable, Tensor] | None = None
-        self._attention.register_forward_pre_hook(self._look)
 
-    def _look(self, module: nn.Module, inputs: tuple[Tensor, RopeTable, Tensor]) -> None:
-        del module
-        self._seen = inputs
+    @contextmanager
+    def watching(self) -> Iterator[list[Seen]]:
+        """What the layer's attention is given in the forward passes meanwhile."""
+        seen: list[Seen] = []
+        handle = self._attention.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+        try:
+            yield seen
+        finally:
+            handle.remove()
 
-    def loss(self, aligned: Int[Tensor, "batch position"]) -> Float[Tensor, ""]:
-        """Cross entropy of the first head's attention in the last forward pass, where there is a target."""
-        assert self._seen is not None, "call the model first"
-        (x, rope, mask), self._seen = self._seen, None
+    def loss(self, seen: Seen, aligned: Int[Tensor, "batch position"]) -> Float[Tensor, ""]:
+        """Cross entropy of the first head's attention in a forward pass, where there is a target."""
+        x, rope, mask = seen
         size = self._attention.config.head_dim
         queries, keys = (
             rotate(functional.linear(x, part.weight[:size], part.bias[:size])[:, :, None], rope.to(x.dtype))[:, :, 0]
@@ -193,7 +198,8 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         tables, codes = self._tables(), batch.codes
         if self.lm.training:
             codes = misread(codes, batch.is_speech, self.config.misread_share)
-        hidden = functional_call(self.lm, {TABLE: tables[TABLE]}, (batch.tokens, codes, batch.is_speech))
+        with self.guide.watching() as seen:
+            hidden = functional_call(self.lm, {TABLE: tables[TABLE]}, (batch.tokens, codes, batch.is_speech))
         speaking = batch.targets != IGNORED_LABEL
         at_codes, targets = hidden[speaking], batch.targets[speaking]
         logits = functional.linear(at_codes, tables[HEAD], self.lm.speech_head.bias).float()
@@ -201,7 +207,7 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
             "codes": functional.cross_entropy(logits, targets),
             "accuracy": (logits.argmax(-1) == targets).float().mean(),
             **self.phone_losses(at_codes, batch.phones[speaking]),
-            "guide": self.guide.loss(batch.aligned),
+            "guide": self.guide.loss(seen[-1], batch.aligned),
         }
 
     def evaluate(self, device: torch.device) -> Mapping[str, float]:
