@@ -6,7 +6,6 @@ import pytest
 import torch
 from tiny_tasks import CODEC
 
-from parlando.core.errors import FileMissingError
 from parlando.data.shards import PHONES, PackedCorpus
 from parlando.data.tokens import TokenCorpus
 from parlando.models.higgs.parts.spectral import SpectralCodec
@@ -73,8 +72,3 @@ def test_encoding_twice_gives_the_same(packed, codec, tmp_path):
         encode(packed, codec, tmp_path / name, warp_share=0.5)
     for file in ("codes.i16", "labels.u8", "index.jsonl", "codes.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-
-
-def test_a_missing_corpus_is_named(tmp_path):
-    with pytest.raises(FileMissingError, match=r"no encoded corpus at '.*index\.jsonl'"):
-        TokenCorpus(tmp_path)

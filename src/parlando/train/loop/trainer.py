@@ -26,7 +26,8 @@ from parlando.train.loop.task import Task
 class Budget:
     """How long to train: a number of steps, a number of minutes, or whichever ends first.
 
-    A step learns from ``batches_per_step`` batches of every process, one after the other, in the memory of one.
+    A step learns from ``batches_per_step`` batches of every process, one after the other, in the memory of one (an
+    adversarial step holds what it made of all of them).
     """
 
     steps: int | None = None
