@@ -142,6 +142,35 @@ def test_every_training_shows_an_example(cli, name):
 
 
 @pytest.mark.parametrize(
+    ("group", "former", "now"),
+    [
+        ("train", "revoicer", "voice-transfer"),
+        ("data", "revoice", "voice-transfer"),
+        ("data", "retell", "resample-tokens"),
+    ],
+)
+def test_former_names_work_and_are_not_listed(cli, group, former, now):
+    status, text = cli(group, former, "--help")
+    assert status == 0
+    assert f"Example: parlando {group} {now} " in " ".join(text.split())
+    listed = cli(group, "--help")[1].split()
+    assert now in listed
+    assert former not in listed
+
+
+def test_a_former_option_means_the_same(cli, tmp_path):
+    (tmp_path / "flow.toml").write_text("[budget]\nsteps = 1\n")
+    for flag in ("--retold", "--resampled"):
+        status, text = cli(
+            "train", "flow", "flow.toml", "--corpus", "packed", "--codes", "c", flag, "none", "-o", "run"
+        )
+        assert (status, text.splitlines()[-1]) == (
+            2,
+            "parlando: no encoded corpus at 'none/index.jsonl'; check the path",
+        )
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
