@@ -22,8 +22,9 @@ train speaker "$recipe/speaker.toml" --corpus "$corpus" -o "$runs/speaker"
     parlando data encode "$corpus" "$runs/speech_tokenizer" -o "$runs/codes" --speaker "$runs/speaker" --device "$device"
 train vocoder "$recipe/vocoder.toml" --corpus "$corpus" -o "$runs/vocoder"
 train lm "$recipe/lm.toml" --corpus "$corpus" --codes "$runs/codes" -o "$runs/lm"
-[ -f "$runs/retold/codes.json" ] || parlando data retell "$runs/codes" "$runs/lm" -o "$runs/retold" --device "$device"
-train flow "$recipe/flow.toml" --corpus "$corpus" --codes "$runs/codes" --retold "$runs/retold" -o "$runs/flow"
+[ -f "$runs/resampled/codes.json" ] ||
+    parlando data resample-tokens "$runs/codes" "$runs/lm" -o "$runs/resampled" --device "$device"
+train flow "$recipe/flow.toml" --corpus "$corpus" --codes "$runs/codes" --resampled "$runs/resampled" -o "$runs/flow"
 
 parlando train assemble "$recipe/model.toml" --speech-tokenizer "$runs/speech_tokenizer" --speaker "$runs/speaker" \
     --vocoder "$runs/vocoder" --flow "$runs/flow" --lm "$runs/lm" --corpus "$corpus" --codes "$runs/codes" \

@@ -32,13 +32,13 @@ parlando data align "$corpus/kathleen/source.jsonl" -o "$corpus/kathleen/manifes
 train codec "$recipe/codec.toml" --corpus "$corpus/packed" -o "$runs/codec"
 [ -f "$corpus/codes/codes.json" ] ||
     parlando data encode "$corpus/packed" "$runs/codec" -o "$corpus/codes" --device "$device"
-train revoicer "$recipe/revoicer.toml" --corpus "$corpus/packed" --codes "$corpus/codes" -o "$runs/revoicer"
-[ -f "$corpus/revoiced/codes.json" ] ||
-    parlando data revoice "$corpus/packed" "$corpus/codes" "$runs/revoicer" -o "$corpus/revoiced" \
+train voice-transfer "$recipe/voice_transfer.toml" --corpus "$corpus/packed" --codes "$corpus/codes" -o "$runs/transfer"
+[ -f "$corpus/transferred/codes.json" ] ||
+    parlando data voice-transfer "$corpus/packed" "$corpus/codes" "$runs/transfer" -o "$corpus/transferred" \
         --speaker kathleen --sources slt,rms,awb --device "$device"
-train lm "$recipe/lm.toml" --codes "$corpus/revoiced" --codec "$runs/codec" -o "$runs/lm"
+train lm "$recipe/lm.toml" --codes "$corpus/transferred" --codec "$runs/codec" -o "$runs/lm"
 train codec "$recipe/decoder.toml" --corpus "$corpus/packed" --from "$runs/codec" -o "$runs/decoder"
 
 parlando train assemble "$recipe/model.toml" --codec "$runs/decoder" --lm "$runs/lm" \
-    --codes "$corpus/revoiced" -o "$runs/higgs-mini"
+    --codes "$corpus/transferred" -o "$runs/higgs-mini"
 parlando say "It speaks." --model "$runs/higgs-mini" -o "$runs/first.wav"

@@ -40,7 +40,7 @@ def cli(capsys, monkeypatch, tmp_path):
     return run
 
 
-STEPS = "synthesise check install-teacher import align pack encode pitch revoice retell mels lexicon"
+STEPS = "synthesise check install-teacher import align pack encode pitch voice-transfer resample-tokens mels lexicon"
 
 
 @pytest.mark.parametrize("step", STEPS.split())
@@ -70,8 +70,11 @@ def test_every_step_shows_an_example(cli, step):
         (["pack", "none.jsonl", "-o", "packed"], "parlando: no manifest at 'none.jsonl'"),
         (["encode", "nowhere", "codec", "-o", "codes"], "parlando: no packed corpus at 'nowhere/index.jsonl'"),
         (["pitch", "nowhere"], "parlando: no packed corpus at 'nowhere/index.jsonl'"),
-        (["revoice", "p", "c", "run", "--speaker", "ada", "-o", "x"], "parlando: no encoded corpus at 'c/index.jsonl'"),
-        (["retell", "c", "run", "-o", "x"], "parlando: no encoded corpus at 'c/index.jsonl'"),
+        (
+            ["voice-transfer", "p", "c", "run", "--speaker", "ada", "-o", "x"],
+            "parlando: no encoded corpus at 'c/index.jsonl'",
+        ),
+        (["resample-tokens", "c", "run", "-o", "x"], "parlando: no encoded corpus at 'c/index.jsonl'"),
         (["mels", "p", "c", "run", "-o", "x"], "parlando: no packed corpus at 'p/index.jsonl'"),
         (["lexicon", "none.dict", "-o", "x.xz"], "parlando: no CMU dictionary at 'none.dict'"),
     ],

@@ -7,6 +7,7 @@ import torch
 from tiny_corpus import no_processes, write_corpus
 
 from parlando.cli.app import main
+from parlando.train.registry import TRAININGS
 
 CODEC = """
 [budget]
@@ -48,8 +49,8 @@ TOKENIZER = """
 steps = 2
 [train]
 recogniser_layers = 1
-melody_weight = 1.0
-[train.rough]
+prosody_weight = 1.0
+[train.augment]
 share = 0.5
 [train.crops]
 batch = 2
@@ -77,7 +78,7 @@ initial_channels = 8
 head_channels = 4
 layers = [1, 1, 1]
 """
-REVOICER = """
+TRANSFER = """
 [budget]
 steps = 2
 [train]
@@ -106,7 +107,7 @@ def cli(capsys, monkeypatch, tmp_path):
     recipes = {
         "codec": CODEC,
         "lm": LM,
-        "revoicer": REVOICER,
+        "transfer": TRANSFER,
         "model": MODEL,
         "tokenizer": TOKENIZER,
         "speaker": SPEAKER,
@@ -115,7 +116,7 @@ def cli(capsys, monkeypatch, tmp_path):
         (tmp_path / f"{name}.toml").write_text(text)
     (tmp_path / "decoder.toml").write_text(CODEC.replace("[train.crops]", "[train]\nadversarial = true\n[train.crops]"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("parlando.train.loop.draw_log", lambda path: None)
+    monkeypatch.setattr("parlando.train.loop.trainer.draw_log", lambda path: None)
     no_processes(monkeypatch)
     threads = torch.get_num_threads()
 
@@ -133,11 +134,40 @@ def cli(capsys, monkeypatch, tmp_path):
     torch.set_flush_denormal(False)
 
 
-@pytest.mark.parametrize("name", ["codec", "revoicer", "lm", "speech-tokenizer", "speaker", "assemble", "plot"])
+@pytest.mark.parametrize("name", [*TRAININGS, "assemble", "plot"])
 def test_every_training_shows_an_example(cli, name):
     status, text = cli("train", name, "--help")
     assert status == 0
     assert f"Example: parlando train {name} " in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("group", "former", "now"),
+    [
+        ("train", "revoicer", "voice-transfer"),
+        ("data", "revoice", "voice-transfer"),
+        ("data", "retell", "resample-tokens"),
+    ],
+)
+def test_former_names_work_and_are_not_listed(cli, group, former, now):
+    status, text = cli(group, former, "--help")
+    assert status == 0
+    assert f"Example: parlando {group} {now} " in " ".join(text.split())
+    listed = cli(group, "--help")[1].split()
+    assert now in listed
+    assert former not in listed
+
+
+def test_a_former_option_means_the_same(cli, tmp_path):
+    (tmp_path / "flow.toml").write_text("[budget]\nsteps = 1\n")
+    for flag in ("--retold", "--resampled"):
+        status, text = cli(
+            "train", "flow", "flow.toml", "--corpus", "packed", "--codes", "c", flag, "none", "-o", "run"
+        )
+        assert (status, text.splitlines()[-1]) == (
+            2,
+            "parlando: no encoded corpus at 'none/index.jsonl'; check the path",
+        )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +199,7 @@ def test_what_can_be_mended_is_one_line_and_status_2(cli, arguments, message):
 
 @pytest.mark.slow
 def test_from_sines_to_a_model_folder(cli, tmp_path):
-    """Pack, train a codec, tune its decoder, encode, revoice, train a language model, assemble: two steps each."""
+    """Pack, train a codec, tune its decoder, encode, transfer a voice, train a language model, assemble."""
     manifest = write_corpus(tmp_path / "source")
     steps = [
         ["data", "pack", manifest, "-o", "packed"],
@@ -177,8 +207,8 @@ def test_from_sines_to_a_model_folder(cli, tmp_path):
         ["train", "codec", "decoder.toml", "--corpus", "packed", "--from", "codec", "-o", "decoder", "--steps", 1],
         ["data", "encode", "packed", "codec", "-o", "codes"],
         ["data", "pitch", "packed"],
-        ["train", "revoicer", "revoicer.toml", "--corpus", "packed", "--codes", "codes", "-o", "revoicer"],
-        ["data", "revoice", "packed", "codes", "revoicer", "--speaker", "rms", "--sources", "slt", "-o", "more"],
+        ["train", "voice-transfer", "transfer.toml", "--corpus", "packed", "--codes", "codes", "-o", "transfer"],
+        ["data", "voice-transfer", "packed", "codes", "transfer", "--speaker", "rms", "--sources", "slt", "-o", "more"],
         ["train", "lm", "lm.toml", "--codes", "more", "--codec", "codec", "-o", "lm", "--threads", 1],
         ["train", "assemble", "model.toml", "--codec", "decoder", "--lm", "lm", "--codes", "codes", "-o", "model"],
     ]
@@ -189,7 +219,7 @@ def test_from_sines_to_a_model_folder(cli, tmp_path):
         messages.append(text.splitlines()[-1])
     assert messages[1] == "finished at step 2 in codec"
     assert messages[2] == "finished at step 1 in decoder"
-    assert messages[5] == "finished at step 2 in revoicer"
+    assert messages[5] == "finished at step 2 in transfer"
     assert messages[6] == "6 sentences by rms added in more"
     assert messages[7] == "finished at step 2 in lm"
     for name in (
@@ -228,7 +258,7 @@ def test_a_corpus_is_encoded_by_a_trained_tokenizer_and_speaker_encoder(cli, tmp
 
 
 def test_a_stopped_training_says_so_with_status_130(cli, tmp_path, monkeypatch):
-    from parlando.train.loop import Trainer
+    from parlando.train.loop.trainer import Trainer
 
     write_corpus(tmp_path / "source")
     cli("data", "pack", tmp_path / "source" / "manifest.jsonl", "-o", "packed")
@@ -248,9 +278,9 @@ def test_a_stopped_training_says_so_with_status_130(cli, tmp_path, monkeypatch):
 
 def test_a_log_is_drawn(cli, tmp_path, monkeypatch):
     (tmp_path / "log.jsonl").write_text("{}\n")
-    monkeypatch.setattr("parlando.train.plots.draw_log", lambda path: path.with_suffix(".png"))
+    monkeypatch.setattr("parlando.train.loop.plots.draw_log", lambda path: path.with_suffix(".png"))
     assert cli("train", "plot", "log.jsonl") == (0, "curves in log.png")
-    monkeypatch.setattr("parlando.train.plots.draw_log", lambda path: None)
+    monkeypatch.setattr("parlando.train.loop.plots.draw_log", lambda path: None)
     status, text = cli("train", "plot", "log.jsonl")
     assert status == 2
     assert "'matplotlib' is needed for this and is not installed" in text

@@ -1,5 +1,7 @@
 """The pitch of a corpus: measured once, and told without telling whose it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_corpus import SENTENCES, no_processes, write_corpus
@@ -67,3 +69,12 @@ def test_its_workers_are_told_the_folder_and_not_the_samples(tmp_path):
     corpus = PackedCorpus(tmp_path / "packed")
     measure_pitch(corpus)
     assert CorpusPitch(corpus).hertz(corpus.entries[0]).any()
+
+
+def test_ranges_of_training_leave_the_other_splits_out(corpus):
+    measured = CorpusPitch(corpus)
+    assert measured.training_ranges() == measured.ranges(entry for entry in corpus.entries if entry.split == "train")
+    speaker = corpus.entries[0].speaker
+    for entry in [each for each in corpus.entries if each.speaker == speaker]:
+        corpus.entries[corpus.entries.index(entry)] = replace(entry, split="validation")
+    assert speaker not in measured.training_ranges()

@@ -49,14 +49,14 @@ def test_held_out_crops_are_of_validation_and_never_change(packed, monkeypatch):
     entries = [replace(e, split="validation") if e.text == packed.entries[0].text else e for e in packed.entries]
     monkeypatch.setattr(packed, "entries", entries)
     sampler = CropSampler(packed, SMALL)
-    assert {(e.split, e.text) for e in sampler.kept_back} == {("validation", entries[0].text)}
+    assert {(e.split, e.text) for e in sampler.validation} == {("validation", entries[0].text)}
     waves, labels, _ = sampler.held_out()
     assert (waves.shape, labels.shape) == ((5, 7_680), (5, 8, 2))
     assert np.array_equal(waves, sampler.held_out()[0])
 
 
 def test_without_validation_one_training_clip_stands_in(sampler):
-    assert sampler.kept_back == sampler.train[:1]
+    assert sampler.validation == sampler.train[:1]
 
 
 def test_speakers_come_in_proportion_to_weight_and_length(packed, monkeypatch):

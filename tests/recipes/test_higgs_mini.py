@@ -60,7 +60,7 @@ def test_the_script_names_files_and_commands_that_exist(recipe, root):
     function = re.search(r"\ntrain\(\) \{.*?\n\}\n", text, re.S)[0]
     assert '-m parlando train "$@" --device' in function
     text = text.replace(function, "").replace("\ntrain ", "\nparlando train ")
-    commands = re.findall(r"parlando (\w+)(?: (\w+))? (.*?)(?=\n\S|\n\n|\Z)", text.replace("\\\n", " "), re.S)
+    commands = re.findall(r"parlando (\w+)(?: ([\w-]+))? (.*?)(?=\n\S|\n\n|\Z)", text.replace("\\\n", " "), re.S)
     assert len(commands) == 13
     groups = get_command(build_app()).commands
     for group, name, arguments in commands:
@@ -72,9 +72,9 @@ def test_the_script_names_files_and_commands_that_exist(recipe, root):
 
 def test_the_table_of_steps_has_the_budgets_of_the_recipes(recipe):
     text = (recipe / "README.md").read_text()
-    for name in ("codec", "revoicer", "lm", "decoder"):
+    for name in ("codec", "voice_transfer", "lm", "decoder"):
         minutes = tomllib.loads((recipe / f"{name}.toml").read_text())["budget"]["minutes"]
-        (row,) = re.findall(rf"^\|.*parlando train \w+ {name}\.toml.*\|(.*)\|$", text, re.M)
+        (row,) = re.findall(rf"^\|.*parlando train [\w-]+ {name}\.toml.*\|(.*)\|$", text, re.M)
         assert int(re.findall(r"\d+", row)[-1]) == minutes, name
 
 

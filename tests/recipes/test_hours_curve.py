@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from parlando.train.assemble import ModelRecipe
-from parlando.train.recipes import LMRecipe, read_recipe
+from parlando.train.higgs.assemble import ModelRecipe
+from parlando.train.higgs.lm_recipe import LMRecipe
+from parlando.train.loop.recipe import read_recipe
 
 HOUR = 25 * 3600
 

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "data"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "cosyvoice"))
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def in_this_process(monkeypatch):
 def no_pictures(request, monkeypatch):
     """Drawing is tested where it is tested; elsewhere it would cost a second each."""
     if request.module.__name__.rpartition(".")[2] != "test_plots":
-        monkeypatch.setattr("parlando.train.loop.draw_log", lambda path: None)
+        monkeypatch.setattr("parlando.train.loop.trainer.draw_log", lambda path: None)
 
 
 @pytest.fixture(scope="session")

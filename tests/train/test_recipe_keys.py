@@ -8,9 +8,10 @@ import tomllib
 import pytest
 
 from parlando.core.config import read_json
-from parlando.train.assemble import ModelRecipe
-from parlando.train.recipe_keys import RECIPES, recipe_keys
-from parlando.train.recipes import LMRecipe, read_recipe
+from parlando.train.higgs.assemble import ModelRecipe
+from parlando.train.higgs.lm_recipe import LMRecipe
+from parlando.train.loop.recipe import read_recipe
+from parlando.train.recipe_keys import recipe_keys, recipes
 
 
 def keys_of(table, place=""):
@@ -45,7 +46,7 @@ def test_the_document_is_up_to_date(root):
 
 
 def test_every_recipe_that_is_read_has_its_chapter():
-    assert [line[3:] for line in recipe_keys().splitlines() if line.startswith("## ")] == list(RECIPES)
+    assert [line[3:] for line in recipe_keys().splitlines() if line.startswith("## ")] == list(recipes())
 
 
 @pytest.mark.parametrize("folder", ["higgs-mini", "cosyvoice-mini"])

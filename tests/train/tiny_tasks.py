@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from parlando.data.sampler import CropConfig
+from parlando.data.tokens import EncodedUtterance, TokenCorpus
 from parlando.models.higgs.parts.spectral import SpectralCodecConfig
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
-from parlando.train.codec_task import CodecTask, CodecTrainConfig
-from parlando.train.examples import ExampleSampler, MixConfig
-from parlando.train.lm_task import LMTask, LMTrainConfig
-from parlando.train.recipes import LMSizes, small_lm_config
-from parlando.train.tokens import Spoken, TokenCorpus
+from parlando.train.higgs.codec import CodecTask, CodecTrainConfig
+from parlando.train.higgs.lm import LMTask, LMTrainConfig
+from parlando.train.higgs.lm_examples import ExampleSampler, MixConfig
+from parlando.train.higgs.lm_recipe import LMSizes, small_lm_config
+from parlando.train.higgs.start import find_start
 
 CODEBOOKS, CODES = 3, 16
 CODEC = SpectralCodecConfig(
@@ -56,9 +57,10 @@ def lm_config(tokenizer):
     return small_lm_config(sizes, tokenizer, CODEBOOKS, CODES)
 
 
-def lm_task(codes: Path, **changes) -> LMTask:
+def lm_task(codes: Path, start_from: str | None = None, **changes) -> LMTask:
     sampler = example_sampler(codes)
-    return LMTask(sampler, LMTrainConfig(lm_config(sampler.builder.tokenizer), **changes))
+    config = LMTrainConfig(lm_config(sampler.builder.tokenizer), **changes)
+    return LMTask(sampler, config, find_start(start_from))
 
 
 def write_codes(folder: Path, rows: list[tuple[str, str, float, str]], generator: np.random.Generator) -> Path:
@@ -67,7 +69,7 @@ def write_codes(folder: Path, rows: list[tuple[str, str, float, str]], generator
     for name, speaker, speed, text in rows:
         frames = int(generator.integers(8, 20))
         split = "validation" if text == rows[-1][3] else "train"
-        spoken.append(Spoken(name, speaker, speed, "en", text, split, start, frames))
+        spoken.append(EncodedUtterance(name, speaker, speed, "en", text, split, start, frames))
         start += frames
     generator.integers(CODES, size=(start, CODEBOOKS)).astype(np.int16).tofile(folder / "codes.i16")
     generator.choice([0, 5, 20, 255], size=start).astype(np.uint8).tofile(folder / "labels.u8")

@@ -83,8 +83,8 @@ def encode(
     Example: parlando data encode corpus/packed runs/codec -o corpus/codes
     """
     from parlando.data.shards import PackedCorpus
-    from parlando.train.cosyvoice_recipes import load_embedder, load_encoder
-    from parlando.train.tokens import embed_corpus, encode_corpus
+    from parlando.train.encode import embed_corpus, encode_corpus
+    from parlando.train.registry import load_embedder, load_encoder
 
     corpus = PackedCorpus(packed)
     rate = corpus.config.sample_rate
@@ -99,7 +99,7 @@ def encode(
 def pitch(packed: Annotated[Path, typer.Argument(help="Packed corpus.")]) -> None:
     """Measure the pitch of a packed corpus and keep it there.
 
-    Revoicing needs it.
+    Voice transfer and CosyVoice's trainings need it.
 
     Example: parlando data pitch corpus/packed
     """
@@ -110,12 +110,12 @@ def pitch(packed: Annotated[Path, typer.Argument(help="Packed corpus.")]) -> Non
 
 
 @dataclass(frozen=True, kw_only=True)
-class RevoiceOptions:
-    """Options of `parlando data revoice`."""
+class VoiceTransferOptions:
+    """Options of `parlando data voice-transfer`."""
 
     packed: Annotated[Path, typer.Argument(help="Packed corpus.")]
     codes: Annotated[Path, typer.Argument(help="The same corpus, encoded.")]
-    revoicer: Annotated[Path, typer.Argument(help="Folder of a trained revoicer.")]
+    network: Annotated[Path, typer.Argument(help="Folder of that training (train voice-transfer).")]
     speaker: Annotated[str, typer.Option(help="The speaker who is to have more to say.")]
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the encoded corpus to write, all of CODES in it.")]
     sources: Annotated[str, typer.Option(help="Whose sentences, comma-separated; all others' if not given.")] = ""
@@ -124,49 +124,51 @@ class RevoiceOptions:
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu"
 
 
-@app.command("revoice")
-@command(RevoiceOptions)
-def revoice(options: RevoiceOptions) -> None:
+@app.command("voice-transfer")
+@app.command("revoice", hidden=True)
+@command(VoiceTransferOptions)
+def voice_transfer(options: VoiceTransferOptions) -> None:
     """Let a speaker say other speakers' sentences too.
 
     For one with few recordings; what is said is kept as codes, to train a language model on.
 
-    Example: parlando data revoice corpus/packed corpus/codes runs/revoicer --speaker kathleen --sources slt,rms,awb
-    -o corpus/revoiced
+    Example: parlando data voice-transfer corpus/packed corpus/codes runs/voice-transfer --speaker kathleen
+    --sources slt,rms,awb -o corpus/more
     """
     from parlando.data.shards import PackedCorpus
-    from parlando.train.revoice import Revoice, RevoicePlan, load_trained_revoicer, revoice_corpus
-    from parlando.train.tokens import TokenCorpus
+    from parlando.data.tokens import TokenCorpus
+    from parlando.train.higgs.voice_transfer import TransferPlan, VoiceTransfer, load_voice_transfer, transfer_corpus
 
     sources = tuple(name.strip() for name in options.sources.split(",") if name.strip())
-    plan = RevoicePlan(options.speaker, sources, options.limit, options.temperature)
-    tokens, trained = TokenCorpus(options.codes), load_trained_revoicer(options.revoicer)
-    voice = Revoice(PackedCorpus(options.packed), trained, options.speaker, options.device)
-    count = revoice_corpus(tokens, voice, plan, options.out)
+    plan = TransferPlan(options.speaker, sources, options.limit, options.temperature)
+    tokens, trained = TokenCorpus(options.codes), load_voice_transfer(options.network)
+    voice = VoiceTransfer(PackedCorpus(options.packed), trained, options.speaker, options.device)
+    count = transfer_corpus(tokens, voice, plan, options.out)
     typer.echo(f"{count} sentences by {options.speaker} added in {options.out}", err=True)
 
 
-@app.command("retell")
-def retell(
+@app.command("resample-tokens")
+@app.command("retell", hidden=True)
+def resample(
     codes: Annotated[Path, typer.Argument(help="Encoded corpus.")],
     lm: Annotated[Path, typer.Argument(help="Folder of a language model that was trained on it (CosyVoice).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the encoded corpus to write.")],
     temperature: Annotated[float, typer.Option(help="How far from the likeliest codes it draws.")] = 0.7,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Have a language model say a corpus's codes instead.
+    """Have a language model draw a corpus's codes anew.
 
-    A flow that learns from these too (`train flow --retold`) hears past the model's misses.
+    A flow that learns from these too (`train flow --resampled`) hears past the model's misses.
 
-    Example: parlando data retell runs/codes runs/lm -o runs/retold
+    Example: parlando data resample-tokens runs/codes runs/lm -o runs/resampled
     """
     from parlando.core.types import SamplingOptions
-    from parlando.train.retell import load_reteller, retell_corpus
-    from parlando.train.tokens import TokenCorpus
+    from parlando.data.tokens import TokenCorpus
+    from parlando.train.cosyvoice.resample_tokens import load_token_resampler, resample_tokens
 
     options = SamplingOptions(temperature=temperature, top_k=25, top_p=0.8)
-    done = retell_corpus(TokenCorpus(codes), load_reteller(lm, options, device), out)
-    typer.echo(f"{done.frames} codes said in {out}, {done.same / max(1, done.frames):.0%} as they were", err=True)
+    done = resample_tokens(TokenCorpus(codes), load_token_resampler(lm, options, device), out)
+    typer.echo(f"{done.frames} codes drawn in {out}, {done.same / max(1, done.frames):.0%} as they were", err=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +179,10 @@ class MelOptions:
     codes: Annotated[Path, typer.Argument(help="The same corpus, encoded.")]
     flow: Annotated[Path, typer.Argument(help="Folder of a trained flow (CosyVoice).")]
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the mels to write.")]
-    retold: Annotated[Path | None, typer.Option(help="The codes as a language model says them (data retell).")] = None
+    resampled: Annotated[
+        Path | None,
+        typer.Option("--resampled", "--retold", help="The codes as a language model draws them (resample-tokens)."),
+    ] = None
     hours: Annotated[float, typer.Option(min=0.0, help="About so much speech.")] = 4.0
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu"
 
@@ -189,18 +194,18 @@ def mels(options: MelOptions) -> None:
 
     A vocoder that learns from these too (`train vocoder --mels`) knows the flow's faults.
 
-    Example: parlando data mels corpus/packed runs/codes runs/flow --retold runs/retold -o runs/mels
+    Example: parlando data mels corpus/packed runs/codes runs/flow --resampled runs/resampled -o runs/mels
     """
     from parlando.data.shards import PackedCorpus
+    from parlando.data.tokens import TokenCorpus
     from parlando.models.cosyvoice.parts.part_weights import load_flow
-    from parlando.train.flow_examples import FlowMixConfig, FlowSampler
-    from parlando.train.made_mels import make_mels
-    from parlando.train.tokens import TokenCorpus
+    from parlando.train.cosyvoice.flow_examples import FlowMixConfig, FlowSampler
+    from parlando.train.cosyvoice.predicted_mels import predict_mels
 
-    retold = None if options.retold is None else TokenCorpus(options.retold)
-    mix = FlowMixConfig(retold_share=0.0 if retold is None else 1.0)
-    sampler = FlowSampler(PackedCorpus(options.packed), TokenCorpus(options.codes), mix, retold)
-    hours = make_mels(sampler, load_flow(options.flow).to(options.device), options.out, options.hours)
+    resampled = None if options.resampled is None else TokenCorpus(options.resampled)
+    mix = FlowMixConfig(resampled_share=0.0 if resampled is None else 1.0)
+    sampler = FlowSampler(PackedCorpus(options.packed), TokenCorpus(options.codes), mix, resampled)
+    hours = predict_mels(sampler, load_flow(options.flow).to(options.device), options.out, options.hours)
     typer.echo(f"{hours:.1f} h of mels in {options.out}", err=True)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+IGNORED_LABEL = -100  # a place where nothing is to be predicted
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:

@@ -58,6 +58,10 @@ class CorpusPitch:
             voiced[entry.speaker].append(np.log(hertz[hertz > 0]))
         return {speaker: _range(np.concatenate(parts)) for speaker, parts in voiced.items()}
 
+    def training_ranges(self) -> dict[str, PitchRange]:
+        """Every speaker's range over the corpus's training utterances."""
+        return self.ranges(entry for entry in self.corpus.entries if entry.split == "train")
+
 
 def _range(logs: np.ndarray) -> PitchRange:
     if not len(logs):

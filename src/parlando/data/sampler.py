@@ -47,7 +47,7 @@ class CropSampler:
         self.corpus, self.config = corpus, config
         usable = [entry for entry in corpus.entries if self.usable(entry)]
         self.train = [e for e in usable if e.split == "train"]
-        self.kept_back = [e for e in usable if e.split == "validation"] or self.train[:1]
+        self.validation = [e for e in usable if e.split == "validation"] or self.train[:1]
         if not self.train:
             raise ConfigError(f"no utterance of '{corpus.folder}' is as long as a crop of {config.frames} frames")
         weights = np.array(
@@ -65,8 +65,8 @@ class CropSampler:
     def held_out(self) -> Crops:
         """The same crops every time, from sentences that training never sees."""
         generator = np.random.default_rng(23)
-        picks = generator.integers(len(self.kept_back), size=self.config.held_out_batch)
-        return self._stack([self._crop(self.kept_back[i], generator, warp=False) for i in picks])
+        picks = generator.integers(len(self.validation), size=self.config.held_out_batch)
+        return self._stack([self._crop(self.validation[i], generator, warp=False) for i in picks])
 
     def describe(self, entry: Entry, first_frame: int, speed: float) -> np.ndarray:
         """What is known of the frames of a crop ([frame, label]): their phones."""

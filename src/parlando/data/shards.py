@@ -181,7 +181,7 @@ def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), conf
 
     Returns the number of utterances. The corpus is complete only once ``pack.json`` is there.
     """
-    config, kept_back = config or PackConfig(), {sentence_key(text) for text in test}
+    config, validation = config or PackConfig(), {sentence_key(text) for text in test}
     jobs = [(u, m.parent, config) for m in manifests for u in read_manifest(m)]
     folder.mkdir(parents=True, exist_ok=True)
     for name in (COMPLETE, PITCH, TRACKS):
@@ -206,7 +206,7 @@ def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), conf
                 utterance.text,
                 start,
                 len(packed.samples),
-                split_of(utterance.text, kept_back),
+                split_of(utterance.text, validation),
                 packed.words,
             )
             index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")

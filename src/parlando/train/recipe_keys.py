@@ -10,24 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field
 from typing import Any
 
-from parlando.train.assemble import ModelRecipe
-from parlando.train.cosyvoice_assemble import CosyVoiceModelRecipe
-from parlando.train.cosyvoice_lm_recipe import CosyVoiceLMRecipe
-from parlando.train.cosyvoice_recipes import FlowRecipe, SpeakerRecipe, SpeechTokenizerRecipe, VocoderRecipe
-from parlando.train.recipes import CodecRecipe, LMRecipe, RevoicerRecipe
+from parlando.train.registry import ASSEMBLIES, TRAININGS, Maker, load
 
-RECIPES: Mapping[str, type[Any]] = {
-    "`parlando train codec`": CodecRecipe,
-    "`parlando train revoicer`": RevoicerRecipe,
-    "`parlando train lm`, family higgs": LMRecipe,
-    "`parlando train lm`, family cosyvoice": CosyVoiceLMRecipe,
-    "`parlando train speech-tokenizer`": SpeechTokenizerRecipe,
-    "`parlando train speaker`": SpeakerRecipe,
-    "`parlando train flow`": FlowRecipe,
-    "`parlando train vocoder`": VocoderRecipe,
-    "`parlando train assemble`, family higgs": ModelRecipe,
-    "`parlando train assemble`, family cosyvoice": CosyVoiceModelRecipe,
-}
 _HEAD = """# Recipe keys
 
 Every key that a recipe file may have, by the command that reads it: written by `parlando train keys`, from the code.
@@ -37,7 +21,21 @@ A key without a default must be given. `recipes/` holds recipes that work; what 
 
 def recipe_keys() -> str:
     """The document, in Markdown."""
-    return "\n".join([_HEAD, *(line for title, kind in RECIPES.items() for line in _recipe(title, kind))])
+    return "\n".join([_HEAD, *(line for title, kind in recipes().items() for line in _recipe(title, kind))])
+
+
+def recipes() -> Mapping[str, type[Any]]:
+    """Every kind of recipe, by the title of its chapter."""
+    commands = {name: training.makers for name, training in TRAININGS.items()} | {"assemble": ASSEMBLIES}
+    return {
+        _title(name, family, makers): load(maker.recipe)
+        for name, makers in commands.items()
+        for family, maker in makers.items()
+    }
+
+
+def _title(command: str, family: str, makers: Mapping[str, Maker]) -> str:
+    return f"`parlando train {command}`" + (f", family {family}" if len(makers) > 1 else "")
 
 
 def _recipe(title: str, kind: type[Any]) -> Iterator[str]:

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from parlando.core.errors import InputError, PromptTooLongError, TextError
-from parlando.core.types import Reference, Voice
+from parlando.core.types import IGNORED_LABEL, Reference, Voice
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.prompt import (
-    IGNORED_LABEL,
     CosyVoicePromptBuilder,
     LengthPrior,
     with_instruction,

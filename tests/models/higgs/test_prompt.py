@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from parlando.core.errors import InputError, PromptTooLongError, TextError
-from parlando.core.types import Reference, Voice
+from parlando.core.types import IGNORED_LABEL, Reference, Voice
 from parlando.models.higgs.parts.chatml import (
     GENERATE_INSTRUCTION,
     MULTI_SPEAKER_INSTRUCTION,
     AudioContent,
     Message,
 )
-from parlando.models.higgs.parts.delay import IGNORED_LABEL, build_delay
+from parlando.models.higgs.parts.delay import build_delay
 from parlando.models.higgs.prompt import ChatPrompt, HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.text.length import LengthPrior
@@ -215,10 +215,17 @@ def test_training_example_extends_the_prompt_of_inference(layout, voice):
     assert whole.tokens[: len(prompt)] == prompt.tokens
     assert whole.tokens[len(prompt) + num_delayed :] == (TOKENIZER.audio_eos, TOKENIZER.eot)
     assert np.array_equal(whole.codes[-num_delayed:], build_delay(codes, SIZE, SIZE + 1).T)
-    assert len(whole.codes) == whole.audio_mask.sum() == len(example.labels)
-    assert (example.labels != IGNORED_LABEL).sum() == CODEBOOKS * 7
-    assert (example.labels[:-num_delayed] == IGNORED_LABEL).all()
-    supervised = example.text_labels[example.text_labels != IGNORED_LABEL]
+    assert len(whole.codes) == whole.audio_mask.sum()
+    assert len(whole) == len(example.labels) == len(example.text_labels)
+    learned = np.argwhere(example.labels != IGNORED_LABEL)
+    assert len(learned) == CODEBOOKS * 7
+    first = len(whole) - 2 - num_delayed
+    assert learned[:, 0].min() == first
+    codes_at = dict(zip(np.flatnonzero(whole.audio_mask).tolist(), whole.codes, strict=True))
+    assert all(example.labels[place, book] == codes_at[place + 1][book] for place, book in learned.tolist())
+    places = np.flatnonzero(example.text_labels != IGNORED_LABEL)
+    assert [whole.tokens[place + 1] for place in places] == example.text_labels[places].tolist()
+    supervised = example.text_labels[places]
     assert supervised.tolist() == [TOKENIZER.audio_out_bos, TOKENIZER.audio_eos, TOKENIZER.eot]
     assert whole.expected_frames == 6
 

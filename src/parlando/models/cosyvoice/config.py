@@ -37,9 +37,9 @@ class LMConfig:
     spoken. A sentence has at least ``min_frames_per_token`` and at most ``max_frames_per_token`` frames per text token.
 
     With ``consensus_draws`` above 1 so many codes are drawn for each that is said, and the one nearest to them all is
-    taken (`parts.consensus`): codes are numbers whose digits, of ``code_levels`` values each, are heard, and a small
+    taken (`parts.mbr`): codes are numbers whose digits, of ``code_levels`` values each, are heard, and a small
     model knows most digits better than the whole number. ``guided_layer`` is the layer whose first head was taught to
-    look at the phoneme that is due; in use it follows the text step by step (`parts.following`).
+    look at the phoneme that is due; in use it follows the text step by step (`parts.monotonic_attention`).
 
     Raises:
         ConfigError: sizes that do not fit together.

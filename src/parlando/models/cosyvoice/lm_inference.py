@@ -16,7 +16,7 @@ from parlando.core.errors import GenerationError, PromptTooLongError
 from parlando.core.types import Frame, Prompt
 from parlando.models.cosyvoice.config import DRAW_RULES, LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM, DecoderLayer
-from parlando.models.cosyvoice.parts.following import Following, FollowingCache, attend_following
+from parlando.models.cosyvoice.parts.monotonic_attention import MonotonicAttention, MonotonicCache, attend_monotonic
 from parlando.models.cosyvoice.prompt import SpeechPrompt
 from parlando.nn.attention import attend_cached, attend_causal
 from parlando.nn.kvcache import KVCache
@@ -74,7 +74,7 @@ class CosyVoiceTokenLM:
     def new_cache(self, rows: int, length: int) -> KVCache:
         """Allocate ``rows`` sequences of at most ``length`` positions, on the model's device and in its dtype."""
         config = self.config
-        kind = KVCache if config.guided_layer is None else FollowingCache
+        kind = KVCache if config.guided_layer is None else MonotonicCache
         return kind(config.attention, config.num_layers, rows, min(length, self.context_length), self._like)
 
     @torch.inference_mode()
@@ -103,9 +103,9 @@ class CosyVoiceTokenLM:
 
         hidden = self._run(torch.tensor(prompt.tokens), codes, is_speech, attend)
         cache.advance(row, length)
-        if isinstance(cache, FollowingCache):
+        if isinstance(cache, MonotonicCache):
             text = [position for position, token in enumerate(prompt.tokens) if token < self.config.vocab_size]
-            cache.following.begin(row, text, prompt.lead_tokens if isinstance(prompt, SpeechPrompt) else 0)
+            cache.monotonic.begin(row, text, prompt.lead_tokens if isinstance(prompt, SpeechPrompt) else 0)
         return self._logits(hidden[-1:])[0]
 
     @torch.inference_mode()
@@ -122,17 +122,17 @@ class CosyVoiceTokenLM:
         if not any(live):
             return [None] * len(frames)
         plan = cache.plan(live)
-        if isinstance(cache, FollowingCache):
+        if isinstance(cache, MonotonicCache):
             for row, frame in enumerate(frames):
                 if frame and not frame.codes and frame.token < self.config.vocab_size:
-                    cache.following.hear(row, cache.length(row))
+                    cache.monotonic.hear(row, cache.length(row))
         rope = self._rope.at(plan.positions)
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
             q, pairs = self._split_heads(qkv, rope)
             keys, values = cache.append(layer, plan, pairs)
-            if layer == self.config.guided_layer and isinstance(cache, FollowingCache):
-                return self._attend_following(q, keys, values, plan.mask, cache.following, frames)
+            if layer == self.config.guided_layer and isinstance(cache, MonotonicCache):
+                return self._attend_monotonic(q, keys, values, plan.mask, cache.monotonic, frames)
             return attend_cached(q, keys, values, plan.mask)
 
         # An idle row is computed along as any text.
@@ -144,21 +144,21 @@ class CosyVoiceTokenLM:
             cache.advance(row, int(is_live))
         return [each if is_live else None for each, is_live in zip(logits, live, strict=True)]
 
-    def _attend_following(
+    def _attend_monotonic(
         self,
         q: Float[Tensor, "row head dim"],
         keys: Float[Tensor, "row kv_head position dim"],
         values: Float[Tensor, "row kv_head position dim"],
         mask: Float[Tensor, "row 1 1 position"] | None,
-        following: Following,
+        monotonic: MonotonicAttention,
         frames: Sequence[Frame | None],
     ) -> Float[Tensor, "row mixed"]:
         """The guided layer's: rows that speak go on through their text."""
-        whole, looks = attend_following(q, keys, mask, following.mask(len(frames), keys.shape[2]))
+        whole, looks = attend_monotonic(q, keys, mask, monotonic.mask(len(frames), keys.shape[2]))
         looked_at = looks.float().cpu().numpy()
         for row, frame in enumerate(frames):
             if frame and (frame.codes or frame.token == self.config.task_id):
-                following.follow(row, looked_at[row])
+                monotonic.follow(row, looked_at[row])
         return attend_cached(q, keys, values, whole)
 
     def _run(

@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 
 from parlando.core.errors import InputError, PromptTooLongError, TextError
-from parlando.core.types import Prompt, Voice
+from parlando.core.types import IGNORED_LABEL, Prompt, Voice
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.parts.interleave import ArrivingText, Interleaver, TextLimits
 from parlando.models.cosyvoice.tokenizer import TextTokenizer
@@ -23,7 +23,6 @@ from parlando.text.length import LengthPrior
 from parlando.text.phonemes import Spell
 
 PUBLISHED_LENGTH = LengthPrior(frames_per_unit=8.0)
-IGNORED_LABEL = -100
 MOST_QUOTED = 60
 _MARKUP = re.compile(r"<\|[^|<>]*\|>")
 

@@ -12,8 +12,8 @@ import torch
 
 from parlando.core.types import Awaited, Frame, SamplingOptions
 from parlando.models.cosyvoice.config import LMConfig
-from parlando.models.cosyvoice.parts.consensus import Consensus
 from parlando.models.cosyvoice.parts.interleave import Due, Interleaver
+from parlando.models.cosyvoice.parts.mbr import MinimumBayesRisk
 from parlando.models.cosyvoice.prompt import SpeechPrompt
 from parlando.nn.sampling import Kept, Ranking, check_options, draw
 
@@ -57,7 +57,7 @@ class CosyVoiceSampler:
         self.seed = self._generator.seed() if options.seed is None else options.seed
         self._generator.manual_seed(self.seed)
         self._history = np.zeros((0, 1), dtype=np.int64)
-        self._consensus = Consensus(config.codebook_size, config.code_levels)
+        self._mbr = MinimumBayesRisk(config.codebook_size, config.code_levels)
         self._not_in_group = tuple(code for code in config.stop_codes if code != config.fill)
         self.made_frames = 0
         self.ended = False
@@ -120,7 +120,7 @@ class CosyVoiceSampler:
         places = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
         codes = np.concatenate(([code], kept.indices[row, 0][places]))
         codes = codes[codes < self._config.codebook_size]
-        agreed = int(self._consensus.of(codes))
+        agreed = int(self._mbr.of(codes))
         window, limit = self._options.repetition_window or 0, self._options.repetition_limit
         repeats = window and (self._history[-window:] == agreed).sum() >= limit
         return code if repeats else agreed

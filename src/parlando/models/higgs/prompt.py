@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from parlando.core.errors import InputError, PromptTooLongError, TextError
-from parlando.core.types import Prompt, Reference, Voice
+from parlando.core.types import IGNORED_LABEL, Prompt, Reference, Voice
 from parlando.models.higgs.parts.chatml import (
     GENERATE_INSTRUCTION,
     MULTI_SPEAKER_INSTRUCTION,
@@ -22,7 +22,7 @@ from parlando.models.higgs.parts.chatml import (
     pieces,
     system_content,
 )
-from parlando.models.higgs.parts.delay import IGNORED_LABEL, build_delay, labels
+from parlando.models.higgs.parts.delay import build_delay, labels
 from parlando.models.higgs.tokenizer import TextTokenizer
 from parlando.text.length import LengthPrior
 from parlando.text.phonemes import Spell
@@ -48,9 +48,9 @@ class PromptConfig:
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """A whole conversation and what to learn of it, aligned with its positions (the loss shifts by one).
+    """A whole conversation, and what is to come after each of its positions (no shift is left to do).
 
-    ``labels`` is int64 [audio position, codebook], ``text_labels`` int64 [position]; `IGNORED_LABEL` is not learnt.
+    ``labels`` is int64 [position, codebook], ``text_labels`` int64 [position]; `IGNORED_LABEL` is not learnt.
     """
 
     prompt: Prompt
@@ -257,14 +257,14 @@ class HiggsPromptBuilder:
 
     def _label(self, prompt: Prompt, num_delayed: int) -> TrainingExample:
         """Label the last clip's codes and, as text, its first and last token and the end of the turn."""
-        target = np.full_like(prompt.codes, IGNORED_LABEL)
-        target[-num_delayed:] = labels(prompt.codes[-num_delayed:].T).T
-        tokens = np.array(prompt.tokens, dtype=np.int64)
+        tokens, audio = np.array(prompt.tokens, dtype=np.int64), np.flatnonzero(prompt.audio_mask)[-num_delayed:]
+        code_labels = np.full((len(prompt), prompt.codes.shape[1]), IGNORED_LABEL)
+        code_labels[audio - 1] = labels(prompt.codes[-num_delayed:].T).T
         text_labels = np.full_like(tokens, IGNORED_LABEL)
-        last = int(np.flatnonzero(prompt.audio_mask)[-1])
-        text_labels[last + 1 :] = tokens[last + 1 :]
-        text_labels[last - num_delayed] = tokens[last - num_delayed]
-        return TrainingExample(prompt, target, text_labels)
+        first, last = int(audio[0]), int(audio[-1])
+        text_labels[last:-1] = tokens[last + 1 :]
+        text_labels[first - 2] = tokens[first - 1]
+        return TrainingExample(prompt, code_labels, text_labels)
 
 
 def _dialogue(turns: Sequence[tuple[int, str]], voices: Sequence[Voice]) -> str:

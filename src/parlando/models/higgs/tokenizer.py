@@ -129,6 +129,10 @@ class HubTokenizer(_SpecialIds):
         """The text of ids, special strings included."""
         return self._bpe.decode(list(ids), skip_special_tokens=False)
 
+    def save(self, file: Path) -> None:
+        """Write a ``tokenizer.json``."""
+        self._bpe.save(str(file))
+
     def measure(self, text: str) -> tuple[int, int]:
         """Letters and digits (a wide character, such as a Chinese one, is a syllable), and punctuation marks."""
         spoken = [_WIDE_UNITS if unicodedata.east_asian_width(c) in "WF" else 1 for c in text if c.isalnum()]

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlando.models.higgs.parts.delay import IGNORED_LABEL, Undelay, build_delay, labels
+from parlando.core.types import IGNORED_LABEL
+from parlando.models.higgs.parts.delay import Undelay, build_delay, labels
 
 BOS, EOS = 16, 17
 

@@ -26,6 +26,10 @@ class FlowExamples:
     mel: Float[Tensor, "batch frame bin"]
     speaker: Float[Tensor, "batch dim"]
 
+    def to(self, device: torch.device) -> FlowExamples:
+        """The same on another device."""
+        return FlowExamples(*(part.to(device) for part in vars(self).values()))
+
 
 @dataclass(frozen=True)
 class FlowOdds:
@@ -46,6 +50,13 @@ class FlowDraw:
     kept: Bool[Tensor, " batch"]
     time: Float[Tensor, " batch"]
     noise: Float[Tensor, "batch frame bin"]
+
+    def to(self, device: torch.device) -> FlowDraw:
+        """The same on another device."""
+        prompt_frames, kept, time, noise = (
+            part.to(device) for part in (self.prompt_frames, self.kept, self.time, self.noise)
+        )
+        return FlowDraw(self.chunked, prompt_frames, kept, time, noise)
 
 
 def draw_flow(examples: FlowExamples, generator: torch.Generator, odds: FlowOdds | None = None) -> FlowDraw:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-IGNORED_LABEL = -100
+from parlando.core.types import IGNORED_LABEL
 
 
 def build_delay(codes: np.ndarray, bos: int, eos: int) -> np.ndarray:

@@ -1,0 +1,229 @@
+"""Training of the speech tokenizer: a recogniser of phones that hears only what passes the quantiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from parlando.audio.resample import sinc_resample
+from parlando.core.errors import ConfigError
+from parlando.data.pitch import CorpusPitch, pitch_contour
+from parlando.data.sampler import CropConfig, CropSampler, at_speed
+from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
+from parlando.models.cosyvoice.parts.part_weights import SPEECH_TOKENIZER_FILE, save_trained
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, TokenizerBlock
+from parlando.nn.placement import full_precision
+from parlando.nn.rope import RopeTable
+from parlando.train.loop.checkpoint import load_weights
+from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
+from parlando.train.shared.augment import AugmentConfig, augment
+from parlando.train.shared.losses import known_cross_entropy
+from parlando.train.shared.speaker_head import SpeakerHead
+
+FIRST_SPREAD = 1.25  # of a digit before its tanh: a third of a normal distribution then rounds to zero
+
+
+@dataclass(frozen=True)
+class SpeechTokenizerTrainConfig:
+    """A training of the tokenizer, in crops, with ``recogniser_layers`` transformer layers behind the quantiser.
+
+    CosyVoice 2 (Du et al., 2024) trains its tokenizer by a recogniser's text; here the targets are the corpus's phones,
+    several a token from left to right. ``speaker_weight`` is how strongly the digits are kept from telling speakers
+    apart, judged over ``speaker_reach`` tokens on each side. With a ``prosody_weight`` the digits also learn how high
+    the voice is within its speaker's range, which the corpus's pitch must be measured for. ``augment`` changes what
+    the tokenizer hears.
+    """
+
+    tokenizer: SpeechTokenizerConfig = field(default_factory=SpeechTokenizerConfig)
+    crops: CropConfig = field(default_factory=CropConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    recogniser_layers: int = 2
+    speaker_weight: float = 0.0
+    speaker_reach: int = 0
+    prosody_weight: float = 0.0
+    augment: AugmentConfig | None = None
+    start_from: str | None = None
+
+
+class ProsodySampler(CropSampler):
+    """Crops whose phone labels are followed by the prosody: height and whether it is voiced, a point each (float32)."""
+
+    def __init__(self, corpus: PackedCorpus, config: CropConfig) -> None:
+        super().__init__(corpus, config)
+        self.pitch = CorpusPitch(corpus)
+        self.ranges = self.pitch.training_ranges()
+
+    def describe(self, entry: Entry, first_frame: int, speed: float) -> np.ndarray:
+        """Phones, then the contour of the recording's own speed: it is the voice that is higher, not its prosody."""
+        hertz = at_speed(self.pitch.hertz(entry)[first_frame:], speed, self.config.frames)
+        contour = pitch_contour(hertz, self.ranges[entry.speaker])
+        return np.concatenate((super().describe(entry, first_frame, speed), contour), axis=1)
+
+
+class PhoneRecogniser(nn.Module):
+    """Quantised digits back to the hidden size, through layers as the tokenizer's own, to phones and prosody."""
+
+    def __init__(self, config: SpeechTokenizerConfig, num_layers: int, labels_per_token: int) -> None:
+        super().__init__()
+        self.config = config
+        self.up = nn.Linear(len(config.levels), config.hidden_size)
+        self.blocks = nn.ModuleList(TokenizerBlock(config) for _ in range(num_layers))
+        self.heads = nn.Linear(config.hidden_size, labels_per_token * len(PHONES) + 1)
+
+    def forward(
+        self, digits: Float[Tensor, "batch token digit"]
+    ) -> tuple[Float[Tensor, "batch token label phone"], Float[Tensor, "batch token"]]:
+        """Logits of the phones, and the height of the voice; every token of the batch is there."""
+        x = self.up(digits)
+        table = RopeTable.build(self.config.rope, self.config.hidden_size // self.config.num_heads, x.shape[1], x)
+        present = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+        for block in self.blocks:
+            x = block(x, table.at(slice(None)), present)
+        found = self.heads(x).float()
+        return found[..., :-1].unflatten(2, (-1, len(PHONES))), found[..., -1]
+
+
+@dataclass(frozen=True)
+class TokenizerBatch(Arrays):
+    """Samples, the phones of every token (and its prosody, if that is learned), and who speaks."""
+
+    wave: Float[Tensor, "batch sample"]
+    labels: Tensor
+    speakers: Int[Tensor, " batch"]
+
+
+class SpeechTokenizerTask(Task[TokenizerBatch]):
+    """Trains a `SpeechTokenizer`.
+
+    Raises:
+        ConfigError: a frame of the corpus is not as long as a token.
+    """
+
+    # In float32 on processors: digits are rounded here, and of three small runs in bfloat16 one got stuck.
+    autocast_on = ("cuda",)
+
+    def __init__(self, corpus: PackedCorpus, config: SpeechTokenizerTrainConfig) -> None:
+        packed, wanted = corpus.config, config.tokenizer
+        if packed.sample_rate / packed.frame_samples != wanted.token_rate:
+            raise ConfigError(
+                f"the corpus has {packed.sample_rate / packed.frame_samples:g} frames a second and the tokenizer "
+                f"{wanted.token_rate:g} tokens; pack the corpus again"
+            )
+        self.config = config
+        sampler = ProsodySampler if config.prosody_weight else CropSampler
+        self.sampler, self.sample_rate = sampler(corpus, config.crops), packed.sample_rate
+        self.labels_per_frame = packed.labels_per_frame
+        self.tokenizer = SpeechTokenizer(wanted)
+        if config.start_from:
+            load_weights(self.tokenizer, Path(config.start_from) / SPEECH_TOKENIZER_FILE)
+        else:
+            self._spread_digits()
+        self.recogniser = PhoneRecogniser(wanted, config.recogniser_layers, packed.labels_per_frame)
+        self.speaker_head = SpeakerHead(len(wanted.levels), len(self.sampler.speakers), config.speaker_reach)
+        self.trained = nn.ModuleList((self.tokenizer, self.recogniser, self.speaker_head))
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The tokenizer and the heads that teach it."""
+        return {"trained": self.trained}
+
+    @property
+    def learners(self) -> Mapping[str, Learner]:
+        """All of them."""
+        return {"model": Learner(self.trained, self.config.optim)}
+
+    @torch.no_grad()
+    def _spread_digits(self) -> None:
+        """Let the digits start as principal components of the hidden vectors, every level about equally frequent."""
+        mel = self._mel(torch.from_numpy(self.sampler.batch(0).waves))
+        hidden = self.tokenizer.encoder(mel, torch.full((len(mel),), mel.shape[2]))[0].flatten(0, 1)
+        mean, project = hidden.mean(0), self.tokenizer.quantizer.project_in
+        variances, axes = torch.linalg.eigh((hidden - mean).t().cov(correction=0))
+        count = project.out_features
+        scale = FIRST_SPREAD / variances[-count:].clamp_min(1e-8).sqrt()
+        project.weight.copy_(axes[:, -count:].t() * scale[:, None])
+        project.bias.copy_(-project.weight @ mean)
+
+    def batch(self, number: int, rank: int) -> TokenizerBatch:
+        """Random crops."""
+        return TokenizerBatch(*map(torch.from_numpy, self.sampler.batch(number, rank)))
+
+    def extent(self, batch: TokenizerBatch) -> Extent:
+        """In crops, tokens and seconds."""
+        return Extent(len(batch.wave), batch.wave.numel() / self.sample_rate, batch.labels[..., 0].numel())
+
+    def objectives(self, batch: TokenizerBatch, progress: float) -> Iterator[Objective]:
+        """The tokenizer's, with its heads."""
+        del progress
+        losses, _, codes = self._hear(batch)
+        loss = losses["phone"] + self.config.speaker_weight * losses["speaker"]
+        if self.config.prosody_weight:
+            loss = loss + self.config.prosody_weight * losses["prosody"]
+        yield Objective("model", loss, {**losses, "codes_used": torch.tensor(len(codes.unique()))})
+
+    def _hear(
+        self, batch: TokenizerBatch
+    ) -> tuple[dict[str, Tensor], Float[Tensor, "batch token label phone"], Tensor]:
+        """Losses, phone logits and codes of some crops."""
+        phones, contour = batch.labels[..., : self.labels_per_frame].long(), batch.labels[..., self.labels_per_frame :]
+        with full_precision(batch.wave.device):
+            mel = self._mel(batch.wave)
+        digits, codes, _ = self.tokenizer(mel, torch.full((len(mel),), mel.shape[2], device=mel.device))
+        logits, prosody = self.recogniser(digits)
+        with full_precision(mel.device):
+            losses = {
+                "phone": known_cross_entropy(logits.flatten(0, 2), phones.flatten(), UNKNOWN_PHONE),
+                "speaker": self.speaker_head(digits.float(), batch.speakers),
+            }
+            if self.config.prosody_weight:
+                losses["prosody"] = prosody_loss(prosody, contour)
+        return losses, logits, codes
+
+    @torch.no_grad()
+    def _mel(self, wave: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch band frame"]:
+        rate, rough = self.config.tokenizer.mel.sample_rate, self.config.augment
+        wave = sinc_resample(wave, self.sample_rate, rate)
+        return self.tokenizer.log_mel(augment(wave, rate, rough) if rough and self.tokenizer.training else wave)
+
+    def evaluate(self, device: torch.device) -> Mapping[str, float]:
+        """Held-out phone accuracy, the losses, and how many codes are in use, as the perplexity of their share."""
+        batch = TokenizerBatch(*map(torch.from_numpy, self.sampler.held_out())).to(device)
+        losses, logits, codes = self._hear(batch)
+        phones = batch.labels[..., : self.labels_per_frame]
+        known = phones != UNKNOWN_PHONE
+        right = (logits.argmax(-1) == phones)[known].float()
+        return {
+            "phone_accuracy": float(right.mean()) if len(right) else 0.0,
+            "code_perplexity": perplexity(codes),
+            **{name: float(value) for name, value in losses.items()},
+        }
+
+    def export(self, folder: Path) -> None:
+        """``speech_tokenizer.safetensors`` (float32) and ``speech_tokenizer.json``; the recogniser is left behind."""
+        save_trained(self.tokenizer, self.tokenizer.config, folder / SPEECH_TOKENIZER_FILE)
+
+
+def prosody_loss(
+    height: Float[Tensor, "batch token"], contour: Float[Tensor, "batch token value"]
+) -> Float[Tensor, ""]:
+    """Huber loss of the height against the mean of each token's voiced points, where at least half of them are."""
+    heights, voiced = contour.chunk(2, dim=2)
+    count = voiced.sum(2)
+    heard = 2 * count >= voiced.shape[2]
+    mean = (heights * voiced).sum(2) / count.clamp_min(1)
+    error = functional.smooth_l1_loss(height, mean, reduction="none")
+    return (error * heard).sum() / heard.sum().clamp_min(1)
+
+
+def perplexity(codes: Int[Tensor, "*rest"]) -> float:
+    """How many equally frequent codes would be as hard to guess as these."""
+    shares = codes.flatten().unique(return_counts=True)[1] / codes.numel()
+    return float(torch.exp(-(shares * shares.log()).sum()))

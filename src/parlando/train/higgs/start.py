@@ -1,0 +1,79 @@
+"""What the language model starts from: nothing, a finished run, or a model's folder in any layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from parlando.core.config import from_mapping, read_json
+from parlando.models.higgs.build import CONFIG_FILE, build_tokenizer
+from parlando.models.higgs.config import LMConfig, parse_higgs_config
+from parlando.models.higgs.lm_weights import load_lm, load_published_lm
+from parlando.models.higgs.tokenizer import (
+    HubTextConfig,
+    HubTokenizer,
+    PhonemeTextConfig,
+    TextTokenizer,
+    default_phoneme_config,
+)
+from parlando.models.locate import is_own_layout, locate
+from parlando.train.loop.checkpoint import float32_copy, read_float32
+from parlando.train.shared.lm import LM_CONFIG, LM_WEIGHTS
+from parlando.train.shared.start import TEXT_CONFIG, Start
+
+LMStart = Start[LMConfig, TextTokenizer]
+
+
+@dataclass(frozen=True)
+class _Described:
+    text: PhonemeTextConfig | HubTextConfig
+
+
+def find_start(start_from: str | None) -> LMStart:
+    """The tokenizer, sizes and tensors to start from: of a run's folder, or of a model by folder, name or hub id.
+
+    Raises:
+        InputError, FileMissingError: there is nothing to start from.
+        ConfigError, CheckpointError: what is there is damaged, or another family's.
+    """
+    if start_from is None:
+        return Start(default_phoneme_config(), build_tokenizer(default_phoneme_config(), None))
+    folder = locate(start_from)
+    if is_own_layout(folder):
+        return _of_model(folder)
+    return _of_published(folder) if (folder / CONFIG_FILE).is_file() else _of_run(folder)
+
+
+def read_text(folder: Path) -> PhonemeTextConfig | HubTextConfig:
+    """How a run's text became tokens; a run that does not say had the default phonemes.
+
+    Raises:
+        ConfigError: its settings are damaged.
+    """
+    file = folder / TEXT_CONFIG
+    if not file.is_file():
+        return default_phoneme_config()
+    return from_mapping(_Described, {"text": read_json(file)}, str(file)).text
+
+
+def _of_run(folder: Path) -> LMStart:
+    """What a training left; one that says no sizes has those of the recipe."""
+    text, file = read_text(folder), folder / LM_CONFIG
+    sizes = from_mapping(LMConfig, read_json(file), str(file)) if file.is_file() else None
+    return Start(text, build_tokenizer(text, folder), sizes, read_float32(folder / LM_WEIGHTS))
+
+
+def _of_model(folder: Path) -> LMStart:
+    path = folder / CONFIG_FILE
+    config = parse_higgs_config(read_json(path), str(path))
+    tensors = load_lm(folder, config.lm).state_dict()
+    return Start(config.text, build_tokenizer(config.text, folder), config.lm, float32_copy(tensors))
+
+
+def _of_published(folder: Path) -> LMStart:
+    lm, tokenizer = load_published_lm(folder), HubTokenizer(folder)
+    ids = {"audio_in_id": tokenizer.audio_in, "audio_bos_id": tokenizer.audio_bos, "audio_eos_id": tokenizer.audio_eos}
+    missing: dict[str, Any] = {name: token for name, token in ids.items() if getattr(lm.config, name) is None}
+    sizes = replace(lm.config, **missing)
+    return Start(HubTextConfig(), tokenizer, sizes, float32_copy(lm.state_dict()))

@@ -1,0 +1,152 @@
+"""Training of any family's language model: what is said next, and which phone that is as an aid.
+
+A family says what its batches look like and what is lost on them.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from parlando.core.types import IGNORED_LABEL
+from parlando.data.shards import PHONES, UNKNOWN_PHONE
+from parlando.nn.checkpoint import load_strictly, save_tensors
+from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.task import BatchT, Extent, Learner, Objective, Task
+from parlando.train.shared.losses import known_cross_entropy
+from parlando.train.shared.sentences import SentenceSampler
+from parlando.train.shared.start import Start
+
+LM_WEIGHTS, LM_CONFIG = "lm.safetensors", "lm.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceTrainConfig:
+    """How a language model is trained; the phone aid's weight goes from ``phone_weight`` to ``phone_final``."""
+
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(rate=1.2e-3))
+    phone_weight: float = 0.5
+    phone_final: float = 0.1
+    dropout: float = 0.0
+    frame_rate: float = 25.0
+
+    def phone_weight_at(self, progress: float) -> float:
+        """Weight of the phone aid at a share of the budget."""
+        return self.phone_weight + progress * (self.phone_final - self.phone_weight)
+
+
+ExampleT = TypeVar("ExampleT")
+
+
+class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
+    """Trains a language model ``lm``, whose config is ``lm.config``, and ``aids`` that are left behind."""
+
+    autocast_on = ("cpu", "cuda")
+
+    def __init__(
+        self,
+        sampler: SentenceSampler[ExampleT],
+        lm: nn.Module,
+        config: SequenceTrainConfig,
+        start: Start[Any, Any],
+        aids: Sequence[nn.Module] = (),
+    ) -> None:
+        self.sampler, self.config, self.start = sampler, config, start
+        if start.tensors is not None:
+            load_strictly(lm, start.tensors, "the language model to start from")
+        self._sizes = cast("Any", lm.config)
+        self.phone_head = nn.Linear(self._sizes.hidden_size, len(PHONES))
+        self.trained = nn.ModuleList([lm, self.phone_head, *aids])
+
+    @abstractmethod
+    def collate(self, examples: Sequence[ExampleT]) -> BatchT:
+        """Pad examples to a batch."""
+
+    @abstractmethod
+    def losses(self, batch: BatchT) -> dict[str, Float[Tensor, ""]]:
+        """Losses and accuracies by name; ``phone`` among them."""
+
+    @abstractmethod
+    def total(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
+        """What is minimised besides the phone aid at a share of the budget."""
+
+    @abstractmethod
+    def targets(self, batch: BatchT) -> Int[Tensor, "batch position"]:
+        """What is to be said at every position, ignored where that is nothing."""
+
+    @abstractmethod
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The language model's."""
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The language model and its aids."""
+        return {"trained": self.trained}
+
+    @property
+    def learners(self) -> Mapping[str, Learner]:
+        """All of them."""
+        return {"model": Learner(self.trained, self.config.optim)}
+
+    def batch(self, number: int, rank: int) -> BatchT:
+        """Examples of about one length."""
+        return self.collate(self.sampler.batch(number, rank))
+
+    def extent(self, batch: BatchT) -> Extent:
+        """In frames to be learned, and positions."""
+        targets = self.targets(batch)
+        frames = int((targets != IGNORED_LABEL).sum())
+        return Extent(frames, frames / self.config.frame_rate, targets.numel())
+
+    def objectives(self, batch: BatchT, progress: float) -> Iterator[Objective]:
+        """The language model's, with its aids."""
+        losses = self.losses(batch)
+        aid = self.config.phone_weight_at(progress) * losses["phone"]
+        yield Objective("model", self.total(losses, progress) + aid, losses)
+
+    def phone_losses(
+        self, hidden: Float[Tensor, "frame dim"], phones: Int[Tensor, " frame"]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Of the phone of the frame to be said, wherever it is known."""
+        logits = self.phone_head(hidden).float()
+        known = phones != IGNORED_LABEL
+        right = (logits.argmax(-1) == phones)[known].float()
+        return {
+            "phone": known_cross_entropy(logits, phones, IGNORED_LABEL),
+            "phone_accuracy": right.sum() / max(1, len(right)),
+        }
+
+    def evaluate(self, device: torch.device) -> Mapping[str, float]:
+        """Losses and next-frame phone accuracy on held-out sentences."""
+        return self.mean_losses(self.sampler.held_out(), device)
+
+    def mean_losses(self, examples: Sequence[ExampleT], device: torch.device) -> dict[str, float]:
+        """Losses of examples by name, in batches of about one length."""
+        parts = [self.losses(self.collate(batch).to(device)) for batch in by_length(examples)]
+        return {name: float(np.mean([float(part[name]) for part in parts])) for name in parts[0]}
+
+    def export(self, folder: Path) -> None:
+        """``lm.safetensors`` (float32), ``lm.json``, and how text becomes tokens."""
+        self.start.save_text(folder)
+        save_tensors({k: v.detach().float() for k, v in self.tensors().items()}, folder / LM_WEIGHTS)
+        (folder / LM_CONFIG).write_text(json.dumps(asdict(self._sizes), indent=2), encoding="utf-8")
+
+
+def by_length(examples: Sequence[Any], size: int = 8) -> list[list[Any]]:
+    """Batches of examples (pairs that begin with something that has a ``prompt``), short ones together."""
+    ordered = sorted(examples, key=lambda example: len(example[0].prompt))
+    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+
+
+def known_phones(labels: np.ndarray) -> np.ndarray:
+    """Phone labels as targets: what nobody knows is ignored."""
+    return np.where(labels == UNKNOWN_PHONE, IGNORED_LABEL, labels)
