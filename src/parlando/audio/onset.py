@@ -12,6 +12,7 @@ HIGHEST_SILENCE, LOWEST_SPEECH = -42.0, -55.0  # decibels of full scale, whateve
 WORD_SECONDS = 0.02  # what is loud for less is a click
 PAUSE_SECONDS = 0.06  # as long as a consonant and its vowel may lie apart
 RISE, INAUDIBLE = 6.0, -70.0  # a word begins where it leaves the noise by so many decibels, and can be heard
+RISE_MARGIN_SECONDS = 0.01  # it may have begun below the noise
 WAIT_SECONDS = 1.0  # beyond the silence that is kept; by then a word has come, or all is passed on
 MOST_CUT_SECONDS = 0.5
 FADE_SECONDS = 0.005
@@ -19,7 +20,9 @@ TINY = 1e-12
 
 
 class OnsetTrimmer:
-    """Passes a signal on from ``kept_seconds`` before its first word; where none comes in time, from its beginning.
+    """Passes a signal on from ``kept_seconds`` before its first word is loud; where none comes, from its beginning.
+
+    What rises to it, such as a soft consonant, is of the word and stays, however long.
 
     Windows are counted from the first sample, so that it does not matter in which pieces the signal comes.
     """
@@ -58,8 +61,12 @@ class OnsetTrimmer:
         elif self._loud and (index - self._loud[-1]) * WINDOW_SECONDS > PAUSE_SECONDS:
             self._loud.clear()
         if len(self._loud) * WINDOW_SECONDS >= WORD_SECONDS:
-            self._cut(self._onset() * self._window / self._sample_rate - self._kept_seconds)
+            kept_from = self._seconds(self._loud[0]) - self._kept_seconds
+            self._cut(min(kept_from, self._seconds(self._onset()) - RISE_MARGIN_SECONDS))
         self._begun = self._begun or len(self._levels) * WINDOW_SECONDS >= self._kept_seconds + WAIT_SECONDS
+
+    def _seconds(self, window: int) -> float:
+        return window * self._window / self._sample_rate
 
     def _onset(self) -> int:
         """The window in which the rise to the word starts."""
