@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import cast
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -26,6 +28,9 @@ from parlando.nn.rope import RopeTable, rotate_
 from parlando.nn.sampling import Ranking
 
 Block = Callable[[Tensor], Tensor]
+
+# Beyond this, attention to all that went before outweighs the products, and is better shared out over all cores.
+LONGEST_COMPILED_PROMPT = 256
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,10 @@ class HiggsTokenLM:
                 "shorten the text or use fewer or shorter reference clips"
             )
         cache.free(row)
-        hidden = self._run_prompt(prompt, cache, row)
+        if self._kernel is not None and length <= LONGEST_COMPILED_PROMPT:
+            hidden = self._compiled_prompt(self._kernel, prompt, cache, row)
+        else:
+            hidden = self._run_prompt(prompt, cache, row)
         cache.advance(row, length)
         return self._logits(hidden[-1:], [not prompt.audio_mask[-1]])[0]
 
@@ -211,6 +219,17 @@ class HiggsTokenLM:
             return attend_causal(q, keys, values)
 
         return self._run(inputs.to(device), route, attend)
+
+    def _compiled_prompt(self, kernel: Kernel, prompt: Prompt, cache: KVCache, row: int) -> Tensor:
+        """The last position after the last norm. Positions are rows of one sequence, each after those before it."""
+        hidden = self._lm.embed_tokens(torch.tensor(prompt.tokens))
+        if len(prompt.codes):
+            hidden[torch.from_numpy(prompt.audio_mask)] = self._lm.embed_frames(torch.from_numpy(prompt.codes))
+        changes = np.flatnonzero(np.diff(prompt.audio_mask)) + 1
+        for first, last in pairwise((0, *changes.tolist(), len(prompt))):
+            num_text = 0 if prompt.audio_mask[first] else last - first
+            kernel.step(hidden[first:last], num_text, [row] * (last - first), range(first, last), cache)
+        return self._norm(hidden[-1:])
 
     def _run_step(self, frames: Sequence[Frame | None], live: list[bool], cache: KVCache) -> Tensor:
         device = self._like.device

@@ -42,16 +42,18 @@ class _Sizes(ctypes.Structure):
     )
 
 
-class _Matrix(ctypes.Structure):
+class Matrix(ctypes.Structure):
+    """A matrix as the compiled code takes it; `Panels` has the memory."""
+
     _fields_ = (("panels", _Address), ("is_half", _Count))
 
 
 class _Branch(ctypes.Structure):
-    _fields_ = (("before", _Address), ("after", _Address), ("gate_up", _Matrix), ("down", _Matrix))
+    _fields_ = (("before", _Address), ("after", _Address), ("gate_up", Matrix), ("down", Matrix))
 
 
 class _Layer(ctypes.Structure):
-    _fields_ = (("qkv", _Matrix), ("out", _Matrix), ("kinds", _Branch * 2))
+    _fields_ = (("qkv", Matrix), ("out", Matrix), ("kinds", _Branch * 2))
 
 
 class _Cache(ctypes.Structure):
@@ -95,7 +97,8 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
-def _constant(name: str) -> int:
+def constant(name: str) -> int:
+    """A number that the kernel was compiled with; 0 without one."""
     code = library()
     return 0 if code is None else _Count.in_dll(code, f"parlando_{name}").value
 
@@ -126,12 +129,12 @@ class Panels:
     """
 
     def __init__(self, matrix: Float[Tensor, "inputs outputs"]) -> None:
-        (inputs, self.outputs), width = matrix.shape, _constant("panel")
+        (inputs, self.outputs), width = matrix.shape, constant("panel")
         padded = functional.pad(matrix.detach(), (0, -self.outputs % width))
         half = padded.half()
         self.is_half = torch.equal(half.float(), padded)
         self.tensor = (half if self.is_half else padded).view(inputs, -1, width).transpose(0, 1).contiguous()
-        self.matrix = _Matrix(self.tensor.data_ptr(), self.is_half)
+        self.matrix = Matrix(self.tensor.data_ptr(), self.is_half)
 
 
 class Kernel:
@@ -142,7 +145,7 @@ class Kernel:
     ) -> None:
         code = library()
         assert code is not None, "there is no compiled kernel"
-        self._code, self._rope, self._rows = code, rope, _constant("rows")
+        self._code, self._rope, self._rows = code, rope, constant("rows")
         self._held: list[Any] = []
         self._one_at_a_time = threading.Lock()
         inner = layers[0].text.down.shape[0]
@@ -153,7 +156,7 @@ class Kernel:
         mixed = attention.num_heads * attention.head_dim
         joined = mixed + 2 * attention.num_kv_heads * attention.head_dim
         widths = (self._hidden, joined, mixed, 2 * inner, max(self._hidden, mixed, inner))
-        room = [torch.zeros(self._rows, width) for width in widths] + [torch.zeros(len(rope.cos) + _constant("lanes"))]
+        room = [torch.zeros(self._rows, width) for width in widths] + [torch.zeros(len(rope.cos) + constant("lanes"))]
         self._scratch = _Scratch(*(self._keep(tensor) for tensor in room))
 
     @staticmethod
@@ -163,7 +166,7 @@ class Kernel:
         return (
             library() is not None
             and (weights.device.type, weights.dtype) == ("cpu", torch.float32)
-            and all(width % _constant("lanes") == 0 for width in widths)
+            and all(width % constant("lanes") == 0 for width in widths)
             and num_weights * weights.element_size() <= LARGEST_BYTES
         )
 
@@ -226,7 +229,7 @@ class Kernel:
         )
         return _Layer(self._matrix(layer.qkv), self._matrix(layer.out), branches)
 
-    def _matrix(self, matrix: Tensor) -> _Matrix:
+    def _matrix(self, matrix: Tensor) -> Matrix:
         """A packed matrix that lives as long as the kernel."""
         self._held.append(Panels(matrix))
         return self._held[-1].matrix
