@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import cast
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -225,10 +223,7 @@ class HiggsTokenLM:
         hidden = self._lm.embed_tokens(torch.tensor(prompt.tokens))
         if len(prompt.codes):
             hidden[torch.from_numpy(prompt.audio_mask)] = self._lm.embed_frames(torch.from_numpy(prompt.codes))
-        changes = np.flatnonzero(np.diff(prompt.audio_mask)) + 1
-        for first, last in pairwise((0, *changes.tolist(), len(prompt))):
-            num_text = 0 if prompt.audio_mask[first] else last - first
-            kernel.step(hidden[first:last], num_text, [row] * (last - first), range(first, last), cache)
+        kernel.prefill(hidden, prompt.audio_mask.tolist(), row, cache)
         return self._norm(hidden[-1:])
 
     def _run_step(self, frames: Sequence[Frame | None], live: list[bool], cache: KVCache) -> Tensor:

@@ -2,6 +2,8 @@
 
    A step of a small model is shorter than the calls it is made of, so this is one call. */
 
+#include <sched.h>
+
 #include "panels.h"
 
 const int64_t parlando_lanes = LANES, parlando_panel = PANEL, parlando_rows = BLOCK;
@@ -140,27 +142,45 @@ static inline void feed_forward(
     product(room->inner, rows, s->inner, s->inner, &branch->down, x, s->hidden, 1, room->across);
 }
 
-/* Advance at most BLOCK rows by one position each, the first `texts` of them text, the others audio.
-
-   x: [row][hidden], in and out; seats: the cache row of each; positions: where each goes; cosine, sine:
-   [position][head_dim]. Sizes of hidden, inner and head_dim are multiples of LANES. */
-__attribute__((flatten)) void parlando_step(
-    const Sizes *s, const Layer *layers, int64_t rows, int64_t texts, float *x, const int64_t *seats,
-    const int64_t *positions, const float *cosine, const float *sine, const Cache *cache, const Scratch *room)
+/* One layer for at most BLOCK rows; attention begins once those `ahead`, if any, have passed it. */
+static inline void pass(
+    const Sizes *s, const Layer *layer, int64_t index, int64_t rows, int64_t texts, float *x, const int64_t *seats,
+    const int64_t *positions, const float *cosine, const float *sine, const Cache *cache, const Scratch *room,
+    const int64_t *ahead)
 {
     const int64_t mixed = s->heads * s->head_dim, all = mixed + 2 * s->kv_heads * s->head_dim;
+    for (int64_t row = 0; row < rows; row++)
+        normalise(x + row * s->hidden, layer->kinds[row >= texts].before, s->hidden, s->epsilon,
+                  room->normed + row * s->hidden);
+    product(room->normed, rows, s->hidden, s->hidden, &layer->qkv, room->qkv, all, 0, room->across);
+    while (ahead && __atomic_load_n(ahead, __ATOMIC_ACQUIRE) <= index)
+        sched_yield();
+    attention(s, index, rows, seats, positions, cosine, sine, cache, room);
+    product(room->mixed, rows, mixed, mixed, &layer->out, x, s->hidden, 1, room->across);
+    if (texts)
+        feed_forward(s, &layer->kinds[0], texts, x, room);
+    if (texts < rows)
+        feed_forward(s, &layer->kinds[1], rows - texts, x + texts * s->hidden, room);
+}
+
+/* Advance rows by one position each, in blocks of at most BLOCK, in each of which the texts come before the audio.
+
+   x: [row][hidden], in and out; seats: the cache row of each; positions: where each goes; cosine, sine:
+   [position][head_dim]. Sizes of hidden, inner and head_dim are multiples of LANES. Rows may be positions of one
+   sequence, in order. It may go on in another thread, which waits, layer by layer, for the count in `ahead` that
+   this one leaves in `done`; either may be null. */
+__attribute__((flatten)) void parlando_step(
+    const Sizes *s, const Layer *layers, int64_t blocks, const int64_t *sizes, const int64_t *texts, float *x,
+    const int64_t *seats, const int64_t *positions, const float *cosine, const float *sine, const Cache *cache,
+    const Scratch *room, const int64_t *ahead, int64_t *done)
+{
     for (int64_t index = 0; index < s->layers; index++) {
-        const Layer *layer = layers + index;
-        for (int64_t row = 0; row < rows; row++)
-            normalise(x + row * s->hidden, layer->kinds[row >= texts].before, s->hidden, s->epsilon,
-                      room->normed + row * s->hidden);
-        product(room->normed, rows, s->hidden, s->hidden, &layer->qkv, room->qkv, all, 0, room->across);
-        attention(s, index, rows, seats, positions, cosine, sine, cache, room);
-        product(room->mixed, rows, mixed, mixed, &layer->out, x, s->hidden, 1, room->across);
-        if (texts)
-            feed_forward(s, &layer->kinds[0], texts, x, room);
-        if (texts < rows)
-            feed_forward(s, &layer->kinds[1], rows - texts, x + texts * s->hidden, room);
+        int64_t first = 0;
+        for (int64_t block = 0; block < blocks; first += sizes[block++])
+            pass(s, layers + index, index, sizes[block], texts[block], x + first * s->hidden, seats + first,
+                 positions + first, cosine, sine, cache, room, ahead);
+        if (done)
+            __atomic_store_n(done, index + 1, __ATOMIC_RELEASE);
     }
 }
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from parlando.nn.rope import RopeTable
 
 # Beyond this (as float32) weights do not stay in a processor's cache, and a product shared out over all cores wins.
 LARGEST_BYTES = 96 * 2**20
+SHARED_POSITIONS = 24  # a shorter prompt is passed before another thread has woken
 
 FOLDER = Path(__file__).parent
 
@@ -62,6 +65,16 @@ class _Cache(ctypes.Structure):
 
 class _Scratch(ctypes.Structure):
     _fields_ = tuple((name, _Address) for name in ("normed", "qkv", "mixed", "inner", "across", "scores"))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a call: each block's first row, size and number of texts; where each row sits and at which position."""
+
+    x: Tensor
+    blocks: Sequence[tuple[int, int, int]]
+    seats: Sequence[int]
+    positions: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -156,8 +169,14 @@ class Kernel:
         mixed = attention.num_heads * attention.head_dim
         joined = mixed + 2 * attention.num_kv_heads * attention.head_dim
         widths = (self._hidden, joined, mixed, 2 * inner, max(self._hidden, mixed, inner))
-        room = [torch.zeros(self._rows, width) for width in widths] + [torch.zeros(len(rope.cos) + constant("lanes"))]
-        self._scratch = _Scratch(*(self._keep(tensor) for tensor in room))
+        self._widths = (*widths, len(rope.cos) + constant("lanes"))
+        self._rooms = [self._scratch() for _ in range(2)]
+        self._helper = ThreadPoolExecutor(1, "parlando-prefill")
+
+    def _scratch(self) -> _Scratch:
+        *widths, scores = self._widths
+        room = [torch.zeros(self._rows, width) for width in widths] + [torch.zeros(scores)]
+        return _Scratch(*(self._keep(tensor) for tensor in room))
 
     @staticmethod
     def fits(attention: AttentionConfig, inner: int, weights: Tensor, num_weights: int) -> bool:
@@ -174,46 +193,76 @@ class Kernel:
         self, x: Float[Tensor, "row dim"], num_text: int, seats: Sequence[int], positions: Sequence[int], held: KVCache
     ) -> None:
         """Advance rows in place, the first ``num_text`` of them text; each to its seat and position of ``held``."""
+        blocks = [(first, many, min(max(num_text - first, 0), many)) for first, many in self._blocks(len(x))]
+        with self._one_at_a_time:
+            self._advance(_Rows(x, blocks, seats, positions), held, self._rooms[0])
+
+    def prefill(self, x: Float[Tensor, "position dim"], is_audio: Sequence[bool], seat: int, held: KVCache) -> None:
+        """Pass a prompt in place, from position 0 of its seat on; two threads have a half each."""
+        changes = [0, *(at for at in range(1, len(x)) if is_audio[at] != is_audio[at - 1]), len(x)]
+        middle = len(x) // 2 if len(x) >= SHARED_POSITIONS else 0
+        blocks = [
+            (first + offset, many, 0 if is_audio[first] else many)
+            for first, last in pairwise(sorted({*changes, middle}))
+            for offset, many in self._blocks(last - first)
+        ]
+        seats, positions = [seat] * len(x), range(len(x))
+        halves = [_Rows(x, [b for b in blocks if (b[0] >= middle) == late], seats, positions) for late in (False, True)]
+        with self._one_at_a_time:
+            if not middle:
+                self._advance(halves[1], held, self._rooms[0])
+                return
+            done = _Count(0)
+            later = self._helper.submit(self._advance, halves[1], held, self._rooms[1], ctypes.byref(done))
+            self._advance(halves[0], held, self._rooms[0], None, ctypes.byref(done))
+            later.result()
+
+    def _advance(self, rows: _Rows, held: KVCache, room: _Scratch, ahead: Any = None, done: Any = None) -> None:
+        """Take rows through all layers, behind those that leave their count in ``ahead``."""
+        first, count = rows.blocks[0][0], len(rows.blocks)
+        part = slice(first, rows.blocks[-1][0] + rows.blocks[-1][1])
+        many = part.stop - part.start
         pairs = _Cache(held.pairs.data_ptr(), held.rows, held.capacity)
-        for first, many in self._blocks(len(x)):
-            part = slice(first, first + many)
-            self._code.parlando_step(
-                ctypes.byref(self._sizes),
-                self._layers,
-                _Count(many),
-                _Count(min(max(num_text - first, 0), many)),
-                _Address(x[first].data_ptr()),
-                (_Count * many)(*seats[part]),
-                (_Count * many)(*positions[part]),
-                _Address(self._rope.cos.data_ptr()),
-                _Address(self._rope.sin.data_ptr()),
-                ctypes.byref(pairs),
-                ctypes.byref(self._scratch),
-            )
+        self._code.parlando_step(
+            ctypes.byref(self._sizes),
+            self._layers,
+            _Count(count),
+            (_Count * count)(*(size for _, size, _ in rows.blocks)),
+            (_Count * count)(*(texts for _, _, texts in rows.blocks)),
+            _Address(rows.x[first].data_ptr()),
+            (_Count * many)(*rows.seats[part]),
+            (_Count * many)(*rows.positions[part]),
+            _Address(self._rope.cos.data_ptr()),
+            _Address(self._rope.sin.data_ptr()),
+            ctypes.byref(pairs),
+            ctypes.byref(room),
+            ahead,
+            done,
+        )
 
     def head(
         self, x: Float[Tensor, "row dim"], norm: Float[Tensor, " dim"], panels: Panels
     ) -> Float[Tensor, "row output"]:
         """Normalise rows and multiply them by a matrix."""
         out = x.new_empty(len(x), panels.outputs)
-        for first, many in self._blocks(len(x)):
-            self._code.parlando_head(
-                ctypes.byref(self._sizes),
-                _Count(many),
-                _Address(x[first].data_ptr()),
-                _Address(norm.data_ptr()),
-                ctypes.byref(panels.matrix),
-                _Count(panels.outputs),
-                _Address(out[first].data_ptr()),
-                ctypes.byref(self._scratch),
-            )
+        with self._one_at_a_time:
+            for first, many in self._blocks(len(x)):
+                self._code.parlando_head(
+                    ctypes.byref(self._sizes),
+                    _Count(many),
+                    _Address(x[first].data_ptr()),
+                    _Address(norm.data_ptr()),
+                    ctypes.byref(panels.matrix),
+                    _Count(panels.outputs),
+                    _Address(out[first].data_ptr()),
+                    ctypes.byref(self._rooms[0]),
+                )
         return out
 
     def _blocks(self, rows: int) -> Iterator[tuple[int, int]]:
-        """First row and number of rows of each call; others wait until all calls are made."""
-        with self._one_at_a_time:
-            for first in range(0, rows, self._rows):
-                yield first, min(self._rows, rows - first)
+        """First row and number of rows of each block."""
+        for first in range(0, rows, self._rows):
+            yield first, min(self._rows, rows - first)
 
     def _pack(self, layer: LayerWeights) -> _Layer:
         branches = (_Branch * 2)(
