@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -199,23 +199,29 @@ class Kernel:
 
     def prefill(self, x: Float[Tensor, "position dim"], is_audio: Sequence[bool], seat: int, held: KVCache) -> None:
         """Pass a prompt in place, from position 0 of its seat on; two threads have a half each."""
-        changes = [0, *(at for at in range(1, len(x)) if is_audio[at] != is_audio[at - 1]), len(x)]
-        middle = len(x) // 2 if len(x) >= SHARED_POSITIONS else 0
+        middle = len(x) // 2 if len(x) >= SHARED_POSITIONS else len(x)
+        changes = (at for at in range(1, len(x)) if is_audio[at] != is_audio[at - 1])
         blocks = [
             (first + offset, many, 0 if is_audio[first] else many)
-            for first, last in pairwise(sorted({*changes, middle}))
+            for first, last in pairwise(sorted({0, *changes, middle, len(x)}))
             for offset, many in self._blocks(last - first)
         ]
-        seats, positions = [seat] * len(x), range(len(x))
-        halves = [_Rows(x, [b for b in blocks if (b[0] >= middle) == late], seats, positions) for late in (False, True)]
+        early, late = (
+            _Rows(x, [block for block in blocks if (block[0] < middle) == is_early], [seat] * len(x), range(len(x)))
+            for is_early in (True, False)
+        )
         with self._one_at_a_time:
-            if not middle:
-                self._advance(halves[1], held, self._rooms[0])
+            if not late.blocks:
+                self._advance(early, held, self._rooms[0])
                 return
             done = _Count(0)
-            later = self._helper.submit(self._advance, halves[1], held, self._rooms[1], ctypes.byref(done))
-            self._advance(halves[0], held, self._rooms[0], None, ctypes.byref(done))
-            later.result()
+            rest = self._helper.submit(self._advance, late, held, self._rooms[1], ahead=ctypes.byref(done))
+            try:
+                self._advance(early, held, self._rooms[0], done=ctypes.byref(done))
+            finally:  # nor may an interrupt leave the other half waiting, or at work in this room
+                done.value = len(self._layers)
+                wait([rest])
+            rest.result()
 
     def _advance(self, rows: _Rows, held: KVCache, room: _Scratch, ahead: Any = None, done: Any = None) -> None:
         """Take rows through all layers, behind those that leave their count in ``ahead``."""

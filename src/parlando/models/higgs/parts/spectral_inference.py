@@ -6,7 +6,7 @@ The fine blocks cost most and look only a little way to each side, so they run o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TypeGuard, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -31,7 +31,7 @@ class PackedDecoder:
         self._fine = _packed(nn.Sequential(*decoder.early, *decoder.late))
 
     @staticmethod
-    def fits(codec: object) -> bool:
+    def fits(codec: object) -> TypeGuard[SpectralCodec]:
         """Whether this can decode in a codec's place."""
         if not isinstance(codec, SpectralCodec):
             return False
