@@ -38,6 +38,6 @@ fix:
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# After a change of decode.c; an installation compiles it by itself.
+# After a change of the C in nn/native; an installation compiles it by itself.
 kernel:
 	$(PYTHON) src/parlando/nn/native/build.py

@@ -21,7 +21,7 @@ from parlando.text.user_lexicon import UserLexicon
 GROWING = HopSchedule()
 WHOLE_SENTENCES = HopSchedule.fixed(sys.maxsize)
 MAX_SEED, SEED_LIMIT = 2**31, 2**63
-LEAD_SILENCE_SECONDS = 0.02
+LEAD_SILENCE_SECONDS = 0.01
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,23 @@ def test_a_click_is_no_word_but_a_burst_close_to_one_is_its_consonant(click_samp
     assert np.array_equal(trimmed(near), near)
 
 
+@pytest.mark.parametrize(("soft_seconds", "left_seconds"), [(0.0, 0.02), (0.005, 0.02), (0.02, 0.03), (0.1, 0.15)])
+def test_silence_is_counted_to_where_the_word_is_loud_and_its_soft_beginning_stays(soft_seconds, left_seconds):
+    silent, samples = round(0.2 * RATE), round(soft_seconds * RATE)
+    wave = word(0.2, noise=1e-5)
+    breath = (0.001 * np.random.default_rng(1).standard_normal(samples)).astype(np.float32)
+    wave = np.concatenate((wave[:silent], breath, wave[silent:]))
+    assert len(trimmed(wave)) - (len(wave) - silent - samples) == pytest.approx(left_seconds * RATE, abs=1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_noise_that_comes_and_goes_before_a_word_is_no_beginning_of_it(seed):
+    wave, chance = word(0.2, noise=1e-5), np.random.default_rng(seed)
+    swell = np.repeat(chance.uniform(0.0008, 0.0022, 10), round(0.02 * RATE))
+    wave[: len(swell)] += (swell * chance.standard_normal(len(swell))).astype(np.float32)
+    assert 0.16 * RATE <= len(wave) - len(trimmed(wave)) <= 0.18 * RATE
+
+
 @pytest.mark.parametrize("rise_seconds", [0.05, 0.2, 0.4])
 def test_a_soft_beginning_is_heard_from_where_it_rises(rise_seconds):
     silent, samples = round(0.2 * RATE), round(rise_seconds * RATE)

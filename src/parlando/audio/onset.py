@@ -12,6 +12,8 @@ HIGHEST_SILENCE, LOWEST_SPEECH = -42.0, -55.0  # decibels of full scale, whateve
 WORD_SECONDS = 0.02  # what is loud for less is a click
 PAUSE_SECONDS = 0.06  # as long as a consonant and its vowel may lie apart
 RISE, INAUDIBLE = 6.0, -70.0  # a word begins where it leaves the noise by so many decibels, and can be heard
+NOISE_SHARE = 0.25  # of the windows before a loud one are silence at the least; the quietest of all is quiet by chance
+HIDDEN_SHARE = 0.5  # of the time that it is seen to rise, it may have risen below the noise before
 WAIT_SECONDS = 1.0  # beyond the silence that is kept; by then a word has come, or all is passed on
 MOST_CUT_SECONDS = 0.5
 FADE_SECONDS = 0.005
@@ -19,7 +21,9 @@ TINY = 1e-12
 
 
 class OnsetTrimmer:
-    """Passes a signal on from ``kept_seconds`` before its first word; where none comes in time, from its beginning.
+    """Passes a signal on from ``kept_seconds`` before its first word is loud; where none comes, from its beginning.
+
+    What rises to it, such as a soft consonant, is of the word and stays, however long.
 
     Windows are counted from the first sample, so that it does not matter in which pieces the signal comes.
     """
@@ -58,13 +62,18 @@ class OnsetTrimmer:
         elif self._loud and (index - self._loud[-1]) * WINDOW_SECONDS > PAUSE_SECONDS:
             self._loud.clear()
         if len(self._loud) * WINDOW_SECONDS >= WORD_SECONDS:
-            self._cut(self._onset() * self._window / self._sample_rate - self._kept_seconds)
+            loud, rise = self._seconds(self._loud[0]), self._seconds(self._onset())
+            self._cut(min(loud - self._kept_seconds, rise - HIDDEN_SHARE * (loud - rise)))
         self._begun = self._begun or len(self._levels) * WINDOW_SECONDS >= self._kept_seconds + WAIT_SECONDS
+
+    def _seconds(self, window: int) -> float:
+        return window * self._window / self._sample_rate
 
     def _onset(self) -> int:
         """The window in which the rise to the word starts."""
-        onset, noise = self._loud[0], max(self._quietest + RISE, INAUDIBLE)
-        while onset and self._levels[onset - 1] > noise:
+        onset = self._loud[0]
+        noise = float(np.quantile(self._levels[:onset] or [self._quietest], NOISE_SHARE))
+        while onset and self._levels[onset - 1] > max(noise + RISE, INAUDIBLE):
             onset -= 1
         return onset
 

@@ -112,7 +112,7 @@ class OutputOptions(ModelOptions):
         float | None, typer.Option(help="Tempo at the same pitch: 0.25 (slow) to 4 (fast).", min=0.25, max=4.0)
     ] = None
     lead_silence: Annotated[
-        float | None, typer.Option(help="Most seconds of silence before the first word; default: 0.02.", min=0.0)
+        float | None, typer.Option(help="Most seconds of silence before the first word; default: 0.01.", min=0.0)
     ] = None
     play: Annotated[bool, typer.Option("--play", help="Play it through the loudspeaker.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary and no progress bar.")] = False

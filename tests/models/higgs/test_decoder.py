@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from parlando.models.higgs.parts.codec import Codec
 from parlando.models.higgs.parts.codec_weights import load_published_codec
 from parlando.models.higgs.parts.delay import build_delay
 from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
+from parlando.models.higgs.parts.spectral_inference import PackedDecoder
+from parlando.nn.native import kernel
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "higgs"
 PROMPT = Prompt((1,), np.zeros(1, dtype=bool), np.zeros((0, 8), dtype=np.int64))
@@ -28,6 +31,8 @@ def _codec(kind: str) -> Codec:
         return load_published_codec(GOLDEN / "codec_tiny")
     torch.manual_seed(0)
     sizes = {"fine_dim": 16, "coarse_dim": 24, "hidden_dim": 32, "latent_dim": 8, "num_bands": 20, "codebook_size": 32}
+    if kind == "packed":
+        sizes |= {"coarse_dim": 32, "content_dim": 4, "decoder_fine_blocks": 5}
     codec = SpectralCodec(SpectralCodecConfig(**sizes)).eval()
     for quantizer in codec.quantizer.quantizers:
         quantizer.codebook.embed.normal_()
@@ -53,7 +58,7 @@ def _stream(codec: Codec, frames: list[Frame], sizes: list[int]) -> np.ndarray:
     return np.concatenate(pieces)
 
 
-@pytest.mark.parametrize("kind", ["dac", "spectral"])
+@pytest.mark.parametrize("kind", ["dac", "spectral", "packed"])
 @settings(max_examples=15, deadline=None)
 @given(num_frames=st.integers(0, 40), sizes=st.lists(st.integers(0, 17), max_size=12), seed=st.integers(0, 9))
 def test_any_schedule_equals_offline(kind, num_frames, sizes, seed):
@@ -65,12 +70,31 @@ def test_any_schedule_equals_offline(kind, num_frames, sizes, seed):
     assert np.abs(streamed - offline).max(initial=0) < 1e-5
 
 
-@pytest.mark.parametrize("kind", ["dac", "spectral"])
+@pytest.mark.parametrize("kind", ["dac", "spectral", "packed"])
 @pytest.mark.parametrize("sizes", [[1] * 80, [3] * 30, [10] * 8, [25] * 3, [2, 4, 8, 16, 32]])
 def test_the_usual_schedules_equal_offline(kind, sizes):
     codec = _codec(kind)
     codes = _codes(codec, 60)
     assert np.abs(_stream(codec, _frames(codec, codes), sizes) - decode_codes(codec, codes)).max() < 1e-5
+
+
+@pytest.mark.skipif(kernel.library() is None, reason="no compiled kernel for this processor")
+def test_the_packed_decoder_gives_any_part_of_what_the_codec_does():
+    codec = _codec("packed")
+    assert PackedDecoder.fits(codec)
+    packed, codes = PackedDecoder(codec), torch.from_numpy(_codes(codec, 40))
+    whole = decode_codes(codec, codes.numpy())
+    for start, stop in [(0, 40), (0, 1), (39, 40), (3, 30), (17, 18)]:
+        part = packed.decode(codes, start, stop).numpy()
+        assert part.shape == ((stop - start) * codec.samples_per_frame,)
+        assert np.abs(part - whole[start * codec.samples_per_frame : stop * codec.samples_per_frame]).max() < 1e-5
+
+
+def test_what_the_kernel_does_not_know_is_left_to_torch():
+    assert not PackedDecoder.fits(_codec("dac"))
+    assert not PackedDecoder.fits(copy.deepcopy(_codec("packed")).double())
+    codec = SpectralCodec(SpectralCodecConfig(fine_dim=16, coarse_dim=20, hidden_dim=32, latent_dim=8))
+    assert not PackedDecoder.fits(codec)
 
 
 class _Counting:

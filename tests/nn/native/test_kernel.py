@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from parlando.core.types import Frame, Prompt
+from parlando.models.higgs import lm_inference
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM
@@ -72,6 +73,36 @@ def test_steps_equal_those_in_torch(rows, is_half):
                     torch.testing.assert_close(got.text, expected.text, atol=2e-5, rtol=1e-4)
     lengths = [[cache.length(row) for row in range(rows)] for cache in (fast_cache, slow_cache)]
     assert lengths[0] == lengths[1]
+
+
+@needs_kernel
+@pytest.mark.parametrize("kinds", [[0] * 3, [0] * 50, [1] * 9, [0, 1, 1, 0], [0] * 5 + [1] * 20 + [0] * 11 + [1]])
+def test_a_prompt_equals_one_in_torch(kinds):
+    mask, generator = np.array(kinds, bool), np.random.default_rng(0)
+    tokens = np.where(mask, CONFIG.audio_out_id, generator.integers(7, 40, len(mask))).tolist()
+    given = Prompt(tuple(tokens), mask, generator.integers(0, 11, (int(mask.sum()), 3)))
+    results = []
+    for compiled in (True, False):
+        token_lm = HiggsTokenLM(make_lm(), compiled=compiled)
+        cache = token_lm.new_cache(3, 64)
+        token_lm.prefill(prompt(60), cache, 1)
+        logits = token_lm.prefill(given, cache, 1)
+        results.append((logits, token_lm.step([None, Frame(1, (1, 2, 3))], cache)[1], cache.length(1)))
+    (fast, fast_next, fast_length), (slow, slow_next, slow_length) = results
+    assert fast_length == slow_length == len(mask) + 1
+    for got, expected in ((fast, slow), (fast_next, slow_next)):
+        torch.testing.assert_close(got.audio, expected.audio, atol=5e-5, rtol=1e-4)
+    assert (fast.text is None) == (slow.text is None) == bool(mask[-1])
+    if fast.text is not None:
+        torch.testing.assert_close(fast.text, slow.text, atol=5e-5, rtol=1e-4)
+
+
+@needs_kernel
+def test_long_prompts_are_left_to_torch(monkeypatch):
+    token_lm = HiggsTokenLM(make_lm())
+    monkeypatch.setattr(lm_inference, "LONGEST_COMPILED_PROMPT", 9)
+    monkeypatch.setattr(token_lm._kernel, "step", lambda *_: pytest.fail("compiled"))
+    token_lm.prefill(prompt(10), token_lm.new_cache(1, 64), 0)
 
 
 @needs_kernel

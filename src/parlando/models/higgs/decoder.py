@@ -16,19 +16,24 @@ from parlando.audio.tempo import StreamTempo
 from parlando.core.types import Frame, Prompt
 from parlando.models.higgs.parts.codec import Codec
 from parlando.models.higgs.parts.delay import Undelay
+from parlando.models.higgs.parts.spectral_inference import PackedDecoder
 
 
 class HiggsDecoder:
-    """Opens wave streams over one codec (a `core.stages.WaveDecoder`)."""
+    """Opens wave streams over one codec (a `core.stages.WaveDecoder`).
 
-    def __init__(self, codec: Codec) -> None:
+    A light codec on a processor is packed for the compiled kernel, where there is one and unless ``compiled`` is false.
+    """
+
+    def __init__(self, codec: Codec, compiled: bool = True) -> None:
         self._codec = codec
+        self._packed = PackedDecoder(codec) if compiled and PackedDecoder.fits(codec) else None
         self.sample_rate = codec.sample_rate
         self.samples_per_frame = codec.samples_per_frame
 
     def open(self, prompt: Prompt, speed: float = 1.0) -> HiggsWaveStream:
         """A stream for the audio that follows a prompt; the codec needs nothing of the prompt itself."""
-        return HiggsWaveStream(self._codec, speed)
+        return HiggsWaveStream(self._codec, speed, self._packed)
 
 
 class HiggsWaveStream:
@@ -37,8 +42,8 @@ class HiggsWaveStream:
     State: the delayed frames still incomplete, and the clip's whole frames from the first that is still needed.
     """
 
-    def __init__(self, codec: Codec, speed: float = 1.0) -> None:
-        self._codec = codec
+    def __init__(self, codec: Codec, speed: float = 1.0, packed: PackedDecoder | None = None) -> None:
+        self._codec, self._packed = codec, packed
         self._tempo = StreamTempo(codec.sample_rate, speed)
         self._undelay = Undelay(codec.num_codebooks, codec.codebook_size, codec.codebook_size + 1)
         self._window = self._no_frames()
@@ -89,14 +94,19 @@ class HiggsWaveStream:
 
     def _emit(self, ready: int) -> np.ndarray:
         """Decode the window, hand out its frames ``emitted..ready`` and keep the context of the next ones."""
-        samples = decode_codes(self._codec, self._window)
-        per_frame = self._codec.samples_per_frame
         self._inside -= ready - self._emitted
-        fresh = samples[self._emitted * per_frame : ready * per_frame].copy()
+        fresh = self._decoded(self._emitted, ready)
         dropped = max(0, ready - self._codec.past_frames)
         self._window = self._window[:, dropped:]
         self._emitted = ready - dropped
         return fresh
+
+    def _decoded(self, start: int, stop: int) -> np.ndarray:
+        """Samples of the window's frames ``start..stop``."""
+        if self._packed is not None:
+            return self._packed.decode(torch.from_numpy(self._window), start, stop).numpy()
+        per_frame = self._codec.samples_per_frame
+        return decode_codes(self._codec, self._window)[start * per_frame : stop * per_frame].copy()
 
     def _no_frames(self) -> np.ndarray:
         return np.zeros((self._codec.num_codebooks, 0), dtype=np.int64)

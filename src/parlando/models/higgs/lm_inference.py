@@ -27,6 +27,9 @@ from parlando.nn.sampling import Ranking
 
 Block = Callable[[Tensor], Tensor]
 
+# Beyond this, attention to all that went before outweighs the products, and is better shared out over all cores.
+LONGEST_COMPILED_PROMPT = 256
+
 
 @dataclass(frozen=True)
 class Logits:
@@ -169,7 +172,10 @@ class HiggsTokenLM:
                 "shorten the text or use fewer or shorter reference clips"
             )
         cache.free(row)
-        hidden = self._run_prompt(prompt, cache, row)
+        if self._kernel is not None and length <= LONGEST_COMPILED_PROMPT:
+            hidden = self._compiled_prompt(self._kernel, prompt, cache, row)
+        else:
+            hidden = self._run_prompt(prompt, cache, row)
         cache.advance(row, length)
         return self._logits(hidden[-1:], [not prompt.audio_mask[-1]])[0]
 
@@ -211,6 +217,14 @@ class HiggsTokenLM:
             return attend_causal(q, keys, values)
 
         return self._run(inputs.to(device), route, attend)
+
+    def _compiled_prompt(self, kernel: Kernel, prompt: Prompt, cache: KVCache, row: int) -> Tensor:
+        """The last position after the last norm. Positions are rows of one sequence, each after those before it."""
+        hidden = self._lm.embed_tokens(torch.tensor(prompt.tokens))
+        if len(prompt.codes):
+            hidden[torch.from_numpy(prompt.audio_mask)] = self._lm.embed_frames(torch.from_numpy(prompt.codes))
+        kernel.prefill(hidden, prompt.audio_mask.tolist(), row, cache)
+        return self._norm(hidden[-1:])
 
     def _run_step(self, frames: Sequence[Frame | None], live: list[bool], cache: KVCache) -> Tensor:
         device = self._like.device

@@ -1,4 +1,4 @@
-"""Compile the kernel beside its source. Imports nothing of the package, so that the build of a wheel can run it."""
+"""Compile the kernel beside its sources. Imports nothing of the package, so that the build of a wheel can run it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import subprocess
 import zlib
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("decode.c")
+FOLDER = Path(__file__).parent
+SOURCES = tuple(FOLDER / name for name in ("decode.c", "neighbours.c"))
+HEADER = FOLDER / "panels.h"
 # By what torch calls a processor's abilities.
 LEVELS = {"AVX512": "x86-64-v4", "AVX2": "x86-64-v3"}
 # -Wno-psabi: vectors wider than the oldest processor's registers never cross a call.
@@ -22,11 +24,11 @@ def library_name(level: str) -> str:
 
 
 def source_mark() -> int:
-    """A number that changes with the source."""
-    return zlib.crc32(SOURCE.read_bytes())
+    """A number that changes with the sources."""
+    return zlib.crc32(b"".join(path.read_bytes() for path in (*SOURCES, HEADER)))
 
 
-def compile_kernel(folder: Path = SOURCE.parent) -> list[Path]:
+def compile_kernel(folder: Path = FOLDER) -> list[Path]:
     """The compiled libraries in ``folder``: one a level, none where no C compiler makes them."""
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or ""
     fits = os.name == "posix" and platform.machine().lower() in ("x86_64", "amd64")
@@ -42,7 +44,7 @@ def compile_kernel(folder: Path = SOURCE.parent) -> list[Path]:
 def _compile(compiler: str, processor: str, target: Path) -> bool:
     partial = target.with_suffix(".partial")
     options = (f"-march={processor}", f"-DSOURCE={source_mark()}")
-    command = [*compiler.split(), *FLAGS, *options, "-o", str(partial), str(SOURCE), "-lm"]
+    command = [*compiler.split(), *FLAGS, *options, "-o", str(partial), *map(str, SOURCES), "-lm"]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=120)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,29 +1,12 @@
-/* One decoding step of a small language model on a processor: few rows, every weight read once, nothing in between.
+/* One decoding step of a small language model on a processor, and the prefill of its prompt: few rows at a time.
 
-   A step of a small model is shorter than the calls it is made of, so this is one call. Plain C with the vector
-   extensions that GCC and Clang share; rows are independent, so a row's numbers do not depend on its neighbours.
-   Weights come as panels of PANEL columns, each panel contiguous: [column / PANEL][input][PANEL], padded with zeros.
-   What limits a step is how fast weights are read, so those that half precision holds exactly are kept in it. */
+   A step of a small model is shorter than the calls it is made of, so this is one call. */
 
-#include <immintrin.h>
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+#include <sched.h>
 
-/* As many rows at a time as there are registers for: two sums a row, two weights, one input. */
-#ifdef __AVX512F__
-#define LANES 16
-#define ROWS 8
-#else
-#define LANES 8
-#define ROWS 6
-#endif
-#define PANEL (2 * LANES)
+#include "panels.h"
 
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-const int64_t parlando_lanes = LANES, parlando_panel = PANEL, parlando_rows = ROWS;
+const int64_t parlando_lanes = LANES, parlando_panel = PANEL, parlando_rows = BLOCK;
 
 /* Which source this was compiled from, so that an old library is not taken for a new one. */
 const int64_t parlando_source = SOURCE;
@@ -32,12 +15,6 @@ typedef struct {
     int64_t hidden, heads, kv_heads, head_dim, inner, layers;
     double epsilon;
 } Sizes;
-
-/* A matrix as panels, of float or of half precision. */
-typedef struct {
-    const void *panels;
-    int64_t is_half;
-} Matrix;
 
 typedef struct {
     const float *before, *after;
@@ -55,127 +32,10 @@ typedef struct {
     int64_t rows, length;
 } Cache;
 
-/* Room for ROWS rows of each, for the rows of a product side by side, and for the scores of one head. */
+/* Room for BLOCK rows of each, for the rows of a product side by side, and for the scores of one head. */
 typedef struct {
     float *normed, *qkv, *mixed, *inner, *across, *scores;
 } Scratch;
-
-static inline vec spread(float value) { return value - (vec){0}; }
-
-static inline vec load_float(const float *from) { return *(const vec *)from; }
-
-static inline vec load_half(const uint16_t *from)
-{
-#ifdef __AVX512F__
-    return (vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
-#else
-    return (vec)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from));
-#endif
-}
-
-static inline float sum_of(vec v)
-{
-    for (int width = LANES / 2; width; width /= 2)
-        for (int i = 0; i < width; i++)
-            v[i] += v[i + width];
-    return v[0];
-}
-
-/* e^x to about one unit in the last place: x = n ln 2 + r, a polynomial for e^r, n put into the exponent. */
-static inline vec exponential(vec x)
-{
-    const vec low = spread(-87.0f), high = spread(88.0f);
-    x = (vec)((ivec)x & (x > low)) + (vec)((ivec)low & (x <= low));
-    x = (vec)((ivec)x & (x < high)) + (vec)((ivec)high & (x >= high));
-    const vec rounder = spread(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
-    const vec n = (x * 1.44269504f + rounder) - rounder;
-    const vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    vec p = spread(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    const ivec power = (__builtin_convertvector(n, ivec) + 127) << 23;
-    return p * (vec)power;
-}
-
-/* Rows, which come as [input][row], times one panel; MANY is a constant, so that the sums stay in registers. */
-#define PANEL_PRODUCT(MANY, KIND, TYPE)                                                              \
-    static inline void product_##KIND##_##MANY(                                                      \
-        const float *x, int64_t inputs, const TYPE *panel, float *out, int64_t outputs, int64_t width, int add) \
-    {                                                                                                \
-        vec left[MANY], right[MANY];                                                                 \
-        for (int m = 0; m < MANY; m++)                                                               \
-            left[m] = right[m] = (vec){0};                                                           \
-        for (int64_t k = 0; k < inputs; k++) {                                                       \
-            const vec a = load_##KIND(panel + k * PANEL), b = load_##KIND(panel + k * PANEL + LANES); \
-            for (int m = 0; m < MANY; m++) {                                                         \
-                left[m] += a * x[k * MANY + m];                                                      \
-                right[m] += b * x[k * MANY + m];                                                     \
-            }                                                                                        \
-        }                                                                                            \
-        for (int m = 0; m < MANY; m++) {                                                             \
-            float *target = out + m * outputs;                                                       \
-            if (width == PANEL) {                                                                    \
-                vec *whole = (vec *)target;                                                          \
-                whole[0] = left[m] + (add ? whole[0] : (vec){0});                                    \
-                whole[1] = right[m] + (add ? whole[1] : (vec){0});                                   \
-                continue;                                                                            \
-            }                                                                                        \
-            float sums[PANEL];                                                                       \
-            *(vec *)sums = left[m];                                                                  \
-            *(vec *)(sums + LANES) = right[m];                                                       \
-            for (int64_t c = 0; c < width; c++)                                                      \
-                target[c] = add ? target[c] + sums[c] : sums[c];                                     \
-        }                                                                                            \
-    }
-
-#if ROWS > 6
-#define EACH_COUNT(DO, KIND, TYPE)                                                                          \
-    DO(1, KIND, TYPE) DO(2, KIND, TYPE) DO(3, KIND, TYPE) DO(4, KIND, TYPE) DO(5, KIND, TYPE) DO(6, KIND, TYPE) \
-    DO(7, KIND, TYPE) DO(8, KIND, TYPE)
-#else
-#define EACH_COUNT(DO, KIND, TYPE)                                                                          \
-    DO(1, KIND, TYPE) DO(2, KIND, TYPE) DO(3, KIND, TYPE) DO(4, KIND, TYPE) DO(5, KIND, TYPE) DO(6, KIND, TYPE)
-#endif
-
-EACH_COUNT(PANEL_PRODUCT, float, float)
-EACH_COUNT(PANEL_PRODUCT, half, uint16_t)
-
-#define CASE(MANY, KIND, TYPE)                                                           \
-    case MANY:                                                                           \
-        product_##KIND##_##MANY(x, inputs, panel, out + first, outputs, width, add);     \
-        break;
-
-#define PRODUCT(KIND, TYPE)                                                                               \
-    static inline void product_##KIND(                                                                    \
-        const float *x, int64_t rows, int64_t inputs, const TYPE *panels, float *out, int64_t outputs, int add) \
-    {                                                                                                     \
-        for (int64_t first = 0; first < outputs; first += PANEL) {                                        \
-            const TYPE *panel = panels + first * inputs;                                                  \
-            const int64_t width = outputs - first < PANEL ? outputs - first : PANEL;                      \
-            switch (rows) { EACH_COUNT(CASE, KIND, TYPE) }                                                \
-        }                                                                                                 \
-    }
-
-PRODUCT(float, float)
-PRODUCT(half, uint16_t)
-
-/* out[rows][outputs] = (or +=) x[rows][inputs] times a matrix; at most ROWS rows. */
-static inline void product(
-    const float *x, int64_t rows, int64_t inputs, const Matrix *matrix, float *out, int64_t outputs, int add,
-    float *across)
-{
-    for (int64_t row = 0; row < rows; row++)
-        for (int64_t k = 0; k < inputs; k++)
-            across[k * rows + row] = x[row * inputs + k];
-    if (matrix->is_half)
-        product_half(across, rows, inputs, matrix->panels, out, outputs, add);
-    else
-        product_float(across, rows, inputs, matrix->panels, out, outputs, add);
-}
 
 static inline void normalise(const float *x, const float *weight, int64_t size, double epsilon, float *out)
 {
@@ -270,7 +130,7 @@ static inline void feed_forward(
 {
     for (int64_t row = 0; row < rows; row++)
         normalise(x + row * s->hidden, branch->after, s->hidden, s->epsilon, room->normed + row * s->hidden);
-    product(room->normed, rows, s->hidden, &branch->gate_up, room->inner, 2 * s->inner, 0, room->across);
+    product(room->normed, rows, s->hidden, s->hidden, &branch->gate_up, room->inner, 2 * s->inner, 0, room->across);
     for (int64_t row = 0; row < rows; row++) {
         const float *gate = room->inner + row * 2 * s->inner, *up = gate + s->inner;
         float *out = room->inner + row * s->inner; /* lies before what is still to be read */
@@ -279,41 +139,59 @@ static inline void feed_forward(
             *(vec *)(out + i) = g / (1.0f + exponential(-g)) * *(const vec *)(up + i);
         }
     }
-    product(room->inner, rows, s->inner, &branch->down, x, s->hidden, 1, room->across);
+    product(room->inner, rows, s->inner, s->inner, &branch->down, x, s->hidden, 1, room->across);
 }
 
-/* Advance at most ROWS rows by one position each, the first `texts` of them text, the others audio.
-
-   x: [row][hidden], in and out; seats: the cache row of each; positions: where each goes; cosine, sine:
-   [position][head_dim]. Sizes of hidden, inner and head_dim are multiples of LANES. */
-__attribute__((flatten)) void parlando_step(
-    const Sizes *s, const Layer *layers, int64_t rows, int64_t texts, float *x, const int64_t *seats,
-    const int64_t *positions, const float *cosine, const float *sine, const Cache *cache, const Scratch *room)
+/* One layer for at most BLOCK rows; attention begins once those `ahead`, if any, have passed it. */
+static inline void pass(
+    const Sizes *s, const Layer *layer, int64_t index, int64_t rows, int64_t texts, float *x, const int64_t *seats,
+    const int64_t *positions, const float *cosine, const float *sine, const Cache *cache, const Scratch *room,
+    const int64_t *ahead)
 {
     const int64_t mixed = s->heads * s->head_dim, all = mixed + 2 * s->kv_heads * s->head_dim;
+    for (int64_t row = 0; row < rows; row++)
+        normalise(x + row * s->hidden, layer->kinds[row >= texts].before, s->hidden, s->epsilon,
+                  room->normed + row * s->hidden);
+    product(room->normed, rows, s->hidden, s->hidden, &layer->qkv, room->qkv, all, 0, room->across);
+    while (ahead && __atomic_load_n(ahead, __ATOMIC_ACQUIRE) <= index)
+        sched_yield();
+    attention(s, index, rows, seats, positions, cosine, sine, cache, room);
+    product(room->mixed, rows, mixed, mixed, &layer->out, x, s->hidden, 1, room->across);
+    if (texts)
+        feed_forward(s, &layer->kinds[0], texts, x, room);
+    if (texts < rows)
+        feed_forward(s, &layer->kinds[1], rows - texts, x + texts * s->hidden, room);
+}
+
+/* Advance rows by one position each, in blocks of at most BLOCK, in each of which the texts come before the audio.
+
+   x: [row][hidden], in and out; seats: the cache row of each; positions: where each goes; cosine, sine:
+   [position][head_dim]. Sizes of hidden, inner and head_dim are multiples of LANES. Rows may be positions of one
+   sequence, in order. It may go on in another thread, which waits, layer by layer, for the count in `ahead` that
+   this one leaves in `done`; either may be null. */
+__attribute__((flatten)) void parlando_step(
+    const Sizes *s, const Layer *layers, int64_t blocks, const int64_t *sizes, const int64_t *texts, float *x,
+    const int64_t *seats, const int64_t *positions, const float *cosine, const float *sine, const Cache *cache,
+    const Scratch *room, const int64_t *ahead, int64_t *done)
+{
     for (int64_t index = 0; index < s->layers; index++) {
-        const Layer *layer = layers + index;
-        for (int64_t row = 0; row < rows; row++)
-            normalise(x + row * s->hidden, layer->kinds[row >= texts].before, s->hidden, s->epsilon,
-                      room->normed + row * s->hidden);
-        product(room->normed, rows, s->hidden, &layer->qkv, room->qkv, all, 0, room->across);
-        attention(s, index, rows, seats, positions, cosine, sine, cache, room);
-        product(room->mixed, rows, mixed, &layer->out, x, s->hidden, 1, room->across);
-        if (texts)
-            feed_forward(s, &layer->kinds[0], texts, x, room);
-        if (texts < rows)
-            feed_forward(s, &layer->kinds[1], rows - texts, x + texts * s->hidden, room);
+        int64_t first = 0;
+        for (int64_t block = 0; block < blocks; first += sizes[block++])
+            pass(s, layers + index, index, sizes[block], texts[block], x + first * s->hidden, seats + first,
+                 positions + first, cosine, sine, cache, room, ahead);
+        if (done)
+            __atomic_store_n(done, index + 1, __ATOMIC_RELEASE);
     }
 }
 
-/* Normalise at most ROWS rows and multiply them by a head's matrix: out[row][outputs]. */
+/* Normalise at most BLOCK rows and multiply them by a head's matrix: out[row][outputs]. */
 __attribute__((flatten)) void parlando_head(
     const Sizes *s, int64_t rows, const float *x, const float *norm, const Matrix *head, int64_t outputs, float *out,
     const Scratch *room)
 {
     for (int64_t row = 0; row < rows; row++)
         normalise(x + row * s->hidden, norm, s->hidden, s->epsilon, room->normed + row * s->hidden);
-    product(room->normed, rows, s->hidden, head, out, outputs, 0, room->across);
+    product(room->normed, rows, s->hidden, s->hidden, head, out, outputs, 0, room->across);
 }
 
 static inline int beats(float a, float b) { return a > b || (a != a && b == b); }

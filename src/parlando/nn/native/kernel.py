@@ -10,8 +10,10 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from parlando.nn.rope import RopeTable
 
 # Beyond this (as float32) weights do not stay in a processor's cache, and a product shared out over all cores wins.
 LARGEST_BYTES = 96 * 2**20
+SHARED_POSITIONS = 24  # a shorter prompt is passed before another thread has woken
 
 FOLDER = Path(__file__).parent
 
@@ -42,16 +45,18 @@ class _Sizes(ctypes.Structure):
     )
 
 
-class _Matrix(ctypes.Structure):
+class Matrix(ctypes.Structure):
+    """A matrix as the compiled code takes it; `Panels` has the memory."""
+
     _fields_ = (("panels", _Address), ("is_half", _Count))
 
 
 class _Branch(ctypes.Structure):
-    _fields_ = (("before", _Address), ("after", _Address), ("gate_up", _Matrix), ("down", _Matrix))
+    _fields_ = (("before", _Address), ("after", _Address), ("gate_up", Matrix), ("down", Matrix))
 
 
 class _Layer(ctypes.Structure):
-    _fields_ = (("qkv", _Matrix), ("out", _Matrix), ("kinds", _Branch * 2))
+    _fields_ = (("qkv", Matrix), ("out", Matrix), ("kinds", _Branch * 2))
 
 
 class _Cache(ctypes.Structure):
@@ -60,6 +65,16 @@ class _Cache(ctypes.Structure):
 
 class _Scratch(ctypes.Structure):
     _fields_ = tuple((name, _Address) for name in ("normed", "qkv", "mixed", "inner", "across", "scores"))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a call: each block's first row, size and number of texts; where each row sits and at which position."""
+
+    x: Tensor
+    blocks: Sequence[tuple[int, int, int]]
+    seats: Sequence[int]
+    positions: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,8 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
-def _constant(name: str) -> int:
+def constant(name: str) -> int:
+    """A number that the kernel was compiled with; 0 without one."""
     code = library()
     return 0 if code is None else _Count.in_dll(code, f"parlando_{name}").value
 
@@ -126,12 +142,12 @@ class Panels:
     """
 
     def __init__(self, matrix: Float[Tensor, "inputs outputs"]) -> None:
-        (inputs, self.outputs), width = matrix.shape, _constant("panel")
+        (inputs, self.outputs), width = matrix.shape, constant("panel")
         padded = functional.pad(matrix.detach(), (0, -self.outputs % width))
         half = padded.half()
         self.is_half = torch.equal(half.float(), padded)
         self.tensor = (half if self.is_half else padded).view(inputs, -1, width).transpose(0, 1).contiguous()
-        self.matrix = _Matrix(self.tensor.data_ptr(), self.is_half)
+        self.matrix = Matrix(self.tensor.data_ptr(), self.is_half)
 
 
 class Kernel:
@@ -142,7 +158,7 @@ class Kernel:
     ) -> None:
         code = library()
         assert code is not None, "there is no compiled kernel"
-        self._code, self._rope, self._rows = code, rope, _constant("rows")
+        self._code, self._rope, self._rows = code, rope, constant("rows")
         self._held: list[Any] = []
         self._one_at_a_time = threading.Lock()
         inner = layers[0].text.down.shape[0]
@@ -153,8 +169,14 @@ class Kernel:
         mixed = attention.num_heads * attention.head_dim
         joined = mixed + 2 * attention.num_kv_heads * attention.head_dim
         widths = (self._hidden, joined, mixed, 2 * inner, max(self._hidden, mixed, inner))
-        room = [torch.zeros(self._rows, width) for width in widths] + [torch.zeros(len(rope.cos) + _constant("lanes"))]
-        self._scratch = _Scratch(*(self._keep(tensor) for tensor in room))
+        self._widths = (*widths, len(rope.cos) + constant("lanes"))
+        self._rooms = [self._scratch() for _ in range(2)]
+        self._helper = ThreadPoolExecutor(1, "parlando-prefill")
+
+    def _scratch(self) -> _Scratch:
+        *widths, scores = self._widths
+        room = [torch.zeros(self._rows, width) for width in widths] + [torch.zeros(scores)]
+        return _Scratch(*(self._keep(tensor) for tensor in room))
 
     @staticmethod
     def fits(attention: AttentionConfig, inner: int, weights: Tensor, num_weights: int) -> bool:
@@ -163,7 +185,7 @@ class Kernel:
         return (
             library() is not None
             and (weights.device.type, weights.dtype) == ("cpu", torch.float32)
-            and all(width % _constant("lanes") == 0 for width in widths)
+            and all(width % constant("lanes") == 0 for width in widths)
             and num_weights * weights.element_size() <= LARGEST_BYTES
         )
 
@@ -171,46 +193,82 @@ class Kernel:
         self, x: Float[Tensor, "row dim"], num_text: int, seats: Sequence[int], positions: Sequence[int], held: KVCache
     ) -> None:
         """Advance rows in place, the first ``num_text`` of them text; each to its seat and position of ``held``."""
+        blocks = [(first, many, min(max(num_text - first, 0), many)) for first, many in self._blocks(len(x))]
+        with self._one_at_a_time:
+            self._advance(_Rows(x, blocks, seats, positions), held, self._rooms[0])
+
+    def prefill(self, x: Float[Tensor, "position dim"], is_audio: Sequence[bool], seat: int, held: KVCache) -> None:
+        """Pass a prompt in place, from position 0 of its seat on; two threads have a half each."""
+        middle = len(x) // 2 if len(x) >= SHARED_POSITIONS else len(x)
+        changes = (at for at in range(1, len(x)) if is_audio[at] != is_audio[at - 1])
+        blocks = [
+            (first + offset, many, 0 if is_audio[first] else many)
+            for first, last in pairwise(sorted({0, *changes, middle, len(x)}))
+            for offset, many in self._blocks(last - first)
+        ]
+        early, late = (
+            _Rows(x, [block for block in blocks if (block[0] < middle) == is_early], [seat] * len(x), range(len(x)))
+            for is_early in (True, False)
+        )
+        with self._one_at_a_time:
+            if not late.blocks:
+                self._advance(early, held, self._rooms[0])
+                return
+            done = _Count(0)
+            rest = self._helper.submit(self._advance, late, held, self._rooms[1], ahead=ctypes.byref(done))
+            try:
+                self._advance(early, held, self._rooms[0], done=ctypes.byref(done))
+            finally:  # nor may an interrupt leave the other half waiting, or at work in this room
+                done.value = len(self._layers)
+                wait([rest])
+            rest.result()
+
+    def _advance(self, rows: _Rows, held: KVCache, room: _Scratch, ahead: Any = None, done: Any = None) -> None:
+        """Take rows through all layers, behind those that leave their count in ``ahead``."""
+        first, count = rows.blocks[0][0], len(rows.blocks)
+        part = slice(first, rows.blocks[-1][0] + rows.blocks[-1][1])
+        many = part.stop - part.start
         pairs = _Cache(held.pairs.data_ptr(), held.rows, held.capacity)
-        for first, many in self._blocks(len(x)):
-            part = slice(first, first + many)
-            self._code.parlando_step(
-                ctypes.byref(self._sizes),
-                self._layers,
-                _Count(many),
-                _Count(min(max(num_text - first, 0), many)),
-                _Address(x[first].data_ptr()),
-                (_Count * many)(*seats[part]),
-                (_Count * many)(*positions[part]),
-                _Address(self._rope.cos.data_ptr()),
-                _Address(self._rope.sin.data_ptr()),
-                ctypes.byref(pairs),
-                ctypes.byref(self._scratch),
-            )
+        self._code.parlando_step(
+            ctypes.byref(self._sizes),
+            self._layers,
+            _Count(count),
+            (_Count * count)(*(size for _, size, _ in rows.blocks)),
+            (_Count * count)(*(texts for _, _, texts in rows.blocks)),
+            _Address(rows.x[first].data_ptr()),
+            (_Count * many)(*rows.seats[part]),
+            (_Count * many)(*rows.positions[part]),
+            _Address(self._rope.cos.data_ptr()),
+            _Address(self._rope.sin.data_ptr()),
+            ctypes.byref(pairs),
+            ctypes.byref(room),
+            ahead,
+            done,
+        )
 
     def head(
         self, x: Float[Tensor, "row dim"], norm: Float[Tensor, " dim"], panels: Panels
     ) -> Float[Tensor, "row output"]:
         """Normalise rows and multiply them by a matrix."""
         out = x.new_empty(len(x), panels.outputs)
-        for first, many in self._blocks(len(x)):
-            self._code.parlando_head(
-                ctypes.byref(self._sizes),
-                _Count(many),
-                _Address(x[first].data_ptr()),
-                _Address(norm.data_ptr()),
-                ctypes.byref(panels.matrix),
-                _Count(panels.outputs),
-                _Address(out[first].data_ptr()),
-                ctypes.byref(self._scratch),
-            )
+        with self._one_at_a_time:
+            for first, many in self._blocks(len(x)):
+                self._code.parlando_head(
+                    ctypes.byref(self._sizes),
+                    _Count(many),
+                    _Address(x[first].data_ptr()),
+                    _Address(norm.data_ptr()),
+                    ctypes.byref(panels.matrix),
+                    _Count(panels.outputs),
+                    _Address(out[first].data_ptr()),
+                    ctypes.byref(self._rooms[0]),
+                )
         return out
 
     def _blocks(self, rows: int) -> Iterator[tuple[int, int]]:
-        """First row and number of rows of each call; others wait until all calls are made."""
-        with self._one_at_a_time:
-            for first in range(0, rows, self._rows):
-                yield first, min(self._rows, rows - first)
+        """First row and number of rows of each block."""
+        for first in range(0, rows, self._rows):
+            yield first, min(self._rows, rows - first)
 
     def _pack(self, layer: LayerWeights) -> _Layer:
         branches = (_Branch * 2)(
@@ -226,7 +284,7 @@ class Kernel:
         )
         return _Layer(self._matrix(layer.qkv), self._matrix(layer.out), branches)
 
-    def _matrix(self, matrix: Tensor) -> _Matrix:
+    def _matrix(self, matrix: Tensor) -> Matrix:
         """A packed matrix that lives as long as the kernel."""
         self._held.append(Panels(matrix))
         return self._held[-1].matrix
