@@ -162,6 +162,7 @@ class Service:
                 feed.close()
 
         stream.when_cancelled = close_feeds
+        stream.lacks_text = lambda: any(feed.waits for feed in feeds)
         # Time that a slow reader or writer takes is not the model's.
         tally = Tally(lambda: time.perf_counter() - stream.stalled_seconds - sum(feed.waited_seconds for feed in feeds))
         source = Source(self, host, several, options, tally)
@@ -248,6 +249,7 @@ class Service:
             begin=begin,
             dismiss=dismissed,
             is_cancelled=lambda: stream.cancellation.cancelled,
+            lacks_text=stream.lacks_text,
         )
         self.budgets.enter(caller)
         try:
