@@ -104,7 +104,7 @@ def soon(what: str, heard: Sequence[Heard]) -> Check:
 
 
 def within_limit(what: str, heard: Sequence[Heard]) -> Check:
-    """Who is let in waits no longer than the limit, who is not knows it at once, and what was begun is not interrupted."""
+    """Who is let in waits no longer than the limit and is not interrupted, and who is not knows it at once."""
     done = [each for each in heard if each.outcome == "done"]
     first = [each.playable_seconds or each.total_seconds for each in done]
     refused = [each.total_seconds for each in heard if each.status in REFUSED]

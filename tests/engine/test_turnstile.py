@@ -4,6 +4,7 @@ import threading
 import time
 from contextlib import suppress
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,3 +83,18 @@ def test_who_has_no_listener_is_not_forgotten():
     for thread in threads:
         thread.join(5)
     assert order == ["unheard", "comfortable"]
+
+
+def test_a_small_chunk_hardly_changes_what_a_frame_takes():
+    """It is dear for its size: what a decoder does once for a chunk counts for few frames."""
+    turnstile = Turnstile(1)
+    assert turnstile.seconds_per_frame == 0.0
+    for _ in range(5):
+        turnstile.learn(25, 0.05)
+    turnstile.learn(1, 0.03)
+    assert 0.002 <= turnstile.seconds_per_frame < 0.0025
+    turnstile.learn(0, 0.02)
+    assert turnstile.seconds_per_frame < 0.003, "an end without frames costs too"
+    for _ in range(60):
+        turnstile.learn(25, 0.2)
+    assert turnstile.seconds_per_frame == pytest.approx(0.008, rel=0.02)

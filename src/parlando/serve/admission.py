@@ -23,6 +23,7 @@ SETTLED_SECONDS = 1.0  # of sound that a listener has who can do without a row f
 SETTLING_RATE, LEAST_SETTLING = 3.0, 2  # seconds of sound a second that are kept for each of them; how many may be
 PRESSED_SECONDS = 0.2  # of sound left: while somebody has less, or had to wait just now, nobody begins
 SHARED_STREAMS = 3.0  # a machine that feeds so many keeps room for one of somebody else
+SURE_SECONDS = 0.3  # somebody must be found to come too late for so long, to be sent away
 SECONDS_PER_CHARACTER, LONG_CHARACTERS = 0.08, 3  # a digit, or a sign of a script without letters, is read as a word
 FIRST_WIDE = "\u2e80"
 
@@ -49,6 +50,7 @@ class Entrant:
     lacks_text: Callable[[], bool] = lambda: False
     asked_seconds: float = 0.0
     begun_seconds: float = 0.0
+    late_since_seconds: float | None = None
     waited: bool = False
 
 
@@ -129,18 +131,28 @@ class Admission:
         """Dismiss whose first sound would come too late even if all goes well from now on: the sooner they know it."""
         first_audio_seconds = max(self.first_audio_seconds, self._longest_silence_seconds())
         most_seconds = max(self.limits.max_first_audio_seconds, self.first_audio_seconds)
-        counters, kept = self._counters(self._capacity(None), len(self.running)), []
+        counters = self._counters(self._capacity(None), len(self.running))
+        kept: list[Entrant] = []
         for entrant in self._queue():
             waited_seconds = self.clock() - entrant.asked_seconds + first_audio_seconds
             late = waited_seconds + counters[0] > most_seconds and not self._can_feed(*kept, entrant)
-            if late or waited_seconds > most_seconds:
+            if waited_seconds > most_seconds or self._is_sure(entrant, late):
                 # Before it goes: whoever comes again comes behind all who wait now.
                 predicted_seconds = self.predicted_seconds()
                 refusal = self._refusal(predicted_seconds - self.limits.max_first_audio_seconds, predicted_seconds)
                 self._dismiss(entrant, refusal)
-            else:
+            elif not late:
                 kept.append(entrant)
                 heapq.heapreplace(counters, counters[0] + entrant.playback.remaining_seconds)
+
+    def _is_sure(self, entrant: Entrant, late: bool) -> bool:
+        """Whether somebody was found to be late for a while: the machine may seem slow for a moment."""
+        if not late:
+            entrant.late_since_seconds = None
+            return False
+        if entrant.late_since_seconds is None:
+            entrant.late_since_seconds = self.clock()
+        return self.clock() - entrant.late_since_seconds >= SURE_SECONDS
 
     def _dismiss(self, entrant: Entrant, error: Exception | None) -> None:
         self.waiting.remove(entrant)
