@@ -261,12 +261,12 @@ class Synthesizer:
         checked = check_reference(clip.samples, clip.sample_rate, where)
         if checked.note:
             raise InputError(f"{checked.note}; cut the recording and its text down to that")
-        if words:
-            self._check_transcript(words, name, checked.speech_seconds)
-        return Voice(name, references=(self.model.refer(words, checked.clip.samples, checked.clip.sample_rate),))
+        warning = self._check_transcript(words, name, checked.speech_seconds) if words else ""
+        reference = self.model.refer(words, checked.clip.samples, checked.clip.sample_rate)
+        return Voice(name, references=(reference,), warning=warning)
 
-    def _check_transcript(self, words: str, name: str, speech_seconds: float) -> None:
-        """Refuse a transcript that the model cannot read, and warn of one that is not what the recording says."""
+    def _check_transcript(self, words: str, name: str, speech_seconds: float) -> str:
+        """Refuse a transcript that the model cannot read; what to warn of if it is not what the recording says."""
         prompt = self.model.prompts.build(words, Voice(name))
         if prompt.unread:
             raise TextError(
@@ -274,14 +274,14 @@ class Synthesizer:
                 "it knows, or take a model that speaks their language"
             )
         expected_seconds = prompt.expected_frames / self.model.frame_rate
-        if expected_seconds and not 1 / PLAUSIBLE_RATIO < speech_seconds / expected_seconds < PLAUSIBLE_RATIO:
-            logger.warning(
-                "transcript: %d words take about %.1f s, and the recording has %.1f s of speech; with other words than "
-                "its own a clone speaks badly",
-                len(words.split()),
-                expected_seconds,
-                speech_seconds,
-            )
+        if not expected_seconds or 1 / PLAUSIBLE_RATIO < speech_seconds / expected_seconds < PLAUSIBLE_RATIO:
+            return ""
+        warning = (
+            f"transcript: {len(words.split())} words take about {expected_seconds:.1f} s, and the recording has "
+            f"{speech_seconds:.1f} s of speech; with other words than its own a clone speaks badly"
+        )
+        logger.warning(warning)
+        return warning
 
     def convert(self, audio: Source | Clip, voice: str | Voice | None = None, speed: float = 1.0) -> Speech:
         """What a recording says, as it says it, in another voice; errors as for `stream_conversion`."""

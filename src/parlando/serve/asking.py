@@ -17,9 +17,11 @@ def begin(
     utterances: Utterance | Sequence[Utterance],
     format: str | Making | None = None,
 ) -> Speaking:
-    """`Service.open` for this caller, with a warning for each model and voice that is not the one of that name."""
+    """`Service.open` for this caller, with a warning for each model and voice that is not the one of that name, and
+    for each recording whose words seem to be others.
+    """
     call = call_of(asked.scope)
-    speaking = service.open(utterances, format, call.caller)
+    speaking = service.open(utterances, format, call.caller, call.warn)
     for each in [utterances] if isinstance(utterances, Utterance) else utterances:
         for warning in _stand_ins(service, each, call.caller):
             call.warn(warning)

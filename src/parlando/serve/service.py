@@ -135,13 +135,18 @@ class Service:
         return host
 
     def open(
-        self, utterances: Utterance | Sequence[Utterance], format: str | Making | None = None, caller: str = "local"
+        self,
+        utterances: Utterance | Sequence[Utterance],
+        format: str | Making | None = None,
+        caller: str = "local",
+        warn: Callable[[str], None] = lambda warning: None,
     ) -> Speaking:
         """Begin to speak, one utterance after the other; items are bytes of ``format``, or without one `Chunk`s.
 
         A function for ``format`` is given the chunks in a thread, and what it yields are the items.
 
-        Model, speed, rate, seed and options are the first one's; texts and voices each one's own.
+        Model, speed, rate, seed and options are the first one's; texts and voices each one's own. ``warn`` is told, in
+        a thread and before the first item, what may be wrong with a voice.
 
         Raises:
             ParlandoError: anything `problems.STATUSES` knows.
@@ -165,7 +170,7 @@ class Service:
         stream.lacks_text = lambda: any(feed.waits for feed in feeds)
         # Time that a slow reader or writer takes is not the model's.
         tally = Tally(lambda: time.perf_counter() - stream.stalled_seconds - sum(feed.waited_seconds for feed in feeds))
-        source = Source(self, host, several, options, tally)
+        source = Source(self, host, several, options, tally, warn)
         self._admit(host, caller, stream, lambda: source.items(format, rate), tally)
         return Speaking(stream, tally, host.name, options.seed, rate)
 
@@ -300,9 +305,15 @@ class Source:
     """The blocking half of a request: runs in a thread of the bridge."""
 
     def __init__(
-        self, service: Service, host: Host, utterances: Sequence[Utterance], options: SpeechOptions, tally: Tally
+        self,
+        service: Service,
+        host: Host,
+        utterances: Sequence[Utterance],
+        options: SpeechOptions,
+        tally: Tally,
+        warn: Callable[[str], None],
     ) -> None:
-        self.tally = tally
+        self.tally, self._warn = tally, warn
         self._service, self._host, self._utterances, self._options = service, host, utterances, options
 
     def items(self, format: str | Making | None, rate: int) -> Iterator[Any]:
@@ -358,6 +369,8 @@ class Source:
 
     def _voice(self, utterance: Utterance) -> Voice:
         voice = self._service.shelf.voice(self._host, utterance.voice)
+        if voice.warning:
+            self._warn(voice.warning)
         if not utterance.instructions:
             return voice
         if self._host.synthesizer.model.takes_instructions:

@@ -87,7 +87,7 @@ class Conversation:
             self._service.shelf.resolve(host, wanted.voice, self._wire.allowance.caller)
         live = LiveText(self._service, wanted, lambda rate: pieces_of(format, rate), self._wire.allowance)
         self._contexts[start.context] = live
-        self._wire.speak(self._tell(start.context, live, Story(format, warnings)))
+        self._wire.speak(self._tell(start.context, live, Story(format, warnings, live.warnings)))
 
     async def _sign(self, sign: LiveSign) -> None:
         names = [*self._contexts] if sign.context is None else [sign.context]
@@ -120,6 +120,8 @@ class Conversation:
         except Exception as error:  # noqa: BLE001  the wire logs it, the client is told
             await self._complain(error, name)
         finally:
+            for warning in live.warnings:
+                self._wire.call.warn(warning)
             live.cancel()
             if self._contexts.get(name) is live:
                 del self._contexts[name]
@@ -129,10 +131,13 @@ class Conversation:
 
 
 class Story:
-    """One context's messages: audio, and where its sentences begin and end, in seconds of all its audio."""
+    """One context's messages: audio, and where its sentences begin and end, in seconds of all its audio.
 
-    def __init__(self, format: str, warnings: Sequence[str] = ()) -> None:
-        self._format, self._warnings = format, warnings
+    ``warnings`` are told at the start, and ``late_warnings``, which come with the first sound, at the end.
+    """
+
+    def __init__(self, format: str, warnings: Sequence[str], late_warnings: Sequence[str]) -> None:
+        self._format, self._warnings, self._late_warnings = format, warnings, late_warnings
         self._speaking: Speaking | None = None
         self._sentences = Sentences()
 
@@ -150,7 +155,7 @@ class Story:
                 "seed": heard.seed,
                 "sample_rate": heard.sample_rate,
                 "response_format": self._format,
-                **({"warnings": self._warnings} if self._warnings else {}),
+                **_warned(self._warnings),
             }
 
     def _piece(self, piece: Piece) -> Iterator[dict[str, Any]]:
@@ -163,4 +168,9 @@ class Story:
         if mark is Mark.FLUSHED:
             return {"type": "flushed", "audio_seconds": round(self._sentences.seconds, 4)}
         used = None if self._speaking is None else usage(self._speaking).model_dump()
-        return {"type": "done", "audio_seconds": round(self._sentences.seconds, 4), "usage": used}
+        done = {"type": "done", "audio_seconds": round(self._sentences.seconds, 4), "usage": used}
+        return {**done, **_warned(self._late_warnings)}
+
+
+def _warned(warnings: Sequence[str]) -> dict[str, Any]:
+    return {"warnings": list(warnings)} if warnings else {}

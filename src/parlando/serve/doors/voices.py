@@ -57,8 +57,8 @@ def build_router(service: Service) -> APIRouter:
         recording = Recording(await form.audio_sample.read(), form.text)
         told = form.model_dump(include={"name", "text", "consent", "language", "description"})
         card = VoiceCard(version=0, sha256=recording.sha256, seconds=0.0, created_at=time.time(), **told)
-        caller = call_of(request.scope).caller
-        kept = await service.bridge.call(service.shelf.add, service.host(None), recording, card, caller)
+        call = call_of(request.scope)
+        kept = await service.bridge.call(service.shelf.add, service.host(None), recording, card, call.caller, call.warn)
         return shown(Listed(kept.name, "uploaded", kept.language, kept.description, kept))
 
     @router.get(PATH + "/{name}", responses=ERRORS)
