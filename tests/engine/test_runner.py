@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from parlando.engine.runner import Isolation, Runner, last_frames
+from parlando.engine.runner import FailureScope, Runner, last_frames
 from parlando.engine.scheduler import Plan, Seat
 from parlando.engine.session import Session
 from parlando.engine.urgency import Turn
@@ -44,9 +44,9 @@ def test_nobody_left_after_the_prefill_means_no_step(fake):
 
 def test_isolation_keeps_failures_and_lets_interrupts_through(fake):
     kept, stopped = seat(fake, 0).session, seat(fake, 1).session
-    with Isolation(kept):
+    with FailureScope(kept):
         raise ValueError("mine")
-    with pytest.raises(KeyboardInterrupt), Isolation(stopped):
+    with pytest.raises(KeyboardInterrupt), FailureScope(stopped):
         raise KeyboardInterrupt
     assert (kept.finish, stopped.finish) == ("failed", "failed")
 

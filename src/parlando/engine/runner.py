@@ -13,7 +13,7 @@ from parlando.engine.session import Session
 from parlando.engine.urgency import Turn
 
 
-class Isolation:
+class FailureScope:
     """Failures inside the block end these sessions and go no further; an interrupt ends them and goes on."""
 
     def __init__(self, *sessions: Session) -> None:
@@ -46,7 +46,7 @@ class Runner:
         prefilled = start = time.perf_counter()
         live: Sequence[Seat] = ()
         frames = prefills = 0
-        with Isolation(*[seat.session for seat in plan.steps]):
+        with FailureScope(*[seat.session for seat in plan.steps]):
             live = plan.steps
             if plan.entries:
                 for seat in plan.parks:
@@ -64,21 +64,21 @@ class Runner:
         self._cache.free(row)
 
     def _park(self, seat: Seat) -> None:
-        with Isolation(seat.session):
+        with FailureScope(seat.session):
             seat.session.parked = self._cache.park(seat.row)
 
     def _resume(self, seat: Seat) -> bool:
         """Put back what was parked; false for a session that is new."""
         parked, seat.session.parked = seat.session.parked, None
         if parked is not None:
-            with Isolation(seat.session):
+            with FailureScope(seat.session):
                 self._cache.resume(seat.row, parked)
         return parked is not None
 
     def _prefill(self, seat: Seat) -> int:
         session = seat.session
         session.begin()
-        with Isolation(session):
+        with FailureScope(session):
             logits = self._lm.prefill(session.prompt, self._cache, seat.row)
             session.prefilled()
             return session.decide(logits)
@@ -88,7 +88,7 @@ class Runner:
         logits = self._lm.step(last_frames(live), self._cache)
         frames = 0
         for row, session in live:
-            with Isolation(session):
+            with FailureScope(session):
                 frames += session.decide(logits[row])
         return frames
 
