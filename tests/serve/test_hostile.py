@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from parlando.serve.patience import LONGEST_HEAD_BYTES
+from parlando.serve.http_limits import LONGEST_HEAD_BYTES
 
 LONG = {"input": "A long one.", "response_format": "pcm"}
 
