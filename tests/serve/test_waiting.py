@@ -228,7 +228,8 @@ def test_nothing_is_heard_behind_a_cancellation_that_waited_for_its_turn(narrow)
         scope = {"parlando": SimpleNamespace(caller="ann", note=print)}
         app = SimpleNamespace(state=SimpleNamespace(service=narrow.service))
         conversation = Conversation(
-            narrow.service, Wire(SimpleNamespace(scope=scope, send_text=send_text, app=app, headers={}), narrow.service)
+            narrow.service,
+            Wire(SimpleNamespace(scope=scope, send_text=send_text, app=app, headers={}), narrow.service),
         )
         live = conversation._contexts["a"] = OnePiece()
         telling = asyncio.create_task(conversation._tell("a", live, Story("pcm")))

@@ -16,8 +16,8 @@ from parlando.core.errors import ParlandoError
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
 from parlando.serve.conversation import utterances_of
-from parlando.serve.documented import CHAT_OR_EVENTS, ERRORS
 from parlando.serve.doors.speech import EVENT_STREAM, event
+from parlando.serve.openapi import CHAT_OR_EVENTS, ERRORS
 from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import ChatRequest
 from parlando.serve.service import Service, Speaking, Utterance

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from parlando.audio.formats import FORMATS
 from parlando.serve.asking import begin
 from parlando.serve.bodies import FormBody, heed
-from parlando.serve.documented import AUDIO, ERRORS
+from parlando.serve.openapi import AUDIO, ERRORS
 from parlando.serve.schemas import AudioName
 from parlando.serve.service import Service, Utterance
 from parlando.serve.streamed import Streamed

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from parlando.serve.asking import begin
 from parlando.serve.bodies import FormBody, RequestBody, heed
 from parlando.serve.cosyvoice import Asked, utterance_of
-from parlando.serve.documented import DETAIL_ERRORS, PCM, TTS_ERRORS
+from parlando.serve.openapi import DETAIL_ERRORS, PCM, TTS_ERRORS
 from parlando.serve.schemas import Seed, decode_recording
 from parlando.serve.service import Service
 from parlando.serve.streamed import Streamed, collect

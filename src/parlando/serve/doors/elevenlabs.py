@@ -19,9 +19,9 @@ from parlando.core.errors import VoiceNotFoundError
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
 from parlando.serve.call import call_of
-from parlando.serve.documented import AUDIO, ELEVENLABS_ERRORS
 from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, OutputName, SpeechBody, utterance_of
 from parlando.serve.elevenlabs_cards import SETTINGS, model_card, own_voices, subscription_card, user_card
+from parlando.serve.openapi import AUDIO, ELEVENLABS_ERRORS
 from parlando.serve.service import Service, Speaking
 from parlando.serve.streamed import Body, Streamed
 

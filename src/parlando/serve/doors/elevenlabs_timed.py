@@ -16,8 +16,8 @@ from parlando.serve.alignment import Alignment, Spans, Timed, as_json
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
 from parlando.serve.call import call_of
-from parlando.serve.documented import ELEVENLABS_ERRORS, TIMED, TIMED_STREAM
 from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, OutputName, SpeechBody, reading_of, utterance_of
+from parlando.serve.openapi import ELEVENLABS_ERRORS, TIMED, TIMED_STREAM
 from parlando.serve.service import Service, Speaking
 from parlando.serve.streamed import Body, Streamed, leave_with_reader
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from parlando.audio.formats import FORMATS
 from parlando.serve.call import call_of
-from parlando.serve.documented import AUDIO, ERRORS
+from parlando.serve.openapi import AUDIO, ERRORS
 from parlando.serve.service import Service, Utterance
 from parlando.serve.streamed import Streamed
 

@@ -15,8 +15,8 @@ from parlando.audio.containers import media_type_of
 from parlando.core.errors import ModelNotFoundError, ParlandoError
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
-from parlando.serve.documented import AUDIO_OR_EVENTS, ERRORS
 from parlando.serve.livetext import pieces_of
+from parlando.serve.openapi import AUDIO_OR_EVENTS, ERRORS
 from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import SpeechRequest, SpeechUsage, Wanted, decode_recording
 from parlando.serve.sentences import SpeechEvents

@@ -12,7 +12,7 @@ from pydantic import Field
 from parlando.core.errors import InputError
 from parlando.serve.bodies import FormBody, heed
 from parlando.serve.call import call_of
-from parlando.serve.documented import ERRORS
+from parlando.serve.openapi import ERRORS
 from parlando.serve.schemas import LanguageName
 from parlando.serve.service import Service
 from parlando.serve.voices import Listed, Recording
