@@ -16,7 +16,7 @@ from parlando.result import Chunk
 from parlando.serve.allowance import LONGEST_TEXTS, MOST_ENTRIES
 from parlando.serve.doors.live import Conversation, Story
 from parlando.serve.livetext import Piece
-from parlando.serve.sockets import Wire
+from parlando.serve.sockets import JsonSocket
 
 LONG = "A long one."
 OURS, ONE, SEVERAL = (
@@ -229,7 +229,7 @@ def test_nothing_is_heard_behind_a_cancellation_that_waited_for_its_turn(narrow)
         app = SimpleNamespace(state=SimpleNamespace(service=narrow.service))
         conversation = Conversation(
             narrow.service,
-            Wire(SimpleNamespace(scope=scope, send_text=send_text, app=app, headers={}), narrow.service),
+            JsonSocket(SimpleNamespace(scope=scope, send_text=send_text, app=app, headers={}), narrow.service),
         )
         live = conversation._contexts["a"] = OnePiece()
         telling = asyncio.create_task(conversation._tell("a", live, Story("pcm")))

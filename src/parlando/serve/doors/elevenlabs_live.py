@@ -18,7 +18,7 @@ from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, Seed, SpeechBody, 
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
 from parlando.serve.problems import POLICY
 from parlando.serve.service import Service, Utterance
-from parlando.serve.sockets import NORMAL, Wire
+from parlando.serve.sockets import NORMAL, JsonSocket
 
 PATH = "/v1/text-to-speech/{voice_id}/"
 MOST_CONTEXTS = 32
@@ -51,7 +51,7 @@ class Talk:
     """One connection; without ``several`` it has one context without a name, and ends with it."""
 
     service: Service
-    wire: Wire
+    wire: JsonSocket
     wanted: Utterance
     output: Output
     several: bool
@@ -160,7 +160,7 @@ def build_router(service: Service) -> APIRouter:
     router = APIRouter(tags=["ElevenLabs"])
 
     async def converse(socket: WebSocket, several: bool, body: SpeechBody, voice_id: str) -> None:
-        wire, asked = Wire(socket, service), socket.query_params
+        wire, asked = JsonSocket(socket, service), socket.query_params
         await wire.accept()
         auto = asked.get("auto_mode", "").lower() == "true"
         talk = Talk(service, wire, Utterance(""), Output.of(DEFAULT_OUTPUT), several, auto)

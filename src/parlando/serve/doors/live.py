@@ -17,7 +17,7 @@ from parlando.serve.problems import openai_shape
 from parlando.serve.schemas import DEFAULT_CONTEXT, LiveMessage, LiveSign, LiveStart, LiveWords
 from parlando.serve.sentences import Sentences
 from parlando.serve.service import Service, Speaking
-from parlando.serve.sockets import Wire
+from parlando.serve.sockets import JsonSocket
 
 MOST_CONTEXTS = 32
 MESSAGES: TypeAdapter[LiveStart | LiveWords | LiveSign] = TypeAdapter(LiveMessage)
@@ -29,7 +29,7 @@ def build_router(service: Service) -> APIRouter:
 
     @router.websocket("/v1/audio/speech/stream")
     async def live(socket: WebSocket) -> None:
-        wire = Wire(socket, service)
+        wire = JsonSocket(socket, service)
         await wire.accept()
         conversation = Conversation(service, wire)
         try:
@@ -45,7 +45,7 @@ def build_router(service: Service) -> APIRouter:
 class Conversation:
     """The contexts of one connection, by name."""
 
-    def __init__(self, service: Service, wire: Wire) -> None:
+    def __init__(self, service: Service, wire: JsonSocket) -> None:
         self._service, self._wire = service, wire
         self._contexts: dict[str, LiveText] = {}
 
