@@ -41,11 +41,11 @@ class Reply:
 
     def usage(self) -> dict[str, int]:
         """In the chat's own words."""
-        tally = self.speaking.tally
-        total = tally.prompt_tokens + tally.output_tokens
+        stats = self.speaking.stats
+        total = stats.prompt_tokens + stats.output_tokens
         return {
-            "prompt_tokens": tally.prompt_tokens,
-            "completion_tokens": tally.output_tokens,
+            "prompt_tokens": stats.prompt_tokens,
+            "completion_tokens": stats.output_tokens,
             "total_tokens": total,
         }
 

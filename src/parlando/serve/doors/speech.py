@@ -121,9 +121,9 @@ async def events(speaking: Speaking, with_sentences: bool = False) -> AsyncItera
 
 def usage(speaking: Speaking) -> SpeechUsage:
     """What a request took, once it is over."""
-    tally = speaking.tally
-    total = tally.prompt_tokens + tally.output_tokens
-    return SpeechUsage(input_tokens=tally.prompt_tokens, output_tokens=tally.output_tokens, total_tokens=total)
+    stats = speaking.stats
+    total = stats.prompt_tokens + stats.output_tokens
+    return SpeechUsage(input_tokens=stats.prompt_tokens, output_tokens=stats.output_tokens, total_tokens=total)
 
 
 def event(data: dict[str, Any] | str) -> bytes:
