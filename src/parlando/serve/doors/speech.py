@@ -18,7 +18,7 @@ from parlando.serve.bodies import heed
 from parlando.serve.livetext import pieces_of
 from parlando.serve.openapi import AUDIO_OR_EVENTS, ERRORS
 from parlando.serve.problems import openai_shape, problem_of
-from parlando.serve.schemas import SpeechRequest, SpeechUsage, Wanted, decode_recording
+from parlando.serve.schemas import SpeechFields, SpeechRequest, SpeechUsage, decode_recording
 from parlando.serve.sentences import SpeechEvents
 from parlando.serve.service import Making, Service, Speaking, Utterance
 from parlando.serve.streamed import Streamed, collect
@@ -84,7 +84,7 @@ def build_router(service: Service) -> APIRouter:
     return router
 
 
-def utterance_of(body: Wanted, text: str) -> Utterance:
+def utterance_of(body: SpeechFields, text: str) -> Utterance:
     """A text, spoken as a body asks for.
 
     Raises:
