@@ -110,7 +110,7 @@ def test_no_upload_stands_where_a_model_has_a_voice(keyed, several_stubs):
     second.model.default_voice = "slt"
     with start(synthesizer=[first, second]) as running:
         assert upload(running, "slt", headers=headers["bob"]).status_code == 400, "the second model has one"
-        shelf, body = running.service.shelf, {"input": "Hello.", "model": "second", "voice": "alloy"}
+        shelf, body = running.service.voices, {"input": "Hello.", "model": "second", "voice": "alloy"}
         shelf._taken = frozenset()  # as with a voice from before the second model was served
         assert upload(running, "slt", headers=headers["bob"]).status_code == 201
         assert running.http.post("/v1/audio/speech", json=body, headers=headers["ann"]).status_code == 200
@@ -309,7 +309,7 @@ BAD = [
 
 @pytest.mark.parametrize(("change", "status"), BAD, ids=lambda value: str(value)[:28])
 def test_what_cannot_serve_is_refused_and_writes_nothing(patient, change, status):
-    folder = patient.service.shelf.store.folder
+    folder = patient.service.voices.store.folder
     response = upload(patient, **change)
     assert response.status_code == status, response.text
     assert response.json()["error"]["message"]
@@ -425,7 +425,7 @@ def test_openais_client_is_told_what_to_do_where_words_are_needed(patient):
         created(patient)
     with pytest.raises(openai.BadRequestError, match="from recordings here, not from descriptions"):
         created(patient, extra_body={"type": "prompt"})
-    assert every_file(patient.service.shelf.store.folder) == []
+    assert every_file(patient.service.voices.store.folder) == []
 
 
 LONG_WORDS = "so many words that nobody says them in two seconds " * 5

@@ -44,7 +44,7 @@ from parlando.serve.problems import problem_of, refusal
 from parlando.serve.service import Service
 from parlando.serve.tls import check_tls
 from parlando.serve.tracing import check_telemetry, otlp_trace
-from parlando.serve.voices import VoiceShelf
+from parlando.serve.voices import VoiceRegistry
 from parlando.speech import Synthesizer
 
 log = logging.getLogger("parlando.serve")
@@ -90,7 +90,7 @@ def check_start(config: ServeConfig) -> KeyRing:
         cosyvoice_grpc.check_installed()
     if config.telemetry is not None:
         check_telemetry(config.telemetry)
-    VoiceShelf(config)
+    VoiceRegistry(config)
     return KeyRing() if config.api_keys is None else KeyRing.read(Path(config.api_keys).expanduser())
 
 
@@ -104,9 +104,9 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     config = config or ServeConfig()
     keys = check_start(config)
     hosts = {name: Host(name, synthesizer) for name, synthesizer in synthesizers.items()}
-    shelf = VoiceShelf(config)
-    shelf.check_config(list(hosts.values()))
-    service = Service(hosts, config, shelf)
+    voices = VoiceRegistry(config)
+    voices.check_config(list(hosts.values()))
+    service = Service(hosts, config, voices)
     side = SideGate(keys, service.budgets, service.registry)
     listeners = [listening(service, side) for listening in LISTENERS]
     app = FastAPI(

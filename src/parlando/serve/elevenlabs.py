@@ -154,6 +154,6 @@ def reading_of(service: Service, wanted: Utterance, caller: str) -> Reading:
         ConfigError: nothing is read out in the language.
     """
     host = service.host(wanted.model)
-    name = service.shelf.resolve(host, str(wanted.voice), caller)
-    languages = {each.name: each.language for each in service.shelf.listed(host, caller)}
+    name = service.voices.resolve(host, str(wanted.voice), caller)
+    languages = {each.name: each.language for each in service.voices.listed(host, caller)}
     return Reading(wanted.language or languages.get(name, "en"), notation=host.synthesizer.model.notation)

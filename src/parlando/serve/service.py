@@ -43,7 +43,7 @@ from parlando.serve.memory import give_back
 from parlando.serve.metrics import Registry, StreamStats
 from parlando.serve.names import find_model, model_names
 from parlando.serve.problems import INTERNAL, InternalError
-from parlando.serve.voices import Recording, VoiceShelf, WantedVoice
+from parlando.serve.voices import Recording, VoiceRegistry, WantedVoice
 from parlando.text.normalize import check_speakable
 
 log = logging.getLogger("parlando.serve")
@@ -90,8 +90,8 @@ class Speaking:
 class Service:
     """One server's models, voices and limits. It lives on ``loop``, known while the application runs."""
 
-    def __init__(self, hosts: Mapping[str, Host], config: ServeConfig, shelf: VoiceShelf) -> None:
-        self.hosts, self.config, self.shelf = hosts, config, shelf
+    def __init__(self, hosts: Mapping[str, Host], config: ServeConfig, voices: VoiceRegistry) -> None:
+        self.hosts, self.config, self.voices = hosts, config, voices
         self.models = model_names(config.models, {name: host.synthesizer.model.family for name, host in hosts.items()})
         self.registry = Registry()
         self.bridge = Bridge()
@@ -157,7 +157,7 @@ class Service:
         self._check(several, format)
         playback = Playback(expected_seconds=sum(map(said_seconds, several)))
         options = host.synthesizer.options(speed=first.speed, playback=playback, **first.options)
-        several = [replace(each, voice=self.shelf.checked(host, each.voice, caller)) for each in several]
+        several = [replace(each, voice=self.voices.checked(host, each.voice, caller)) for each in several]
         rate = first.sample_rate or host.synthesizer.sample_rate
         stream: Stream[Any] = Stream(options.cancellation, playback=playback)
         feeds = [each.text for each in several if isinstance(each.text, TextFeed)]
@@ -370,7 +370,7 @@ class Source:
             raise GenerationError("the model made no audio for this text; try another seed or a higher temperature")
 
     def _voice(self, utterance: Utterance) -> Voice:
-        voice = self._service.shelf.voice(self._host, utterance.voice)
+        voice = self._service.voices.voice(self._host, utterance.voice)
         if voice.warning:
             self._warn(voice.warning)
         if not utterance.instructions:

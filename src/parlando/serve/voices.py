@@ -66,7 +66,7 @@ WantedVoice = str | Voice | VoiceCard | Recording | None
 """A name, a voice itself, an uploaded one's card, a recording to follow, or the model's default."""
 
 
-class VoiceShelf:
+class VoiceRegistry:
     """All voices of a server. `resolve` is quick; `voice` may encode, and belongs into a thread.
 
     A ``caller`` is the name of an API key, or whatever on a server without keys, where all voices are everybody's.

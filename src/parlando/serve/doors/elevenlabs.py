@@ -108,7 +108,7 @@ def _add_lists(router: APIRouter, service: Service) -> None:
         """One of them."""
         caller = call_of(request.scope).caller
         known = {each["voice_id"]: each for each in own_voices(service, caller)}
-        name = service.shelf.resolve(service.host(None), voice_id, caller)
+        name = service.voices.resolve(service.host(None), voice_id, caller)
         if name not in known:
             raise VoiceNotFoundError(name, known)
         return known[name]
@@ -123,7 +123,7 @@ def _add_account(router: APIRouter, service: Service) -> None:
     @router.get("/v1/voices/{voice_id}/settings", responses=ELEVENLABS_ERRORS)
     async def settings(voice_id: str, request: Request) -> dict[str, Any]:
         """The same for every voice."""
-        service.shelf.resolve(service.host(None), voice_id, call_of(request.scope).caller)
+        service.voices.resolve(service.host(None), voice_id, call_of(request.scope).caller)
         return SETTINGS
 
     @router.get("/v1/user")

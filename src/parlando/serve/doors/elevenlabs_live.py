@@ -167,7 +167,7 @@ def build_router(service: Service) -> APIRouter:
         try:
             talk.output = Output.of(asked.get("output_format", DEFAULT_OUTPUT))
             talk.wanted = utterance_of(voice_id, body, talk.output)
-            service.shelf.resolve(service.host(talk.wanted.model), voice_id, wire.allowance.caller)
+            service.voices.resolve(service.host(talk.wanted.model), voice_id, wire.allowance.caller)
             async for message in wire.messages():
                 await talk.take(message)
         except ParlandoError as error:

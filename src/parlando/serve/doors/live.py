@@ -84,7 +84,7 @@ class Conversation:
         wanted, format = utterance_of(start, ""), start.response_format
         host = self._service.host(wanted.model)
         if isinstance(wanted.voice, str):
-            self._service.shelf.resolve(host, wanted.voice, self._wire.allowance.caller)
+            self._service.voices.resolve(host, wanted.voice, self._wire.allowance.caller)
         live = LiveText(self._service, wanted, lambda rate: pieces_of(format, rate), self._wire.allowance)
         self._contexts[start.context] = live
         self._wire.speak(self._tell(start.context, live, Story(format, warnings, live.warnings)))

@@ -33,7 +33,7 @@ def build_router(service: Service) -> APIRouter:
     async def sample(name: str, request: Request, if_none_match: Annotated[str, Header()] = "") -> Response:
         """A voice's sample as mp3, made as it is asked for and then kept by whoever asked."""
         caller = call_of(request.scope).caller
-        voice = service.shelf.find(service.host(None), name, caller)
+        voice = service.voices.find(service.host(None), name, caller)
         # Of the whole card: a voice that was deleted and made again has the same version, and may have the same sound.
         made = hashlib.sha256(repr(voice.card).encode()).hexdigest()[:16]
         headers = {"etag": f'"{run}-{made}"', "cache-control": "private, no-cache"}
