@@ -37,7 +37,7 @@ from parlando.serve.doors import (
     web,
     wyoming,
 )
-from parlando.serve.gate import Gate, SideGate
+from parlando.serve.gate import AuthMiddleware, SideGate
 from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
 from parlando.serve.problems import problem_of, refusal
@@ -128,7 +128,9 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     trace = None
     if config.telemetry is not None:
         trace, service.when_closed = otlp_trace(config.telemetry)
-    app.add_middleware(Gate, keys=keys, budgets=service.budgets, config=config, registry=service.registry, trace=trace)
+    app.add_middleware(
+        AuthMiddleware, keys=keys, budgets=service.budgets, config=config, registry=service.registry, trace=trace
+    )
     if config.cors_origins:
         # Outermost: a browser asks for leave without a key.
         app.add_middleware(

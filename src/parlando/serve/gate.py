@@ -29,7 +29,7 @@ HARMLESS = ("GET", "HEAD", "OPTIONS")
 TOO_LARGE, TOO_SLOW = 413, 408
 
 
-class Gate:
+class AuthMiddleware:
     """The outermost layer of the application."""
 
     def __init__(
