@@ -28,11 +28,11 @@ from parlando.core.kinds import expect
 from parlando.core.stages import Model, WaveDecoder, WaveStream
 from parlando.core.types import Frame, Prompt, SamplingOptions, SentenceReport, Voice
 from parlando.engine.chunking import HopSchedule, chunked
+from parlando.engine.decode_gate import DecodeGate
 from parlando.engine.engine import Engine
 from parlando.engine.guard import RunawayGuard
 from parlando.engine.scheduler import Policy
 from parlando.engine.session import Session
-from parlando.engine.turnstile import Turnstile
 from parlando.models.locate import locate
 from parlando.models.registry import load_model
 from parlando.request import (
@@ -92,7 +92,7 @@ class Synthesizer:
         self.model = model
         self.rows = rows
         self.engine = Engine(model.lm, rows, context, Policy(frame_seconds=1 / model.frame_rate))
-        self._decoding = Turnstile(os.cpu_count() or 1)
+        self._decoding = DecodeGate(os.cpu_count() or 1)
 
     @property
     def voices(self) -> Mapping[str, Voice]:
@@ -363,12 +363,12 @@ class Synthesizer:
 class Take:
     """One attempt at a sentence: hands its samples through, watches them and the frames, and knows how it ended."""
 
-    def __init__(self, prompt: Prompt, request: Request, decoder: WaveDecoder, turnstile: Turnstile) -> None:
+    def __init__(self, prompt: Prompt, request: Request, decoder: WaveDecoder, gate: DecodeGate) -> None:
         self.finish: str | None = None
         self.num_frames = 0
         self._prompt, self._request, self._sample_rate = prompt, request, decoder.sample_rate
         self._samples_per_frame, self._made_samples = decoder.samples_per_frame, 0
-        self._turnstile = turnstile
+        self._gate = gate
         self._guard = RunawayGuard(prompt.expected_frames, request.retries.guard)
         self._verdict: str | None = None
         self._silence = SilenceMeter(request.retries.silence_seconds * decoder.sample_rate)
@@ -414,13 +414,13 @@ class Take:
         """
         playback = self._request.playback
         asked = time.perf_counter()
-        with self._turnstile.turn(playback):
+        with self._gate.turn(playback):
             started = time.perf_counter()
             if playback is not None and not final:
                 frames += tuple(arrived())
             samples = stream.push(frames, final)
             seconds = time.perf_counter() - started
-        self._turnstile.learn(len(frames), seconds)
+        self._gate.learn(len(frames), seconds)
         if playback is not None:
             playback.decoded(len(frames), seconds, started - asked)
         return frames, samples

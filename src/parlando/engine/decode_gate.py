@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 1.0
 MEMORY = 0.1  # the weight of the newest chunk in running means
 
 
-class Turnstile:
+class DecodeGate:
     """At most ``width`` threads are inside. The next one is whose listener runs out first, newcomers among them.
 
     Who has no listener waits as though one would run out after a second.
