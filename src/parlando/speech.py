@@ -341,26 +341,26 @@ class Synthesizer:
     def _speak(self, prompt: Prompt, index: int, request: Request, started: float) -> Iterator[Chunk]:
         """One sentence, tried again as long as nothing of it was heard."""
         heard = False
-        for attempt in range(1, request.retries.attempts + 1):
-            options = replace(request.sampling, seed=derived_seed(request.seed, index, attempt))
+        for number in range(1, request.retries.attempts + 1):
+            options = replace(request.sampling, seed=derived_seed(request.seed, index, number))
             sampler = self.model.new_sampler(prompt, options)
             if request.playback is not None:
                 request.playback.begin_sentence(self._decoding.seconds_per_frame, request.speed)
-            take = Take(prompt, request, self.model.decoder, self._decoding)
+            attempt = Attempt(prompt, request, self.model.decoder, self._decoding)
             session = self.engine.submit(prompt, sampler, options.max_frames, request.playback)
             with session, request.cancellation.covering(session):
-                for frames, samples in take.play(session, self.model.decoder.open(prompt, request.speed)):
-                    if take.failed and not heard and attempt < request.retries.attempts:
+                for frames, samples in attempt.play(session, self.model.decoder.open(prompt, request.speed)):
+                    if attempt.failed and not heard and number < request.retries.attempts:
                         break
                     heard = heard or len(samples) > 0
-                    report = take.report(attempt, options.seed)
+                    report = attempt.report(number, options.seed)
                     elapsed = time.perf_counter() - started
                     yield Chunk(samples, self.sample_rate, index, prompt.sentence, report, elapsed, frames)
                 else:
                     return
 
 
-class Take:
+class Attempt:
     """One attempt at a sentence: hands its samples through, watches them and the frames, and knows how it ended."""
 
     def __init__(self, prompt: Prompt, request: Request, decoder: WaveDecoder, gate: DecodeGate) -> None:
