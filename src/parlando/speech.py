@@ -24,7 +24,7 @@ from parlando.audio.onset import OnsetTrimmer
 from parlando.audio.silence import SilenceMeter, speech_spans
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
-from parlando.core.kinds import expect
+from parlando.core.kinds import check_type
 from parlando.core.stages import Model, WaveDecoder, WaveStream
 from parlando.core.types import Frame, Prompt, SamplingOptions, SentenceReport, Voice
 from parlando.engine.chunking import HopSchedule, chunked
@@ -77,9 +77,9 @@ def load(
         ConfigError: its config has an unknown key, there is no such device or dtype, or no room for a prompt; or an
             argument is of a wrong type.
     """
-    expect("model", model, str | PathLike | None, "a name or a path")
-    expect("device", device, str | None)
-    expect("dtype", dtype, str | None)
+    check_type("model", model, str | PathLike | None, "a name or a path")
+    check_type("device", device, str | None)
+    check_type("dtype", dtype, str | None)
     return Synthesizer(load_model(locate(model), device, dtype), rows, context)
 
 
@@ -87,8 +87,8 @@ class Synthesizer:
     """Speaks with one loaded model. Many threads may use it at once; their requests share the engine's batch."""
 
     def __init__(self, model: Model, rows: int = 8, context: int | None = None) -> None:
-        expect("rows", rows, int)
-        expect("context", context, int | None)
+        check_type("rows", rows, int)
+        check_type("context", context, int | None)
         self.model = model
         self.rows = rows
         self.engine = Engine(model.lm, rows, context, Policy(frame_seconds=1 / model.frame_rate))
@@ -129,7 +129,7 @@ class Synthesizer:
         """Speak several texts in one batch; in float32 each sounds as it would alone. Options, errors: see `say`."""
         if isinstance(texts, str):
             raise TextError("texts is one str; give a list of texts, or use say()")
-        expect("texts", texts, Sequence, "a list of texts")
+        check_type("texts", texts, Sequence, "a list of texts")
         if not texts:
             return []
         with ThreadPoolExecutor(min(len(texts), self.rows), "parlando-say") as pool:
@@ -249,8 +249,8 @@ class Synthesizer:
             AudioError: it is not audio, or too short, silent, clipped, far too long, or has no speech.
             TextError: the transcript is missing, has no letter and no digit, or the model cannot read it.
         """
-        expect("text", text, str | None, "the words that are said in the recording (str)")
-        expect("name", name, str)
+        check_type("text", text, str | None, "the words that are said in the recording (str)")
+        check_type("name", name, str)
         words = (text or "").strip()
         if self.model.needs_transcript and not words:
             raise TextError("cloning needs the words that are said in the recording; give them as text (--ref-text)")
@@ -330,7 +330,7 @@ class Synthesizer:
     def _voice(self, voice: str | Voice | None) -> Voice:
         if isinstance(voice, Voice):
             return voice
-        expect("voice", voice, str | None, "a voice's name (str) or a Voice")
+        check_type("voice", voice, str | None, "a voice's name (str) or a Voice")
         name = self.model.default_voice if voice is None else voice
         if not name:
             raise InputError(f"model '{self.model.name}' has no voices of its own; clone one from a recording")
