@@ -40,7 +40,7 @@ def _declared(kind: type) -> dict[str, Any]:
 
 
 def check_fields(kind: type, values: Mapping[str, object], where: str) -> None:
-    """`expect` of each value what the field of that name in a dataclass is declared to be."""
+    """`check_type` of each value what the field of that name in a dataclass is declared to be."""
     declared = _declared(kind)
     for name, value in values.items():
         check_type(f"{where}.{name}", value, declared[name])
