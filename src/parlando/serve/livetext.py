@@ -163,7 +163,7 @@ class LiveText:
         self._queue.put_nowait(Mark.END)
 
     def cancel(self) -> None:
-        """Be silent: the iteration ends, and no piece comes after this."""
+        """End the iteration; no piece comes after this."""
         if not self.cancelled:
             self._allowance.release(self._waiting_characters, self._waiting_entries)
         self.cancelled = True

@@ -79,7 +79,7 @@ class Reply:
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The route that speaks a chat, for this service."""
     router = APIRouter(tags=["OpenAI"])
 
     @router.post("/v1/chat/completions", responses={**CHAT_OR_EVENTS, **ERRORS}, response_model=None)

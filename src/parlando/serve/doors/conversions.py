@@ -31,7 +31,7 @@ class ConversionForm(FormBody):
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The route that converts a recording, for this service."""
     router = APIRouter(tags=["voices"])
 
     @router.post("/v1/audio/conversions", responses={**AUDIO, **ERRORS}, response_class=Response)

@@ -76,7 +76,7 @@ class TtsAnswer(BaseModel):
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The five forms, each by POST and by GET, and ``/tts``, for this service."""
     router = APIRouter(tags=["CosyVoice"])
 
     def form(path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -37,7 +37,7 @@ class TheirRoute(APIRoute):
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The routes of speech, voices, models and the account, for this service."""
     router = APIRouter(tags=["ElevenLabs"])
     listing = APIRouter(route_class=TheirRoute)
     _add_lists(router, service)
@@ -105,7 +105,7 @@ def _add_lists(router: APIRouter, service: Service) -> None:
 
     @router.get("/v1/voices/{voice_id}", responses=ELEVENLABS_ERRORS)
     async def voice(voice_id: str, request: Request) -> dict[str, Any]:
-        """One of them."""
+        """A voice that you may use."""
         caller = call_of(request.scope).caller
         known = {each["voice_id"]: each for each in own_voices(service, caller)}
         name = service.voices.resolve(service.host(None), voice_id, caller)

@@ -18,7 +18,7 @@ PATHS = ("/v1/speech-to-speech/{voice_id}", "/v1/voice-changer/{voice_id}")
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The routes that convert a recording, under both names, for this service."""
     router = APIRouter(tags=["ElevenLabs"])
 
     async def convert(

@@ -78,7 +78,7 @@ class Talk:
             await self.complain(error, context)
 
     def cancel(self) -> None:
-        """Be silent at once."""
+        """End every context; nothing more of them is sent."""
         for context in self.contexts.values():
             context.live.cancel()
         self.contexts.clear()
@@ -156,7 +156,7 @@ class Talk:
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """Both WebSockets, for this service."""
     router = APIRouter(tags=["ElevenLabs"])
 
     async def converse(socket: WebSocket, several: bool, body: SpeechBody, voice_id: str) -> None:

@@ -39,7 +39,7 @@ class Part:
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """Both routes, whole and as a stream, for this service."""
     router = APIRouter(tags=["ElevenLabs"])
 
     def begun(

@@ -24,7 +24,7 @@ MESSAGES: TypeAdapter[LiveStart | LiveWords | LiveSign] = TypeAdapter(LiveMessag
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The WebSocket, for this service."""
     router = APIRouter(tags=["live"])
 
     @router.websocket("/v1/audio/speech/stream")
@@ -71,7 +71,7 @@ class Conversation:
             await self._complain(error, context if isinstance(context, str) else None)
 
     def cancel(self) -> None:
-        """Be silent at once, everywhere."""
+        """End every context; nothing more of them is sent."""
         for live in self._contexts.values():
             live.cancel()
         self._contexts.clear()

@@ -25,7 +25,7 @@ SENTENCES = {
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The route that speaks a sample of a voice, for this service."""
     router = APIRouter(tags=["voices"])
     run = secrets.token_hex(8)  # another run may have another model behind the same names
 

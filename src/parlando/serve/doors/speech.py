@@ -37,7 +37,7 @@ def _making(service: Service, body: SpeechRequest, whole: bool) -> str | Making:
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The routes of speech and of models, for this service."""
     router = APIRouter(tags=["OpenAI"])
     stall_seconds = service.config.limits.stall_seconds
     created = int(time.time())
@@ -76,7 +76,7 @@ def build_router(service: Service) -> APIRouter:
 
     @router.get("/v1/models/{name:path}", responses=ERRORS)
     async def model(name: str) -> dict[str, Any]:
-        """One of them."""
+        """One name of a model that may be asked for."""
         if name not in service.models:
             raise ModelNotFoundError(name, service.models)
         return card(name)

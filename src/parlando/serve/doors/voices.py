@@ -37,7 +37,7 @@ class VoiceForm(FormBody):
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The routes that list, keep and forget voices, for this service."""
     router = APIRouter(tags=["voices"])
 
     @router.get(PATH)
@@ -65,7 +65,7 @@ def build_router(service: Service) -> APIRouter:
 
     @router.get(PATH + "/{name}", responses=ERRORS)
     async def voice(name: str, request: Request) -> dict[str, Any]:
-        """One of them."""
+        """A voice that you may use."""
         return shown(service.voices.find(service.host(None), name, call_of(request.scope).caller))
 
     @router.delete(PATH + "/{name}", responses=ERRORS)
