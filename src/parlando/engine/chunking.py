@@ -33,7 +33,7 @@ class HopSchedule:
     def __post_init__(self) -> None:
         check_fields(HopSchedule, vars(self), "schedule")
         if not 1 <= self.first <= self.largest or not self.growth >= 1:
-            raise ConfigError(f"{self}: must have 1 <= first <= largest and growth >= 1")
+            raise ConfigError(f"invalid {self}: must have 1 <= first <= largest and growth >= 1")
 
     @classmethod
     def fixed(cls, frames: int) -> HopSchedule:

@@ -41,7 +41,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.prefills_per_turn < 1 or self.max_waiting < 0:
-            raise ConfigError(f"{self}: prefills_per_turn must be at least 1 and max_waiting at least 0")
+            raise ConfigError(f"invalid {self}: prefills_per_turn must be at least 1 and max_waiting at least 0")
 
 
 class Slot(NamedTuple):
