@@ -204,7 +204,7 @@ def test_a_second_start_is_refused_and_the_first_goes_on(narrow):
 class OnePiece:
     """A live text of one piece, which is three messages."""
 
-    cancelled = False
+    cancelled, warnings = False, ()
 
     async def __aiter__(self):
         chunk = Chunk(np.zeros(8, np.float32), 8000, text="Hello.")

@@ -136,7 +136,7 @@ class Story:
     ``warnings`` are told at the start, and ``late_warnings``, which come with the first sound, at the end.
     """
 
-    def __init__(self, format: str, warnings: Sequence[str], late_warnings: Sequence[str]) -> None:
+    def __init__(self, format: str, warnings: Sequence[str] = (), late_warnings: Sequence[str] = ()) -> None:
         self._format, self._warnings, self._late_warnings = format, warnings, late_warnings
         self._speaking: Speaking | None = None
         self._sentences = Sentences()
