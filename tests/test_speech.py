@@ -435,5 +435,5 @@ def test_the_cache_is_as_large_as_asked_for(tiny_folder):
     with load(tiny_folder, device="cpu", rows=2, context=100) as synthesizer:
         assert synthesizer.engine.free_rows == 2
         assert synthesizer.engine.length == 100
-    with pytest.raises(ConfigError, match="at least 1 row"):
+    with pytest.raises(ConfigError, match="invalid rows: must be at least 1, got 0"):
         load(tiny_folder, device="cpu", rows=0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from parlando.audio.tempo import FASTEST, SLOWEST
 from parlando.core.errors import ConfigError
-from parlando.core.kinds import expect_fields
+from parlando.core.kinds import check_fields
 from parlando.core.types import SamplingOptions, Voice
 from parlando.engine.cancel import Cancellation
 from parlando.engine.chunking import HopSchedule
@@ -32,7 +32,7 @@ class Pauses:
     paragraph_seconds: float = 0.5
 
     def __post_init__(self) -> None:
-        expect_fields(Pauses, vars(self), "pauses")
+        check_fields(Pauses, vars(self), "pauses")
 
     def after(self, ends_paragraph: bool) -> float:
         """Seconds to wait after a sentence."""
@@ -55,7 +55,7 @@ class Retries:
     guard: GuardLimits = field(default_factory=GuardLimits)
 
     def __post_init__(self) -> None:
-        expect_fields(Retries, vars(self), "retries")
+        check_fields(Retries, vars(self), "retries")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class SpeechOptions:
     playback: Playback | None = None
 
     def __post_init__(self) -> None:
-        expect_fields(type(self), vars(self), "options")
+        check_fields(type(self), vars(self), "options")
         check_speed(self.speed)
         if not 0 <= self.seed < SEED_LIMIT:
             raise ConfigError(

@@ -24,15 +24,15 @@ from parlando.audio.onset import OnsetTrimmer
 from parlando.audio.silence import SilenceMeter, speech_spans
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
-from parlando.core.kinds import expect
+from parlando.core.kinds import check_type
 from parlando.core.stages import Model, WaveDecoder, WaveStream
 from parlando.core.types import Frame, Prompt, SamplingOptions, SentenceReport, Voice
 from parlando.engine.chunking import HopSchedule, chunked
+from parlando.engine.decode_gate import DecodeGate
 from parlando.engine.engine import Engine
 from parlando.engine.guard import RunawayGuard
 from parlando.engine.scheduler import Policy
 from parlando.engine.session import Session
-from parlando.engine.turnstile import Turnstile
 from parlando.models.locate import locate
 from parlando.models.registry import load_model
 from parlando.request import (
@@ -77,9 +77,9 @@ def load(
         ConfigError: its config has an unknown key, there is no such device or dtype, or no room for a prompt; or an
             argument is of a wrong type.
     """
-    expect("model", model, str | PathLike | None, "a name or a path")
-    expect("device", device, str | None)
-    expect("dtype", dtype, str | None)
+    check_type("model", model, str | PathLike | None, "a name or a path")
+    check_type("device", device, str | None)
+    check_type("dtype", dtype, str | None)
     return Synthesizer(load_model(locate(model), device, dtype), rows, context)
 
 
@@ -87,12 +87,12 @@ class Synthesizer:
     """Speaks with one loaded model. Many threads may use it at once; their requests share the engine's batch."""
 
     def __init__(self, model: Model, rows: int = 8, context: int | None = None) -> None:
-        expect("rows", rows, int)
-        expect("context", context, int | None)
+        check_type("rows", rows, int)
+        check_type("context", context, int | None)
         self.model = model
         self.rows = rows
         self.engine = Engine(model.lm, rows, context, Policy(frame_seconds=1 / model.frame_rate))
-        self._decoding = Turnstile(os.cpu_count() or 1)
+        self._decoding = DecodeGate(os.cpu_count() or 1)
 
     @property
     def voices(self) -> Mapping[str, Voice]:
@@ -129,7 +129,7 @@ class Synthesizer:
         """Speak several texts in one batch; in float32 each sounds as it would alone. Options, errors: see `say`."""
         if isinstance(texts, str):
             raise TextError("texts is one str; give a list of texts, or use say()")
-        expect("texts", texts, Sequence, "a list of texts")
+        check_type("texts", texts, Sequence, "a list of texts")
         if not texts:
             return []
         with ThreadPoolExecutor(min(len(texts), self.rows), "parlando-say") as pool:
@@ -249,8 +249,8 @@ class Synthesizer:
             AudioError: it is not audio, or too short, silent, clipped, far too long, or has no speech.
             TextError: the transcript is missing, has no letter and no digit, or the model cannot read it.
         """
-        expect("text", text, str | None, "the words that are said in the recording (str)")
-        expect("name", name, str)
+        check_type("text", text, str | None, "the words that are said in the recording (str)")
+        check_type("name", name, str)
         words = (text or "").strip()
         if self.model.needs_transcript and not words:
             raise TextError("cloning needs the words that are said in the recording; give them as text (--ref-text)")
@@ -261,12 +261,12 @@ class Synthesizer:
         checked = check_reference(clip.samples, clip.sample_rate, where)
         if checked.note:
             raise InputError(f"{checked.note}; cut the recording and its text down to that")
-        if words:
-            self._check_transcript(words, name, checked.speech_seconds)
-        return Voice(name, references=(self.model.refer(words, checked.clip.samples, checked.clip.sample_rate),))
+        warning = self._check_transcript(words, name, checked.speech_seconds) if words else ""
+        reference = self.model.refer(words, checked.clip.samples, checked.clip.sample_rate)
+        return Voice(name, references=(reference,), warning=warning)
 
-    def _check_transcript(self, words: str, name: str, speech_seconds: float) -> None:
-        """Refuse a transcript that the model cannot read, and warn of one that is not what the recording says."""
+    def _check_transcript(self, words: str, name: str, speech_seconds: float) -> str:
+        """Refuse a transcript that the model cannot read; what to warn of if it is not what the recording says."""
         prompt = self.model.prompts.build(words, Voice(name))
         if prompt.unread:
             raise TextError(
@@ -274,14 +274,14 @@ class Synthesizer:
                 "it knows, or take a model that speaks their language"
             )
         expected_seconds = prompt.expected_frames / self.model.frame_rate
-        if expected_seconds and not 1 / PLAUSIBLE_RATIO < speech_seconds / expected_seconds < PLAUSIBLE_RATIO:
-            logger.warning(
-                "transcript: %d words take about %.1f s, and the recording has %.1f s of speech; with other words than "
-                "its own a clone speaks badly",
-                len(words.split()),
-                expected_seconds,
-                speech_seconds,
-            )
+        if not expected_seconds or 1 / PLAUSIBLE_RATIO < speech_seconds / expected_seconds < PLAUSIBLE_RATIO:
+            return ""
+        warning = (
+            f"transcript: {len(words.split())} words take about {expected_seconds:.1f} s, and the recording has "
+            f"{speech_seconds:.1f} s of speech; with other words than its own a clone speaks badly"
+        )
+        logger.warning(warning)
+        return warning
 
     def convert(self, audio: Source | Clip, voice: str | Voice | None = None, speed: float = 1.0) -> Speech:
         """What a recording says, as it says it, in another voice; errors as for `stream_conversion`."""
@@ -330,7 +330,7 @@ class Synthesizer:
     def _voice(self, voice: str | Voice | None) -> Voice:
         if isinstance(voice, Voice):
             return voice
-        expect("voice", voice, str | None, "a voice's name (str) or a Voice")
+        check_type("voice", voice, str | None, "a voice's name (str) or a Voice")
         name = self.model.default_voice if voice is None else voice
         if not name:
             raise InputError(f"model '{self.model.name}' has no voices of its own; clone one from a recording")
@@ -341,34 +341,34 @@ class Synthesizer:
     def _speak(self, prompt: Prompt, index: int, request: Request, started: float) -> Iterator[Chunk]:
         """One sentence, tried again as long as nothing of it was heard."""
         heard = False
-        for attempt in range(1, request.retries.attempts + 1):
-            options = replace(request.sampling, seed=derived_seed(request.seed, index, attempt))
+        for number in range(1, request.retries.attempts + 1):
+            options = replace(request.sampling, seed=derived_seed(request.seed, index, number))
             sampler = self.model.new_sampler(prompt, options)
             if request.playback is not None:
                 request.playback.begin_sentence(self._decoding.seconds_per_frame, request.speed)
-            take = Take(prompt, request, self.model.decoder, self._decoding)
+            attempt = Attempt(prompt, request, self.model.decoder, self._decoding)
             session = self.engine.submit(prompt, sampler, options.max_frames, request.playback)
             with session, request.cancellation.covering(session):
-                for frames, samples in take.play(session, self.model.decoder.open(prompt, request.speed)):
-                    if take.failed and not heard and attempt < request.retries.attempts:
+                for frames, samples in attempt.play(session, self.model.decoder.open(prompt, request.speed)):
+                    if attempt.failed and not heard and number < request.retries.attempts:
                         break
                     heard = heard or len(samples) > 0
-                    report = take.report(attempt, options.seed)
+                    report = attempt.report(number, options.seed)
                     elapsed = time.perf_counter() - started
                     yield Chunk(samples, self.sample_rate, index, prompt.sentence, report, elapsed, frames)
                 else:
                     return
 
 
-class Take:
+class Attempt:
     """One attempt at a sentence: hands its samples through, watches them and the frames, and knows how it ended."""
 
-    def __init__(self, prompt: Prompt, request: Request, decoder: WaveDecoder, turnstile: Turnstile) -> None:
+    def __init__(self, prompt: Prompt, request: Request, decoder: WaveDecoder, gate: DecodeGate) -> None:
         self.finish: str | None = None
         self.num_frames = 0
         self._prompt, self._request, self._sample_rate = prompt, request, decoder.sample_rate
         self._samples_per_frame, self._made_samples = decoder.samples_per_frame, 0
-        self._turnstile = turnstile
+        self._gate = gate
         self._guard = RunawayGuard(prompt.expected_frames, request.retries.guard)
         self._verdict: str | None = None
         self._silence = SilenceMeter(request.retries.silence_seconds * decoder.sample_rate)
@@ -414,13 +414,13 @@ class Take:
         """
         playback = self._request.playback
         asked = time.perf_counter()
-        with self._turnstile.turn(playback):
+        with self._gate.turn(playback):
             started = time.perf_counter()
             if playback is not None and not final:
                 frames += tuple(arrived())
             samples = stream.push(frames, final)
             seconds = time.perf_counter() - started
-        self._turnstile.learn(len(frames), seconds)
+        self._gate.learn(len(frames), seconds)
         if playback is not None:
             playback.decoded(len(frames), seconds, started - asked)
         return frames, samples

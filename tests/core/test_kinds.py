@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from parlando.core.errors import ConfigError
-from parlando.core.kinds import expect, expect_fields
+from parlando.core.kinds import check_fields, check_type
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Told:
     ],
 )  # fmt: skip
 def test_what_fits_passes_and_nothing_else(value, kind):
-    expect("it", value, kind)
+    check_type("it", value, kind)
     with pytest.raises(ConfigError, match="it: expected bytes, got "):
-        expect("it", value, bytes)
+        check_type("it", value, bytes)
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,15 @@ def test_what_fits_passes_and_nothing_else(value, kind):
 )
 def test_what_does_not_fit_is_told_with_its_type(value, kind, message):
     with pytest.raises(ConfigError, match=message):
-        expect("it", value, kind)
+        check_type("it", value, kind)
 
 
 def test_words_may_say_better_than_types_what_is_accepted():
     with pytest.raises(ConfigError, match=r"path: expected a file's path, got None"):
-        expect("path", None, str, "a file's path")
+        check_type("path", None, str, "a file's path")
 
 
 def test_fields_are_held_to_what_they_are_declared():
-    expect_fields(Told, {"number": 3, "share": None}, "told")
+    check_fields(Told, {"number": 3, "share": None}, "told")
     with pytest.raises(ConfigError, match=r"told.share: expected float or None, got 'x' \(str\)"):
-        expect_fields(Told, {"number": 3, "share": "x"}, "told")
+        check_fields(Told, {"number": 3, "share": "x"}, "told")

@@ -120,7 +120,7 @@ class Machine:
     def turn(self):
         self.scheduler.release()
         plan = self.scheduler.plan()
-        assert all(seat in plan.steps for seat in plan.entries), "who was seated is stepped"
+        assert all(slot in plan.steps for slot in plan.entries), "who was given a row is stepped"
         for _, session in plan.parks:
             session.parked = session.frame_count
             self.parked += 1
@@ -179,8 +179,8 @@ def test_who_takes_no_more_sound_lends_the_row_first():
     stalled.playback.hold()
     scheduler.add(newcomer.session)
     plan = scheduler.plan()
-    assert [seat.session for seat in plan.parks] == [stalled.session]
-    assert [seat.session for seat in plan.entries] == [newcomer.session]
+    assert [slot.session for slot in plan.parks] == [stalled.session]
+    assert [slot.session for slot in plan.entries] == [newcomer.session]
     assert scheduler.waiting == 1
     clock.seconds = 3.0
     stalled.playback.go_on()
@@ -195,7 +195,7 @@ def test_who_waits_for_text_lends_the_row_too():
     scheduler.plan()
     waiting.session.awaiting = True
     scheduler.add(newcomer.session)
-    assert [seat.session for seat in scheduler.plan().parks] == [waiting.session]
+    assert [slot.session for slot in scheduler.plan().parks] == [waiting.session]
 
 
 def test_nobody_whom_nobody_listens_to_takes_a_row_from_anybody():
@@ -236,7 +236,7 @@ def test_who_is_in_the_middle_goes_before_newcomers_and_is_never_refused():
     speaking.playback.hand_out(0.2)
     for speaker in (newcomer, other, speaking):
         scheduler.add(speaker.session)
-    assert [seat.session for seat in scheduler.plan().entries] == [speaking.session]
+    assert [slot.session for slot in scheduler.plan().entries] == [speaking.session]
 
 
 def test_only_what_a_step_in_real_time_has_room_for_steps_when_somebody_is_pressed():
@@ -250,7 +250,7 @@ def test_only_what_a_step_in_real_time_has_room_for_steps_when_somebody_is_press
         scheduler.add(speaker.session)
     assert len(scheduler.plan().steps) == 4, "who was just prefilled steps"
     for _ in range(2):
-        stepping = {seat.session.speaker for seat in scheduler.plan().steps}
+        stepping = {slot.session.speaker for slot in scheduler.plan().steps}
         assert stepping == {speakers[1], speakers[2]}, "the pressed one, and the next that is due"
     assert len(scheduler.plan().steps) == 4, "two rests are enough"
     speakers[1].playback.hand_out(9.0)

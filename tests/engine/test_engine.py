@@ -218,13 +218,20 @@ def test_a_prompt_with_room_for_one_position_gives_two_frames(engine, fake):
 
 
 def test_no_frames_at_all_is_no_request(engine, fake):
-    with pytest.raises(ConfigError, match="max_frames must be at least 1, not 0"):
+    with pytest.raises(ConfigError, match="invalid max_frames: must be at least 1, got 0"):
         engine.submit(fake.prompt(), fake.Sampler(0), max_frames=0)
 
 
-@pytest.mark.parametrize(("rows", "length"), [(0, 40), (1, 65), (1, 1)])
-def test_an_impossible_engine_is_refused(lm, rows, length):
-    with pytest.raises(ConfigError, match=f"{rows} rows of {length} positions"):
+@pytest.mark.parametrize(
+    ("rows", "length", "said"),
+    [
+        (0, 40, "invalid rows: must be at least 1, got 0"),
+        (1, 65, "invalid context: must be from 2 to the model's 64 positions, got 65"),
+        (1, 1, "must be from 2 to the model's 64 positions, got 1"),
+    ],
+)
+def test_an_impossible_engine_is_refused(lm, rows, length, said):
+    with pytest.raises(ConfigError, match=said):
         Engine(lm, rows, length)
 
 

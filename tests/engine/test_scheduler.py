@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from parlando.core.errors import ConfigError, EngineBusyError
-from parlando.engine.scheduler import Plan, Policy, Scheduler, Seat
+from parlando.engine.scheduler import Plan, Policy, Scheduler, Slot
 
 
 class Request:
@@ -36,11 +36,11 @@ def test_newcomers_are_prefilled_a_few_per_turn_and_step_in_the_same_turn():
     a, b, c, d = (Request(name) for name in "abcd")
     for request in (a, b, c, d):
         scheduler.add(request)
-    assert scheduler.plan() == Plan((), (Seat(0, a), Seat(1, b)), (Seat(0, a), Seat(1, b)))
-    assert scheduler.plan() == Plan((), (Seat(2, c),), (Seat(0, a), Seat(1, b), Seat(2, c)))
-    assert scheduler.plan() == Plan((), (), (Seat(0, a), Seat(1, b), Seat(2, c)))
+    assert scheduler.plan() == Plan((), (Slot(0, a), Slot(1, b)), (Slot(0, a), Slot(1, b)))
+    assert scheduler.plan() == Plan((), (Slot(2, c),), (Slot(0, a), Slot(1, b), Slot(2, c)))
+    assert scheduler.plan() == Plan((), (), (Slot(0, a), Slot(1, b), Slot(2, c)))
     b.awaiting = True
-    assert scheduler.plan() == Plan((), (), (Seat(0, a), Seat(2, c))), "who waits for outside input keeps its row, idle"
+    assert scheduler.plan() == Plan((), (), (Slot(0, a), Slot(2, c))), "who waits for outside input keeps its row, idle"
     assert scheduler.sessions == (a, b, c, d)
     assert (scheduler.waiting, scheduler.free_rows) == (1, 0)
 
@@ -53,9 +53,9 @@ def test_a_row_that_comes_free_goes_to_the_first_in_the_queue():
     scheduler.plan()
     scheduler.plan()
     a.over = c.over = True
-    assert scheduler.release() == (Seat(0, a),)
+    assert scheduler.release() == (Slot(0, a),)
     assert scheduler.drop() == (c,)
-    assert scheduler.plan() == Plan((), (Seat(0, d),), (Seat(0, d), Seat(1, b)))
+    assert scheduler.plan() == Plan((), (Slot(0, d),), (Slot(0, d), Slot(1, b)))
 
 
 def test_no_work_is_a_false_plan_that_cannot_be_changed():
@@ -97,12 +97,12 @@ class SchedulerMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.scheduler = Scheduler(self.ROWS, Policy(self.PREFILLS, self.WAITING))
-        self.queue, self.seated = [], {}
+        self.queue, self.placed = [], {}
 
     @rule()
     def arrive(self):
         request = Request()
-        if len(self.queue) < self.WAITING + self.ROWS - len(self.seated):
+        if len(self.queue) < self.WAITING + self.ROWS - len(self.placed):
             self.scheduler.add(request)
             self.queue.append(request)
         else:
@@ -111,29 +111,29 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule()
     def turn(self):
-        free = sorted(set(range(self.ROWS)) - set(self.seated))
+        free = sorted(set(range(self.ROWS)) - set(self.placed))
         plan = self.scheduler.plan()
         admitted = list(zip(free, self.queue, strict=False))[: self.PREFILLS]
         assert list(plan.entries) == admitted, "first come, first served, lowest row first, a few at a time"
         del self.queue[: len(admitted)]
-        self.seated.update(admitted)
-        assert list(plan.steps) == sorted(self.seated.items()), "whoever has a row steps every turn"
+        self.placed.update(admitted)
+        assert list(plan.steps) == sorted(self.placed.items()), "whoever has a row steps every turn"
 
-    @precondition(lambda self: self.queue or self.seated)
+    @precondition(lambda self: self.queue or self.placed)
     @rule(data=st.data())
     def leave(self, data):
-        request = data.draw(st.sampled_from([*self.queue, *self.seated.values()]))
+        request = data.draw(st.sampled_from([*self.queue, *self.placed.values()]))
         request.over = True
-        rows = [row for row, seated in self.seated.items() if seated is request]
-        assert [seat.row for seat in self.scheduler.release()] == rows
+        rows = [row for row, placed in self.placed.items() if placed is request]
+        assert [slot.row for slot in self.scheduler.release()] == rows
         assert list(self.scheduler.drop()) == [waiting for waiting in self.queue if waiting is request]
         self.queue = [waiting for waiting in self.queue if waiting is not request]
-        self.seated = {row: seated for row, seated in self.seated.items() if seated is not request}
+        self.placed = {row: placed for row, placed in self.placed.items() if placed is not request}
 
     @invariant()
     def rows_add_up(self):
-        assert self.scheduler.free_rows + len(self.seated) == self.ROWS
-        assert list(self.scheduler.sessions) == [seated for _, seated in sorted(self.seated.items())] + self.queue
+        assert self.scheduler.free_rows + len(self.placed) == self.ROWS
+        assert list(self.scheduler.sessions) == [placed for _, placed in sorted(self.placed.items())] + self.queue
 
 
 SchedulerMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)

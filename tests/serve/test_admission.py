@@ -6,7 +6,14 @@ import pytest
 
 from parlando.core.errors import OverloadedError
 from parlando.engine.playback import Playback
-from parlando.serve.admission import SETTLED_SECONDS, Admission, Entrant, expected_seconds
+from parlando.serve.admission import (
+    PRESSED_SECONDS,
+    SETTLED_SECONDS,
+    SURE_SECONDS,
+    Admission,
+    Entrant,
+    expected_seconds,
+)
 from parlando.serve.config import Limits
 
 
@@ -75,12 +82,93 @@ def test_streams_that_are_far_ahead_make_room():
 
 
 def test_no_more_are_begun_than_have_rows_until_they_are_ahead():
+    """However fast the machine is said to be."""
     desk = Desk(rate=100.0, rows=2, max_first_audio_seconds=10.0)
     entrants = [desk.come(str(index)) for index in range(4)]
     assert desk.begun == entrants[:2]
     desk.settle(SETTLED_SECONDS + 0.1)
     desk.admission.proceed()
     assert desk.begun == entrants
+
+
+def test_a_third_of_those_who_can_be_fed_begin_at_once_for_the_machine_may_be_slower():
+    desk = Desk(rate=8.9, max_first_audio_seconds=10.0)
+    for index in range(8):
+        desk.come(str(index))
+    assert len(desk.begun) == 3
+    for count in (6, 8):
+        desk.settle(SETTLED_SECONDS + 0.1)
+        desk.admission.proceed()
+        assert len(desk.begun) == count
+
+
+@pytest.mark.parametrize("rate", [0.9, 1.2, 2.9])
+def test_two_may_begin_at_once_wherever_two_can_be_fed(rate):
+    desk = Desk(rate=rate)
+    entrants = [desk.come(str(index)) for index in range(2)]
+    assert desk.begun == entrants[: 1 if rate == 1.2 else 2]
+
+
+def test_nobody_begins_while_somebody_is_about_to_run_out():
+    desk = Desk(rate=100.0)
+    first = desk.come("ann", seconds=20.0)
+    first.playback.hand_out(PRESSED_SECONDS / 2)
+    second = desk.come("bob", seconds=5.0)
+    assert desk.begun == [first]
+    desk.clock.seconds = PRESSED_SECONDS
+    desk.admission.proceed()
+    assert desk.begun == [first], "they have run out"
+    first.playback.hand_out(2 * PRESSED_SECONDS)
+    desk.admission.proceed()
+    assert desk.begun == [first, second]
+    assert not desk.dismissed
+
+
+def test_where_nobody_can_be_in_time_nobody_waits_for_that():
+    desk = Desk(rate=0.5)
+    desk.come("ann", seconds=20.0).playback.hand_out(PRESSED_SECONDS / 2)
+    assert desk.come("bob") in desk.begun
+
+
+def test_who_waits_for_text_keeps_nobody_from_beginning():
+    desk = Desk(rate=100.0, rows=2)
+    for index in range(2):
+        writer = desk.come(str(index))
+        writer.playback.hand_out(PRESSED_SECONDS / 2)
+        writer.lacks_text = lambda: True
+    assert desk.come("bob") in desk.begun
+
+
+def test_who_is_sure_to_come_too_late_is_told_as_soon_as_that_is_sure():
+    """Let in by what the machine made, it would be told after ten seconds; but it became ten times as slow."""
+    desk = Desk(rate=29.0, rows=4, max_first_audio_seconds=10.0)
+    running = [desk.come(str(index), seconds=4.0) for index in range(4)]
+    *early, late = (desk.come(str(index), seconds=9.0) for index in range(4, 7))
+    desk.rate, desk.clock.seconds = 2.9, 1.0
+    for entrant in running:
+        entrant.playback.hand_out(1.0)
+    desk.admission.proceed()
+    assert not desk.dismissed, "it may be for a moment"
+    desk.clock.seconds += SURE_SECONDS
+    desk.admission.proceed()
+    ((dismissed, error),) = desk.dismissed
+    assert dismissed is late
+    assert desk.admission.waiting == early
+    assert error.retry_after_seconds == pytest.approx(4.0 - SURE_SECONDS + 3 * 9.0 - 10.0)
+
+
+def test_a_first_sound_that_takes_long_counts_for_those_who_wait():
+    desk = Desk(rate=1.2, max_first_audio_seconds=10.0)
+    first = desk.come("ann", seconds=1.0)
+    desk.come("bob", seconds=1.0)
+    desk.clock.seconds = 4.0
+    desk.admission.proceed()
+    assert not desk.dismissed, "another second, and four more"
+    for desk.clock.seconds in (4.6, 5.0):
+        assert not desk.dismissed
+        desk.admission.proceed()
+    assert len(desk.dismissed) == 1, "who waited for 4.6 s would wait for another second, and 4.6 s as ann does"
+    assert first in desk.begun
 
 
 def test_one_caller_leaves_room_for_another():
@@ -100,6 +188,7 @@ def test_room_for_another_is_kept_wherever_three_can_be_fed(rate, own):
     desk = Desk(rate=rate, max_first_audio_seconds=10_000.0)
     for _ in range(6):
         desk.come("ann", seconds=300.0)
+        desk.settle(SETTLED_SECONDS + 0.1)
     assert len(desk.begun) == own
     other = desk.come("bob", seconds=300.0)
     assert (other in desk.begun) == (rate > 3)

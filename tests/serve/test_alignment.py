@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlando.serve.alignment import Alignment, as_json, spread
+from parlando.core.types import SentenceReport
+from parlando.result import Chunk
+from parlando.serve.alignment import Alignment, LiveAlignment, as_json, spread
 from parlando.text.reading import Reading
 from parlando.text.sentences import spoken_sentences
+
+REPORT = SentenceReport("", 25, 1, "end", 0)
 
 
 def aligned(text):
@@ -66,3 +71,24 @@ def test_characters_share_the_time():
         "character_start_times_seconds": [1.0, 1.25, 1.5, 1.75],
         "character_end_times_seconds": [1.25, 1.5, 1.75, 2.0],
     }
+
+
+def test_a_text_that_is_still_written_is_followed_and_times_add_up():
+    live, told = LiveAlignment(Reading("en")), []
+    for piece in ("It cost ", "$3. It", " will not"):
+        live.write(piece)
+    silence = np.zeros(100, np.float32)
+    chunks = [
+        Chunk(np.zeros(500, np.float32), 1000, 0, "It cost three dollars."),
+        Chunk(np.zeros(500, np.float32), 1000, 0, "It cost three dollars.", REPORT),
+        Chunk(silence, 1000, 1),
+        Chunk(np.zeros(900, np.float32), 1000, 1, "It will not again.", REPORT),
+    ]
+    for chunk in chunks:
+        if chunk.sentence == 1 and chunk.text:
+            live.write(" again.")
+        if times := live.hear(chunk):
+            told.append(times()["alignment"])
+    assert ["".join(each["chars"]) for each in told] == ["It cost $3.", " It will not again."]
+    assert [sum(each["charDurationsMs"]) for each in told] == [1000, 1000]
+    assert told[1]["charStartTimesMs"][:2] == [0, 100], "the space between them is the silence"

@@ -151,7 +151,7 @@ def test_text_that_still_arrives_is_spoken_as_it_comes(fresh):
         feed.close()
         rest = [chunk async for chunk in speaking.stream]
         assert {chunk.text for chunk in rest if chunk.text} <= {"One sentence.", "And the second."}
-        assert speaking.tally.audio_seconds == pytest.approx(2.1)
+        assert speaking.stats.audio_seconds == pytest.approx(2.1)
 
     run_in(fresh, converse())
 

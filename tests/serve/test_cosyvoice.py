@@ -9,6 +9,7 @@ import grpc
 import httpx
 import numpy as np
 import pytest
+import requests
 
 from parlando.audio.files import encode_audio, read_audio
 from parlando.core.errors import TextError
@@ -48,6 +49,40 @@ def test_sft_streams_bare_samples(stub, method):
     assert (response.status_code, len(wave)) == (200, THEIR_RATE), "what their client writes into its file"
     assert response.headers["content-type"] == "audio/pcm;rate=22050"
     assert stub.model.asked[-1][1].name == "bob"
+
+
+def published_client(url, payload, files=None):
+    """What CosyVoice's own client writes into its file: it looks at no status."""
+    response = requests.request("GET", url, data=payload, files=files, stream=True)
+    try:
+        return b"".join(response.iter_content(chunk_size=16_000))
+    finally:
+        response.close()
+
+
+def test_their_client_writes_sound_and_fails_with_the_reason_where_there_is_none(stub):
+    said = published_client(f"{stub.url}/inference_sft", {"tts_text": "Hello.", "spk_id": "bob"})
+    assert len(said) == 2 * THEIR_RATE
+    for path, payload, files, reason in (
+        ("sft", {"tts_text": "Hello.", "spk_id": "nobody"}, None, "404_no_voice_named_'nobody'"),
+        ("sft", {"tts_text": "你好", "spk_id": ""}, None, "400_spk_id"),
+        ("sft", {"tts_text": "unvoiced", "spk_id": "bob"}, None, "500_the_model_made_no_audio"),
+        ("instruct", {"tts_text": "Hello.", "spk_id": "bob", "instruct_text": "Slowly."}, None, "no_instructions"),
+        ("zero_shot", {"tts_text": "Hi.", "prompt_text": "Hm."}, {"prompt_wav": b"noise"}, "cannot_be_read_as_audio"),
+    ):
+        with pytest.raises(requests.exceptions.InvalidSchema, match=re.escape(reason)):
+            published_client(f"{stub.url}/inference_{path}", payload, files)
+
+
+def test_whoever_looks_at_the_status_has_one(stub):
+    asked = {"tts_text": "Hello.", "spk_id": "nobody"}
+    by_post = requests.post(f"{stub.url}/inference_sft", data=asked)
+    assert (by_post.status_code, by_post.json()["detail"][:5]) == (404, "no vo")
+    by_another, _ = form(stub, "GET", "/inference_sft", **asked)
+    assert by_another.status_code == 404
+    answer = requests.get(f"{stub.url}/inference_sft", data=asked, allow_redirects=False)
+    assert answer.json()["detail"].startswith("no voice named")
+    assert requests.get(f"{stub.url}/v1/models/nothing").status_code == 404
 
 
 @pytest.mark.parametrize(("speaker", "name"), [("中文女", "ada"), ("英文男", "bob")])

@@ -165,6 +165,49 @@ def test_stream_input_ends_with_the_last_audio(stub, decoded):
     assert [m["isFinal"] for m in talk(stub, "ada/stream-input", [begin, {"text": ""}])[0]] == [True]
 
 
+def test_stream_input_tells_with_a_sentences_last_sound_when_its_characters_are_heard(stub):
+    from elevenlabs.types import AudioOutput
+
+    said = [{"text": "It costs $3"}, {"text": " now. Bye "}, {"text": "now", "flush": True}, {"text": " Good day."}]
+    got, _ = talk(stub, "ada/stream-input?output_format=pcm_8000", [*said, {"text": ""}])
+    sounds, told = [], []
+    for message in got[:-1]:
+        sounds.append(len(base64.b64decode(message["audio"])) / 16_000)
+        if message["alignment"]:
+            times, read = AudioOutput(**message).alignment, AudioOutput(**message).normalized_alignment
+            assert len(times.chars) == len(times.char_start_times_ms) == len(times.char_durations_ms)
+            told.append(("".join(times.chars), "".join(read.chars), sum(sounds)))
+            ends = [
+                begin + lasts for begin, lasts in zip(times.char_start_times_ms, times.char_durations_ms, strict=True)
+            ]
+            assert [0, *ends[:-1]] == times.char_start_times_ms, "from the end of the one before, without a gap"
+            assert ends[-1] == pytest.approx(1000 * sum(sounds), abs=20)
+            assert sum(read.char_durations_ms) == ends[-1]
+            sounds = []
+    assert [each[:2] for each in told] == [
+        ("It costs $3 now.", "It costs three dollars now."),
+        (" Bye now", " Bye now."),
+        (" Good day.", " Good day."),
+    ]
+    assert [each[2] for each in told] == pytest.approx([1.0, 1.1, 1.0], abs=0.03)
+    assert got[-1]["alignment"] is None
+
+
+def test_alignments_of_contexts_do_not_mix(stub):
+    messages = [
+        {"text": "Hello there. ", "context_id": "a"},
+        {"text": "Good bye. ", "context_id": "b"},
+        {"text": "All of you.", "context_id": "a", "flush": True},
+        {"close_socket": True},
+    ]
+    got, _ = talk(stub, "ada/multi-stream-input?output_format=mp3_44100_64", messages)
+    told = {"a": "", "b": ""}
+    for message in got:
+        if message["alignment"]:
+            told[message["contextId"]] += "".join(message["alignment"]["chars"])
+    assert told == {"a": "Hello there. All of you.", "b": "Good bye."}
+
+
 def test_multi_stream_input_keeps_contexts_apart(stub):
     messages = [
         {"text": " ", "context_id": "a"},

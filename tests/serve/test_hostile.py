@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from parlando.serve.patience import LONGEST_HEAD_BYTES
+from parlando.serve.http_limits import LONGEST_HEAD_BYTES
 
 LONG = {"input": "A long one.", "response_format": "pcm"}
 ENDLESS = {**LONG, "input": "An endless one."}

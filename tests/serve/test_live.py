@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 from parlando.core.errors import AccessError
 from parlando.serve.problems import problem_of, refusal
 from parlando.serve.server import DRAIN_CHECK_SECONDS
-from parlando.serve.sockets import Wire
+from parlando.serve.sockets import JsonSocket
 from waiting import HANG_SECONDS
 
 PATH = "/v1/audio/speech/stream"
@@ -336,7 +336,7 @@ def test_a_server_that_stops_lets_a_flushed_text_end(serving):
 
 
 def test_a_server_that_stops_waits_for_the_last_message(serving, monkeypatch):
-    send, sending = Wire.send, threading.Event()
+    send, sending = JsonSocket.send, threading.Event()
 
     async def slow(self, message, unless=lambda: False):
         if message["type"] == "done":
@@ -344,7 +344,7 @@ def test_a_server_that_stops_waits_for_the_last_message(serving, monkeypatch):
             await asyncio.sleep(20 * DRAIN_CHECK_SECONDS)
         await send(self, message, unless)
 
-    monkeypatch.setattr(Wire, "send", slow)
+    monkeypatch.setattr(JsonSocket, "send", slow)
     with serving(drain_seconds=HANG_SECONDS) as running, Client(running) as client:
         client.send("text", text="Hello there.")
         client.send("end")

@@ -27,7 +27,7 @@ from parlando.core.errors import (
 from parlando.serve.app import check_start
 from parlando.serve.config import NEVER_EMPTY, Limits, ServeConfig, read_config
 from parlando.serve.limits import Budgets, KeyRing, new_key
-from parlando.serve.metrics import Registry, Tally
+from parlando.serve.metrics import Registry, StreamStats
 from waiting import HANG_SECONDS
 
 
@@ -148,13 +148,13 @@ def test_labels_are_escaped():
 
 def test_an_underrun_is_what_a_player_had_to_wait():
     now = [0.0]
-    tally = Tally(lambda: now[0])
+    stats = StreamStats(lambda: now[0])
     for moment, seconds in ((1.0, 0.5), (1.2, 0.5), (2.5, 1.0)):
         now[0] = moment
-        tally.sound(seconds)
-    assert tally.first_audio_seconds == 1.0
-    assert tally.underrun_seconds == pytest.approx(0.5)
-    assert tally.audio_seconds == 2.0
+        stats.sound(seconds)
+    assert stats.first_audio_seconds == 1.0
+    assert stats.underrun_seconds == pytest.approx(0.5)
+    assert stats.audio_seconds == 2.0
 
 
 def test_draining_lets_speech_end_and_takes_no_more(serving):

@@ -187,8 +187,8 @@ def test_a_voice_that_has_gone_and_a_server_that_has_gone_are_said(serving, brow
     with serving() as running, browser.page(f"{running.url}/") as page:
         page.wait(READY)
         page.run("document.querySelector('input[name=voice]:checked').value")
-        own = running.service.shelf._own_by_model[running.host.name]
-        running.service.shelf._own_by_model[running.host.name] = {"bob": own["bob"]}
+        own = running.service.voices._own_by_model[running.host.name]
+        running.service.voices._own_by_model[running.host.name] = {"bob": own["bob"]}
         speak(page)
         page.wait(ALERT)
         assert "That voice is not there any more" in page.text("#notice")

@@ -35,7 +35,7 @@ def test_a_voice_is_uploaded_spoken_with_and_deleted(stub, open_page, tmp_path):
         assert complaint in page.text("#voice-error")
     assert page.run("document.activeElement.id") == "voice-text"
     fill_voice(page, "ann")
-    card = stub.service.shelf.store.card("ann", None)
+    card = stub.service.voices.store.card("ann", None)
     assert card.consent.startswith("Ann Speaker; confirmed on the page, 20")
     assert (card.text, card.seconds) == ("What is said.", pytest.approx(2, abs=0.1))
     speak(page)
@@ -43,7 +43,7 @@ def test_a_voice_is_uploaded_spoken_with_and_deleted(stub, open_page, tmp_path):
     assert stub.model.asked[-1][1].name == "ann"
     page.click("[aria-label='Delete the voice ann']")
     page.wait("!document.querySelector('input[value=ann]')")
-    assert stub.service.shelf.store.card("ann", None) is None
+    assert stub.service.voices.store.card("ann", None) is None
 
 
 def test_a_voice_is_recorded_from_the_microphone(stub, open_page):
@@ -59,7 +59,7 @@ def test_a_voice_is_recorded_from_the_microphone(stub, open_page):
     page.wait("!document.querySelector('#voice-preview').hidden")
     page.wait("document.querySelector('#voice-preview').duration > 1.5")
     fill_voice(page, "rec")
-    assert stub.service.shelf.store.card("rec", None).seconds == pytest.approx(2, abs=0.7)
+    assert stub.service.voices.store.card("rec", None).seconds == pytest.approx(2, abs=0.7)
     page.click("[aria-label='Delete the voice rec']")
     page.wait("!document.querySelector('input[value=rec]')")
 

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 
 import pytest
+from websockets.sync.client import connect
 
 from exploits import TRIED, make_exploits
 from parlando.audio.files import encode_audio
+from parlando.core.types import Frame, Prompt
 from waiting import HANG_SECONDS
 from whisper import whisper
 
 WORDS = "What is said."
+
+
+class Converter:
+    """A frame for each of a recording, and the stub's tone for each frame."""
+
+    def __init__(self, decoder):
+        self.decoder, self.heard = decoder, 0
+
+    def frames(self, samples, sample_rate):
+        self.heard += 1
+        return [Frame(token=index) for index in range(25 * len(samples) // sample_rate)]
+
+    def open(self, voice, speed):
+        return self.decoder.open(Prompt((), None, None, ""), speed)
+
+
+@pytest.fixture(scope="module")
+def converting(serving):
+    """A server whose model converts recordings."""
+    with serving() as running:
+        running.model.converter = Converter(running.model.decoder)
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +97,65 @@ def test_the_same_routes_take_recordings(patient, kind):
     assert answers["/inference_zero_shot"] == 200
     assert answers["/v1/audio/voices"] == 201
     assert patient.http.delete("/v1/audio/voices/eve").status_code == 200
+
+
+def converted(data):
+    """The same of every route that says a recording in another voice."""
+    yield "/v1/audio/conversions", {"data": {"response_format": "pcm"}, "files": {"file": ("a.wav", data)}}
+    for path in ("/v1/speech-to-speech/bob", "/v1/speech-to-speech/bob/stream"):
+        yield f"{path}?output_format=pcm_24000", {"files": {"audio": ("a.wav", data)}}
+    if not data.startswith(b"RIFF"):
+        raw = {"data": {"file_format": "pcm_s16le_16"}, "files": {"audio": ("a.pcm", b"RIFF" + data)}}
+        yield "/v1/speech-to-speech/bob", raw
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_no_conversion_opens_what_a_file_names(converting, exploits, name):
+    for path, sent in converted(exploits[name]):
+        response = converting.http.post(path, **sent)
+        assert response.status_code == 400, (path, response.text[:200])
+        assert "cannot be read as audio" in response.text or "holds no samples" in response.text, path
+    assert converting.model.converter.heard == 0
+
+
+def test_the_same_conversions_take_recordings(converting):
+    heard = converting.model.converter.heard
+    for path, sent in converted(voice_in("wav")):
+        response = converting.http.post(path, **sent)
+        assert (response.status_code, len(response.content)) == (200, 2 * 48_000), path
+    assert converting.model.converter.heard == heard + 3
+    converting.model.converter.heard = heard
+
+
+def over_websocket(running, data):
+    """What a context that follows this recording is answered, until it ends."""
+    path = f"{running.url.replace('http', 'ws')}/v1/audio/speech/stream"
+    with connect(path, max_size=None) as wire:
+        encoded = base64.b64encode(data).decode()
+        for message in (
+            {"type": "start", "ref_audio": encoded, "ref_text": WORDS},
+            {"type": "text", "text": "Hello."},
+            {"type": "end"},
+        ):
+            wire.send(json.dumps(message))
+        got = [json.loads(wire.recv(timeout=30))]
+        while got[-1]["type"] not in ("done", "error"):
+            got.append(json.loads(wire.recv(timeout=30)))
+    return got
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_no_websocket_opens_what_a_file_names(patient, exploits, name):
+    *before, last = over_websocket(patient, exploits[name])
+    assert [message["type"] for message in before] in ([], ["started"])
+    assert (last["type"], last["error"]["code"]) == ("error", "invalid_audio")
+    patient.wait_until(patient.idle)
+
+
+def test_the_same_websocket_takes_recordings(patient):
+    got = over_websocket(patient, voice_in("wav"))
+    assert got[-1]["type"] == "done"
+    assert any(message["type"] == "audio" for message in got)
 
 
 def voice_in(kind):

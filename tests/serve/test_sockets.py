@@ -13,7 +13,7 @@ from parlando.serve.call import Call, report
 from parlando.serve.config import ServeConfig
 from parlando.serve.limits import Budgets
 from parlando.serve.metrics import Registry
-from parlando.serve.sockets import Wire
+from parlando.serve.sockets import JsonSocket
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_client_who_leaves_while_it_is_told_something_is_no_error_of_the_serve
     async def leave():
         config, call = ServeConfig(), Call("a1", "127.0.0.1", 0.0, 101)
         service = SimpleNamespace(config=config, budgets=Budgets(config.limits))
-        await Wire(SimpleNamespace(scope={"parlando": call}, send_text=send_text), service).send({"type": "done"})
+        await JsonSocket(SimpleNamespace(scope={"parlando": call}, send_text=send_text), service).send({"type": "done"})
         return call
 
     with caplog.at_level(logging.INFO, "parlando.serve"):

@@ -16,7 +16,7 @@ from parlando.result import Chunk
 from parlando.serve.allowance import LONGEST_TEXTS, MOST_ENTRIES
 from parlando.serve.doors.live import Conversation, Story
 from parlando.serve.livetext import Piece
-from parlando.serve.sockets import Wire
+from parlando.serve.sockets import JsonSocket
 from waiting import HANG_SECONDS
 
 LONG = "A long one."
@@ -205,7 +205,7 @@ def test_a_second_start_is_refused_and_the_first_goes_on(narrow):
 class OnePiece:
     """A live text of one piece, which is three messages."""
 
-    cancelled = False
+    cancelled, warnings = False, ()
 
     async def __aiter__(self):
         chunk = Chunk(np.zeros(8, np.float32), 8000, text="Hello.")
@@ -229,7 +229,8 @@ def test_nothing_is_heard_behind_a_cancellation_that_waited_for_its_turn(narrow)
         scope = {"parlando": SimpleNamespace(caller="ann", note=print)}
         app = SimpleNamespace(state=SimpleNamespace(service=narrow.service))
         conversation = Conversation(
-            narrow.service, Wire(SimpleNamespace(scope=scope, send_text=send_text, app=app, headers={}), narrow.service)
+            narrow.service,
+            JsonSocket(SimpleNamespace(scope=scope, send_text=send_text, app=app, headers={}), narrow.service),
         )
         live = conversation._contexts["a"] = OnePiece()
         telling = asyncio.create_task(conversation._tell("a", live, Story("pcm")))

@@ -21,7 +21,7 @@ from parlando.audio.resample import resample
 from parlando.audio.sniff import BinaryFile
 from parlando.core.descriptors import descriptor_of
 from parlando.core.errors import AudioError, FileMissingError
-from parlando.core.kinds import expect
+from parlando.core.kinds import check_type
 
 Source = str | os.PathLike[str] | bytes | bytearray | BinaryFile
 # libsndfile's Vorbis encoder overflows its stack when handed minutes of audio in one call.
@@ -109,7 +109,7 @@ def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: 
         FileMissingError: the folder is not there.
         AudioError: the samples are empty or not finite, or the file cannot be written.
     """
-    expect("path", path, str | os.PathLike, "a file's path (str or Path)")
+    check_type("path", path, str | os.PathLike, "a file's path (str or Path)")
     target = Path(path)
     entry = format_of(target) if format is None else find_format(format, FILE_FORMATS)
     mono, rate = as_mono(samples), check_sample_rate(sample_rate)

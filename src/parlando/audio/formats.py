@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parlando.core.errors import ConfigError, nearest
-from parlando.core.kinds import expect
+from parlando.core.kinds import check_type
 
 OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -51,7 +51,7 @@ def find_format(name: str, allowed: tuple[str, ...]) -> AudioFormat:
     Raises:
         ConfigError: it is not; the message names those that are.
     """
-    expect("format", name, str, f"one of {', '.join(allowed)}")
+    check_type("format", name, str, f"one of {', '.join(allowed)}")
     key = name.lower().lstrip(".")
     if key not in allowed:
         raise ConfigError(f"no audio format '{name}' here; there are: {', '.join(allowed)}.{nearest(key, allowed)}")

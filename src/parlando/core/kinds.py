@@ -16,7 +16,7 @@ from parlando.core.errors import ConfigError
 _WIDER: Mapping[Any, type] = {int: Integral, float: Real, types.NoneType: types.NoneType}
 
 
-def expect(name: str, value: object, kind: Any, accepted: str = "") -> None:
+def check_type(name: str, value: object, kind: Any, accepted: str = "") -> None:
     """Refuse a value that is not of a type, or of none of a union; True and False are no numbers.
 
     ``accepted`` says in words what is, where the names of the types do not.
@@ -39,8 +39,8 @@ def _declared(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def expect_fields(kind: type, values: Mapping[str, object], where: str) -> None:
-    """`expect` of each value what the field of that name in a dataclass is declared to be."""
+def check_fields(kind: type, values: Mapping[str, object], where: str) -> None:
+    """`check_type` of each value what the field of that name in a dataclass is declared to be."""
     declared = _declared(kind)
     for name, value in values.items():
-        expect(f"{where}.{name}", value, declared[name])
+        check_type(f"{where}.{name}", value, declared[name])

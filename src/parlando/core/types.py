@@ -68,7 +68,8 @@ class Voice:
     """Who speaks: a described voice the model knows by name, or one that follows its reference clips.
 
     ``instruction`` says in natural language how, to models that take one ("speak slowly", a dialect, a mood).
-    ``display_name`` is what people are shown in place of ``name``, which is what they ask for.
+    ``display_name`` is what people are shown in place of ``name``, which is what they ask for. ``warning`` is what may
+    be wrong with its recordings.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Voice:
     scene: str | None = None
     instruction: str | None = None
     display_name: str | None = None
+    warning: str = ""
 
 
 @dataclass(frozen=True)

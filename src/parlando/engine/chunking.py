@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from parlando.core.errors import ConfigError
-from parlando.core.kinds import expect_fields
+from parlando.core.kinds import check_fields
 from parlando.core.types import Frame
 from parlando.engine.playback import Playback
 
@@ -31,9 +31,9 @@ class HopSchedule:
     largest: int = 25
 
     def __post_init__(self) -> None:
-        expect_fields(HopSchedule, vars(self), "schedule")
+        check_fields(HopSchedule, vars(self), "schedule")
         if not 1 <= self.first <= self.largest or not self.growth >= 1:
-            raise ConfigError(f"{self}: must have 1 <= first <= largest and growth >= 1")
+            raise ConfigError(f"invalid {self}: must have 1 <= first <= largest and growth >= 1")
 
     @classmethod
     def fixed(cls, frames: int) -> HopSchedule:

@@ -56,10 +56,11 @@ class Engine:
             ConfigError: no rows, or rows longer than the model's context.
         """
         self.length = min(lm.context_length, USUAL_LENGTH) if length is None else length
-        if rows < 1 or not 1 < self.length <= lm.context_length:
+        if rows < 1:
+            raise ConfigError(f"invalid rows: must be at least 1, got {rows}")
+        if not 1 < self.length <= lm.context_length:
             raise ConfigError(
-                f"an engine of {rows} rows of {self.length} positions cannot be; "
-                f"give it at least 1 row of 2 to {lm.context_length} positions"
+                f"invalid context: must be from 2 to the model's {lm.context_length} positions, got {self.length}"
             )
         self._scheduler = Scheduler(rows, policy or Policy())
         self._runner = Runner(lm, rows, self.length)
@@ -210,5 +211,5 @@ class Engine:
                 "shorten the text or the reference clips"
             )
         if max_frames is not None and max_frames < 1:
-            raise ConfigError(f"max_frames must be at least 1, not {max_frames}")
+            raise ConfigError(f"invalid max_frames: must be at least 1, got {max_frames}")
         return room + 1 if max_frames is None else min(max_frames, room + 1)

@@ -31,7 +31,9 @@ class GuardLimits:
     def __post_init__(self) -> None:
         codebooks = 1 if self.codebooks is None else self.codebooks
         if min(self.longest_loop_frames, codebooks, self.loop_rounds - 1) < 1:
-            raise ConfigError(f"{self}: longest_loop_frames and codebooks must be at least 1, loop_rounds at least 2")
+            raise ConfigError(
+                f"invalid {self}: longest_loop_frames and codebooks must be at least 1, loop_rounds at least 2"
+            )
 
 
 class RunawayGuard:

@@ -8,12 +8,12 @@ from types import TracebackType
 
 from parlando.core.stages import TokenLM
 from parlando.core.types import Frame
-from parlando.engine.scheduler import Plan, Seat
+from parlando.engine.scheduler import Plan, Slot
 from parlando.engine.session import Session
 from parlando.engine.urgency import Turn
 
 
-class Isolation:
+class FailureScope:
     """Failures inside the block end these sessions and go no further; an interrupt ends them and goes on."""
 
     def __init__(self, *sessions: Session) -> None:
@@ -39,22 +39,22 @@ class Runner:
         self._cache = lm.new_cache(rows, length)
 
     def run(self, plan: Plan) -> Turn:
-        """Park and seat whom the plan names, then advance everybody by one frame in one batch.
+        """Park and place whom the plan names, then advance everybody by one frame in one batch.
 
         What a prompt or a sampler raises ends its own session; what the step raises, and any interrupt, ends them all.
         """
         prefilled = start = time.perf_counter()
-        live: Sequence[Seat] = ()
+        live: Sequence[Slot] = ()
         frames = prefills = 0
-        with Isolation(*[seat.session for seat in plan.steps]):
+        with FailureScope(*[slot.session for slot in plan.steps]):
             live = plan.steps
             if plan.entries:
-                for seat in plan.parks:
-                    self._park(seat)
-                new = [seat for seat in plan.entries if not self._resume(seat)]
-                frames, prefills = sum([self._prefill(seat) for seat in new]), len(new)
+                for slot in plan.parks:
+                    self._park(slot)
+                new = [slot for slot in plan.entries if not self._resume(slot)]
+                frames, prefills = sum([self._prefill(slot) for slot in new]), len(new)
                 prefilled = time.perf_counter()
-                live = [seat for seat in plan.steps if not (seat.session.over or seat.session.awaiting)]
+                live = [slot for slot in plan.steps if not (slot.session.over or slot.session.awaiting)]
             if live:
                 frames += self._step(live)
         return Turn(prefills, len(live), frames, time.perf_counter() - start, prefilled - start)
@@ -63,39 +63,39 @@ class Runner:
         """Forget what a row holds."""
         self._cache.free(row)
 
-    def _park(self, seat: Seat) -> None:
-        with Isolation(seat.session):
-            seat.session.parked = self._cache.park(seat.row)
+    def _park(self, slot: Slot) -> None:
+        with FailureScope(slot.session):
+            slot.session.parked = self._cache.park(slot.row)
 
-    def _resume(self, seat: Seat) -> bool:
+    def _resume(self, slot: Slot) -> bool:
         """Put back what was parked; false for a session that is new."""
-        parked, seat.session.parked = seat.session.parked, None
+        parked, slot.session.parked = slot.session.parked, None
         if parked is not None:
-            with Isolation(seat.session):
-                self._cache.resume(seat.row, parked)
+            with FailureScope(slot.session):
+                self._cache.resume(slot.row, parked)
         return parked is not None
 
-    def _prefill(self, seat: Seat) -> int:
-        session = seat.session
+    def _prefill(self, slot: Slot) -> int:
+        session = slot.session
         session.begin()
-        with Isolation(session):
-            logits = self._lm.prefill(session.prompt, self._cache, seat.row)
+        with FailureScope(session):
+            logits = self._lm.prefill(session.prompt, self._cache, slot.row)
             session.prefilled()
             return session.decide(logits)
         return 0
 
-    def _step(self, live: Sequence[Seat]) -> int:
+    def _step(self, live: Sequence[Slot]) -> int:
         logits = self._lm.step(last_frames(live), self._cache)
         frames = 0
         for row, session in live:
-            with Isolation(session):
+            with FailureScope(session):
                 frames += session.decide(logits[row])
         return frames
 
 
-def last_frames(seats: Sequence[Seat]) -> list[Frame | None]:
+def last_frames(slots: Sequence[Slot]) -> list[Frame | None]:
     """What each row is fed, up to the last row in use; ``None`` for the idle ones between."""
-    frames: list[Frame | None] = [None] * (seats[-1].row + 1)
-    for row, session in seats:
+    frames: list[Frame | None] = [None] * (slots[-1].row + 1)
+    for row, session in slots:
         frames[row] = session.last_frame
     return frames

@@ -15,8 +15,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from parlando.core.errors import ConfigError, EngineBusyError
+from parlando.engine.free_rows import FreeRows
 from parlando.engine.session import Session
-from parlando.engine.slots import Slots
 from parlando.engine.urgency import Costs, lead_seconds
 
 STALL_SECONDS = 0.1  # how much longer than usual a prefill may take while somebody listens
@@ -41,10 +41,10 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.prefills_per_turn < 1 or self.max_waiting < 0:
-            raise ConfigError(f"{self}: prefills_per_turn must be at least 1 and max_waiting at least 0")
+            raise ConfigError(f"invalid {self}: prefills_per_turn must be at least 1 and max_waiting at least 0")
 
 
-class Seat(NamedTuple):
+class Slot(NamedTuple):
     """A session and the cache row it holds."""
 
     row: int
@@ -53,11 +53,11 @@ class Seat(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """One turn: whom to park, whom to seat, in order, by a prefill or from where they were parked, and whom to step."""
+    """One turn: whom to park, who gets a row, in order, by a prefill or from where they were parked; whom to step."""
 
-    parks: tuple[Seat, ...] = ()
-    entries: tuple[Seat, ...] = ()
-    steps: tuple[Seat, ...] = ()
+    parks: tuple[Slot, ...] = ()
+    entries: tuple[Slot, ...] = ()
+    steps: tuple[Slot, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.steps)
@@ -78,20 +78,20 @@ class Scheduler:
         self._policy = policy
         self._frame_seconds = policy.frame_seconds or 0.0
         self.costs = Costs(self._frame_seconds)
-        self._slots = Slots(rows)
+        self._rows = FreeRows(rows)
         self._waiting: deque[Session] = deque()
-        self._seats: tuple[Seat, ...] = ()
+        self._slots: tuple[Slot, ...] = ()
         self._rests: Counter[int] = Counter()
 
     @property
     def free_rows(self) -> int:
         """Rows that nobody holds."""
-        return self._slots.free
+        return self._rows.free
 
     @property
     def sessions(self) -> tuple[Session, ...]:
         """All that run, by row, and then all that wait, in order."""
-        return (*(seat.session for seat in self._seats), *self._waiting)
+        return (*(slot.session for slot in self._slots), *self._waiting)
 
     @property
     def waiting(self) -> int:
@@ -105,17 +105,17 @@ class Scheduler:
             EngineBusyError: all rows are taken and as many wait as the policy allows.
         """
         in_the_middle = session.playback is not None and session.playback.begun
-        if len(self._waiting) >= self._policy.max_waiting + self._slots.free and not in_the_middle:
+        if len(self._waiting) >= self._policy.max_waiting + self._rows.free and not in_the_middle:
             raise EngineBusyError(
-                f"the engine is full: {len(self._seats)} requests run and {len(self._waiting)} wait; "
+                f"the engine is full: {len(self._slots)} requests run and {len(self._waiting)} wait; "
                 "try again later, or allow more rows or a longer queue"
             )
         self._waiting.append(session)
 
     def plan(self) -> Plan:
-        """Seat who comes next, and name the work of the turn; an empty plan is false."""
-        parks: list[Seat] = []
-        entries: list[Seat] = []
+        """Give rows to who comes next, and name the work of the turn; an empty plan is false."""
+        parks: list[Slot] = []
+        entries: list[Slot] = []
         prefills = 0
         for session in sorted(self._waiting, key=_heard_lead):
             is_new = session.parked is None
@@ -123,23 +123,23 @@ class Scheduler:
                 continue
             if is_new and self._would_interrupt(session):
                 continue
-            if not self._slots.free:
-                if (seat := self._parkable(session, entries)) is None:
+            if not self._rows.free:
+                if (slot := self._parkable(session, entries)) is None:
                     break
-                parks.append(seat)
-                self._park(seat)
-            entries.append(self._take_seat(session))
+                parks.append(slot)
+                self._park(slot)
+            entries.append(self._take_slot(session))
             prefills += is_new
         return Plan(tuple(parks), tuple(entries), self._stepping(entries))
 
-    def release(self) -> tuple[Seat, ...]:
+    def release(self) -> tuple[Slot, ...]:
         """Take the rows back from every session that is over, and say which they were."""
-        over = tuple([seat for seat in self._seats if seat.session.over])
+        over = tuple([slot for slot in self._slots if slot.session.over])
         if over:
-            self._seats = tuple([seat for seat in self._seats if seat not in over])
+            self._slots = tuple([slot for slot in self._slots if slot not in over])
         for row, _ in over:
             del self._rests[row]
-            self._slots.give(row)
+            self._rows.give(row)
         return over
 
     def drop(self) -> tuple[Session, ...]:
@@ -154,32 +154,32 @@ class Scheduler:
     def _lead(self, session: Session) -> float:
         return lead_seconds(session, self._frame_seconds)
 
-    def _take_seat(self, session: Session) -> Seat:
-        seat = Seat(self._slots.take(), session)
+    def _take_slot(self, session: Session) -> Slot:
+        slot = Slot(self._rows.take(), session)
         self._waiting.remove(session)
-        self._seats = tuple(sorted((*self._seats, seat), key=_row))
-        return seat
+        self._slots = tuple(sorted((*self._slots, slot), key=_row))
+        return slot
 
-    def _park(self, seat: Seat) -> None:
-        self._seats = tuple([each for each in self._seats if each is not seat])
-        del self._rests[seat.row]
-        self._slots.give(seat.row)
-        self._waiting.appendleft(seat.session)
+    def _park(self, slot: Slot) -> None:
+        self._slots = tuple([each for each in self._slots if each is not slot])
+        del self._rests[slot.row]
+        self._rows.give(slot.row)
+        self._waiting.appendleft(slot.session)
 
-    def _parkable(self, session: Session, entries: Sequence[Seat]) -> Seat | None:
+    def _parkable(self, session: Session, entries: Sequence[Slot]) -> Slot | None:
         """Whose row can be lent to this one: of those who are so much further ahead, the one who is furthest."""
         lead = _heard_lead(session)
         if lead >= self._policy.comfortable_seconds:
             return None
-        spare, seat = max(
+        spare, slot = max(
             [
-                (math.inf if seat.session.awaiting else self._lead(seat.session), seat)
-                for seat in self._seats
-                if seat not in entries
+                (math.inf if slot.session.awaiting else self._lead(slot.session), slot)
+                for slot in self._slots
+                if slot not in entries
             ],
             default=(-math.inf, None),
         )
-        return seat if spare >= lead + LENT_SECONDS else None
+        return slot if spare >= lead + LENT_SECONDS else None
 
     def _would_interrupt(self, session: Session) -> bool:
         """Whether somebody who has less sound left runs out while this one is prefilled."""
@@ -187,23 +187,23 @@ class Scheduler:
         most_seconds = min(least_seconds, _heard_lead(session))
         return any(
             each.playback is not None and each.playback.begun and 0 < self._lead(each) < most_seconds
-            for _, each in self._seats
+            for _, each in self._slots
         )
 
-    def _stepping(self, entered: Iterable[Seat] = ()) -> tuple[Seat, ...]:
+    def _stepping(self, entered: Iterable[Slot] = ()) -> tuple[Slot, ...]:
         """Everybody who can, or those pressed for time and as many more as a step in real time has room for."""
-        seats = tuple([seat for seat in self._seats if not seat.session.awaiting])
-        if not self._frame_seconds or len(seats) < 2:
-            return seats
-        room = self.costs.largest_batch(len(seats), self._frame_seconds)
-        if room == len(seats):
-            return seats
-        leads = {row: self._lead(session) for row, session in seats}
+        slots = tuple([slot for slot in self._slots if not slot.session.awaiting])
+        if not self._frame_seconds or len(slots) < 2:
+            return slots
+        room = self.costs.largest_batch(len(slots), self._frame_seconds)
+        if room == len(slots):
+            return slots
+        leads = {row: self._lead(session) for row, session in slots}
         pressed = [row for row, lead in leads.items() if lead < self._policy.comfortable_seconds]
         tired = [row for row in leads if self._rests[row] >= self._policy.most_rests]
         if not pressed:
-            return seats
+            return slots
         by_need = sorted(leads, key=leads.__getitem__)
         chosen = {*by_need[:room], *pressed, *tired, *(row for row, _ in entered)}
         self._rests = Counter({row: self._rests[row] + 1 for row in leads if row not in chosen})
-        return tuple(seat for seat in seats if seat.row in chosen)
+        return tuple(slot for slot in slots if slot.row in chosen)

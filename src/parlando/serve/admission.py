@@ -20,7 +20,10 @@ MEMORY = 0.2  # the weight of the newest request in running means
 MARGIN = 1.1  # how much more sound the machine must make than will be heard
 PROMISED_SHARE = 0.5  # of that, to those who wait: a machine is slower when it is full
 SETTLED_SECONDS = 1.0  # of sound that a listener has who can do without a row for a while
+SETTLING_RATE, LEAST_SETTLING = 3.0, 2  # seconds of sound a second that are kept for each of them; how many may be
+PRESSED_SECONDS = 0.2  # of sound left: while somebody has less, or had to wait just now, nobody begins
 SHARED_STREAMS = 3.0  # a machine that feeds so many keeps room for one of somebody else
+SURE_SECONDS = 0.3  # somebody must be found to come too late for so long, to be sent away
 SECONDS_PER_CHARACTER, LONG_CHARACTERS = 0.08, 3  # a digit, or a sign of a script without letters, is read as a word
 FIRST_WIDE = "\u2e80"
 
@@ -35,7 +38,8 @@ def expected_seconds(text: str, speed: float) -> float:
 class Entrant:
     """A stream that asks to be spoken: by whom and for whom, and what to do when it may begin or has to go.
 
-    ``dismiss`` is told why, be it what ``begin`` raised, or nothing if it was cancelled.
+    ``dismiss`` is told why, be it what ``begin`` raised, or nothing if it was cancelled. ``lacks_text`` says whether
+    it waits for text and not for the machine.
     """
 
     caller: str
@@ -43,7 +47,10 @@ class Entrant:
     begin: Callable[[], None]
     dismiss: Callable[[Exception | None], None]
     is_cancelled: Callable[[], bool] = lambda: False
+    lacks_text: Callable[[], bool] = lambda: False
     asked_seconds: float = 0.0
+    begun_seconds: float = 0.0
+    late_since_seconds: float | None = None
     waited: bool = False
 
 
@@ -51,9 +58,10 @@ class Entrant:
 class Admission:
     """Lets a stream begin when everybody can be fed to the end, and refuses one whose first sound would come too late.
 
-    ``sound_rate`` says how much sound the machine makes by now, in seconds of it a second; and never are there more
-    than ``rows`` who have just begun, or would soon run out. A machine that cannot feed one listener takes as many,
-    for nothing that it does would be in time.
+    ``sound_rate`` says how much sound the machine makes by now, in seconds of it a second, and may be mistaken. So
+    nobody begins while somebody is about to run out, and never are there more than ``rows``, or than a third of those
+    who can be fed, who have just begun. A machine that cannot feed one listener takes as many as it has rows, for
+    nothing that it does would be in time.
     """
 
     rows: int
@@ -85,25 +93,19 @@ class Admission:
         entrant.waited = entrant in self.waiting
 
     def proceed(self) -> None:
-        """Begin with whoever may by now, and send away who has left or waited too long."""
-        for entrant in tuple(self.waiting):
-            if entrant.is_cancelled():
-                self.waiting.remove(entrant)
-                entrant.dismiss(None)
-            elif self.clock() - entrant.asked_seconds > self.limits.max_first_audio_seconds:
-                # Before it goes: whoever comes again comes behind all who wait now.
-                predicted_seconds = self.predicted_seconds()
-                refusal = self._refusal(predicted_seconds - self.limits.max_first_audio_seconds, predicted_seconds)
-                self.waiting.remove(entrant)
-                entrant.dismiss(refusal)
-        while self.waiting and self._may_begin(entrant := self._next()):
+        """Begin with whoever may by now, and send away who has left or is sure to wait too long."""
+        for entrant in [each for each in self.waiting if each.is_cancelled()]:
+            self._dismiss(entrant, None)
+        while self.waiting and self._may_begin(entrant := self._queue()[0]):
             self.waiting.remove(entrant)
             self.running.append(entrant)
+            entrant.begun_seconds = self.clock()
             try:
                 entrant.begin()
             except Exception as error:  # noqa: BLE001  the listener is told, and nobody else loses a place
                 self.running.remove(entrant)
                 entrant.dismiss(error)
+        self._refuse_late()
 
     def leave(self, entrant: Entrant, first_audio_seconds: float | None = None) -> None:
         """Take note that a stream is over, and of when its first sound came if it did not wait."""
@@ -114,34 +116,98 @@ class Admission:
 
     def predicted_seconds(self, entrant: Entrant | None = None) -> float:
         """Seconds until a stream that came now would have its first sound."""
-        if not self.waiting and (entrant is None or self._may_begin(entrant)):
-            return self.first_audio_seconds
-        # As at the counters of a bank, each open until its listener has been given all.
-        counters = max(1, int(min(PROMISED_SHARE * self._capacity(entrant), self.limits.max_streams)))
-        ends = sorted((_end(each.playback) for each in self.running), reverse=True)[:counters]
-        heapq.heapify(ends := [*ends, *[0.0] * (counters - len(ends))])
-        for each in self.waiting:
-            heapq.heapreplace(ends, ends[0] + each.playback.remaining_seconds)
-        return ends[0] + self.first_audio_seconds
+        if entrant is not None and self._can_feed(*self.waiting, entrant):
+            begins_seconds = 0.0 if self._has_time() else SETTLED_SECONDS * (1 + len(self.waiting) / self._beginners)
+        elif not self.waiting and entrant is None:
+            begins_seconds = 0.0
+        else:
+            counters = self._counters(PROMISED_SHARE * self._capacity(entrant))
+            for each in self.waiting:
+                heapq.heapreplace(counters, counters[0] + each.playback.remaining_seconds)
+            begins_seconds = counters[0]
+        return begins_seconds + self.first_audio_seconds
+
+    def _refuse_late(self) -> None:
+        """Dismiss whose first sound would come too late even if all goes well from now on: the sooner they know it."""
+        first_audio_seconds = max(self.first_audio_seconds, self._longest_silence_seconds())
+        most_seconds = max(self.limits.max_first_audio_seconds, self.first_audio_seconds)
+        counters = self._counters(self._capacity(None), len(self.running))
+        kept: list[Entrant] = []
+        for entrant in self._queue():
+            waited_seconds = self.clock() - entrant.asked_seconds + first_audio_seconds
+            late = waited_seconds + counters[0] > most_seconds and not self._can_feed(*kept, entrant)
+            if waited_seconds > most_seconds or self._is_sure(entrant, late):
+                # Before it goes: whoever comes again comes behind all who wait now.
+                predicted_seconds = self.predicted_seconds()
+                refusal = self._refusal(predicted_seconds - self.limits.max_first_audio_seconds, predicted_seconds)
+                self._dismiss(entrant, refusal)
+            elif not late:
+                kept.append(entrant)
+                heapq.heapreplace(counters, counters[0] + entrant.playback.remaining_seconds)
+
+    def _is_sure(self, entrant: Entrant, late: bool) -> bool:
+        """Whether somebody was found to be late for a while: the machine may seem slow for a moment."""
+        if not late:
+            entrant.late_since_seconds = None
+            return False
+        if entrant.late_since_seconds is None:
+            entrant.late_since_seconds = self.clock()
+        return self.clock() - entrant.late_since_seconds >= SURE_SECONDS
+
+    def _dismiss(self, entrant: Entrant, error: Exception | None) -> None:
+        self.waiting.remove(entrant)
+        entrant.dismiss(error)
+
+    def _longest_silence_seconds(self) -> float:
+        """How long somebody who has begun waits for their first sound by now."""
+        begun_seconds = [each.begun_seconds for each in self.running if not (each.playback.begun or each.lacks_text())]
+        return self.clock() - min(begun_seconds, default=self.clock())
+
+    def _counters(self, most: float, most_served: int | None = None) -> list[float]:
+        """A heap of when each of so many will be free, as at a bank: a listener stays until they were given all.
+
+        By default those who stay longest have one each, and the others will do with what is left.
+        """
+        counters = [0.0] * max(1, int(min(most, self.limits.max_streams)))
+        ends = sorted((_end(each.playback) for each in self.running), reverse=True)
+        for end_seconds in ends[: most_served or len(counters)]:
+            heapq.heapreplace(counters, counters[0] + end_seconds)
+        return counters
 
     def _capacity(self, entrant: Entrant | None) -> float:
         """How many listeners can be fed at once, and one less for who has one already if there are several."""
-        fed = self.sound_rate() / MARGIN
-        capacity = fed if fed >= 1 else self.rows
+        capacity = self._fed if self._fed >= 1 else self.rows
         is_first = entrant is None or all(each.caller != entrant.caller for each in self.running)
         return capacity if is_first or capacity < SHARED_STREAMS else capacity - 1
 
-    def _next(self) -> Entrant:
-        """The first to come among those whose caller is served least."""
+    def _queue(self) -> list[Entrant]:
+        """Who waits: whose caller is served least comes first, and then who came first."""
         served = Counter(entrant.caller for entrant in self.running)
-        return min(self.waiting, key=lambda entrant: (served[entrant.caller], entrant.asked_seconds))
+        return sorted(self.waiting, key=lambda entrant: (served[entrant.caller], entrant.asked_seconds))
 
     def _may_begin(self, entrant: Entrant) -> bool:
-        listeners = [each.playback for each in self.running]
+        return not self.running or (self._has_time() and self._can_feed(entrant))
+
+    def _can_feed(self, *more: Entrant) -> bool:
+        """Whether there is sound for these beside those who run, judged by what the last of them may have."""
+        return can_feed([each.playback for each in (*self.running, *more)], self._capacity(more[-1]))
+
+    def _has_time(self) -> bool:
+        """Whether nobody is about to run out, and not too many have just begun."""
+        listeners = [each.playback for each in self.running if not each.lacks_text()]
+        pressed = any(each.begun and -SETTLED_SECONDS < each.lead_seconds < PRESSED_SECONDS for each in listeners)
         unsettled = sum(not each.begun or each.lead_seconds < SETTLED_SECONDS for each in listeners)
-        return unsettled < self.rows and (
-            not listeners or can_feed([*listeners, entrant.playback], self._capacity(entrant))
-        )
+        return unsettled < self._beginners and not (pressed and self._fed >= 1)
+
+    @property
+    def _beginners(self) -> float:
+        """How many may have just begun, or soon run out: few enough that a machine that turns out slower feeds them."""
+        return self.rows if self._fed < 1 else min(self.rows, max(LEAST_SETTLING, self._fed / SETTLING_RATE))
+
+    @property
+    def _fed(self) -> float:
+        """How many listeners the machine feeds; none are in time where it is less than one."""
+        return self.sound_rate() / MARGIN
 
     def _refusal(self, wait_seconds: float, predicted_seconds: float) -> OverloadedError:
         wait_seconds = max(1.0, wait_seconds)

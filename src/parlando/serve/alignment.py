@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import islice, pairwise
 from typing import Any
 
 from parlando.core.errors import ParlandoError
+from parlando.result import Chunk
 from parlando.text.reading import Reading
 
 WORD = re.compile(r"\S+\s*")
@@ -32,6 +33,10 @@ class Alignment:
 
     def __init__(self, text: str, reading: Reading) -> None:
         self._left, self._reading = text, reading
+
+    def write(self, text: str) -> None:
+        """Add to the text."""
+        self._left += text
 
     def sentence(self, said: str, begin_seconds: float, end_seconds: float) -> tuple[Timed, Timed]:
         """The characters of the text that a sentence says, and the sentence's own, as it was read out."""
@@ -59,6 +64,70 @@ class Alignment:
             return _words(self._reading.say(written.strip()))
         except ParlandoError:
             return _words(written)
+
+
+class Spans:
+    """Where the sentences of a stream begin and end, in seconds of all its audio."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._begun_seconds, self._sentence = 0.0, -1
+
+    def hear(self, chunk: Chunk) -> tuple[float, float] | None:
+        """Take the next chunk; when its sentence began and ended, if it ends one. Silence between them is of none."""
+        if chunk.text and chunk.sentence != self._sentence:
+            self._sentence, self._begun_seconds = chunk.sentence, self.seconds
+        self.seconds += chunk.duration_seconds
+        if chunk.report is None:
+            return None
+        self._sentence = -1
+        return self._begun_seconds, self.seconds
+
+
+class LiveAlignment:
+    """Follows a text that is still being written. Times count from the end of the sentence before, as clients add."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._alignment, self._spans, self._written = Alignment("", reading), Spans(), [""]
+        self._told_seconds, self._space = 0.0, ""
+
+    def write(self, text: str) -> None:
+        """Take note of text that will be said."""
+        self._written.append(text)
+
+    def hear(self, chunk: Chunk) -> Callable[[], dict[str, Any]] | None:
+        """Take the next chunk; what finds out the times of its sentence, if it ends one, in a thread or here."""
+        span = self._spans.hear(chunk)
+        if span is None:
+            return None
+        self._alignment.write("".join(self._written))
+        self._written.clear()
+        return lambda: self._times(chunk.text, *span)
+
+    def _times(self, said: str, begin_seconds: float, end_seconds: float) -> dict[str, Any]:
+        """What is white between two sentences lasts as long as the silence there."""
+        written, read = self._alignment.sentence(said, begin_seconds, end_seconds)
+        before, told_seconds, self._told_seconds = self._space, self._told_seconds, end_seconds
+        self._space = written.characters[len(written.characters.rstrip()) :]
+        return {
+            "alignment": _milliseconds(written, before, told_seconds),
+            "normalizedAlignment": _milliseconds(read, before, told_seconds),
+        }
+
+
+def _milliseconds(timed: Timed, before: str, told_seconds: float) -> dict[str, Any] | None:
+    """In the words of ElevenLabs' sockets: times since ``told_seconds``, with what was white before."""
+    characters = timed.characters.rstrip()
+    if not characters:
+        return None
+    silence = spread(before, told_seconds, timed.edges[0])
+    edges = (*silence.edges[:-1], *timed.edges[: len(characters)], timed.edges[-1])
+    places = [round((edge - told_seconds) * 1000) for edge in edges]
+    return {
+        "chars": [*before, *characters],
+        "charStartTimesMs": places[:-1],
+        "charDurationsMs": [end - begin for begin, end in pairwise(places)],
+    }
 
 
 def as_json(parts: Iterable[Timed]) -> dict[str, Any]:

@@ -37,14 +37,14 @@ from parlando.serve.doors import (
     web,
     wyoming,
 )
-from parlando.serve.gate import Gate, SideGate
+from parlando.serve.gate import AuthMiddleware, SideGate
 from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
 from parlando.serve.problems import problem_of, refusal
 from parlando.serve.service import Service
 from parlando.serve.tls import check_tls
 from parlando.serve.tracing import check_telemetry, otlp_trace
-from parlando.serve.voices import VoiceShelf
+from parlando.serve.voices import VoiceRegistry
 from parlando.speech import Synthesizer
 
 log = logging.getLogger("parlando.serve")
@@ -90,7 +90,7 @@ def check_start(config: ServeConfig) -> KeyRing:
         cosyvoice_grpc.check_installed()
     if config.telemetry is not None:
         check_telemetry(config.telemetry)
-    VoiceShelf(config)
+    VoiceRegistry(config)
     return KeyRing() if config.api_keys is None else KeyRing.read(Path(config.api_keys).expanduser())
 
 
@@ -104,9 +104,9 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     config = config or ServeConfig()
     keys = check_start(config)
     hosts = {name: Host(name, synthesizer) for name, synthesizer in synthesizers.items()}
-    shelf = VoiceShelf(config)
-    shelf.check_config(list(hosts.values()))
-    service = Service(hosts, config, shelf)
+    voices = VoiceRegistry(config)
+    voices.check_config(list(hosts.values()))
+    service = Service(hosts, config, voices)
     side = SideGate(keys, service.budgets, service.registry)
     listeners = [listening(service, side) for listening in LISTENERS]
     app = FastAPI(
@@ -128,7 +128,9 @@ def build_app(synthesizers: Mapping[str, Synthesizer], config: ServeConfig | Non
     trace = None
     if config.telemetry is not None:
         trace, service.when_closed = otlp_trace(config.telemetry)
-    app.add_middleware(Gate, keys=keys, budgets=service.budgets, config=config, registry=service.registry, trace=trace)
+    app.add_middleware(
+        AuthMiddleware, keys=keys, budgets=service.budgets, config=config, registry=service.registry, trace=trace
+    )
     if config.cors_origins:
         # Outermost: a browser asks for leave without a key.
         app.add_middleware(

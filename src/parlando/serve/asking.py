@@ -17,9 +17,11 @@ def begin(
     utterances: Utterance | Sequence[Utterance],
     format: str | Making | None = None,
 ) -> Speaking:
-    """`Service.open` for this caller, with a warning for each model and voice that is not the one of that name."""
+    """`Service.open` for this caller, with a warning for each model and voice that is not the one of that name, and
+    for each recording whose words seem to be others.
+    """
     call = call_of(asked.scope)
-    speaking = service.open(utterances, format, call.caller)
+    speaking = service.open(utterances, format, call.caller, call.warn)
     for each in [utterances] if isinstance(utterances, Utterance) else utterances:
         for warning in _stand_ins(service, each, call.caller):
             call.warn(warning)
@@ -30,5 +32,5 @@ def _stand_ins(service: Service, utterance: Utterance, caller: str) -> Iterator[
     host, model, voice = service.host(utterance.model), utterance.model, utterance.voice
     if model is not None and model != host.name and is_published(model):
         yield f"model '{model[:60]}' is not loaded here; '{host.name}' speaks in its place."
-    if isinstance(voice, str) and service.shelf.is_prompt_voice(host, voice, caller):
-        yield f"voice '{voice[:60]}' is not here; '{service.shelf.resolve(host, voice, caller)}' speaks in its place."
+    if isinstance(voice, str) and service.voices.is_prompt_voice(host, voice, caller):
+        yield f"voice '{voice[:60]}' is not here; '{service.voices.resolve(host, voice, caller)}' speaks in its place."

@@ -39,6 +39,7 @@ class Stream(Generic[T]):
         self.playback = playback or Playback()
         self.stalled_seconds = 0.0
         self.when_cancelled: Callable[[], None] = lambda: None
+        self.lacks_text: Callable[[], bool] = lambda: False
         self._loop = asyncio.get_running_loop()
         self._items: deque[T] = deque()
         self._room = threading.Semaphore(capacity)
@@ -192,11 +193,12 @@ class Bridge:
 class TextFeed(Iterable[str]):
     """Text that still arrives: a door pushes pieces, the speaking thread iterates over them.
 
-    ``waited_seconds`` is how long it has waited for pieces in all.
+    ``waited_seconds`` is how long it has waited for pieces in all, and ``waits`` whether it does now.
     """
 
     def __init__(self) -> None:
         self.waited_seconds = 0.0
+        self.waits = False
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def push(self, piece: str) -> None:
@@ -213,7 +215,9 @@ class TextFeed(Iterable[str]):
 
     def _next(self) -> str | None:
         begun_seconds = time.perf_counter()
+        self.waits = True
         try:
             return self._pieces.get()
         finally:
+            self.waits = False
             self.waited_seconds += time.perf_counter() - begun_seconds

@@ -38,6 +38,11 @@ class Call:
         if len(self.warnings) < MOST_WARNINGS and shown not in self.warnings:
             self.warnings.append(shown)
 
+    @property
+    def shown_warnings(self) -> str:
+        """All of them as the value of a header."""
+        return " ".join(self.warnings)
+
     def count(self, sent_bytes: int) -> None:
         """Take note of what was sent."""
         if self.first_byte_seconds is None:

@@ -54,7 +54,7 @@ def utterance_of(service: Service, asked: Asked) -> Utterance:
 
 def speaker_of(service: Service, name: str) -> str:
     """A voice by their speaker's name; their own speakers stand for somebody of the kind."""
-    return name if service.shelf.is_fixed(service.host(None), name) else SPEAKERS.get(name, name)
+    return name if service.voices.is_fixed(service.host(None), name) else SPEAKERS.get(name, name)
 
 
 def prompt_recording(audio: bytes) -> bytes:

@@ -9,7 +9,6 @@ from fastapi import Query, UploadFile
 from pydantic import AfterValidator, Field, ValidationError
 
 from parlando.core.errors import ConfigError, nearest
-from parlando.serve.alignment import Alignment
 from parlando.serve.bodies import Body, FormBody, RequestBody
 from parlando.serve.cosyvoice import prompt_recording
 from parlando.serve.livetext import pieces_of
@@ -147,15 +146,14 @@ def conversion_of(service: Service, voice_id: str, form: ChangeForm, audio: byte
     )
 
 
-def alignment_of(service: Service, wanted: Utterance, caller: str) -> Alignment:
-    """What follows the text of an utterance as its voice reads it.
+def reading_of(service: Service, wanted: Utterance, caller: str) -> Reading:
+    """How the voice of an utterance reads.
 
     Raises:
         VoiceNotFoundError: nobody has the voice's name.
         ConfigError: nothing is read out in the language.
     """
     host = service.host(wanted.model)
-    name = service.shelf.resolve(host, str(wanted.voice), caller)
-    languages = {each.name: each.language for each in service.shelf.listed(host, caller)}
-    reading = Reading(wanted.language or languages.get(name, "en"), notation=host.synthesizer.model.notation)
-    return Alignment(str(wanted.text), reading)
+    name = service.voices.resolve(host, str(wanted.voice), caller)
+    languages = {each.name: each.language for each in service.voices.listed(host, caller)}
+    return Reading(wanted.language or languages.get(name, "en"), notation=host.synthesizer.model.notation)

@@ -14,7 +14,7 @@ SETTINGS = {"stability": 0.5, "similarity_boost": 0.75, "style": 0.0, "use_speak
 
 def own_voices(service: Service, caller: str) -> list[dict[str, Any]]:
     """Every voice that a caller may use, in their shape; names that stand for others are left out."""
-    return [voice_card(each) for each in service.shelf.listed(service.host(None), caller) if each.stands_for is None]
+    return [voice_card(each) for each in service.voices.listed(service.host(None), caller) if each.stands_for is None]
 
 
 def voice_card(voice: Listed) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def model_card(service: Service, name: str) -> dict[str, Any]:
 
 def subscription_card(service: Service, caller: str) -> dict[str, Any]:
     """A subscription as their clients ask for it: nothing is counted or sold here."""
-    uploads = sum(each.origin == "uploaded" for each in service.shelf.listed(service.host(None), caller))
+    uploads = sum(each.origin == "uploaded" for each in service.voices.listed(service.host(None), caller))
     return {
         "tier": "local",
         "character_count": 0,

@@ -29,7 +29,7 @@ HARMLESS = ("GET", "HEAD", "OPTIONS")
 TOO_LARGE, TOO_SLOW = 413, 408
 
 
-class Gate:
+class AuthMiddleware:
     """The outermost layer of the application."""
 
     def __init__(
@@ -160,7 +160,7 @@ def _observed(call: Call, send: Send) -> Send:
             call.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", call.request_id.encode())]
             if call.warnings:
-                message["headers"].append((b"x-parlando-warnings", " ".join(call.warnings).encode("ascii")))
+                message["headers"].append((b"x-parlando-warnings", call.shown_warnings.encode("ascii")))
         elif kind in ("http.response.body", "websocket.http.response.body"):
             call.count(len(message.get("body", b"")))
         elif kind == "websocket.accept":

@@ -81,15 +81,16 @@ class Turn:
 class LiveText:
     """One text that a client writes; iterate over it for `Speaking` at each turn's begin, `Piece`s and `Mark`s.
 
-    ``wanted`` is the utterance but for its text; ``making`` is told the rate of the audio. An error ends the
-    iteration. Whoever iterates calls `cancel` when done. What raises `TooLargeError` here has not been done, and the
-    text is cancelled by whoever sent it.
+    ``wanted`` is the utterance but for its text; ``making`` is told the rate of the audio. ``warnings`` are what may be
+    wrong with its voice, known with the first piece. An error ends the iteration. Whoever iterates calls `cancel` when
+    done. What raises `TooLargeError` here has not been done, and the text is cancelled by whoever sent it.
     """
 
     def __init__(
         self, service: Service, wanted: Utterance, making: Callable[[int], Making], allowance: Allowance
     ) -> None:
         self.cancelled = self._ended = False
+        self.warnings: list[str] = []
         self._service, self._wanted, self._making, self._allowance = service, wanted, making, allowance
         self._waiting_characters = self._waiting_entries = 0
         self._take(entries=1)
@@ -162,7 +163,7 @@ class LiveText:
         self._queue.put_nowait(Mark.END)
 
     def cancel(self) -> None:
-        """Be silent: the iteration ends, and no piece comes after this."""
+        """End the iteration; no piece comes after this."""
         if not self.cancelled:
             self._allowance.release(self._waiting_characters, self._waiting_entries)
         self.cancelled = True
@@ -213,7 +214,11 @@ class LiveText:
         self._turns += 1
         rate = wanted.sample_rate or self._service.host(wanted.model).synthesizer.sample_rate
         utterance = replace(wanted, text=turn.text, options=options)
-        return self._service.open(utterance, self._making(rate), self._allowance.caller)
+        return self._service.open(utterance, self._making(rate), self._allowance.caller, self._warn)
+
+    def _warn(self, warning: str) -> None:
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     def _add(self, turn: Turn) -> Turn:
         self._take(entries=1)

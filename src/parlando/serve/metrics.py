@@ -77,7 +77,7 @@ class Registry:
 
 
 @dataclass
-class Tally:
+class StreamStats:
     """One stream as it goes: tokens, sound, and how a listener who began at the first sound would fare."""
 
     clock: Callable[[], float] = time.perf_counter

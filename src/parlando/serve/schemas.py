@@ -63,7 +63,7 @@ class Sampling(RequestBody):
 Words = Annotated[str, Field(json_schema_extra={"minLength": 1}, examples=["Hello there."])]
 
 
-class Wanted(Sampling):
+class SpeechFields(Sampling):
     """Who speaks, and how; the lower half is ours."""
 
     model: str | None = Field(default=None, max_length=256)
@@ -76,7 +76,7 @@ class Wanted(Sampling):
     ref_text: str | None = Field(default=None, max_length=4096, description="What is said in it.")
 
 
-class SpeechRequest(Wanted):
+class SpeechRequest(SpeechFields):
     """A body of ``POST /v1/audio/speech``; Higgs' own server has the fields without effect."""
 
     without_effect: ClassVar[frozenset[str]] = frozenset(
@@ -93,7 +93,7 @@ ContextName = Annotated[str, Field(max_length=128)]
 DEFAULT_CONTEXT = "default"
 
 
-class LiveStart(Wanted):
+class LiveStart(SpeechFields):
     """Over a WebSocket: a context with settings of its own; without this message it has none."""
 
     type: Literal["start"]

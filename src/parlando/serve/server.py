@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from parlando.core.errors import ConfigError
 from parlando.serve.config import ServeConfig
-from parlando.serve.patience import impatient_protocol
+from parlando.serve.http_limits import limited_protocol
 
 log = logging.getLogger("parlando.serve")
 # Threads that speak hold the interpreter for this long at most while the event loop waits for it.
@@ -85,7 +85,7 @@ def make_server(app: FastAPI, config: ServeConfig) -> Server:
     """A server that is told to stop by a signal or by ``should_exit``."""
     settings = uvicorn.Config(
         app,
-        http=impatient_protocol(config.limits.head_seconds),
+        http=limited_protocol(config.limits.head_seconds),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -40,10 +40,10 @@ from parlando.serve.config import HIGHEST_RATE, LOWEST_RATE, ServeConfig
 from parlando.serve.hosts import Host
 from parlando.serve.limits import Budgets
 from parlando.serve.memory import give_back
-from parlando.serve.metrics import Registry, Tally
+from parlando.serve.metrics import Registry, StreamStats
 from parlando.serve.names import find_model, model_names
 from parlando.serve.problems import INTERNAL, InternalError
-from parlando.serve.voices import Recording, VoiceShelf, WantedVoice
+from parlando.serve.voices import Recording, VoiceRegistry, WantedVoice
 from parlando.text.normalize import check_speakable
 
 log = logging.getLogger("parlando.serve")
@@ -78,10 +78,10 @@ class Utterance:
 
 @dataclass
 class Speaking:
-    """A stream that runs: ``stream`` to read, ``tally`` to read after its end, and what was decided."""
+    """A stream that runs: ``stream`` to read, ``stats`` to read after its end, and what was decided."""
 
     stream: Stream[Any]
-    tally: Tally
+    stats: StreamStats
     model: str
     seed: int
     sample_rate: int
@@ -90,8 +90,8 @@ class Speaking:
 class Service:
     """One server's models, voices and limits. It lives on ``loop``, known while the application runs."""
 
-    def __init__(self, hosts: Mapping[str, Host], config: ServeConfig, shelf: VoiceShelf) -> None:
-        self.hosts, self.config, self.shelf = hosts, config, shelf
+    def __init__(self, hosts: Mapping[str, Host], config: ServeConfig, voices: VoiceRegistry) -> None:
+        self.hosts, self.config, self.voices = hosts, config, voices
         self.models = model_names(config.models, {name: host.synthesizer.model.family for name, host in hosts.items()})
         self.registry = Registry()
         self.bridge = Bridge()
@@ -135,13 +135,18 @@ class Service:
         return host
 
     def open(
-        self, utterances: Utterance | Sequence[Utterance], format: str | Making | None = None, caller: str = "local"
+        self,
+        utterances: Utterance | Sequence[Utterance],
+        format: str | Making | None = None,
+        caller: str = "local",
+        warn: Callable[[str], None] = lambda warning: None,
     ) -> Speaking:
         """Begin to speak, one utterance after the other; items are bytes of ``format``, or without one `Chunk`s.
 
         A function for ``format`` is given the chunks in a thread, and what it yields are the items.
 
-        Model, speed, rate, seed and options are the first one's; texts and voices each one's own.
+        Model, speed, rate, seed and options are the first one's; texts and voices each one's own. ``warn`` is told, in
+        a thread and before the first item, what may be wrong with a voice.
 
         Raises:
             ParlandoError: anything `problems.STATUSES` knows.
@@ -152,7 +157,7 @@ class Service:
         self._check(several, format)
         playback = Playback(expected_seconds=sum(map(said_seconds, several)))
         options = host.synthesizer.options(speed=first.speed, playback=playback, **first.options)
-        several = [replace(each, voice=self.shelf.checked(host, each.voice, caller)) for each in several]
+        several = [replace(each, voice=self.voices.checked(host, each.voice, caller)) for each in several]
         rate = first.sample_rate or host.synthesizer.sample_rate
         stream: Stream[Any] = Stream(options.cancellation, playback=playback)
         feeds = [each.text for each in several if isinstance(each.text, TextFeed)]
@@ -162,11 +167,14 @@ class Service:
                 feed.close()
 
         stream.when_cancelled = close_feeds
+        stream.lacks_text = lambda: any(feed.waits for feed in feeds)
         # Time that a slow reader or writer takes is not the model's.
-        tally = Tally(lambda: time.perf_counter() - stream.stalled_seconds - sum(feed.waited_seconds for feed in feeds))
-        source = Source(self, host, several, options, tally)
-        self._admit(host, caller, stream, lambda: source.items(format, rate), tally)
-        return Speaking(stream, tally, host.name, options.seed, rate)
+        stats = StreamStats(
+            lambda: time.perf_counter() - stream.stalled_seconds - sum(feed.waited_seconds for feed in feeds)
+        )
+        source = Source(self, host, several, options, stats, warn)
+        self._admit(host, caller, stream, lambda: source.items(format, rate), stats)
+        return Speaking(stream, stats, host.name, options.seed, rate)
 
     def close(self) -> None:
         """Cancel what runs and shut the models down."""
@@ -220,7 +228,7 @@ class Service:
             )
 
     def _admit(
-        self, host: Host, caller: str, stream: Stream[Any], source: Callable[[], Iterator[Any]], tally: Tally
+        self, host: Host, caller: str, stream: Stream[Any], source: Callable[[], Iterator[Any]], stats: StreamStats
     ) -> None:
         """Begin to pump now, or as soon as there is sound for one more."""
         admission = self.admissions[host.name]
@@ -230,15 +238,15 @@ class Service:
 
         def over() -> None:
             self.budgets.leave(caller)
-            tally.publish(self.registry, host.name)
+            stats.publish(self.registry, host.name)
 
         def ended() -> None:
-            admission.leave(entrant, tally.first_audio_seconds)
+            admission.leave(entrant, stats.first_audio_seconds)
             over()
             self._rest()
 
         def dismissed(error: Exception | None) -> None:
-            tally.finish = "error" if error else "aborted"
+            stats.finish = "error" if error else "aborted"
             stream.dismiss(error)
             over()
 
@@ -248,6 +256,7 @@ class Service:
             begin=begin,
             dismiss=dismissed,
             is_cancelled=lambda: stream.cancellation.cancelled,
+            lacks_text=stream.lacks_text,
         )
         self.budgets.enter(caller)
         try:
@@ -298,9 +307,15 @@ class Source:
     """The blocking half of a request: runs in a thread of the bridge."""
 
     def __init__(
-        self, service: Service, host: Host, utterances: Sequence[Utterance], options: SpeechOptions, tally: Tally
+        self,
+        service: Service,
+        host: Host,
+        utterances: Sequence[Utterance],
+        options: SpeechOptions,
+        stats: StreamStats,
+        warn: Callable[[str], None],
     ) -> None:
-        self.tally = tally
+        self.stats, self._warn = stats, warn
         self._service, self._host, self._utterances, self._options = service, host, utterances, options
 
     def items(self, format: str | Making | None, rate: int) -> Iterator[Any]:
@@ -312,10 +327,10 @@ class Source:
             else:
                 yield from chunks if format is None else _encoded(chunks, format, rate)
         except (CancelledError, GeneratorExit):
-            self.tally.finish = "aborted"
+            self.stats.finish = "aborted"
             raise
         except Exception as error:
-            self.tally.finish = "error"
+            self.stats.finish = "error"
             self._service.registry.count("parlando_errors_total", model=self._host.name, kind=type(error).__name__)
             if isinstance(error, ParlandoError):
                 raise
@@ -323,7 +338,7 @@ class Source:
             raise InternalError(INTERNAL) from error
         finally:
             if self._options.cancellation.cancelled:
-                self.tally.finish = "aborted"
+                self.stats.finish = "aborted"
 
     def _spoken(self) -> Iterator[Chunk]:
         for index, utterance in enumerate(self._utterances):
@@ -345,17 +360,19 @@ class Source:
         resampler = StreamResampler(self._host.synthesizer.sample_rate, rate)
         for chunk in self._spoken():
             samples = resampler.feed(chunk.samples)
-            self.tally.sound(len(samples) / rate)
+            self.stats.sound(len(samples) / rate)
             yield chunk if samples is chunk.samples else replace(chunk, samples=samples, sample_rate=rate)
         samples = resampler.close()
-        self.tally.sound(len(samples) / rate)
+        self.stats.sound(len(samples) / rate)
         if len(samples):
             yield Chunk(samples, rate)
-        if not self.tally.audio_seconds:
+        if not self.stats.audio_seconds:
             raise GenerationError("the model made no audio for this text; try another seed or a higher temperature")
 
     def _voice(self, utterance: Utterance) -> Voice:
-        voice = self._service.shelf.voice(self._host, utterance.voice)
+        voice = self._service.voices.voice(self._host, utterance.voice)
+        if voice.warning:
+            self._warn(voice.warning)
         if not utterance.instructions:
             return voice
         if self._host.synthesizer.model.takes_instructions:
@@ -363,10 +380,10 @@ class Source:
         return replace(voice, scene=utterance.instructions) if self._service.config.instructions else voice
 
     def _count(self, chunk: Chunk) -> None:
-        self.tally.output_tokens += len(chunk.frames)
+        self.stats.output_tokens += len(chunk.frames)
         if chunk.report is not None:
-            self.tally.prompt_tokens += chunk.report.prompt_tokens
-        if self.tally.audio_seconds > self._service.config.limits.max_audio_seconds:
+            self.stats.prompt_tokens += chunk.report.prompt_tokens
+        if self.stats.audio_seconds > self._service.config.limits.max_audio_seconds:
             raise TooLargeError(
                 f"more than {self._service.config.limits.max_audio_seconds:g} s of audio; send the text in parts"
             )

@@ -23,7 +23,7 @@ log = logging.getLogger("parlando.serve")
 NORMAL = 1000
 
 
-class Wire:
+class JsonSocket:
     """One connection. Messages are sent whole, one at a time; a reader who stalls ends it."""
 
     def __init__(self, socket: WebSocket, service: Service) -> None:

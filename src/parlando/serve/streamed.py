@@ -58,7 +58,7 @@ class Streamed(Response):
             call.note(error)
             if problem_of(error).status == FAILED:
                 log.error("a stream failed before its first byte", exc_info=error)
-            await answer(problem_of(error), scope["path"])(scope, receive, send)
+            await answer(problem_of(error), scope)(scope, receive, send)
             return
         start: Message = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         await send(start)

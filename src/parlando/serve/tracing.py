@@ -20,10 +20,12 @@ def check_telemetry(endpoint: str) -> None:
 
     Raises:
         MissingDependencyError: the packages are not installed.
-        ConfigError: the endpoint is no address.
+        ConfigError: the endpoint is not an address.
     """
     if not endpoint.startswith(("http://", "https://")):
-        raise ConfigError(f"telemetry: '{endpoint}' is no address; give a collector's, such as http://127.0.0.1:4318")
+        raise ConfigError(
+            f"telemetry: '{endpoint}' is not a valid address of a collector; use one such as http://127.0.0.1:4318"
+        )
     try:
         import opentelemetry.exporter.otlp.proto.http.trace_exporter
         import opentelemetry.sdk.trace  # noqa: F401
@@ -36,7 +38,7 @@ def otlp_trace(endpoint: str) -> tuple[Trace, Callable[[], None]]:
 
     Raises:
         MissingDependencyError: the packages are not installed.
-        ConfigError: the endpoint is no address.
+        ConfigError: the endpoint is not an address.
     """
     check_telemetry(endpoint)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

@@ -8,7 +8,7 @@ import threading
 import time
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,7 +66,7 @@ WantedVoice = str | Voice | VoiceCard | Recording | None
 """A name, a voice itself, an uploaded one's card, a recording to follow, or the model's default."""
 
 
-class VoiceShelf:
+class VoiceRegistry:
     """All voices of a server. `resolve` is quick; `voice` may encode, and belongs into a thread.
 
     A ``caller`` is the name of an API key, or whatever on a server without keys, where all voices are everybody's.
@@ -210,8 +210,15 @@ class VoiceShelf:
         found = self.chosen(host, voice) if isinstance(voice, str) else voice
         return self._stored(host, found) if isinstance(found, VoiceCard) else self._fixed(host, found)
 
-    def add(self, host: Host, recording: Recording, card: VoiceCard, caller: str = "") -> VoiceCard:
-        """Check, encode and keep an uploaded voice, which is the caller's; blocks.
+    def add(
+        self,
+        host: Host,
+        recording: Recording,
+        card: VoiceCard,
+        caller: str = "",
+        warn: Callable[[str], None] = lambda warning: None,
+    ) -> VoiceCard:
+        """Check, encode and keep an uploaded voice, which is the caller's; blocks. ``warn`` is told what may be wrong.
 
         Raises:
             InputError: the name cannot be used, or means somebody else.
@@ -230,6 +237,8 @@ class VoiceShelf:
         clip = check_reference(given.samples, given.sample_rate).clip
         card = replace(card, text=self._words(host, clip, card.text, card.language))
         voice = replace(host.synthesizer.clone(clip, card.text, card.name), language=card.language)
+        if voice.warning:
+            warn(voice.warning)
         seconds = round(clip.duration_seconds, 3)
         kept = self.store.add(
             replace(card, sha256=recording.sha256, seconds=seconds, created_at=round(time.time(), 3)), clip

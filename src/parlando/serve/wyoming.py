@@ -59,8 +59,8 @@ def wanted(service: Service, data: dict[str, Any]) -> Utterance:
     voice = voice if isinstance(voice, dict) else {}
     name, language = voice.get("name"), voice.get("language")
     if isinstance(name, str):
-        return Utterance("", service.shelf.resolve(host, name))
-    fitting = (each.name for each in service.shelf.listed(host) if each.language == language)
+        return Utterance("", service.voices.resolve(host, name))
+    fitting = (each.name for each in service.voices.listed(host) if each.language == language)
     return Utterance("", next(fitting, None))
 
 
@@ -69,7 +69,7 @@ def described(service: Service) -> dict[str, Any]:
     about = {"attribution": MAKER, "installed": True, "version": version()}
     voices = [
         {**about, "name": each.name, "description": each.description or each.name, "languages": [each.language]}
-        for each in service.shelf.listed(service.host(None))
+        for each in service.voices.listed(service.host(None))
         if each.stands_for is None
     ]
     program = {**about, "name": "parlando", "description": "Text in, speech out", "voices": voices}

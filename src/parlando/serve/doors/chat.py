@@ -16,8 +16,8 @@ from parlando.core.errors import ParlandoError
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
 from parlando.serve.conversation import utterances_of
-from parlando.serve.documented import CHAT_OR_EVENTS, ERRORS
 from parlando.serve.doors.speech import EVENT_STREAM, event
+from parlando.serve.openapi import CHAT_OR_EVENTS, ERRORS
 from parlando.serve.problems import openai_shape, problem_of
 from parlando.serve.schemas import ChatRequest
 from parlando.serve.service import Service, Speaking, Utterance
@@ -41,11 +41,11 @@ class Reply:
 
     def usage(self) -> dict[str, int]:
         """In the chat's own words."""
-        tally = self.speaking.tally
-        total = tally.prompt_tokens + tally.output_tokens
+        stats = self.speaking.stats
+        total = stats.prompt_tokens + stats.output_tokens
         return {
-            "prompt_tokens": tally.prompt_tokens,
-            "completion_tokens": tally.output_tokens,
+            "prompt_tokens": stats.prompt_tokens,
+            "completion_tokens": stats.output_tokens,
             "total_tokens": total,
         }
 
@@ -79,7 +79,7 @@ class Reply:
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The route that speaks a chat, for this service."""
     router = APIRouter(tags=["OpenAI"])
 
     @router.post("/v1/chat/completions", responses={**CHAT_OR_EVENTS, **ERRORS}, response_model=None)

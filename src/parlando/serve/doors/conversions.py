@@ -11,7 +11,7 @@ from starlette.responses import Response
 from parlando.audio.formats import FORMATS
 from parlando.serve.asking import begin
 from parlando.serve.bodies import FormBody, heed
-from parlando.serve.documented import AUDIO, ERRORS
+from parlando.serve.openapi import AUDIO, ERRORS
 from parlando.serve.schemas import AudioName
 from parlando.serve.service import Service, Utterance
 from parlando.serve.streamed import Streamed
@@ -31,7 +31,7 @@ class ConversionForm(FormBody):
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The route that converts a recording, for this service."""
     router = APIRouter(tags=["voices"])
 
     @router.post("/v1/audio/conversions", responses={**AUDIO, **ERRORS}, response_class=Response)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from parlando.serve.asking import begin
 from parlando.serve.bodies import FormBody, RequestBody, heed
 from parlando.serve.cosyvoice import Asked, utterance_of
-from parlando.serve.documented import DETAIL_ERRORS, PCM, TTS_ERRORS
+from parlando.serve.openapi import DETAIL_ERRORS, PCM, TTS_ERRORS
 from parlando.serve.schemas import Seed, decode_recording
 from parlando.serve.service import Service
 from parlando.serve.streamed import Streamed, collect
@@ -76,7 +76,7 @@ class TtsAnswer(BaseModel):
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The five forms, each by POST and by GET, and ``/tts``, for this service."""
     router = APIRouter(tags=["CosyVoice"])
 
     def form(path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

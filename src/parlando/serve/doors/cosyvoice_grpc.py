@@ -13,12 +13,13 @@ from typing import Any
 
 from parlando.core.errors import ConfigError, InputError, MissingDependencyError
 from parlando.core.install import with_extra
+from parlando.serve.call import Call
 from parlando.serve.config import Limits, ServeConfig
 from parlando.serve.cosyvoice import Asked, prompt_recording, utterance_of
 from parlando.serve.cosyvoice_messages import FIELDS, KINDS, message_classes
 from parlando.serve.gate import SideGate, key_of
 from parlando.serve.problems import problem_of
-from parlando.serve.service import Service, Utterance
+from parlando.serve.service import Service, Speaking, Utterance
 
 SERVICE, METHOD = "cosyvoice.CosyVoice", "Inference"
 DRAWN = b"-1"
@@ -94,11 +95,11 @@ class Inference:
         try:
             with self._gate.call("GRPC", f"/{SERVICE}/{METHOD}", _address(context.peer()), key_of(headers)) as call:
                 utterance = await self._utterance(body, headers.get(b"x-seed"))
-                speaking = self._service.open(utterance, "pcm", call.caller)
-                told = (("x-sample-rate", str(speaking.sample_rate)), ("x-seed", str(speaking.seed)))
+                speaking = self._service.open(utterance, "pcm", call.caller, call.warn)
                 try:
                     while parts := await speaking.stream.batch():
-                        await context.send_initial_metadata(told) if call.first_byte_seconds is None else None
+                        if call.first_byte_seconds is None:
+                            await context.send_initial_metadata(_told(speaking, call))
                         data = b"".join(parts)
                         call.count(len(data))
                         await self._write(context, self._response(tts_audio=data).SerializeToString())
@@ -144,6 +145,12 @@ class Inference:
                 sample_rate=self._service.config.cosyvoice_rate or None,
             ),
         )
+
+
+def _told(speaking: Speaking, call: Call) -> tuple[tuple[str, str], ...]:
+    """The metadata of an answer: the same as HTTP's headers."""
+    told = (("x-sample-rate", str(speaking.sample_rate)), ("x-seed", str(speaking.seed)))
+    return (*told, ("x-parlando-warnings", call.shown_warnings)) if call.warnings else told
 
 
 def _credentials(config: ServeConfig) -> Any:

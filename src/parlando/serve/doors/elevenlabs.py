@@ -19,9 +19,9 @@ from parlando.core.errors import VoiceNotFoundError
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
 from parlando.serve.call import call_of
-from parlando.serve.documented import AUDIO, ELEVENLABS_ERRORS
 from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, OutputName, SpeechBody, utterance_of
 from parlando.serve.elevenlabs_cards import SETTINGS, model_card, own_voices, subscription_card, user_card
+from parlando.serve.openapi import AUDIO, ELEVENLABS_ERRORS
 from parlando.serve.service import Service, Speaking
 from parlando.serve.streamed import Body, Streamed
 
@@ -37,7 +37,7 @@ class TheirRoute(APIRoute):
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The routes of speech, voices, models and the account, for this service."""
     router = APIRouter(tags=["ElevenLabs"])
     listing = APIRouter(route_class=TheirRoute)
     _add_lists(router, service)
@@ -105,10 +105,10 @@ def _add_lists(router: APIRouter, service: Service) -> None:
 
     @router.get("/v1/voices/{voice_id}", responses=ELEVENLABS_ERRORS)
     async def voice(voice_id: str, request: Request) -> dict[str, Any]:
-        """One of them."""
+        """A voice that you may use."""
         caller = call_of(request.scope).caller
         known = {each["voice_id"]: each for each in own_voices(service, caller)}
-        name = service.shelf.resolve(service.host(None), voice_id, caller)
+        name = service.voices.resolve(service.host(None), voice_id, caller)
         if name not in known:
             raise VoiceNotFoundError(name, known)
         return known[name]
@@ -123,7 +123,7 @@ def _add_account(router: APIRouter, service: Service) -> None:
     @router.get("/v1/voices/{voice_id}/settings", responses=ELEVENLABS_ERRORS)
     async def settings(voice_id: str, request: Request) -> dict[str, Any]:
         """The same for every voice."""
-        service.shelf.resolve(service.host(None), voice_id, call_of(request.scope).caller)
+        service.voices.resolve(service.host(None), voice_id, call_of(request.scope).caller)
         return SETTINGS
 
     @router.get("/v1/user")

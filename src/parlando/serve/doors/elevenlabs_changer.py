@@ -9,16 +9,16 @@ from starlette.responses import Response
 
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
-from parlando.serve.documented import AUDIO, ELEVENLABS_ERRORS
 from parlando.serve.doors.elevenlabs import streamed
 from parlando.serve.elevenlabs import DEFAULT_OUTPUT, ChangeForm, Output, OutputName, conversion_of
+from parlando.serve.openapi import AUDIO, ELEVENLABS_ERRORS
 from parlando.serve.service import Service
 
 PATHS = ("/v1/speech-to-speech/{voice_id}", "/v1/voice-changer/{voice_id}")
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The routes that convert a recording, under both names, for this service."""
     router = APIRouter(tags=["ElevenLabs"])
 
     async def convert(

@@ -11,16 +11,18 @@ from fastapi import APIRouter, Query, WebSocket
 from pydantic import AliasChoices, Field, ValidationError
 
 from parlando.core.errors import InputError, ParlandoError, TextError, TooLargeError
+from parlando.result import Chunk
+from parlando.serve.alignment import LiveAlignment
 from parlando.serve.bodies import Body
-from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, Seed, SpeechBody, VoiceSettings, utterance_of
+from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, Seed, SpeechBody, VoiceSettings, reading_of, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
 from parlando.serve.problems import POLICY
 from parlando.serve.service import Service, Utterance
-from parlando.serve.sockets import NORMAL, Wire
+from parlando.serve.sockets import NORMAL, JsonSocket
 
 PATH = "/v1/text-to-speech/{voice_id}/"
 MOST_CONTEXTS = 32
-NO_ALIGNMENT = {"alignment": None, "normalizedAlignment": None}
+NO_ALIGNMENT: dict[str, Any] = {"alignment": None, "normalizedAlignment": None}
 
 
 class Message(Body):
@@ -36,17 +38,25 @@ class Message(Body):
     close_socket: bool | None = None
 
 
+@dataclass(frozen=True)
+class Context:
+    """A text that is written, and when its characters are heard."""
+
+    live: LiveText
+    alignment: LiveAlignment
+
+
 @dataclass
 class Talk:
     """One connection; without ``several`` it has one context without a name, and ends with it."""
 
     service: Service
-    wire: Wire
+    wire: JsonSocket
     wanted: Utterance
     output: Output
     several: bool
     whole_sentences: bool = False
-    contexts: dict[str | None, LiveText] = field(default_factory=dict)
+    contexts: dict[str | None, Context] = field(default_factory=dict)
     closing: bool = False
 
     async def take(self, raw: dict[str, Any] | InputError) -> None:
@@ -61,16 +71,16 @@ class Talk:
                 await self._close_socket()
             elif message.close_context and self.several:
                 if context in self.contexts:
-                    self.contexts[context].end(only_flushed=True)
+                    self.contexts[context].live.end(only_flushed=True)
             else:
                 self._write(context, message)
         except (ParlandoError, ValidationError) as error:
             await self.complain(error, context)
 
     def cancel(self) -> None:
-        """Be silent at once."""
-        for live in self.contexts.values():
-            live.cancel()
+        """End every context; nothing more of them is sent."""
+        for context in self.contexts.values():
+            context.live.cancel()
         self.contexts.clear()
 
     async def complain(self, error: Exception, context: str | None = None) -> None:
@@ -82,73 +92,82 @@ class Talk:
             self.cancel()
             await self.wire.close(POLICY, problem.message)
 
-    def _write(self, context: str | None, message: Message) -> None:
-        live = self.contexts.get(context)
-        if live is None:
-            live = self._begin(context, message.voice_settings)
+    def _write(self, name: str | None, message: Message) -> None:
+        context = self.contexts.get(name) or self._begin(name, message.voice_settings)
+        live = context.live
         try:
             if message.text:
                 live.push(message.text)
+                context.alignment.write(message.text)
                 if self.whole_sentences:
                     live.close_turn()
             if message.flush:
                 live.flush()
         except (TextError, TooLargeError):
-            self.contexts.pop(context).cancel()
+            self.contexts.pop(name).live.cancel()
             raise
         if message.text == "" and not self.several:
             live.end()
 
-    def _begin(self, context: str | None, settings: VoiceSettings) -> LiveText:
+    def _begin(self, name: str | None, settings: VoiceSettings) -> Context:
         if len(self.contexts) >= MOST_CONTEXTS:
             raise InputError(f"{MOST_CONTEXTS} contexts are open on this connection; close one first")
-        wanted = replace(self.wanted, speed=settings.speed)
+        wanted, allowance = replace(self.wanted, speed=settings.speed), self.wire.allowance
         making = partial(pieces_of, self.output.format, bits_per_second=self.output.bits_per_second)
-        live = self.contexts[context] = LiveText(self.service, wanted, making, self.wire.allowance)
-        self.wire.speak(self._tell(context, live))
-        return live
+        alignment = LiveAlignment(reading_of(self.service, wanted, allowance.caller))
+        context = Context(LiveText(self.service, wanted, making, allowance), alignment)
+        self.contexts[name] = context
+        self.wire.speak(self._tell(name, context))
+        return context
 
     async def _close_socket(self) -> None:
         self.closing = True
-        for live in self.contexts.values():
-            live.end()
+        for context in self.contexts.values():
+            context.live.end()
         if not self.contexts:
             await self.wire.close(NORMAL)
 
-    async def _tell(self, context: str | None, live: LiveText) -> None:
+    async def _tell(self, name: str | None, context: Context) -> None:
         """Send the audio of one context, to its end."""
-        named = {"contextId": context} if self.several else {}
+        live, named = context.live, {"contextId": name} if self.several else {}
         try:
             async for heard in live:
-                if isinstance(heard, Piece) and heard.data:
-                    audio = base64.b64encode(heard.data).decode("ascii")
-                    told = {"audio": audio, "isFinal": None, **NO_ALIGNMENT, **named}
-                    await self.wire.send(told, unless=lambda: live.cancelled)
+                if isinstance(heard, Piece):
+                    times = await self._times(context.alignment, heard.chunk)
+                    if heard.data or times is not NO_ALIGNMENT:
+                        audio = base64.b64encode(heard.data).decode("ascii")
+                        told = {"audio": audio, "isFinal": None, **times, **named}
+                        await self.wire.send(told, unless=lambda: live.cancelled)
                 elif heard is Mark.END:
                     await self.wire.send({"audio": None, "isFinal": True, **NO_ALIGNMENT, **named})
         except Exception as error:  # noqa: BLE001  the wire logs it, the client is told
-            await self.complain(error, context)
+            await self.complain(error, name)
         finally:
             live.cancel()
-            if self.contexts.get(context) is live:
-                del self.contexts[context]
+            if self.contexts.get(name) is context:
+                del self.contexts[name]
         if not self.contexts and (self.closing or not self.several):
             await self.wire.close(NORMAL)
 
+    async def _times(self, alignment: LiveAlignment, chunk: Chunk) -> dict[str, Any]:
+        """With the last sound of a sentence, when each character of it is heard; until then that is not known."""
+        times = alignment.hear(chunk)
+        return NO_ALIGNMENT if times is None else await self.service.bridge.call(times)
+
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """Both WebSockets, for this service."""
     router = APIRouter(tags=["ElevenLabs"])
 
     async def converse(socket: WebSocket, several: bool, body: SpeechBody, voice_id: str) -> None:
-        wire, asked = Wire(socket, service), socket.query_params
+        wire, asked = JsonSocket(socket, service), socket.query_params
         await wire.accept()
         auto = asked.get("auto_mode", "").lower() == "true"
         talk = Talk(service, wire, Utterance(""), Output.of(DEFAULT_OUTPUT), several, auto)
         try:
             talk.output = Output.of(asked.get("output_format", DEFAULT_OUTPUT))
             talk.wanted = utterance_of(voice_id, body, talk.output)
-            service.shelf.resolve(service.host(talk.wanted.model), voice_id, wire.allowance.caller)
+            service.voices.resolve(service.host(talk.wanted.model), voice_id, wire.allowance.caller)
             async for message in wire.messages():
                 await talk.take(message)
         except ParlandoError as error:

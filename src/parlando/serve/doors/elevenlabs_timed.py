@@ -12,12 +12,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from parlando.serve.alignment import Alignment, Timed, as_json
+from parlando.serve.alignment import Alignment, Spans, Timed, as_json
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
 from parlando.serve.call import call_of
-from parlando.serve.documented import ELEVENLABS_ERRORS, TIMED, TIMED_STREAM
-from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, OutputName, SpeechBody, alignment_of, utterance_of
+from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, OutputName, SpeechBody, reading_of, utterance_of
+from parlando.serve.openapi import ELEVENLABS_ERRORS, TIMED, TIMED_STREAM
 from parlando.serve.service import Service, Speaking
 from parlando.serve.streamed import Body, Streamed, leave_with_reader
 
@@ -39,7 +39,7 @@ class Part:
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """Both routes, whole and as a stream, for this service."""
     router = APIRouter(tags=["ElevenLabs"])
 
     def begun(
@@ -48,7 +48,7 @@ def build_router(service: Service) -> APIRouter:
         heed(body, request)
         output = Output.of(output_format)
         wanted = utterance_of(voice_id, body, output)
-        alignment = alignment_of(service, wanted, call_of(request.scope).caller)
+        alignment = Alignment(body.text, reading_of(service, wanted, call_of(request.scope).caller))
         speaking = begin(service, request, wanted, output.making)
         return speaking, parts_of(service, speaking, alignment)
 
@@ -87,22 +87,15 @@ def build_router(service: Service) -> APIRouter:
 
 
 async def parts_of(service: Service, speaking: Speaking, alignment: Alignment) -> AsyncIterator[Part]:
-    """The pieces of a stream, with the times of what they say. Silence between sentences has no characters."""
-    seconds = begun_seconds = 0.0
-    sentence = -1
+    """The pieces of a stream, with the times of what they say."""
+    spans = Spans()
     while pieces := await speaking.stream.batch():
         for piece in pieces:
-            chunk = piece.chunk
-            if chunk.text and chunk.sentence != sentence:
-                sentence, begun_seconds = chunk.sentence, seconds
-            seconds += chunk.duration_seconds
-            if chunk.report is None:
+            if (span := spans.hear(piece.chunk)) is None:
                 yield Part(piece.data)
             else:
-                timed = await service.bridge.call(alignment.sentence, chunk.text, begun_seconds, seconds)
-                yield Part(piece.data, *timed)
-                sentence = -1
-    yield Part(b"", alignment.rest(seconds))
+                yield Part(piece.data, *await service.bridge.call(alignment.sentence, piece.chunk.text, *span))
+    yield Part(b"", alignment.rest(spans.seconds))
 
 
 def answer(parts: list[Part]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from parlando.serve.service import Service
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The routes that say how the server fares, for this service."""
     router = APIRouter(tags=["operation"])
 
     @router.get("/health")

@@ -17,19 +17,19 @@ from parlando.serve.problems import openai_shape
 from parlando.serve.schemas import DEFAULT_CONTEXT, LiveMessage, LiveSign, LiveStart, LiveWords
 from parlando.serve.sentences import Sentences
 from parlando.serve.service import Service, Speaking
-from parlando.serve.sockets import Wire
+from parlando.serve.sockets import JsonSocket
 
 MOST_CONTEXTS = 32
 MESSAGES: TypeAdapter[LiveStart | LiveWords | LiveSign] = TypeAdapter(LiveMessage)
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The WebSocket, for this service."""
     router = APIRouter(tags=["live"])
 
     @router.websocket("/v1/audio/speech/stream")
     async def live(socket: WebSocket) -> None:
-        wire = Wire(socket, service)
+        wire = JsonSocket(socket, service)
         await wire.accept()
         conversation = Conversation(service, wire)
         try:
@@ -45,7 +45,7 @@ def build_router(service: Service) -> APIRouter:
 class Conversation:
     """The contexts of one connection, by name."""
 
-    def __init__(self, service: Service, wire: Wire) -> None:
+    def __init__(self, service: Service, wire: JsonSocket) -> None:
         self._service, self._wire = service, wire
         self._contexts: dict[str, LiveText] = {}
 
@@ -71,7 +71,7 @@ class Conversation:
             await self._complain(error, context if isinstance(context, str) else None)
 
     def cancel(self) -> None:
-        """Be silent at once, everywhere."""
+        """End every context; nothing more of them is sent."""
         for live in self._contexts.values():
             live.cancel()
         self._contexts.clear()
@@ -84,10 +84,10 @@ class Conversation:
         wanted, format = utterance_of(start, ""), start.response_format
         host = self._service.host(wanted.model)
         if isinstance(wanted.voice, str):
-            self._service.shelf.resolve(host, wanted.voice, self._wire.allowance.caller)
+            self._service.voices.resolve(host, wanted.voice, self._wire.allowance.caller)
         live = LiveText(self._service, wanted, lambda rate: pieces_of(format, rate), self._wire.allowance)
         self._contexts[start.context] = live
-        self._wire.speak(self._tell(start.context, live, Story(format, warnings)))
+        self._wire.speak(self._tell(start.context, live, Story(format, warnings, live.warnings)))
 
     async def _sign(self, sign: LiveSign) -> None:
         names = [*self._contexts] if sign.context is None else [sign.context]
@@ -120,6 +120,8 @@ class Conversation:
         except Exception as error:  # noqa: BLE001  the wire logs it, the client is told
             await self._complain(error, name)
         finally:
+            for warning in live.warnings:
+                self._wire.call.warn(warning)
             live.cancel()
             if self._contexts.get(name) is live:
                 del self._contexts[name]
@@ -129,10 +131,13 @@ class Conversation:
 
 
 class Story:
-    """One context's messages: audio, and where its sentences begin and end, in seconds of all its audio."""
+    """One context's messages: audio, and where its sentences begin and end, in seconds of all its audio.
 
-    def __init__(self, format: str, warnings: Sequence[str] = ()) -> None:
-        self._format, self._warnings = format, warnings
+    ``warnings`` are told at the start, and ``late_warnings``, which come with the first sound, at the end.
+    """
+
+    def __init__(self, format: str, warnings: Sequence[str] = (), late_warnings: Sequence[str] = ()) -> None:
+        self._format, self._warnings, self._late_warnings = format, warnings, late_warnings
         self._speaking: Speaking | None = None
         self._sentences = Sentences()
 
@@ -150,7 +155,7 @@ class Story:
                 "seed": heard.seed,
                 "sample_rate": heard.sample_rate,
                 "response_format": self._format,
-                **({"warnings": self._warnings} if self._warnings else {}),
+                **_warned(self._warnings),
             }
 
     def _piece(self, piece: Piece) -> Iterator[dict[str, Any]]:
@@ -163,4 +168,9 @@ class Story:
         if mark is Mark.FLUSHED:
             return {"type": "flushed", "audio_seconds": round(self._sentences.seconds, 4)}
         used = None if self._speaking is None else usage(self._speaking).model_dump()
-        return {"type": "done", "audio_seconds": round(self._sentences.seconds, 4), "usage": used}
+        done = {"type": "done", "audio_seconds": round(self._sentences.seconds, 4), "usage": used}
+        return {**done, **_warned(self._late_warnings)}
+
+
+def _warned(warnings: Sequence[str]) -> dict[str, Any]:
+    return {"warnings": list(warnings)} if warnings else {}

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from parlando.audio.formats import FORMATS
 from parlando.serve.call import call_of
-from parlando.serve.documented import AUDIO, ERRORS
+from parlando.serve.openapi import AUDIO, ERRORS
 from parlando.serve.service import Service, Utterance
 from parlando.serve.streamed import Streamed
 
@@ -25,7 +25,7 @@ SENTENCES = {
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The route that speaks a sample of a voice, for this service."""
     router = APIRouter(tags=["voices"])
     run = secrets.token_hex(8)  # another run may have another model behind the same names
 
@@ -33,7 +33,7 @@ def build_router(service: Service) -> APIRouter:
     async def sample(name: str, request: Request, if_none_match: Annotated[str, Header()] = "") -> Response:
         """A voice's sample as mp3, made as it is asked for and then kept by whoever asked."""
         caller = call_of(request.scope).caller
-        voice = service.shelf.find(service.host(None), name, caller)
+        voice = service.voices.find(service.host(None), name, caller)
         # Of the whole card: a voice that was deleted and made again has the same version, and may have the same sound.
         made = hashlib.sha256(repr(voice.card).encode()).hexdigest()[:16]
         headers = {"etag": f'"{run}-{made}"', "cache-control": "private, no-cache"}

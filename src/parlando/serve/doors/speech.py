@@ -15,10 +15,10 @@ from parlando.audio.containers import media_type_of
 from parlando.core.errors import ModelNotFoundError, ParlandoError
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
-from parlando.serve.documented import AUDIO_OR_EVENTS, ERRORS
 from parlando.serve.livetext import pieces_of
+from parlando.serve.openapi import AUDIO_OR_EVENTS, ERRORS
 from parlando.serve.problems import openai_shape, problem_of
-from parlando.serve.schemas import SpeechRequest, SpeechUsage, Wanted, decode_recording
+from parlando.serve.schemas import SpeechFields, SpeechRequest, SpeechUsage, decode_recording
 from parlando.serve.sentences import SpeechEvents
 from parlando.serve.service import Making, Service, Speaking, Utterance
 from parlando.serve.streamed import Streamed, collect
@@ -37,7 +37,7 @@ def _making(service: Service, body: SpeechRequest, whole: bool) -> str | Making:
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The routes of speech and of models, for this service."""
     router = APIRouter(tags=["OpenAI"])
     stall_seconds = service.config.limits.stall_seconds
     created = int(time.time())
@@ -76,7 +76,7 @@ def build_router(service: Service) -> APIRouter:
 
     @router.get("/v1/models/{name:path}", responses=ERRORS)
     async def model(name: str) -> dict[str, Any]:
-        """One of them."""
+        """One name of a model that may be asked for."""
         if name not in service.models:
             raise ModelNotFoundError(name, service.models)
         return card(name)
@@ -84,7 +84,7 @@ def build_router(service: Service) -> APIRouter:
     return router
 
 
-def utterance_of(body: Wanted, text: str) -> Utterance:
+def utterance_of(body: SpeechFields, text: str) -> Utterance:
     """A text, spoken as a body asks for.
 
     Raises:
@@ -121,9 +121,9 @@ async def events(speaking: Speaking, with_sentences: bool = False) -> AsyncItera
 
 def usage(speaking: Speaking) -> SpeechUsage:
     """What a request took, once it is over."""
-    tally = speaking.tally
-    total = tally.prompt_tokens + tally.output_tokens
-    return SpeechUsage(input_tokens=tally.prompt_tokens, output_tokens=tally.output_tokens, total_tokens=total)
+    stats = speaking.stats
+    total = stats.prompt_tokens + stats.output_tokens
+    return SpeechUsage(input_tokens=stats.prompt_tokens, output_tokens=stats.output_tokens, total_tokens=total)
 
 
 def event(data: dict[str, Any] | str) -> bytes:

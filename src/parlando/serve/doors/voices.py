@@ -12,7 +12,7 @@ from pydantic import Field
 from parlando.core.errors import InputError
 from parlando.serve.bodies import FormBody, heed
 from parlando.serve.call import call_of
-from parlando.serve.documented import ERRORS
+from parlando.serve.openapi import ERRORS
 from parlando.serve.schemas import LanguageName
 from parlando.serve.service import Service
 from parlando.serve.voices import Listed, Recording
@@ -37,13 +37,13 @@ class VoiceForm(FormBody):
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door."""
+    """The routes that list, keep and forget voices, for this service."""
     router = APIRouter(tags=["voices"])
 
     @router.get(PATH)
     async def voices(request: Request) -> dict[str, Any]:
         """All voices you may use: the model's, presets, uploaded ones, and names that stand for one of them."""
-        found = service.shelf.listed(service.host(None), call_of(request.scope).caller)
+        found = service.voices.listed(service.host(None), call_of(request.scope).caller)
         return {"object": "list", "voices": [shown(each) for each in found]}
 
     @router.post(PATH, status_code=201, responses=ERRORS)
@@ -57,19 +57,21 @@ def build_router(service: Service) -> APIRouter:
         recording = Recording(await form.audio_sample.read(), form.text)
         told = form.model_dump(include={"name", "text", "consent", "language", "description"})
         card = VoiceCard(version=0, sha256=recording.sha256, seconds=0.0, created_at=time.time(), **told)
-        caller = call_of(request.scope).caller
-        kept = await service.bridge.call(service.shelf.add, service.host(None), recording, card, caller)
+        call = call_of(request.scope)
+        kept = await service.bridge.call(
+            service.voices.add, service.host(None), recording, card, call.caller, call.warn
+        )
         return shown(Listed(kept.name, "uploaded", kept.language, kept.description, kept))
 
     @router.get(PATH + "/{name}", responses=ERRORS)
     async def voice(name: str, request: Request) -> dict[str, Any]:
-        """One of them."""
-        return shown(service.shelf.find(service.host(None), name, call_of(request.scope).caller))
+        """A voice that you may use."""
+        return shown(service.voices.find(service.host(None), name, call_of(request.scope).caller))
 
     @router.delete(PATH + "/{name}", responses=ERRORS)
     async def delete(name: str, request: Request) -> dict[str, Any]:
         """Forget an uploaded voice of yours with all its versions and files."""
-        await service.bridge.call(service.shelf.remove, service.host(None), name, call_of(request.scope).caller)
+        await service.bridge.call(service.voices.remove, service.host(None), name, call_of(request.scope).caller)
         return {"object": "audio.voice.deleted", "id": name, "name": name, "deleted": True}
 
     return router

@@ -69,7 +69,7 @@ class Page:
 
 
 def build_router(service: Service) -> APIRouter:
-    """The door. To speak, the page asks the public routes, as any client does; two more are for it alone."""
+    """The page and its files. To speak, it asks the public routes, as any client does; two more are for it alone."""
     router = APIRouter(include_in_schema=False)
     pages = read_pages()
     abilities: dict[str, dict[str, Any]] = {}

@@ -34,7 +34,7 @@ class HeadTooLongError(ValueError):
     """Ends the parsing of a request whose head is too long."""
 
 
-class Impatient(HttpToolsProtocol):
+class LimitedHttp(HttpToolsProtocol):
     """Counts from the connection, and again from the first byte of each request."""
 
     head_seconds = 10.0
@@ -132,6 +132,6 @@ class Impatient(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
-def impatient_protocol(head_seconds: float) -> type[HttpToolsProtocol]:
+def limited_protocol(head_seconds: float) -> type[HttpToolsProtocol]:
     """A protocol for `uvicorn.Config` that cuts off who does not end a head, in time or within `LONGEST_HEAD_BYTES`."""
-    return type("Impatient", (Impatient,), {"head_seconds": head_seconds})
+    return type("LimitedHttp", (LimitedHttp,), {"head_seconds": head_seconds})

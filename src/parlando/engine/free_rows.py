@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 
 
-class Slots:
+class FreeRows:
     """Hands out the integers ``0..count-1``, each to one owner at a time."""
 
     def __init__(self, count: int) -> None:
@@ -18,19 +18,19 @@ class Slots:
         return len(self._free)
 
     def take(self) -> int:
-        """The lowest free slot.
+        """The lowest free row.
 
         Raises:
             IndexError: none is free.
         """
         return heapq.heappop(self._free)
 
-    def give(self, slot: int) -> None:
-        """Return a slot.
+    def give(self, row: int) -> None:
+        """Return a row.
 
         Raises:
             ValueError: nobody holds it.
         """
-        if slot in self._free or not 0 <= slot < self.count:
-            raise ValueError(f"slot {slot} of {self.count} is given back, but nobody holds it")
-        heapq.heappush(self._free, slot)
+        if row in self._free or not 0 <= row < self.count:
+            raise ValueError(f"row {row} of {self.count} is given back, but nobody holds it")
+        heapq.heappush(self._free, row)

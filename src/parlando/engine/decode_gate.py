@@ -12,17 +12,17 @@ from itertools import count
 from parlando.engine.playback import Playback
 
 PATIENCE_SECONDS = 1.0
-MEMORY = 0.2  # the weight of the newest chunk in the running mean
+MEMORY = 0.1  # the weight of the newest chunk in running means
 
 
-class Turnstile:
+class DecodeGate:
     """At most ``width`` threads are inside. The next one is whose listener runs out first, newcomers among them.
 
     Who has no listener waits as though one would run out after a second.
     """
 
     def __init__(self, width: int) -> None:
-        self.seconds_per_frame = 0.0
+        self._mean_frames = self._mean_seconds = 0.0
         self.width = self._free = width
         self._lock = threading.Lock()
         self._numbers = count()
@@ -39,9 +39,13 @@ class Turnstile:
 
     def learn(self, frames: int, seconds: float) -> None:
         """Take note of how long so many frames took inside."""
-        if frames:
-            known = self.seconds_per_frame or seconds / frames
-            self.seconds_per_frame = known + MEMORY * (seconds / frames - known)
+        self._mean_frames += MEMORY * (frames - self._mean_frames)
+        self._mean_seconds += MEMORY * (seconds - self._mean_seconds)
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """How long a frame takes, by the last chunks; a small one, dear as it is for its size, hardly counts."""
+        return self._mean_seconds / self._mean_frames if self._mean_frames else 0.0
 
     @property
     def waiting(self) -> int:

@@ -4,11 +4,12 @@ import threading
 import time
 from contextlib import suppress
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parlando.engine.decode_gate import DecodeGate
 from parlando.engine.playback import Playback
-from parlando.engine.turnstile import Turnstile
 from waiting import HANG_SECONDS, wait_until
 
 
@@ -18,34 +19,34 @@ def begun(until_seconds):
     return playback
 
 
-def until_waiting(turnstile, count):
-    wait_until(lambda: turnstile.waiting == count)
+def until_waiting(gate, count):
+    wait_until(lambda: gate.waiting == count)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.one_of(st.just(0), st.integers(1, 10**6)), max_size=8))
 def test_the_next_is_who_has_heard_nothing_and_then_who_runs_out_first(leads):
-    turnstile, order, threads = Turnstile(1), [], []
+    gate, order, threads = DecodeGate(1), [], []
 
     def pass_through(lead):
-        with turnstile.turn(begun(lead) if lead else Playback()):
+        with gate.turn(begun(lead) if lead else Playback()):
             order.append(lead)
 
-    with turnstile.turn():
+    with gate.turn():
         for count, lead in enumerate(leads, start=1):
             threads.append(threading.Thread(target=pass_through, args=(lead,)))
             threads[-1].start()
-            until_waiting(turnstile, count)
+            until_waiting(gate, count)
     for thread in threads:
         thread.join(HANG_SECONDS)
     assert order == sorted(leads)
 
 
 def test_no_more_than_its_width_are_inside_and_an_error_lets_the_next_one_in():
-    turnstile, inside, most, lock = Turnstile(2), [0], [0], threading.Lock()
+    gate, inside, most, lock = DecodeGate(2), [0], [0], threading.Lock()
 
     def work():
-        with suppress(ValueError), turnstile.turn():
+        with suppress(ValueError), gate.turn():
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
@@ -59,24 +60,39 @@ def test_no_more_than_its_width_are_inside_and_an_error_lets_the_next_one_in():
         thread.start()
     for thread in threads:
         thread.join(HANG_SECONDS)
-    assert (most[0], turnstile.waiting) == (2, 0)
-    with turnstile.turn(), turnstile.turn(Playback()):
+    assert (most[0], gate.waiting) == (2, 0)
+    with gate.turn(), gate.turn(Playback()):
         pass
 
 
 def test_who_has_no_listener_is_not_forgotten():
-    turnstile, order = Turnstile(1), []
+    gate, order = DecodeGate(1), []
 
     def pass_through(name, playback):
-        with turnstile.turn(playback):
+        with gate.turn(playback):
             order.append(name)
 
     waiting = [("unheard", None), ("comfortable", begun(time.perf_counter() + 60))]
     threads = [threading.Thread(target=pass_through, args=each) for each in waiting]
-    with turnstile.turn():
+    with gate.turn():
         for count, thread in enumerate(threads, start=1):
             thread.start()
-            until_waiting(turnstile, count)
+            until_waiting(gate, count)
     for thread in threads:
         thread.join(HANG_SECONDS)
     assert order == ["unheard", "comfortable"]
+
+
+def test_a_small_chunk_hardly_changes_what_a_frame_takes():
+    """It is dear for its size: what a decoder does once for a chunk counts for few frames."""
+    gate = DecodeGate(1)
+    assert gate.seconds_per_frame == 0.0
+    for _ in range(5):
+        gate.learn(25, 0.05)
+    gate.learn(1, 0.03)
+    assert 0.002 <= gate.seconds_per_frame < 0.0025
+    gate.learn(0, 0.02)
+    assert gate.seconds_per_frame < 0.003, "an end without frames costs too"
+    for _ in range(60):
+        gate.learn(25, 0.2)
+    assert gate.seconds_per_frame == pytest.approx(0.008, rel=0.02)
