@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -96,3 +97,46 @@ def test_a_small_chunk_hardly_changes_what_a_frame_takes():
     for _ in range(60):
         gate.learn(25, 0.2)
     assert gate.seconds_per_frame == pytest.approx(0.008, rel=0.02)
+
+
+def test_who_is_interrupted_while_waiting_gives_up_the_place(monkeypatch):
+    gate = DecodeGate(1)
+    with gate.turn():
+        broken = SimpleNamespace(acquire=interrupt_second_call())
+        monkeypatch.setattr("parlando.engine.decode_gate.threading.Lock", lambda: broken)
+        with pytest.raises(KeyboardInterrupt), gate.turn():
+            pytest.fail("it is not let through")
+        assert gate.waiting == 0
+    with gate.turn():
+        assert gate.waiting == 0
+
+
+def test_who_is_interrupted_when_called_lets_the_next_through(monkeypatch):
+    gate = DecodeGate(1)
+
+    def called():
+        gate._leave()
+        raise KeyboardInterrupt
+
+    gate._enter(0.0)
+    broken = SimpleNamespace(acquire=interrupt_second_call(called), release=lambda: None)
+    monkeypatch.setattr("parlando.engine.decode_gate.threading.Lock", lambda: broken)
+    with pytest.raises(KeyboardInterrupt):
+        gate._enter(1.0)
+    monkeypatch.undo()
+    with gate.turn():
+        assert gate.waiting == 0
+
+
+def interrupt_second_call(otherwise=None):
+    """What a lock does when it is taken: the second time there is an interrupt."""
+    calls = []
+
+    def acquire():
+        calls.append(None)
+        if len(calls) == 2:
+            if otherwise is not None:
+                otherwise()
+            raise KeyboardInterrupt
+
+    return acquire

@@ -14,6 +14,8 @@ from parlando.engine.playback import Playback
 PATIENCE_SECONDS = 1.0
 MEMORY = 0.1  # the weight of the newest chunk in running means
 
+_Place = tuple[float, int, threading.Lock]
+
 
 class DecodeGate:
     """At most ``width`` threads are inside. The next one is whose listener runs out first, newcomers among them.
@@ -26,7 +28,7 @@ class DecodeGate:
         self.width = self._free = width
         self._lock = threading.Lock()
         self._numbers = count()
-        self._waiting: list[tuple[float, int, threading.Lock]] = []
+        self._waiting: list[_Place] = []
 
     @contextmanager
     def turn(self, playback: Playback | None = None) -> Iterator[None]:
@@ -59,8 +61,21 @@ class DecodeGate:
                 return
             ticket = threading.Lock()
             ticket.acquire()
-            heapq.heappush(self._waiting, (deadline_seconds, next(self._numbers), ticket))
-        ticket.acquire()
+            place = (deadline_seconds, next(self._numbers), ticket)
+            heapq.heappush(self._waiting, place)
+        try:
+            ticket.acquire()
+        except BaseException:  # an interrupt: nobody may be let through in the place of who has gone
+            self._give_up(place)
+            raise
+
+    def _give_up(self, place: _Place) -> None:
+        with self._lock:
+            if place in self._waiting:
+                self._waiting.remove(place)
+                heapq.heapify(self._waiting)
+                return
+        self._leave()
 
     def _leave(self) -> None:
         with self._lock:

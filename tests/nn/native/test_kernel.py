@@ -98,6 +98,65 @@ def test_a_prompt_equals_one_in_torch(kinds):
 
 
 @needs_kernel
+def test_an_interrupt_in_a_prefill_leaves_nobody_waiting(monkeypatch):
+    (broken, cache), (whole, other) = start(make_lm(), 2, True), start(make_lm(), 2, True)
+    advance, threads = kernel.Kernel._advance, []
+
+    def interrupted(self, *arguments, ahead=None, **more):
+        threads.extend(each for each in threading.enumerate() if each.name == "parlando-prefill")
+        if ahead is not None:
+            raise KeyboardInterrupt
+        advance(self, *arguments, ahead=ahead, **more)
+
+    monkeypatch.setattr(kernel.Kernel, "_advance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        broken.prefill(prompt(60), cache, 1)
+    monkeypatch.undo()
+    got, expected = (lm.prefill(prompt(60), held, 1) for lm, held in ((broken, cache), (whole, other)))
+    assert torch.equal(got.audio, expected.audio)
+    assert threads, "a second thread has half of it"
+    assert not any(thread.is_alive() for thread in threads)
+
+
+@needs_kernel
+def test_a_prefill_needs_no_second_thread(monkeypatch):
+    (alone, cache), (helped, other) = start(make_lm(), 2, True), start(make_lm(), 2, True)
+    expected = helped.prefill(prompt(60), other, 1)
+    monkeypatch.setattr(threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError("no more threads")))
+    assert torch.equal(alone.prefill(prompt(60), cache, 1).audio, expected.audio)
+
+
+@needs_kernel
+def test_what_half_of_a_prefill_raises_is_raised(monkeypatch):
+    token_lm, cache = start(make_lm(), 2, True)
+    advance = kernel.Kernel._advance
+
+    def failing(self, *arguments, done=None, **more):
+        if done is not None:
+            raise MemoryError("no room")
+        advance(self, *arguments, done=done, **more)
+
+    monkeypatch.setattr(kernel.Kernel, "_advance", failing)
+    with pytest.raises(MemoryError, match="no room"):
+        token_lm.prefill(prompt(60), cache, 1)
+
+
+@needs_kernel
+def test_rooms_are_of_32_bits_whatever_the_default():
+    expected = HiggsTokenLM(make_lm())
+    expected = expected.prefill(prompt(60), expected.new_cache(1, 64), 0)
+    lm = make_lm()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        token_lm = HiggsTokenLM(lm)
+        room = token_lm._kernel._held[-1]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert room.dtype == torch.float32
+    assert torch.equal(token_lm.prefill(prompt(60), token_lm.new_cache(1, 64), 0).audio, expected.audio)
+
+
+@needs_kernel
 def test_long_prompts_are_left_to_torch(monkeypatch):
     token_lm = HiggsTokenLM(make_lm())
     monkeypatch.setattr(lm_inference, "LONGEST_COMPILED_PROMPT", 9)

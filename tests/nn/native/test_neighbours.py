@@ -44,6 +44,19 @@ def test_blocks_equal_those_in_torch(frames, is_half):
 
 
 @needs_kernel
+def test_other_types_of_input_and_another_default_are_the_same():
+    blocks, x = make_blocks(2, is_half=False), torch.randn(9, DIM).bfloat16()
+    stack = NeighbourStack(blocks, EPSILON)
+    expected = in_torch(blocks, x.float())
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        made = stack(x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(made, expected, atol=2e-5, rtol=1e-5)
+
+
+@needs_kernel
 def test_what_is_far_away_does_not_change_a_frame_at_all():
     stack, x = NeighbourStack(make_blocks(2, is_half=False), EPSILON), torch.randn(60, DIM)
     whole = stack(x)

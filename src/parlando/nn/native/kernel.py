@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -150,6 +150,39 @@ class Panels:
         self.matrix = Matrix(self.tensor.data_ptr(), self.is_half)
 
 
+class _Half:
+    """Half of a prefill, in a thread of its own or, where none can be had, at once."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="parlando-prefill", daemon=True)
+
+    def go(self) -> None:
+        """Begin."""
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has no more threads, or the interpreter ends
+            self._run()
+
+    def wait(self) -> None:
+        """Until it no longer works."""
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def finish(self) -> None:
+        """Wait, and raise what it raised."""
+        self.wait()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001  it is raised where it is waited for
+            self._error = error
+
+
 class Kernel:
     """The layers of one model, packed: copies of their weights, and room for one call at a time."""
 
@@ -171,11 +204,12 @@ class Kernel:
         widths = (self._hidden, joined, mixed, 2 * inner, max(self._hidden, mixed, inner))
         self._widths = (*widths, len(rope.cos) + constant("lanes"))
         self._rooms = [self._scratch() for _ in range(2)]
-        self._helper = ThreadPoolExecutor(1, "parlando-prefill")
+        self._helper: _Half | None = None
 
     def _scratch(self) -> _Scratch:
         *widths, scores = self._widths
-        room = [torch.zeros(self._rows, width) for width in widths] + [torch.zeros(scores)]
+        sizes = [(self._rows, width) for width in widths] + [(scores,)]
+        room = (torch.zeros(size, dtype=torch.float32, device="cpu") for size in sizes)
         return _Scratch(*(self._keep(tensor) for tensor in room))
 
     @staticmethod
@@ -194,7 +228,7 @@ class Kernel:
     ) -> None:
         """Advance rows in place, the first ``num_text`` of them text; each to its seat and position of ``held``."""
         blocks = [(first, many, min(max(num_text - first, 0), many)) for first, many in self._blocks(len(x))]
-        with self._one_at_a_time:
+        with self._alone():
             self._advance(_Rows(x, blocks, seats, positions), held, self._rooms[0])
 
     def prefill(self, x: Float[Tensor, "position dim"], is_audio: Sequence[bool], seat: int, held: KVCache) -> None:
@@ -210,18 +244,32 @@ class Kernel:
             _Rows(x, [block for block in blocks if (block[0] < middle) == is_early], [seat] * len(x), range(len(x)))
             for is_early in (True, False)
         )
-        with self._one_at_a_time:
+        with self._alone():
             if not late.blocks:
                 self._advance(early, held, self._rooms[0])
                 return
             done = _Count(0)
-            rest = self._helper.submit(self._advance, late, held, self._rooms[1], ahead=ctypes.byref(done))
-            try:
-                self._advance(early, held, self._rooms[0], done=ctypes.byref(done))
-            finally:  # nor may an interrupt leave the other half waiting, or at work in this room
-                done.value = len(self._layers)
-                wait([rest])
-            rest.result()
+
+            def advance_early() -> None:
+                try:
+                    self._advance(early, held, self._rooms[1], done=ctypes.byref(done))
+                finally:  # nobody may wait for ever for what failed
+                    done.value = len(self._layers)
+
+            # The other thread goes ahead and this one follows: an interrupt, which only meets this one, stops nobody.
+            self._helper = helper = _Half(advance_early)
+            helper.go()
+            self._advance(late, held, self._rooms[0], ahead=ctypes.byref(done))
+            helper.finish()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Have the kernel to oneself; after an interrupt the half of a prefill may still be at work."""
+        with self._one_at_a_time:
+            if self._helper is not None:
+                self._helper.wait()
+                self._helper = None
+            yield
 
     def _advance(self, rows: _Rows, held: KVCache, room: _Scratch, ahead: Any = None, done: Any = None) -> None:
         """Take rows through all layers, behind those that leave their count in ``ahead``."""
@@ -251,7 +299,7 @@ class Kernel:
     ) -> Float[Tensor, "row output"]:
         """Normalise rows and multiply them by a matrix."""
         out = x.new_empty(len(x), panels.outputs)
-        with self._one_at_a_time:
+        with self._alone():
             for first, many in self._blocks(len(x)):
                 self._code.parlando_head(
                     ctypes.byref(self._sizes),

@@ -62,8 +62,9 @@ class NeighbourStack:
 
     def __call__(self, x: Float[Tensor, "frame dim"]) -> Float[Tensor, "frame dim"]:
         """What the blocks make of frames; beyond the first and the last are zeros."""
-        out, frames = x.clone(memory_format=torch.contiguous_format), len(x)
-        room = torch.empty((frames + 2) * self._dim + self._block_room)
+        # Whatever autocast and the default type are: the kernel reads and writes float32.
+        out, frames = x.to(torch.float32, memory_format=torch.contiguous_format, copy=True), len(x)
+        room = torch.empty((frames + 2) * self._dim + self._block_room, dtype=torch.float32, device="cpu")
         self._code.parlando_neighbours(
             self._blocks,
             _Count(len(self._blocks)),
