@@ -248,22 +248,22 @@ class HiggsTokenLM:
         # Text rows first; idle rows take no part.
         live = [(bool(frame.codes), row, frame) for row, frame in enumerate(frames) if frame is not None]
         live.sort(key=lambda entry: entry[:2])
-        seats = [row for _, row, _ in live]
+        cache_rows = [row for _, row, _ in live]
         num_text = sum(not is_audio for is_audio, _, _ in live)
         tokens = [frame.token for _, _, frame in live[:num_text]]
         codes = [frame.codes for _, _, frame in live[num_text:]]
         parts = [self._lm.embed_tokens(torch.tensor(tokens))] if tokens else []
         parts += [self._lm.embed_frames(torch.tensor(codes))] if codes else []
         hidden = torch.cat(parts)
-        kernel.step(hidden, num_text, seats, [cache.length(seat) for seat in seats], cache)
-        for seat in seats:
-            cache.advance(seat)
+        kernel.step(hidden, num_text, cache_rows, [cache.length(cache_row) for cache_row in cache_rows], cache)
+        for cache_row in cache_rows:
+            cache.advance(cache_row)
         audio = kernel.head(hidden, self._norm.weight, self._head_panels)
         ranking = Ranking(audio.view(len(hidden), self.config.num_codebooks, -1))
         results: list[Logits | None] = [None] * len(frames)
-        for index, seat in enumerate(seats):
+        for index, cache_row in enumerate(cache_rows):
             text = self._text_logits(self._norm(hidden[index : index + 1])) if index < num_text else None
-            results[seat] = Logits(ranking, index, text)
+            results[cache_row] = Logits(ranking, index, text)
         return results
 
     def _text_logits(self, hidden: Float[Tensor, "1 dim"]) -> Float[Tensor, " vocab"] | None:

@@ -101,7 +101,7 @@ static inline void attend(
 }
 
 static inline void attention(
-    const Sizes *s, int64_t layer, int64_t rows, const int64_t *seats, const int64_t *positions, const float *cosine,
+    const Sizes *s, int64_t layer, int64_t rows, const int64_t *cache_rows, const int64_t *positions, const float *cosine,
     const float *sine, const Cache *cache, const Scratch *room)
 {
     const int64_t size = s->head_dim, group = s->heads / s->kv_heads, all = s->heads + 2 * s->kv_heads;
@@ -109,7 +109,7 @@ static inline void attention(
     float *keys = cache->pairs + layer * 2 * cache->rows * row_room, *values = keys + cache->rows * row_room;
     for (int64_t row = 0; row < rows; row++) {
         float *heads = room->qkv + row * all * size;
-        const int64_t position = positions[row], start = seats[row] * row_room;
+        const int64_t position = positions[row], start = cache_rows[row] * row_room;
         for (int64_t head = 0; head < s->heads + s->kv_heads; head++)
             turn(heads + head * size, cosine + position * size, sine + position * size, size);
         for (int64_t head = 0; head < s->kv_heads; head++) {
@@ -144,7 +144,7 @@ static inline void feed_forward(
 
 /* One layer for at most BLOCK rows; attention begins once those `ahead`, if any, have passed it. */
 static inline void pass(
-    const Sizes *s, const Layer *layer, int64_t index, int64_t rows, int64_t texts, float *x, const int64_t *seats,
+    const Sizes *s, const Layer *layer, int64_t index, int64_t rows, int64_t texts, float *x, const int64_t *cache_rows,
     const int64_t *positions, const float *cosine, const float *sine, const Cache *cache, const Scratch *room,
     const int64_t *ahead)
 {
@@ -155,7 +155,7 @@ static inline void pass(
     product(room->normed, rows, s->hidden, s->hidden, &layer->qkv, room->qkv, all, 0, room->across);
     while (ahead && __atomic_load_n(ahead, __ATOMIC_ACQUIRE) <= index)
         sched_yield();
-    attention(s, index, rows, seats, positions, cosine, sine, cache, room);
+    attention(s, index, rows, cache_rows, positions, cosine, sine, cache, room);
     product(room->mixed, rows, mixed, mixed, &layer->out, x, s->hidden, 1, room->across);
     if (texts)
         feed_forward(s, &layer->kinds[0], texts, x, room);
@@ -165,19 +165,19 @@ static inline void pass(
 
 /* Advance rows by one position each, in blocks of at most BLOCK, in each of which the texts come before the audio.
 
-   x: [row][hidden], in and out; seats: the cache row of each; positions: where each goes; cosine, sine:
+   x: [row][hidden], in and out; cache_rows: the cache row of each; positions: where each goes; cosine, sine:
    [position][head_dim]. Sizes of hidden, inner and head_dim are multiples of LANES. Rows may be positions of one
    sequence, in order. It may go on in another thread, which waits, layer by layer, for the count in `ahead` that
    this one leaves in `done`; either may be null. */
 __attribute__((flatten)) void parlando_step(
     const Sizes *s, const Layer *layers, int64_t blocks, const int64_t *sizes, const int64_t *texts, float *x,
-    const int64_t *seats, const int64_t *positions, const float *cosine, const float *sine, const Cache *cache,
+    const int64_t *cache_rows, const int64_t *positions, const float *cosine, const float *sine, const Cache *cache,
     const Scratch *room, const int64_t *ahead, int64_t *done)
 {
     for (int64_t index = 0; index < s->layers; index++) {
         int64_t first = 0;
         for (int64_t block = 0; block < blocks; first += sizes[block++])
-            pass(s, layers + index, index, sizes[block], texts[block], x + first * s->hidden, seats + first,
+            pass(s, layers + index, index, sizes[block], texts[block], x + first * s->hidden, cache_rows + first,
                  positions + first, cosine, sine, cache, room, ahead);
         if (done)
             __atomic_store_n(done, index + 1, __ATOMIC_RELEASE);

@@ -73,7 +73,7 @@ class _Rows:
 
     x: Tensor
     blocks: Sequence[tuple[int, int, int]]
-    seats: Sequence[int]
+    cache_rows: Sequence[int]
     positions: Sequence[int]
 
 
@@ -224,15 +224,22 @@ class Kernel:
         )
 
     def step(
-        self, x: Float[Tensor, "row dim"], num_text: int, seats: Sequence[int], positions: Sequence[int], held: KVCache
+        self,
+        x: Float[Tensor, "row dim"],
+        num_text: int,
+        cache_rows: Sequence[int],
+        positions: Sequence[int],
+        held: KVCache,
     ) -> None:
-        """Advance rows in place, the first ``num_text`` of them text; each to its seat and position of ``held``."""
+        """Advance rows in place, the first ``num_text`` of them text; each to its own row and position of ``held``."""
         blocks = [(first, many, min(max(num_text - first, 0), many)) for first, many in self._blocks(len(x))]
         with self._alone():
-            self._advance(_Rows(x, blocks, seats, positions), held, self._rooms[0])
+            self._advance(_Rows(x, blocks, cache_rows, positions), held, self._rooms[0])
 
-    def prefill(self, x: Float[Tensor, "position dim"], is_audio: Sequence[bool], seat: int, held: KVCache) -> None:
-        """Pass a prompt in place, from position 0 of its seat on; two threads have a half each."""
+    def prefill(
+        self, x: Float[Tensor, "position dim"], is_audio: Sequence[bool], cache_row: int, held: KVCache
+    ) -> None:
+        """Pass a prompt in place, from position 0 of its row on; two threads have a half each."""
         middle = len(x) // 2 if len(x) >= SHARED_POSITIONS else len(x)
         changes = (at for at in range(1, len(x)) if is_audio[at] != is_audio[at - 1])
         blocks = [
@@ -241,7 +248,9 @@ class Kernel:
             for offset, many in self._blocks(last - first)
         ]
         early, late = (
-            _Rows(x, [block for block in blocks if (block[0] < middle) == is_early], [seat] * len(x), range(len(x)))
+            _Rows(
+                x, [block for block in blocks if (block[0] < middle) == is_early], [cache_row] * len(x), range(len(x))
+            )
             for is_early in (True, False)
         )
         with self._alone():
@@ -284,7 +293,7 @@ class Kernel:
             (_Count * count)(*(size for _, size, _ in rows.blocks)),
             (_Count * count)(*(texts for _, _, texts in rows.blocks)),
             _Address(rows.x[first].data_ptr()),
-            (_Count * many)(*rows.seats[part]),
+            (_Count * many)(*rows.cache_rows[part]),
             (_Count * many)(*rows.positions[part]),
             _Address(self._rope.cos.data_ptr()),
             _Address(self._rope.sin.data_ptr()),
