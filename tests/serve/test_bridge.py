@@ -165,12 +165,12 @@ def test_cancelling_ends_a_stream_that_waits_for_text(fresh):
         speaking.stream.cancel()
         with suppress(CancelledError):
             await collect(speaking.stream, [])
-        return speaking.tally
+        return speaking.stats
 
-    tally = run_in(fresh, interrupt())
+    stats = run_in(fresh, interrupt())
     fresh.wait_until(fresh.idle)
-    assert tally.finish == "aborted"
-    assert 0.0 < tally.audio_seconds < 2.0, "the first sentence, and no more"
+    assert stats.finish == "aborted"
+    assert 0.0 < stats.audio_seconds < 2.0, "the first sentence, and no more"
 
 
 def run_in(running, coroutine):

@@ -111,8 +111,8 @@ def test_no_upload_stands_where_a_model_has_a_voice(keyed, several_stubs):
     second.model.default_voice = "slt"
     with start(synthesizer=[first, second]) as running:
         assert upload(running, "slt", headers=headers["bob"]).status_code == 400, "the second model has one"
-        shelf, body = running.service.voices, {"input": "Hello.", "model": "second", "voice": "alloy"}
-        shelf._taken = frozenset()  # as with a voice from before the second model was served
+        voices, body = running.service.voices, {"input": "Hello.", "model": "second", "voice": "alloy"}
+        voices._taken = frozenset()  # as with a voice from before the second model was served
         assert upload(running, "slt", headers=headers["bob"]).status_code == 201
         assert running.http.post("/v1/audio/speech", json=body, headers=headers["ann"]).status_code == 200
         assert second.model.asked[-1][1] is second.model.voices["slt"]
@@ -184,7 +184,7 @@ def test_a_name_that_means_somebody_cannot_be_taken(untouched, name):
     assert "means a voice of this server already; choose another name" in response.json()["error"]["message"]
     untouched.say(voice="alloy")
     assert untouched.model.asked[-1][1] == before
-    assert every_file(untouched.service.shelf.store.folder) == []
+    assert every_file(untouched.service.voices.store.folder) == []
 
 
 def test_an_old_upload_under_openais_name_takes_nobodys_place(serving, home):
@@ -295,7 +295,7 @@ def test_a_name_that_is_a_path_trick_is_refused_and_writes_nothing(untouched, na
     response = upload(untouched, name)
     assert response.status_code == 400, response.text
     assert response.json()["error"]["message"]
-    assert every_file(untouched.service.shelf.store.folder.parent) == []
+    assert every_file(untouched.service.voices.store.folder.parent) == []
 
 
 BAD = [
