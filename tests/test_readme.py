@@ -85,7 +85,8 @@ def test_ci_sets_up_as_the_readme_says():
     set_up = blocks("README.md", "bash")[1].strip().split(" && ")
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert [step for step in set_up[:-1] if step not in script] == []
-    assert set_up[-1].removeprefix(".venv/bin/") in (ROOT / "Makefile").read_text(encoding="utf-8")
+    threads, check = set_up[-1].split(" .venv/bin/")
+    assert f"\t{threads} $(BIN)/{check} " in (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "make check" in script
 
 

@@ -84,7 +84,7 @@ def _decade(match: re.Match[str]) -> str:
 
 def _many(match: re.Match[str]) -> str:
     """``100s of people`` are hundreds."""
-    return numbers.plural(numbers.cardinal(int(match[1])).removeprefix("one "))
+    return numbers.plural(numbers.cardinal(int(match[1].replace(",", ""))).removeprefix("one "))
 
 
 def _between_days(match: re.Match[str]) -> str:
@@ -250,7 +250,7 @@ RULES = (
         ":",
     ),
     rule(r"(?<=\d0s)\s?[-\u2013]\s?(?=(?:\d\d)?\d0s)", " to ", "-\u2013"),
-    rule(r"\b(10{1,3})'?s(?= of\b)", _many, "s"),
+    rule(r"\b(1,?000|100?)'?s(?= of\b)", _many, "s"),
     rule(r"(?<![\w$.,])(?P<old>')?(?P<decade>[12]\d\d0|[1-9]\d0|[2-9]0)'?s\b", _decade, "s"),
     rule(r"(?<![\w'])'(\d\d)\b(?!')", lambda m: numbers.two_digits(int(m[1])), "'"),
     rule(

@@ -44,13 +44,23 @@ _COUNTED_BY_THOUSANDS = (
 
 
 _STEPS = {1, 2, 5, 10, 20, 50, 100}
-_LEAST_TENS = 10
-_PORTIONS_AFTER = re.compile(r"\s?(?:m|mm|cm|km|yd|ml|g|mg|kg|W|V|MB|GB)\s[a-z]+s\b")  # 3 100 m races
+_MOST_PORTIONS = 20
+_PORTIONS_AFTER = re.compile(
+    r"\s?(?:m|mm|cm|km|yd|ml|g|mg|kg|W|V|MB|GB)\s(?:[a-z]+s|relay|run|race|dash)\b"
+)  # 3 100 m races
+# A name ends in a number of its own (iPhone 15 256 GB); words that begin a sentence and currencies have none.
+_NAME_BEFORE = re.compile(
+    r"\b(?!(?:A|About|Above|Across|Add|After|All|Almost|An|And|Approximately|Around|As|At|Before|Below|Between|But|By|Circa"
+    r"|Count|Every|Exactly|Fewer|For|From|Give|Have|He|I|If|In|Is|It|Its|Just|Less|Like|Maybe|More|Most|My|Nearly|No|Now"
+    r"|Of|On|Once|Only|Or|Our|Over|Paid|Pay|Perhaps|Population|Roughly|She|So|Some|Than|That|The|Their|Then|There|These"
+    r"|They|This|Those|To|Total|Under|Until|Up|Was|We|When|Where|Which|With|Within|You|Your"
+    r"|AUD|CAD|CHF|CZK|DKK|EUR|GBP|HUF|INR|JPY|NOK|PLN|RUB|SEK|US|USD|ZAR)\s)[a-z]?[A-Z][\w.]*\s\+?$"
+)
 _CONTEXT = 40  # characters before a number that say what it is
 _NUMBERED_BEFORE = re.compile(
-    rf"\b(?:(?:{_NUMBERED})s?\.?|call(?:ed)?|dial(?:l?ed)?|(?:tele)?phone|tel\.?|mobile|fax|text|whatsapp|pin|code|zip"
+    rf"\b(?:(?:{_NUMBERED})s?\.?|call(?:ed)?|dial(?:l?ed)?|(?:tele)?phone|tel\.?|mobile|fax|text|whatsapp|pin|code|zip|score"
     r"|january|february|march|april|may|june|july|august|september|october|november|december)"
-    r"(?: (?:is|at|us|me|no\.?|number))?:?\s\+?$",
+    r"(?: (?:is|was|at|us|me|no\.?|number))?:?\s\+?$",
     re.IGNORECASE,
 )
 
@@ -83,9 +93,10 @@ def _grouped(match: re.Match[str]) -> str:
     first, *others = (int(group) for group in match[0].partition(".")[0].split(" "))
     steps = {later - earlier for earlier, later in pairwise((first, *others))}
     is_list = steps == {1} or (len(others) > 1 and len(steps) == 1 and steps <= _STEPS)
-    is_portion = first < _LEAST_TENS and _PORTIONS_AFTER.match(match.string, match.end())
+    is_portion = first < _MOST_PORTIONS and _PORTIONS_AFTER.match(match.string, match.end())
     # With commas it is no year.
-    return match[0] if is_list or is_portion or _NUMBERED_BEFORE.search(before) else match[0].replace(" ", ",")
+    is_named = _NUMBERED_BEFORE.search(before) or _NAME_BEFORE.search(before)
+    return match[0] if is_list or is_portion or is_named else match[0].replace(" ", ",")
 
 
 def _continental(match: re.Match[str]) -> str:

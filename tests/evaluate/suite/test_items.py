@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import codecs
+
 import pytest
 
 from parlando.core.errors import FileMissingError, InputError
@@ -32,6 +34,11 @@ def test_all_published_layouts_are_read(tmp_path):
     assert found.items[3].recording == tmp_path / "truth.wav"
     assert len(found.sha256) == 64
     assert found.first(2).items == found.items[:2]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
+    found = read_seed_tts(write(tmp_path / "meta.lst", codecs.BOM_UTF8 + b"a|Only text."), "en")
+    assert [item.id for item in found.items] == ["a"]
 
 
 @pytest.mark.parametrize(

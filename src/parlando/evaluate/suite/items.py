@@ -5,6 +5,7 @@ A line that cannot serve is a `Problem` that names it; the others are evaluated 
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -97,7 +98,7 @@ def _read_lines(source: str) -> tuple[list[bytes], str]:
     if path.stat().st_size > LARGEST_LIST_BYTES:
         raise InputError(f"'{source}' has more than {LARGEST_LIST_BYTES >> 20} MiB, so it is not a list of texts")
     data = path.read_bytes()
-    return data.splitlines(), hashlib.sha256(data).hexdigest()
+    return data.removeprefix(codecs.BOM_UTF8).splitlines(), hashlib.sha256(data).hexdigest()
 
 
 def list_folder(source: str) -> Path:
