@@ -143,3 +143,19 @@ def test_a_text_that_is_still_written_is_followed_and_times_add_up():
     assert ["".join(each["chars"]) for each in told] == ["It cost $3.", " It will not again."]
     assert [sum(each["charDurationsMs"]) for each in told] == [1000, 1000]
     assert told[1]["charStartTimesMs"][:2] == [0, 100], "the space between them is the silence"
+
+
+def test_times_add_up_over_a_sentence_of_which_nothing_is_told():
+    live, told = LiveAlignment(Reading("en")), []
+    for index, (piece, said) in enumerate((("One. ", "One."), ("", "Unwritten."), ("Two.", "Two."))):
+        live.write(piece)
+        times = live.hear(Chunk(np.zeros(500 + 100 * index, np.float32), 1000, index, said, REPORT))
+        told.append(times())
+    assert told[1]["alignment"] is None
+    ends = {
+        name: [each[name]["charStartTimesMs"][-1] + each[name]["charDurationsMs"][-1] for each in told if each[name]]
+        for name in told[0]
+    }
+    assert ends == {"alignment": [500, 1300], "normalizedAlignment": [500, 600, 700]}
+    assert told[2]["alignment"]["chars"] == [" ", "T", "w", "o", "."], "the space is not lost"
+    assert told[2]["alignment"]["charDurationsMs"][0] == 600, "it lasts as long as what was not told"

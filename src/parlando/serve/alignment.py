@@ -113,12 +113,37 @@ class Spans:
         return self._begun_seconds, self.seconds
 
 
+class Told:
+    """What was told in the words of ElevenLabs' sockets: times count from the end of the sentence told before, as
+    clients add, and what is white between two sentences lasts as long as the silence there."""
+
+    def __init__(self) -> None:
+        self._seconds, self._space = 0.0, ""
+
+    def tell(self, timed: Timed, space: str) -> dict[str, Any] | None:
+        """The next sentence; one without characters is not told. The white ``space`` behind goes with the one after."""
+        characters = timed.characters.rstrip()
+        if not characters:
+            self._space += space
+            return None
+        silence = spread(self._space, self._seconds, timed.edges[0])
+        edges = (*silence.edges[:-1], *timed.edges[: len(characters)], timed.edges[-1])
+        places = [round((edge - self._seconds) * 1000) for edge in edges]
+        told = {
+            "chars": [*self._space, *characters],
+            "charStartTimesMs": places[:-1],
+            "charDurationsMs": [end - begin for begin, end in pairwise(places)],
+        }
+        self._seconds, self._space = timed.edges[-1], space
+        return told
+
+
 class LiveAlignment:
-    """Follows a text that is still being written. Times count from the end of the sentence before, as clients add."""
+    """Follows a text that is still being written."""
 
     def __init__(self, reading: Reading) -> None:
         self._alignment, self._spans, self._written = Alignment("", reading), Spans(), [""]
-        self._told_seconds, self._space = 0.0, ""
+        self._as_written, self._as_read = Told(), Told()
 
     def write(self, text: str) -> None:
         """Take note of text that will be said."""
@@ -134,29 +159,12 @@ class LiveAlignment:
         return lambda: self._times(chunk.text, *span)
 
     def _times(self, said: str, begin_seconds: float, end_seconds: float) -> dict[str, Any]:
-        """What is white between two sentences lasts as long as the silence there."""
         written, read = self._alignment.sentence(said, begin_seconds, end_seconds)
-        before, told_seconds, self._told_seconds = self._space, self._told_seconds, end_seconds
-        self._space = written.characters[len(written.characters.rstrip()) :]
+        space = written.characters[len(written.characters.rstrip()) :]
         return {
-            "alignment": _milliseconds(written, before, told_seconds),
-            "normalizedAlignment": _milliseconds(read, before, told_seconds),
+            "alignment": self._as_written.tell(written, space),
+            "normalizedAlignment": self._as_read.tell(read, space),
         }
-
-
-def _milliseconds(timed: Timed, before: str, told_seconds: float) -> dict[str, Any] | None:
-    """In the words of ElevenLabs' sockets: times since ``told_seconds``, with what was white before."""
-    characters = timed.characters.rstrip()
-    if not characters:
-        return None
-    silence = spread(before, told_seconds, timed.edges[0])
-    edges = (*silence.edges[:-1], *timed.edges[: len(characters)], timed.edges[-1])
-    places = [round((edge - told_seconds) * 1000) for edge in edges]
-    return {
-        "chars": [*before, *characters],
-        "charStartTimesMs": places[:-1],
-        "charDurationsMs": [end - begin for begin, end in pairwise(places)],
-    }
 
 
 def as_json(parts: Iterable[Timed]) -> dict[str, Any]:
