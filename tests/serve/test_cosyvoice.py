@@ -74,6 +74,21 @@ def test_their_client_writes_sound_and_fails_with_the_reason_where_there_is_none
             published_client(f"{stub.url}/inference_{path}", payload, files)
 
 
+@pytest.mark.parametrize(("speaker", "text", "status"), [("nobody", "Hello.", 404), ("bob", "unvoiced", 500)])
+def test_what_their_client_is_answered_is_counted_and_logged_as_what_it_is(stub, caplog, speaker, text, status):
+    def counted(status):
+        sought = f'parlando_requests_total{{route="/inference_sft",status="{status}"}} (\\d+)'
+        found = re.search(sought, stub.http.get("/metrics").text)
+        return int(found[1]) if found else 0
+
+    before, asked = counted(status), {"tts_text": text, "spk_id": speaker}
+    with caplog.at_level("INFO", "parlando.serve"):
+        answer = requests.get(f"{stub.url}/inference_sft", data=asked, allow_redirects=False)
+    assert answer.status_code == 303
+    assert (counted(status), counted(303)) == (before + 1, 0)
+    assert f'"path": "/inference_sft", "status": {status}' in caplog.text
+
+
 def test_whoever_looks_at_the_status_has_one(stub):
     asked = {"tts_text": "Hello.", "spk_id": "nobody"}
     by_post = requests.post(f"{stub.url}/inference_sft", data=asked)

@@ -7,17 +7,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import islice, pairwise
+from operator import itemgetter
 from typing import Any
 
 from parlando.core.errors import ParlandoError
 from parlando.result import Chunk
+from parlando.text.blocks import read_blocks
 from parlando.text.reading import Reading
 
 WORD = re.compile(r"\S+\s*")
-END = re.compile(r"[.!?;:,…。！？；：，、\n][\"'”’)\]]*\s*|\Z")
-SAME = re.compile(r"\W+")
+# Behind a letter, for a row of marks, such as the line under a table's head, says nothing that could end.
+END = re.compile(r"[^\W_][\W_]*?(?:[.!?;:,…。！？；：，、\n][\"'”’)\]]*\s*|\Z)")
+MARKS = re.compile(r"(?:[\W_]*\s)?")  # before a word, but for those that touch it
+STEP = re.compile(r"[\W_]*(?:[!-~]+|\S)\s*")  # a word, an address or, where no spaces are written, a character
+SAME = re.compile(r"[\W_]+")
 MOST_ENDS = 24  # of a sentence that are tried
-REACH = 4  # times the characters of what is said: as far as they are looked for
+REACH = 4  # times the steps of what is said: as far as they are looked for
 
 
 @dataclass(frozen=True)
@@ -51,17 +56,41 @@ class Alignment:
 
     def _cut(self, said: str) -> tuple[str, str]:
         """What is left of the text, cut behind what says this sentence."""
+        begin = self._behind_marks(0)
+        likeness, end = self._best(said, begin)
+        if not likeness:
+            _, end = self._best(said, *self._first_said(said, begin))
+        return self._left[:end], self._left[end:]
+
+    def _best(self, said: str, begin: int, least: int = 0) -> tuple[float, int]:
+        """How like the sentence the text from ``begin`` on can be, and where it ends; sought to ``least`` at least."""
         wanted = _words(said)
-        near = self._left[: REACH * len(said) + REACH]
-        ends = [match.end() for match in islice(END.finditer(near), MOST_ENDS)]
+        steps = islice(STEP.finditer(self._left, begin), REACH * (len(STEP.findall(said)) + 1))
+        near = max(least, *(step.end() for step in steps), begin)
+        ends = [match.end() for match in islice(END.finditer(self._left, begin, near), MOST_ENDS)]
         # A sentence that was cut for its length ends behind any word.
-        ends += [match.end() for match in islice(WORD.finditer(near), max(0, len(wanted) - 1), len(wanted))]
-        best = max(ends, key=lambda end: _likeness(wanted, self._read(self._left[:end])), default=0)
-        return self._left[:best], self._left[best:]
+        words = WORD.finditer(self._left, begin, near)
+        ends += [match.end() for match in islice(words, max(0, len(wanted) - 1), len(wanted))]
+        tried = [(_likeness(wanted, self._read(self._left[begin:end])), end) for end in ends]
+        return max(tried, key=itemgetter(0), default=(0.0, 0))
+
+    def _first_said(self, said: str, begin: int) -> tuple[int, int]:
+        """Where the first part begins and ends that has a word of this sentence; only ``begin`` if none has."""
+        wanted, place = {*_words(said)}, begin
+        for match in END.finditer(self._left, begin):
+            if not wanted.isdisjoint(self._read(self._left[place : match.end()])):
+                return place, match.end()
+            place = self._behind_marks(match.end())
+        return begin, begin
+
+    def _behind_marks(self, begin: int) -> int:
+        marks = MARKS.match(self._left, begin)
+        return marks.end() if marks else begin
 
     def _read(self, written: str) -> list[str]:
         try:
-            return _words(self._reading.say(written.strip()))
+            plain = written if self._reading.as_written else read_blocks(written)
+            return _words(self._reading.say(plain.strip()))
         except ParlandoError:
             return _words(written)
 
@@ -84,12 +113,37 @@ class Spans:
         return self._begun_seconds, self.seconds
 
 
+class Told:
+    """What was told in the words of ElevenLabs' sockets: times count from the end of the sentence told before, as
+    clients add, and what is white between two sentences lasts as long as the silence there."""
+
+    def __init__(self) -> None:
+        self._seconds, self._space = 0.0, ""
+
+    def tell(self, timed: Timed, space: str) -> dict[str, Any] | None:
+        """The next sentence; one without characters is not told. The white ``space`` behind goes with the one after."""
+        characters = timed.characters.rstrip()
+        if not characters:
+            self._space += space
+            return None
+        silence = spread(self._space, self._seconds, timed.edges[0])
+        edges = (*silence.edges[:-1], *timed.edges[: len(characters)], timed.edges[-1])
+        places = [round((edge - self._seconds) * 1000) for edge in edges]
+        told = {
+            "chars": [*self._space, *characters],
+            "charStartTimesMs": places[:-1],
+            "charDurationsMs": [end - begin for begin, end in pairwise(places)],
+        }
+        self._seconds, self._space = timed.edges[-1], space
+        return told
+
+
 class LiveAlignment:
-    """Follows a text that is still being written. Times count from the end of the sentence before, as clients add."""
+    """Follows a text that is still being written."""
 
     def __init__(self, reading: Reading) -> None:
         self._alignment, self._spans, self._written = Alignment("", reading), Spans(), [""]
-        self._told_seconds, self._space = 0.0, ""
+        self._as_written, self._as_read = Told(), Told()
 
     def write(self, text: str) -> None:
         """Take note of text that will be said."""
@@ -105,29 +159,12 @@ class LiveAlignment:
         return lambda: self._times(chunk.text, *span)
 
     def _times(self, said: str, begin_seconds: float, end_seconds: float) -> dict[str, Any]:
-        """What is white between two sentences lasts as long as the silence there."""
         written, read = self._alignment.sentence(said, begin_seconds, end_seconds)
-        before, told_seconds, self._told_seconds = self._space, self._told_seconds, end_seconds
-        self._space = written.characters[len(written.characters.rstrip()) :]
+        space = written.characters[len(written.characters.rstrip()) :]
         return {
-            "alignment": _milliseconds(written, before, told_seconds),
-            "normalizedAlignment": _milliseconds(read, before, told_seconds),
+            "alignment": self._as_written.tell(written, space),
+            "normalizedAlignment": self._as_read.tell(read, space),
         }
-
-
-def _milliseconds(timed: Timed, before: str, told_seconds: float) -> dict[str, Any] | None:
-    """In the words of ElevenLabs' sockets: times since ``told_seconds``, with what was white before."""
-    characters = timed.characters.rstrip()
-    if not characters:
-        return None
-    silence = spread(before, told_seconds, timed.edges[0])
-    edges = (*silence.edges[:-1], *timed.edges[: len(characters)], timed.edges[-1])
-    places = [round((edge - told_seconds) * 1000) for edge in edges]
-    return {
-        "chars": [*before, *characters],
-        "charStartTimesMs": places[:-1],
-        "charDurationsMs": [end - begin for begin, end in pairwise(places)],
-    }
 
 
 def as_json(parts: Iterable[Timed]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from parlando.serve.doors import (
 from parlando.serve.gate import AuthMiddleware, SideGate
 from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
-from parlando.serve.problems import problem_of, refusal
+from parlando.serve.problems import refusal
 from parlando.serve.service import Service
 from parlando.serve.tls import check_tls
 from parlando.serve.tracing import check_telemetry, otlp_trace
@@ -164,10 +164,7 @@ def _lifespan(
 
 
 async def _answer_error(asked: HTTPConnection, error: Exception) -> Any:
-    call, problem = call_of(asked.scope), problem_of(error)
-    call.note(error)
-    call.status = problem.status
-    return refusal(problem, asked.scope)
+    return refusal(call_of(asked.scope).fail(error), asked.scope)
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.types import Scope
 
 from parlando.serve.metrics import Registry
-from parlando.serve.problems import problem_of
+from parlando.serve.problems import Problem, problem_of
 
 log = logging.getLogger("parlando.serve")
 FAILED = 500
@@ -52,6 +52,13 @@ class Call:
     def note(self, error: BaseException) -> None:
         """Have an error in the log line."""
         self.error = error
+
+    def fail(self, error: BaseException) -> Problem:
+        """Note an error that is the answer, and its status; as the problem that it is."""
+        self.note(error)
+        problem = problem_of(error)
+        self.status = problem.status
+        return problem
 
 
 def call_of(scope: Scope) -> Call:

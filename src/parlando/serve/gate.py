@@ -19,7 +19,7 @@ from parlando.serve.config import ServeConfig
 from parlando.serve.limits import Budgets, KeyRing
 from parlando.serve.metrics import Registry
 from parlando.serve.origins import Origins
-from parlando.serve.problems import problem_of, refusal
+from parlando.serve.problems import refusal
 from parlando.serve.tracing import Trace
 
 log = logging.getLogger("parlando.serve")
@@ -60,10 +60,7 @@ class AuthMiddleware:
                 self._budgets.spend(call.caller)
             await self._app(scope, self._bounded(headers, receive), observed)
         except (AccessError, RateLimitError) as error:
-            call.note(error)
-            problem = problem_of(error)
-            call.status = problem.status
-            await refusal(problem, scope)(scope, receive, observed)
+            await refusal(call.fail(error), scope)(scope, receive, observed)
         except Exception as error:
             call.note(error)
             raise
@@ -130,9 +127,7 @@ class SideGate:
             yield call
             call.status = 200
         except Exception as error:
-            call.note(error)
-            call.status = problem_of(error).status
-            if call.status == FAILED:
+            if call.fail(error).status == FAILED:
                 log.error("a call of %s failed", path, exc_info=error)
             raise
         finally:
@@ -157,7 +152,8 @@ def _observed(call: Call, send: Send) -> Send:
     async def observed(message: Message) -> None:
         kind = message["type"]
         if kind in ("http.response.start", "websocket.http.response.start"):
-            call.status = message["status"]
+            # A problem's own status is noted already, also where the answer must have another.
+            call.status = call.status or message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", call.request_id.encode())]
             if call.warnings:
                 message["headers"].append((b"x-parlando-warnings", call.shown_warnings.encode("ascii")))

@@ -54,6 +54,7 @@ LARGE_FIELD = re.compile(r"(?:Part|Field) exceeded maximum size")
 NO_FIELD = re.compile(r"(?:body|query|path|str)$|list\[")
 SERVER_ERROR, SEE_OTHER = 500, 303
 UNREADABLE = re.compile(r"[^\w.,:;()'/=-]+", re.ASCII)  # in an address, where a space would be %20
+LONGEST_ADDRESS = 500
 POLICY = 1008  # of a WebSocket's closing codes
 
 
@@ -152,7 +153,8 @@ def answer(problem: Problem, scope: Scope) -> Response:
     body = json.dumps(SHAPES[prefix](problem))
     if _takes_anything_for_sound(scope):
         address = "error:" + UNREADABLE.sub("_", f"{problem.status} {problem.message}")
-        return Response(body, SEE_OTHER, {**problem.headers, "location": address}, "application/json")
+        headers = {**problem.headers, "location": address[:LONGEST_ADDRESS]}
+        return Response(body, SEE_OTHER, headers, "application/json")
     return Response(body, problem.status, problem.headers, "application/json")
 
 

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from parlando.core.errors import CancelledError, ParlandoError
 from parlando.serve.bridge import Stream
 from parlando.serve.call import call_of
-from parlando.serve.problems import answer, problem_of
+from parlando.serve.problems import answer
 
 log = logging.getLogger("parlando.serve")
 FAILED = 500
@@ -55,10 +55,10 @@ class Streamed(Response):
         try:
             first = await anext(body, b"")
         except Exception as error:
-            call.note(error)
-            if problem_of(error).status == FAILED:
+            problem = call.fail(error)
+            if problem.status == FAILED:
                 log.error("a stream failed before its first byte", exc_info=error)
-            await answer(problem_of(error), scope)(scope, receive, send)
+            await answer(problem, scope)(scope, receive, send)
             return
         start: Message = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         await send(start)
