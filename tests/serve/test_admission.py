@@ -15,6 +15,7 @@ from parlando.serve.admission import (
     expected_seconds,
 )
 from parlando.serve.config import Limits
+from parlando.serve.lack import Lack
 
 
 class Clock:
@@ -50,6 +51,13 @@ class Desk:
             if not entrant.playback.begun:
                 entrant.playback._expected_seconds += lead
                 entrant.playback.hand_out(lead)
+
+
+def lacking(seconds=0.0):
+    """Something that somebody waits for, and has waited for so long before."""
+    lack = Lack()
+    lack.now, lack.seconds = True, seconds
+    return lack
 
 
 def test_who_can_be_fed_begins_at_once_and_the_others_wait_without_a_thread():
@@ -135,7 +143,89 @@ def test_who_waits_for_text_keeps_nobody_from_beginning():
     for index in range(2):
         writer = desk.come(str(index))
         writer.playback.hand_out(PRESSED_SECONDS / 2)
-        writer.lacks_text = lambda: True
+        writer.lacks = [lacking()]
+    assert desk.come("bob") in desk.begun
+
+
+@pytest.mark.parametrize("rate", [4.5, 20.0])
+def test_who_is_still_prepared_keeps_nobody_from_beginning(rate):
+    """Conversions and voices to be encoded have no sound for long, and the machine has nothing to do with that."""
+    desk = Desk(rate=rate, max_first_audio_seconds=10.0)
+    for index in range(3 if rate == 4.5 else 8):
+        desk.come(str(index), seconds=30.0).lacks = [lacking()]
+    assert len(desk.begun) == len(desk.admission.running)
+    desk.clock.seconds = 8.0
+    assert desk.admission.predicted_seconds() == 0.0
+    assert desk.come("bob", seconds=3.0) in desk.begun
+
+
+def test_preparation_is_not_added_to_what_others_wait():
+    desk = Desk(rate=1.2, max_first_audio_seconds=10.0)
+    desk.come("ann", seconds=1.0).lacks = [lacking()]
+    desk.clock.seconds = 8.0
+    waiting = desk.come("bob", seconds=1.0)
+    assert desk.admission.predicted_seconds() == pytest.approx(1.0 + 1.0)
+    desk.clock.seconds = 17.9
+    desk.admission.proceed()
+    assert desk.admission.waiting == [waiting]
+
+
+def test_what_was_prepared_is_counted_like_everybody_else_and_only_from_then_on():
+    desk = Desk(rate=5.0, max_first_audio_seconds=10.0)
+    for caller in ("ann", "bob"):
+        desk.come(caller, seconds=30.0).lacks = [lacking(7.0)]
+    for entrant in desk.begun:
+        entrant.lacks[0].now = False
+    desk.clock.seconds = 9.0
+    desk.come("cid", seconds=3.0)
+    assert len(desk.begun) == 2, "both are without a sound"
+    desk.clock.seconds = 12.9
+    desk.admission.proceed()
+    assert not desk.dismissed, "who waited for 3.9 s may wait for 5.9 s, as the others did for the machine"
+    desk.clock.seconds = 13.1
+    desk.admission.proceed()
+    assert len(desk.dismissed) == 1
+
+
+def test_who_is_sent_away_for_waiting_comes_no_sooner_than_that_may_be_over():
+    """There is sound enough for one more, and two of the others have none yet, nobody knows why."""
+    desk = Desk(rate=5.0, max_first_audio_seconds=10.0)
+    desk.admission.first_audio_seconds = 0.1
+    silent = [desk.come(caller, seconds=3.0) for caller in ("ann", "bob")]
+    desk.clock.seconds = 1.0
+    desk.come("cid", seconds=3.0)
+    desk.clock.seconds = 5.6
+    desk.admission.proceed()
+    ((_, error),) = desk.dismissed
+    assert error.retry_after_seconds == pytest.approx(4.6 + 5.6)
+    assert "10.2 s away; ask again in 10 s" in str(error)
+    desk.clock.seconds += error.retry_after_seconds
+    with pytest.raises(OverloadedError, match=r"16.8 s away; ask again in 16 s") as refused:
+        desk.come("cid", seconds=3.0)
+    assert refused.value.retry_after_seconds == pytest.approx(15.8)
+    for entrant in silent:
+        entrant.playback.hand_out(SETTLED_SECONDS + 0.1)
+    assert desk.come("cid", seconds=3.0) in desk.begun
+
+
+def test_who_waited_while_others_nearly_ran_out_is_not_asked_to_come_in_a_second():
+    desk = Desk(rate=20.0, max_first_audio_seconds=10.0)
+    first = desk.come("ann", seconds=5.0)
+    first.playback.hand_out(PRESSED_SECONDS / 2)
+    desk.come("bob", seconds=3.0)
+    for step in range(1, 102):
+        first.playback.hand_out(0.1)
+        desk.clock.seconds = 0.1 * step
+        desk.admission.proceed()
+    ((_, error),) = desk.dismissed
+    assert error.retry_after_seconds == pytest.approx(10.1)
+
+
+def test_a_silence_keeps_nobody_out_who_need_not_wait():
+    desk = Desk(rate=20.0, max_first_audio_seconds=10.0)
+    desk.come("ann")
+    desk.clock.seconds = 30.0
+    assert desk.admission.predicted_seconds() == 0.0
     assert desk.come("bob") in desk.begun
 
 
@@ -207,6 +297,7 @@ def test_whose_caller_is_served_least_comes_first():
 def test_nobody_who_was_let_in_waits_longer_than_the_limit():
     desk = Desk(rate=1.2, max_first_audio_seconds=10.0)
     desk.come("ann", seconds=8.0)
+    desk.settle(0.1)
     late = desk.come("bob", seconds=30.0)
     desk.clock.seconds = 10.1
     desk.admission.proceed()

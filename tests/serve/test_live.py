@@ -214,11 +214,11 @@ class Clock:
 def test_waiting_for_text_is_not_the_models_time(stub, client, monkeypatch):
     clock, predicted_seconds = Clock(), stub.service.admissions["stub"].predicted_seconds
     before = predicted_seconds()
-    for module in ("bridge", "service"):
+    for module in ("lack", "service"):
         monkeypatch.setattr(f"parlando.serve.{module}.time", clock)
     client.send("text", text="Hel")
-    # Once to open the stream, twice around the first piece, and then it waits for the second.
-    stub.wait_until(lambda: clock.asked == 4)
+    # Once to open the stream, twice around its voice and the first piece, and then it waits for the second.
+    stub.wait_until(lambda: clock.asked == 6)
     clock.seconds = 100.0
     client.send("text", text="lo there.")
     client.send("end")

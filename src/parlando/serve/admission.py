@@ -8,13 +8,14 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from parlando.core.errors import OverloadedError
 from parlando.engine.demand import can_feed
 from parlando.engine.playback import Playback
 from parlando.serve.config import Limits
+from parlando.serve.lack import Lack
 
 MEMORY = 0.2  # the weight of the newest request in running means
 MARGIN = 1.1  # how much more sound the machine must make than will be heard
@@ -38,8 +39,8 @@ def expected_seconds(text: str, speed: float) -> float:
 class Entrant:
     """A stream that asks to be spoken: by whom and for whom, and what to do when it may begin or has to go.
 
-    ``dismiss`` is told why, be it what ``begin`` raised, or nothing if it was cancelled. ``lacks_text`` says whether
-    it waits for text and not for the machine.
+    ``dismiss`` is told why, be it what ``begin`` raised, or nothing if it was cancelled. ``lacks`` are what it may have
+    to wait for, once it has begun, before the machine can make its sound.
     """
 
     caller: str
@@ -47,11 +48,21 @@ class Entrant:
     begin: Callable[[], None]
     dismiss: Callable[[Exception | None], None]
     is_cancelled: Callable[[], bool] = lambda: False
-    lacks_text: Callable[[], bool] = lambda: False
+    lacks: Sequence[Lack] = ()
     asked_seconds: float = 0.0
     begun_seconds: float = 0.0
     late_since_seconds: float | None = None
     waited: bool = False
+
+    @property
+    def lacking(self) -> bool:
+        """Whether it waits for text or for what is to be encoded first, and not for the machine."""
+        return any(lack.now for lack in self.lacks)
+
+    @property
+    def lacked_seconds(self) -> float:
+        """How long it has waited for that."""
+        return sum(lack.seconds for lack in self.lacks)
 
 
 @dataclass
@@ -60,8 +71,9 @@ class Admission:
 
     ``sound_rate`` says how much sound the machine makes by now, in seconds of it a second, and may be mistaken. So
     nobody begins while somebody is about to run out, and never are there more than ``rows``, or than a third of those
-    who can be fed, who have just begun. A machine that cannot feed one listener takes as many as it has rows, for
-    nothing that it does would be in time.
+    who can be fed and two at the least, who have just begun; who lacks text, or something that is encoded first, is not
+    counted. A machine that cannot feed one listener takes as many as it has rows, for nothing that it does would be in
+    time.
     """
 
     rows: int
@@ -86,7 +98,7 @@ class Admission:
         predicted_seconds, most_seconds = self.predicted_seconds(entrant), self.limits.max_first_audio_seconds
         full = self.streams >= self.limits.max_streams
         if full or predicted_seconds > max(most_seconds, self.first_audio_seconds):
-            raise self._refusal(predicted_seconds if full else predicted_seconds - most_seconds, predicted_seconds)
+            raise self._refusal(predicted_seconds, predicted_seconds if full else self._longest_silence_seconds())
         entrant.asked_seconds = self.clock()
         self.waiting.append(entrant)
         self.proceed()
@@ -116,31 +128,32 @@ class Admission:
 
     def predicted_seconds(self, entrant: Entrant | None = None) -> float:
         """Seconds until a stream that came now would have its first sound."""
+        if not self.waiting and (entrant is None or self._may_begin(entrant)):
+            return self.first_audio_seconds
+        return self._begins_seconds(entrant) + self._silence_seconds()
+
+    def _begins_seconds(self, entrant: Entrant | None) -> float:
+        """Seconds until a stream that has to wait would begin."""
         if entrant is not None and self._can_feed(*self.waiting, entrant):
-            begins_seconds = 0.0 if self._has_time() else SETTLED_SECONDS * (1 + len(self.waiting) / self._beginners)
-        elif not self.waiting and entrant is None:
-            begins_seconds = 0.0
-        else:
-            counters = self._counters(PROMISED_SHARE * self._capacity(entrant))
-            for each in self.waiting:
-                heapq.heapreplace(counters, counters[0] + each.playback.remaining_seconds)
-            begins_seconds = counters[0]
-        return begins_seconds + self.first_audio_seconds
+            return 0.0 if self._has_time() else SETTLED_SECONDS * (1 + len(self.waiting) / self._beginners)
+        counters = self._counters(PROMISED_SHARE * self._capacity(entrant))
+        for each in self.waiting:
+            heapq.heapreplace(counters, counters[0] + each.playback.remaining_seconds)
+        return counters[0]
 
     def _refuse_late(self) -> None:
         """Dismiss whose first sound would come too late even if all goes well from now on: the sooner they know it."""
-        first_audio_seconds = max(self.first_audio_seconds, self._longest_silence_seconds())
+        silence_seconds = self._silence_seconds()
         most_seconds = max(self.limits.max_first_audio_seconds, self.first_audio_seconds)
         counters = self._counters(self._capacity(None), len(self.running))
         kept: list[Entrant] = []
         for entrant in self._queue():
-            waited_seconds = self.clock() - entrant.asked_seconds + first_audio_seconds
+            waited_seconds = self.clock() - entrant.asked_seconds + silence_seconds
             late = waited_seconds + counters[0] > most_seconds and not self._can_feed(*kept, entrant)
             if waited_seconds > most_seconds or self._is_sure(entrant, late):
                 # Before it goes: whoever comes again comes behind all who wait now.
-                predicted_seconds = self.predicted_seconds()
-                refusal = self._refusal(predicted_seconds - self.limits.max_first_audio_seconds, predicted_seconds)
-                self._dismiss(entrant, refusal)
+                predicted_seconds = max(self.predicted_seconds(), waited_seconds)
+                self._dismiss(entrant, self._refusal(predicted_seconds, waited_seconds))
             elif not late:
                 kept.append(entrant)
                 heapq.heapreplace(counters, counters[0] + entrant.playback.remaining_seconds)
@@ -158,10 +171,14 @@ class Admission:
         self.waiting.remove(entrant)
         entrant.dismiss(error)
 
+    def _silence_seconds(self) -> float:
+        """How long who has to wait will have no sound once they have begun: as lately, or as somebody by now."""
+        return max(self.first_audio_seconds, self._longest_silence_seconds())
+
     def _longest_silence_seconds(self) -> float:
-        """How long somebody who has begun waits for their first sound by now."""
-        begun_seconds = [each.begun_seconds for each in self.running if not (each.playback.begun or each.lacks_text())]
-        return self.clock() - min(begun_seconds, default=self.clock())
+        """How long somebody who has begun waits for their first sound by now, as far as the machine is to blame."""
+        silent = [each for each in self.running if not (each.playback.begun or each.lacking)]
+        return max((self.clock() - each.begun_seconds - each.lacked_seconds for each in silent), default=0.0)
 
     def _counters(self, most: float, most_served: int | None = None) -> list[float]:
         """A heap of when each of so many will be free, as at a bank: a listener stays until they were given all.
@@ -194,7 +211,7 @@ class Admission:
 
     def _has_time(self) -> bool:
         """Whether nobody is about to run out, and not too many have just begun."""
-        listeners = [each.playback for each in self.running if not each.lacks_text()]
+        listeners = [each.playback for each in self.running if not each.lacking]
         pressed = any(each.begun and -SETTLED_SECONDS < each.lead_seconds < PRESSED_SECONDS for each in listeners)
         unsettled = sum(not each.begun or each.lead_seconds < SETTLED_SECONDS for each in listeners)
         return unsettled < self._beginners and not (pressed and self._fed >= 1)
@@ -209,8 +226,9 @@ class Admission:
         """How many listeners the machine feeds; none are in time where it is less than one."""
         return self.sound_rate() / MARGIN
 
-    def _refusal(self, wait_seconds: float, predicted_seconds: float) -> OverloadedError:
-        wait_seconds = max(1.0, wait_seconds)
+    def _refusal(self, predicted_seconds: float, least_seconds: float) -> OverloadedError:
+        """To ask again when the prediction allows it, and not before what kept others waiting had as long again."""
+        wait_seconds = max(1.0, least_seconds, predicted_seconds - self.limits.max_first_audio_seconds)
         return OverloadedError(
             f"{self.streams} requests run or wait and the first sound of one more is {predicted_seconds:.1f} s away; "
             f"ask again in {wait_seconds:.0f} s",

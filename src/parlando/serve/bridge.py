@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
@@ -21,6 +21,7 @@ from parlando.core.errors import EngineClosedError
 from parlando.engine.cancel import Cancellation
 from parlando.engine.playback import Playback
 from parlando.nn.threads import settle_thread
+from parlando.serve.lack import Lack
 
 T = TypeVar("T")
 CAPACITY_ITEMS = 16
@@ -30,6 +31,7 @@ class Stream(Generic[T]):
     """Items of a blocking iterator, read on the event loop; at most ``capacity`` wait, then the iterator waits.
 
     ``stalled_seconds`` is how long it has waited for its reader in all; meanwhile ``playback`` is on hold.
+    ``lacks`` are what its iterator may have to wait for.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class Stream(Generic[T]):
         self.playback = playback or Playback()
         self.stalled_seconds = 0.0
         self.when_cancelled: Callable[[], None] = lambda: None
-        self.lacks_text: Callable[[], bool] = lambda: False
+        self.lacks: Sequence[Lack] = ()
         self._loop = asyncio.get_running_loop()
         self._items: deque[T] = deque()
         self._room = threading.Semaphore(capacity)
@@ -191,14 +193,10 @@ class Bridge:
 
 
 class TextFeed(Iterable[str]):
-    """Text that still arrives: a door pushes pieces, the speaking thread iterates over them.
-
-    ``waited_seconds`` is how long it has waited for pieces in all, and ``waits`` whether it does now.
-    """
+    """Text that still arrives: a door pushes pieces, the speaking thread iterates over them, and may ``lack`` some."""
 
     def __init__(self) -> None:
-        self.waited_seconds = 0.0
-        self.waits = False
+        self.lack = Lack()
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def push(self, piece: str) -> None:
@@ -214,10 +212,5 @@ class TextFeed(Iterable[str]):
             yield piece
 
     def _next(self) -> str | None:
-        begun_seconds = time.perf_counter()
-        self.waits = True
-        try:
+        with self.lack:
             return self._pieces.get()
-        finally:
-            self.waits = False
-            self.waited_seconds += time.perf_counter() - begun_seconds

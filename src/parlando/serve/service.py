@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from parlando.audio.clip import check_sample_rate
@@ -38,6 +39,7 @@ from parlando.serve.admission import Admission, Entrant, expected_seconds
 from parlando.serve.bridge import Bridge, Stream, TextFeed
 from parlando.serve.config import HIGHEST_RATE, LOWEST_RATE, ServeConfig
 from parlando.serve.hosts import Host
+from parlando.serve.lack import Lack
 from parlando.serve.limits import Budgets
 from parlando.serve.memory import give_back
 from parlando.serve.metrics import Registry, StreamStats
@@ -167,13 +169,13 @@ class Service:
                 feed.close()
 
         stream.when_cancelled = close_feeds
-        stream.lacks_text = lambda: any(feed.waits for feed in feeds)
         # Time that a slow reader or writer takes is not the model's.
         stats = StreamStats(
-            lambda: time.perf_counter() - stream.stalled_seconds - sum(feed.waited_seconds for feed in feeds)
+            lambda: time.perf_counter() - stream.stalled_seconds - sum(feed.lack.seconds for feed in feeds)
         )
         source = Source(self, host, several, options, stats, warn)
-        self._admit(host, caller, stream, lambda: source.items(format, rate), stats)
+        stream.lacks = [source.preparing, *(feed.lack for feed in feeds)]
+        self._admit(host, caller, stream, source, lambda: source.items(format, rate))
         return Speaking(stream, stats, host.name, options.seed, rate)
 
     def close(self) -> None:
@@ -228,20 +230,20 @@ class Service:
             )
 
     def _admit(
-        self, host: Host, caller: str, stream: Stream[Any], source: Callable[[], Iterator[Any]], stats: StreamStats
+        self, host: Host, caller: str, stream: Stream[Any], source: Source, items: Callable[[], Iterator[Any]]
     ) -> None:
         """Begin to pump now, or as soon as there is sound for one more."""
-        admission = self.admissions[host.name]
+        admission, stats = self.admissions[host.name], source.stats
 
         def begin() -> None:
-            self.bridge.open(stream, source, ended)
+            self.bridge.open(stream, items, ended)
 
         def over() -> None:
             self.budgets.leave(caller)
             stats.publish(self.registry, host.name)
 
         def ended() -> None:
-            admission.leave(entrant, stats.first_audio_seconds)
+            admission.leave(entrant, None if source.has_recordings else stats.first_audio_seconds)
             over()
             self._rest()
 
@@ -256,7 +258,7 @@ class Service:
             begin=begin,
             dismiss=dismissed,
             is_cancelled=lambda: stream.cancellation.cancelled,
-            lacks_text=stream.lacks_text,
+            lacks=stream.lacks,
         )
         self.budgets.enter(caller)
         try:
@@ -304,7 +306,10 @@ class Service:
 
 
 class Source:
-    """The blocking half of a request: runs in a thread of the bridge."""
+    """The blocking half of a request: runs in a thread of the bridge.
+
+    While it is ``preparing``, a voice is encoded or a recording that is to be converted, and the model has no work.
+    """
 
     def __init__(
         self,
@@ -315,8 +320,13 @@ class Source:
         stats: StreamStats,
         warn: Callable[[str], None],
     ) -> None:
-        self.stats, self._warn = stats, warn
+        self.stats, self._warn, self.preparing = stats, warn, Lack()
         self._service, self._host, self._utterances, self._options = service, host, utterances, options
+
+    @property
+    def has_recordings(self) -> bool:
+        """Whether recordings came with it, whose preparation its first sound waits for."""
+        return any(isinstance(given, Recording) for each in self._utterances for given in (each.text, each.voice))
 
     def items(self, format: str | Making | None, rate: int) -> Iterator[Any]:
         """Chunks at the wanted rate, or what an encoder makes of them."""
@@ -346,7 +356,9 @@ class Source:
                 check_speakable(utterance.text)
             seed = derived_seed(self._options.seed, index, 1)
             options = replace(self._options, seed=seed, language=utterance.language)
-            request = self._host.synthesizer.spoken_by(self._voice(utterance), options)
+            with self.preparing:
+                voice = self._voice(utterance)
+            request = self._host.synthesizer.spoken_by(voice, options)
             for chunk in self._made(utterance.text, request):
                 self._count(chunk)
                 yield chunk
@@ -354,7 +366,15 @@ class Source:
     def _made(self, text: str | TextFeed | Recording, request: Request) -> Iterator[Chunk]:
         if not isinstance(text, Recording):
             return self._host.run(text, request)
-        return self._host.convert(read_audio(text.audio, max_seconds=LONGEST_CONVERSION_SECONDS), request)
+        return self._converted(text, request)
+
+    def _converted(self, recording: Recording, request: Request) -> Iterator[Chunk]:
+        """What a recording says; all of it is encoded before the first sound."""
+        with self.preparing:
+            chunks = self._host.convert(read_audio(recording.audio, max_seconds=LONGEST_CONVERSION_SECONDS), request)
+            first = tuple(islice(chunks, 1))
+        yield from first
+        yield from chunks
 
     def _shaped(self, rate: int) -> Iterator[Chunk]:
         resampler = StreamResampler(self._host.synthesizer.sample_rate, rate)
