@@ -9,8 +9,10 @@ from lines import OPTIM, Line
 from torch import distributed, nn
 
 from parlando.train.loop import parallel
+from parlando.train.loop.checkpoint import load_checkpoint
 from parlando.train.loop.optim import advance, clip_gradients, make_optimizer
 from parlando.train.loop.step import Stepper
+from parlando.train.loop.trainer import Budget, Trainer
 
 SECOND = """
 import sys
@@ -29,6 +31,7 @@ def join(rank, folder):
         agree(rank)
         learn_together(rank, expected)
         begin_together(rank)
+        stop_together(rank, folder / "run")
     finally:
         distributed.destroy_process_group()
 
@@ -82,6 +85,17 @@ def begin_together(rank):
     weight = task.model[0].weight.detach()
     assert not torch.equal(weight, first.weight)
     assert parallel.total(weight.flatten().tolist()) == (2 * weight.double()).flatten().tolist()
+
+
+def stop_together(rank, folder):
+    """A signal to the second process while it evaluates stops and saves the training of both."""
+    task = Line(evaluation_stops=2 if rank == 1 else None)
+    budget = Budget(steps=6, evaluate_every_minutes=0, save_every_minutes=100)
+    trainer = Trainer(task, folder, budget, parallel.Process(rank))
+    assert trainer.run() is False
+    assert trainer.step == 3
+    if rank == 0:
+        assert load_checkpoint(folder / "last.pt")["step"] == 3
 
 
 def alone():

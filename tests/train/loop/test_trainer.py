@@ -86,6 +86,14 @@ def test_a_signal_saves_and_stops(tmp_path, number):
     )
 
 
+def test_a_signal_while_evaluating_stops_after_the_next_step_when_all_can(tmp_path):
+    task = Line(evaluation_stops=2)
+    budget = Budget(steps=6, evaluate_every_minutes=0, save_every_minutes=100)
+    assert Trainer(task, tmp_path, budget).run() is False
+    assert len(task.seen) == 3
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 3
+
+
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
     Trainer(Line(stops=1), tmp_path, Budget(steps=6)).run()
     before = (tmp_path / "last.pt").read_bytes()

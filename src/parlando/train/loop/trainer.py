@@ -61,7 +61,7 @@ class Trainer:
         """
         self.task, self.folder, self.budget, self.leads = task, folder, budget, process.leads
         self.stepper = Stepper(task, process, budget.batches_per_step)
-        self.step, self.seconds, self.stopped = 0, 0.0, False
+        self.step, self.seconds, self.stopped, self._asked = 0, 0.0, False, False
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "last.pt").exists():
             saved = resume(folder / "last.pt", self.stepper.restore)
@@ -105,7 +105,7 @@ class Trainer:
         metrics = self.stepper.step(self.step, before)
         elapsed = largest(time.perf_counter() - started)
         self.step, self.seconds = self.step + 1, self.seconds + elapsed
-        self.stopped = any_process(self.stopped)
+        self.stopped = any_process(self._asked)
         metrics["audio_seconds_per_second"] = metrics.pop("audio_seconds") / elapsed
         bar.n = round(1000 * self.budget.progress(self.step, self.seconds))
         if self.step % self.budget.log_every_steps == 0:
@@ -138,9 +138,11 @@ class Trainer:
 
     @contextmanager
     def _stop_on_signal(self) -> Iterator[None]:
+        """A signal asks; the group stops together, after a step, since no process can go on without the others."""
+
         def stop(number: int, frame: FrameType | None) -> None:
             del number, frame
-            self.stopped = True
+            self._asked = True
 
         previous = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
