@@ -122,6 +122,26 @@ def test_only_the_first_process_writes_but_every_one_evaluates(tmp_path):
     assert task.evaluated == 1
 
 
+def test_steps_that_a_kill_has_undone_are_logged_once(tmp_path):
+    budget = Budget(steps=6, log_every_steps=1)
+    Trainer(Line(stops=2), tmp_path, budget).run()
+    first = log(tmp_path)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write(
+            '{"step": 4, "minutes": 0.0, "loss": 9.0}\n{"step": 4, "minutes": 0.0, "held_out": {}}\n{"step": 5, "m'
+        )
+    assert Trainer(Line(), tmp_path, budget).run() is True
+    assert [row["step"] for row in log(tmp_path)] == [1, 2, 3, 4, 5, 6, 6]
+    assert log(tmp_path)[:3] == first
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_its_log_again(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "minutes": 0.0, "loss": 9.0}\n')
+    Trainer(Line(), tmp_path, Budget(steps=1, log_every_steps=1)).run()
+    assert [(row["step"], row.get("loss") == 9.0) for row in log(tmp_path)] == [(1, False), (1, False)]
+
+
 def test_another_trainings_checkpoint_is_refused(tmp_path):
     Trainer(Line(), tmp_path, Budget(steps=1)).run()
     other = Line()

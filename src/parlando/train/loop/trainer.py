@@ -50,6 +50,18 @@ class Budget:
         return min(1.0, max(by_steps, by_time))
 
 
+def _forget_after(step: int, log: Path) -> None:
+    """Take what a kill left past the checkpoint out of a log, since it comes again; a line that was cut off, too."""
+    if not log.is_file():
+        return
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    if len(kept) < len(lines):
+        partial = log.with_suffix(".partial")
+        partial.write_text("".join(kept), encoding="utf-8")
+        partial.replace(log)
+
+
 class Trainer:
     """Runs a task in a folder: ``log.jsonl``, ``last.pt``, and the task's own export at the end."""
 
@@ -66,6 +78,8 @@ class Trainer:
         if (folder / "last.pt").exists():
             saved = resume(folder / "last.pt", self.stepper.restore)
             self.step, self.seconds = saved["step"], saved["seconds"]
+        if self.leads:
+            _forget_after(self.step, folder / "log.jsonl")
 
     def run(self) -> bool:
         """Train until the budget is used; returns False when a signal stopped it early (everything is saved).
