@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny_corpus import no_processes, write_corpus
 
 from parlando.cli.app import main
@@ -274,6 +275,16 @@ def test_a_stopped_training_says_so_with_status_130(cli, tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "_one_step", original)
     status, text = cli("train", "codec", "codec.toml", "--corpus", "packed", "-o", "run")
     assert (status, text.splitlines()[-1]) == (0, "finished at step 2 in run")
+
+
+def test_a_training_can_be_repeated(cli, tmp_path):
+    write_corpus(tmp_path / "source")
+    cli("data", "pack", tmp_path / "source" / "manifest.jsonl", "-o", "packed")
+    for run in ("one", "other"):
+        torch.rand(len(run))
+        assert cli("train", "codec", "codec.toml", "--corpus", "packed", "--steps", 1, "-o", run)[0] == 0
+    one, other = (load_file(tmp_path / run / "codec.safetensors") for run in ("one", "other"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_log_is_drawn(cli, tmp_path, monkeypatch):

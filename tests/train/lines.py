@@ -20,12 +20,16 @@ class Points(Arrays):
 
 
 class Line(Task[Points]):
-    """Fits a line to as many points as ``sizes`` says; its loss is no number at ``breaks``, a signal at ``stops``."""
+    """Fits a line to as many points as ``sizes`` says; its loss is no number at ``breaks``, a signal at ``stops``.
 
-    def __init__(self, breaks=None, stops=None, number=signal.SIGINT, sizes=(4,), noise=0.1):
+    ``evaluation_stops`` is the evaluation in which the signal comes, counted from 1.
+    """
+
+    def __init__(self, breaks=None, stops=None, number=signal.SIGINT, sizes=(4,), noise=0.1, evaluation_stops=None):
         torch.manual_seed(99)
         self.model, self.breaks, self.stops, self.number, self.sizes = nn.Linear(2, 1), breaks, stops, number, sizes
         self.seen, self.evaluated, self.noise = [], 0, noise
+        self.evaluation_stops = evaluation_stops
 
     @property
     def modules(self):
@@ -55,6 +59,8 @@ class Line(Task[Points]):
 
     def evaluate(self, device):
         self.evaluated += 1
+        if self.evaluated == self.evaluation_stops:
+            signal.raise_signal(self.number)
         return {"loss": 0.5}
 
     def export(self, folder):

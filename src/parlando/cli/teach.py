@@ -127,11 +127,11 @@ def synthesise_corpus(options: SynthesiseOptions) -> None:
     from parlando.data.synthesise import Manner, plan_jobs, synthesise
 
     manner = Manner(options.language, *parse_tempo(options.tempo))
-    validation = {sentence_key(text) for text in read_sentences([options.test] if options.test else [])}
+    test_keys = {sentence_key(text) for text in read_sentences([options.test] if options.test else [])}
     written = list(read_sentences(options.texts))
     teacher, weights = options.chosen()
     sentences = list(teacher.sentences(written, options.language))
-    jobs = plan_jobs(sentences, weights, validation, manner)[: options.limit]
+    jobs = plan_jobs(sentences, weights, test_keys, manner)[: options.limit]
     manifest = synthesise(teacher, jobs, options.out, options.workers)
     if options.check is not None:
         _check(manifest, options.check, options.most_errors, options.workers)

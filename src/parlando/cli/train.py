@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Train every part of a model from scratch.", no_args_is_help=True)
 _FLAGS = {"start_from": ("--from",), "resampled": ("--resampled", "--retold")}
+_SEED = 0  # Of the initial weights, so that a training can be repeated.
 
 
 class SourcesGiven:
@@ -95,6 +96,7 @@ def _prepare(options: TrainOptions) -> Process:
     from parlando.train.loop.parallel import start
 
     torch.set_flush_denormal(True)
+    torch.manual_seed(_SEED)
     if options.threads:
         torch.set_num_threads(options.threads)
     return start(options.device)

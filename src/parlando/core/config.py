@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from parlando.core.errors import ConfigError, FileMissingError, nearest
+from parlando.core.errors import ConfigError, FileMissingError, UnknownKeyError
 
 T = TypeVar("T")
 
@@ -68,8 +68,7 @@ def from_mapping(kind: type[T], data: Mapping[str, Any], where: str = "config") 
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in data:
         if key not in fields:
-            hint = nearest(key, fields) or f" There are: {', '.join(fields)}."
-            raise ConfigError(f"{where}: unknown key '{key}'.{hint}")
+            raise UnknownKeyError(where, key, fields)
     for name, spec in fields.items():
         required = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
         if required and name not in data:

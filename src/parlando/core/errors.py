@@ -9,7 +9,8 @@ ParlandoError
 │   ├── FileMissingError        a path that is not there
 │   ├── TooLargeError           more text, audio or bytes than a server accepts
 │   └── PromptTooLongError      more positions than the model's context
-├── ConfigError                 an unknown key, a wrong type, a value out of range
+├── ConfigError                 a wrong type, a value out of range
+│   └── UnknownKeyError         a key that nothing is set by
 ├── CheckpointError             missing, unexpected or misshapen tensors, no model in a folder
 ├── MissingDependencyError      an optional package or program is not installed
 ├── GenerationError             the model produced no usable audio
@@ -98,6 +99,15 @@ class PromptTooLongError(InputError):
 
 class ConfigError(ParlandoError):
     """A configuration with an unknown key, a wrong type or a value out of range."""
+
+
+class UnknownKeyError(ConfigError):
+    """A configuration has a key that nothing is set by."""
+
+    def __init__(self, where: str, key: str, known: Iterable[str]) -> None:
+        self.where, self.key, self.known = where, key, tuple(known)
+        hint = nearest(key, self.known) or f" There are: {', '.join(self.known)}."
+        super().__init__(f"{where}: unknown key '{key}'.{hint}")
 
 
 class CheckpointError(ParlandoError):

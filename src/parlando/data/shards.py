@@ -181,7 +181,7 @@ def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), conf
 
     Returns the number of utterances. The corpus is complete only once ``pack.json`` is there.
     """
-    config, validation = config or PackConfig(), {sentence_key(text) for text in test}
+    config, test_keys = config or PackConfig(), {sentence_key(text) for text in test}
     jobs = [(u, m.parent, config) for m in manifests for u in read_manifest(m)]
     folder.mkdir(parents=True, exist_ok=True)
     for name in (COMPLETE, PITCH, TRACKS):
@@ -206,7 +206,7 @@ def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), conf
                 utterance.text,
                 start,
                 len(packed.samples),
-                split_of(utterance.text, validation),
+                split_of(utterance.text, test_keys),
                 packed.words,
             )
             index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")

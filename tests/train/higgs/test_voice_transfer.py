@@ -28,7 +28,10 @@ from parlando.train.higgs.voice_transfer_task import (
     VoiceTransferTask,
     VoiceTransferTrainConfig,
 )
+from parlando.train.loop.checkpoint import save_checkpoint
 from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.step import Stepper
+from parlando.train.loop.trainer import Budget, Trainer
 
 CONFIG = VoiceTransferTrainConfig(
     VoiceTransferSizes(dim=16, hidden_dim=24, blocks=2, dropout=0.0), OptimConfig(rate=1e-2), batch=4, frames=6
@@ -131,6 +134,28 @@ def test_it_resumes_from_its_state(task, packed, tokens):
     other = VoiceTransferTask(task.sampler, CONFIG)
     stepper(other).restore(copy.deepcopy(stepper(task).state()))
     assert train(other, 2) == train(task, 2)
+
+
+def test_what_was_exported_under_the_former_name_is_read(task, tmp_path):
+    task.export(tmp_path)
+    for end in ("json", "safetensors"):
+        (tmp_path / f"voice_transfer.{end}").rename(tmp_path / f"revoicer.{end}")
+    loaded = load_voice_transfer(tmp_path).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in task.network.state_dict().items())
+    (tmp_path / "revoicer.safetensors").write_bytes(b"")
+    task.export(tmp_path)
+    assert load_voice_transfer(tmp_path).config == task.network.config, "what is new goes first"
+
+
+def test_a_training_that_was_begun_under_the_former_name_goes_on(task, tmp_path):
+    model = task.network.state_dict()
+    optimizer = Stepper(task).state()["optimizers"]["model"]
+    former = {"revoicer": {name: tensor + 1 for name, tensor in model.items()}, "optimizer": optimizer}
+    expected = {name: tensor + 1 for name, tensor in model.items()}
+    save_checkpoint(tmp_path / "last.pt", {"task": former, "step": 3, "seconds": 1.5})
+    trainer = Trainer(task, tmp_path, Budget(steps=4))
+    assert trainer.step == 3
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in task.network.state_dict().items())
 
 
 def test_what_was_exported_says_the_same(task, tmp_path):

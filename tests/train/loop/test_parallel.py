@@ -1,5 +1,4 @@
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,19 +9,35 @@ from lines import OPTIM, Line
 from torch import distributed, nn
 
 from parlando.train.loop import parallel
+from parlando.train.loop.checkpoint import load_checkpoint
 from parlando.train.loop.optim import advance, clip_gradients, make_optimizer
 from parlando.train.loop.step import Stepper
+from parlando.train.loop.trainer import Budget, Trainer
 
 SECOND = """
-from test_parallel import agree
+import sys
+from pathlib import Path
+from test_parallel import join
 
-agree(1)
+join(1, Path(sys.argv[1]))
 """
 
 
-def agree(rank):
+def join(rank, folder):
     """What each of two processes does and finds."""
     expected = alone()
+    distributed.init_process_group("gloo", init_method=f"file://{folder / 'store'}", rank=rank, world_size=2)
+    try:
+        agree(rank)
+        learn_together(rank, expected)
+        begin_together(rank)
+        stop_together(rank, folder / "run")
+    finally:
+        distributed.destroy_process_group()
+
+
+def agree(rank):
+    """Means, sums and answers are the group's."""
     assert parallel.start("cpu") == parallel.Process(rank, "cpu")
     assert parallel.size() == 2
     used, idle = nn.Parameter(torch.zeros(2, 3)), nn.Parameter(torch.zeros(2))
@@ -36,10 +51,8 @@ def agree(rank):
     assert frozen.grad is None
     assert parallel.largest(float(rank)) == 1.0
     assert parallel.total([rank + 1.0, 0.5]) == [3.0, 1.0]
-    learn_together(rank, expected)
     assert parallel.any_process(rank == 1)
     assert not parallel.any_process(False)
-    distributed.destroy_process_group()
 
 
 class Share(Line):
@@ -57,6 +70,34 @@ def learn_together(rank, expected):
     assert torch.allclose(task.model.weight, expected, atol=1e-7)
 
 
+def begin_together(rank):
+    """Processes whose networks were drawn by themselves begin, and stay, with those of the first, counters too."""
+    task = Line()
+    torch.manual_seed(rank)
+    task.model = nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1))
+    task.model[1].num_batches_tracked += 7 * rank
+    torch.manual_seed(0)
+    first = nn.Linear(2, 1)
+    stepper = Stepper(task, parallel.Process(rank))
+    assert torch.equal(task.model[0].weight, first.weight)
+    assert task.model[1].num_batches_tracked == 0
+    stepper.step(0, 0.5)
+    weight = task.model[0].weight.detach()
+    assert not torch.equal(weight, first.weight)
+    assert parallel.total(weight.flatten().tolist()) == (2 * weight.double()).flatten().tolist()
+
+
+def stop_together(rank, folder):
+    """A signal to the second process while it evaluates stops and saves the training of both."""
+    task = Line(evaluation_stops=2 if rank == 1 else None)
+    budget = Budget(steps=6, evaluate_every_minutes=0, save_every_minutes=100)
+    trainer = Trainer(task, folder, budget, parallel.Process(rank))
+    assert trainer.run() is False
+    assert trainer.step == 3
+    if rank == 0:
+        assert load_checkpoint(folder / "last.pt")["step"] == 3
+
+
 def alone():
     """The weight that one process comes to, which has all points."""
     task = Line(sizes=(3, 5), noise=0.0)
@@ -68,30 +109,31 @@ def alone():
     return task.model.weight
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.mark.slow
-def test_two_processes_average_their_gradients(root, monkeypatch):
-    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "RANK": "0"}
+def test_two_processes_begin_and_move_as_one(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(root / "src"), str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", SECOND, str(tmp_path)]
+    second = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE, text=True)
+    try:
+        join(0, tmp_path)
+        assert second.wait(timeout=120) == 0, second.stderr.read()
+    finally:
+        second.kill()
+        second.wait()
+        second.stderr.close()
+
+
+def test_a_process_joins_the_group_that_its_environment_describes(monkeypatch):
+    group = {"WORLD_SIZE": "1", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     for name, value in group.items():
         monkeypatch.setenv(name, value)
-    path = os.pathsep.join(
-        [
-            str(root / "src"),
-            str(Path(__file__).parent),
-            str(Path(__file__).parent.parent),
-            os.environ.get("PYTHONPATH", ""),
-        ]
-    )
-    environment = {**os.environ, "RANK": "1", "PYTHONPATH": path}
-    second = subprocess.Popen([sys.executable, "-c", SECOND], env=environment, stderr=subprocess.PIPE, text=True)
-    agree(0)
-    assert second.wait(timeout=120) == 0, second.stderr.read()
-    second.stderr.close()
+    try:
+        assert parallel.start("cpu") == parallel.ALONE
+        assert distributed.get_backend() == "gloo"
+    finally:
+        distributed.destroy_process_group()
 
 
 def test_one_process_pays_nothing(monkeypatch):

@@ -86,6 +86,14 @@ def test_a_signal_saves_and_stops(tmp_path, number):
     )
 
 
+def test_a_signal_while_evaluating_stops_after_the_next_step_when_all_can(tmp_path):
+    task = Line(evaluation_stops=2)
+    budget = Budget(steps=6, evaluate_every_minutes=0, save_every_minutes=100)
+    assert Trainer(task, tmp_path, budget).run() is False
+    assert len(task.seen) == 3
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 3
+
+
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
     Trainer(Line(stops=1), tmp_path, Budget(steps=6)).run()
     before = (tmp_path / "last.pt").read_bytes()
@@ -112,6 +120,26 @@ def test_only_the_first_process_writes_but_every_one_evaluates(tmp_path):
     assert Trainer(task, tmp_path, Budget(steps=2, log_every_steps=1), Process(rank=1)).run() is True
     assert list(tmp_path.iterdir()) == []
     assert task.evaluated == 1
+
+
+def test_steps_that_a_kill_has_undone_are_logged_once(tmp_path):
+    budget = Budget(steps=6, log_every_steps=1)
+    Trainer(Line(stops=2), tmp_path, budget).run()
+    first = log(tmp_path)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write(
+            '{"step": 4, "minutes": 0.0, "loss": 9.0}\n{"step": 4, "minutes": 0.0, "held_out": {}}\n{"step": 5, "m'
+        )
+    assert Trainer(Line(), tmp_path, budget).run() is True
+    assert [row["step"] for row in log(tmp_path)] == [1, 2, 3, 4, 5, 6, 6]
+    assert log(tmp_path)[:3] == first
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_its_log_again(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "minutes": 0.0, "loss": 9.0}\n')
+    Trainer(Line(), tmp_path, Budget(steps=1, log_every_steps=1)).run()
+    assert [(row["step"], row.get("loss") == 9.0) for row in log(tmp_path)] == [(1, False), (1, False)]
 
 
 def test_another_trainings_checkpoint_is_refused(tmp_path):

@@ -101,19 +101,21 @@ def misread(
 class SharedDigits(nn.Module):
     """What codes have in common: a row for every value of every digit, for the speech table and for the head.
 
+    Tables that were trained before have it in them already: ``std`` is 0 for those, so that nothing is added to them.
+
     Raises:
         ConfigError: the codes are no such numbers.
     """
 
     one_hot: Tensor
 
-    def __init__(self, config: LMConfig, levels: int) -> None:
+    def __init__(self, config: LMConfig, levels: int, std: float = INITIAL_STD) -> None:
         super().__init__()
         one_hot = digits_of_codes(config.codebook_size, levels)
         rows = functional.pad(one_hot, (0, 0, 0, config.table_rows - config.codebook_size))
         self.register_buffer("one_hot", rows, persistent=False)
-        self.table = nn.Parameter(torch.randn(one_hot.shape[1], config.hidden_size) * INITIAL_STD)
-        self.head = nn.Parameter(torch.randn(one_hot.shape[1], config.hidden_size) * INITIAL_STD)
+        self.table = nn.Parameter(torch.randn(one_hot.shape[1], config.hidden_size) * std)
+        self.head = nn.Parameter(torch.randn(one_hot.shape[1], config.hidden_size) * std)
 
     def tables(self, lm: CosyVoiceLM) -> dict[str, Float[Tensor, "row dim"]]:
         """The speech table and the head's weight, with what their rows share added."""
@@ -167,7 +169,8 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
     def __init__(self, sampler: CosyVoiceExampleSampler, config: CosyVoiceTrainConfig, start: LMStart) -> None:
         self.lm = CosyVoiceLM(config.lm)
         self.lm.set_dropout(config.dropout)
-        self.shared = SharedDigits(config.lm, config.code_levels) if config.code_levels > 1 else None
+        std = INITIAL_STD if start.tensors is None else 0.0
+        self.shared = SharedDigits(config.lm, config.code_levels, std) if config.code_levels > 1 else None
         super().__init__(sampler, self.lm, config, start, () if self.shared is None else (self.shared,))
         layer = config.lm.num_layers // 2 if config.lm.guided_layer is None else config.lm.guided_layer
         self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(sampler.builder.tokenizer)

@@ -1,7 +1,7 @@
 """What the CosyVoice language model is shown: sentences alone, after a clip of their voice, or after an instruction.
 
 The model knows no voices, so a sentence alone is said in anybody's manner. Instructions are only about what the corpus
-was measured for (`manners`) or what is known of a speaker; a share of all examples is laid out as text that arrives
+was measured for (`prosody`) or what is known of a speaker; a share of all examples is laid out as text that arrives
 while it is spoken. Every example comes from the prompt builder that inference uses.
 """
 

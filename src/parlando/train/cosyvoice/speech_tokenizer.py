@@ -189,9 +189,9 @@ class SpeechTokenizerTask(Task[TokenizerBatch]):
 
     @torch.no_grad()
     def _mel(self, wave: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch band frame"]:
-        rate, rough = self.config.tokenizer.mel.sample_rate, self.config.augment
+        rate, config = self.config.tokenizer.mel.sample_rate, self.config.augment
         wave = sinc_resample(wave, self.sample_rate, rate)
-        return self.tokenizer.log_mel(augment(wave, rate, rough) if rough and self.tokenizer.training else wave)
+        return self.tokenizer.log_mel(augment(wave, rate, config) if config and self.tokenizer.training else wave)
 
     def evaluate(self, device: torch.device) -> Mapping[str, float]:
         """Held-out phone accuracy, the losses, and how many codes are in use, as the perplexity of their share."""

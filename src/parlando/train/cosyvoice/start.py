@@ -27,7 +27,7 @@ from parlando.models.locate import is_own_layout, locate
 from parlando.nn.checkpoint import first_file
 from parlando.train.loop.checkpoint import float32_copy, read_float32
 from parlando.train.shared.lm import LM_CONFIG, LM_WEIGHTS
-from parlando.train.shared.start import TEXT_CONFIG, Start
+from parlando.train.shared.start import TEXT_CONFIG, Start, of_family
 
 LMStart = Start[LMConfig, TextTokenizer]
 
@@ -47,9 +47,10 @@ def find_start(start_from: str | None) -> LMStart:
     if start_from is None:
         return Start(default_phoneme_config(), build_tokenizer(default_phoneme_config(), None))
     folder = locate(start_from)
-    if is_own_layout(folder):
-        return _of_model(folder)
-    return _of_published(folder) if (folder / SETTINGS_FILE).is_file() else _of_run(folder)
+    with of_family("cosyvoice", folder):
+        if is_own_layout(folder):
+            return _of_model(folder)
+        return _of_published(folder) if (folder / SETTINGS_FILE).is_file() else _of_run(folder)
 
 
 def read_text(folder: Path) -> PhonemeTextConfig | HubTextConfig:

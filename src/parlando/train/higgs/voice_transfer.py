@@ -20,10 +20,11 @@ from parlando.data.sampler import at_speed
 from parlando.data.shards import PHONES, UNKNOWN_PHONE, Entry, PackedCorpus
 from parlando.data.tokens import Codes, EncodedUtterance, TokenCorpus, begin_codes, write_described
 from parlando.train.higgs.voice_transfer_net import VoiceTransferConfig, VoiceTransferNet
-from parlando.train.higgs.voice_transfer_task import has_phones
+from parlando.train.higgs.voice_transfer_task import EXPORT, has_phones
 from parlando.train.loop.checkpoint import load_weights
 
 logger = logging.getLogger(__name__)
+_FORMER_EXPORT = "revoicer"
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,16 @@ class TransferPlan:
 
 
 def load_voice_transfer(folder: Path) -> VoiceTransferNet:
-    """The network that a training exported.
+    """The network that a training exported, under the name of today or the former one.
 
     Raises:
         FileMissingError: the folder holds none.
         CheckpointError: the tensors do not fit the config.
     """
-    path = folder / "voice_transfer.json"
+    is_former = (folder / f"{_FORMER_EXPORT}.json").is_file() and not (folder / f"{EXPORT}.json").is_file()
+    path = folder / f"{_FORMER_EXPORT if is_former else EXPORT}.json"
     network = VoiceTransferNet(from_mapping(VoiceTransferConfig, read_json(path), str(path)))
-    load_weights(network, folder / "voice_transfer.safetensors")
+    load_weights(network, path.with_suffix(".safetensors"))
     return network.eval()
 
 

@@ -22,6 +22,8 @@ from parlando.train.higgs.voice_transfer_net import VoiceTransferConfig, VoiceTr
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
 
+EXPORT = "voice_transfer"
+
 
 @dataclass(frozen=True)
 class VoiceTransferSizes:
@@ -181,7 +183,6 @@ class VoiceTransferTask(Task[Stretches]):
 
     def export(self, folder: Path) -> None:
         """``voice_transfer.safetensors`` (float32) and ``voice_transfer.json``."""
-        save_tensors(
-            {k: v.float() for k, v in self.network.state_dict().items()}, folder / "voice_transfer.safetensors"
-        )
-        (folder / "voice_transfer.json").write_text(json.dumps(asdict(self.network.config), indent=2), encoding="utf-8")
+        tensors = {name: tensor.float() for name, tensor in self.network.state_dict().items()}
+        save_tensors(tensors, folder / f"{EXPORT}.safetensors")
+        (folder / f"{EXPORT}.json").write_text(json.dumps(asdict(self.network.config), indent=2), encoding="utf-8")

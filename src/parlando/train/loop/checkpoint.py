@@ -59,6 +59,8 @@ def _from_before_objectives(state: Mapping[str, Any]) -> dict[str, Any]:
     """A checkpoint as it was written when every task had a step of its own (until 0.1)."""
     task, learners = dict(state["task"]), {"optimizer": "model", "judge_optimizer": "discriminators"}
     optimizers = {learners[name]: task.pop(name) for name in learners if name in task}
+    if "revoicer" in task:
+        task["network"] = task.pop("revoicer")
     if "judges" in task:
         judges = task.pop("judges")
         task["discriminators"] = {name.replace(".judge.", ".score."): tensor for name, tensor in judges.items()}

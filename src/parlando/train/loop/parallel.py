@@ -1,4 +1,4 @@
-"""Data parallelism in one page: equal weights everywhere, gradients averaged after every backward pass.
+"""Data parallelism in one page: equal weights everywhere from the start, gradients averaged after every backward pass.
 
 Started by ``torchrun``; a single process pays nothing. Gloo on CPUs, NCCL on GPUs.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,14 @@ def start(device: str) -> Process:
 def size() -> int:
     """Number of processes in the group."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def share_first(tensors: Iterable[Tensor]) -> None:
+    """Write the first process's values into the tensors of all others."""
+    if size() == 1:
+        return
+    for tensor in tensors:
+        distributed.broadcast(tensor, src=0)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from parlando.core.config import from_mapping
-from parlando.core.errors import ConfigError, FileMissingError
+from parlando.core.errors import ConfigError, FileMissingError, UnknownKeyError
 
 Settings = TypeVar("Settings")
+_FORMER_KEYS = {
+    "made_crops": "predicted_crops",
+    "melody_weight": "prosody_weight",
+    "retold_share": "resampled_share",
+    "rough": "augment",
+}
 
 
 class Sources(dict[str, Path]):
@@ -41,7 +47,13 @@ def read_recipe(kind: type[Any], path: Path) -> Any:
         FileMissingError: there is no such file.
         ConfigError: it is not TOML, or holds an unknown or missing key.
     """
-    return from_mapping(kind, _read_toml(path), str(path))
+    try:
+        return from_mapping(kind, _read_toml(path), str(path))
+    except UnknownKeyError as error:
+        now = _FORMER_KEYS.get(error.key)
+        if now not in error.known:
+            raise
+        raise ConfigError(f"{error.where}: '{error.key}' is named '{now}' now; rename it") from error
 
 
 def family_of(path: Path, families: Collection[str]) -> str:

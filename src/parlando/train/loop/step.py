@@ -31,6 +31,7 @@ class Stepper(Generic[BatchT]):
         self.modules = dict(task.modules)
         for module in self.modules.values():
             module.to(self.device)
+            parallel.share_first(module.state_dict().values())
         self.learners = dict(task.learners)
         self.coming = Prefetcher(partial(task.batch, rank=process.rank), ahead=batches)
         self.optimizers = {name: make_optimizer(each.module, each.optim) for name, each in self.learners.items()}

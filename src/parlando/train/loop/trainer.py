@@ -50,6 +50,18 @@ class Budget:
         return min(1.0, max(by_steps, by_time))
 
 
+def _forget_after(step: int, log: Path) -> None:
+    """Take what a kill left past the checkpoint out of a log, since it comes again; a line that was cut off, too."""
+    if not log.is_file():
+        return
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    if len(kept) < len(lines):
+        partial = log.with_suffix(".partial")
+        partial.write_text("".join(kept), encoding="utf-8")
+        partial.replace(log)
+
+
 class Trainer:
     """Runs a task in a folder: ``log.jsonl``, ``last.pt``, and the task's own export at the end."""
 
@@ -61,11 +73,13 @@ class Trainer:
         """
         self.task, self.folder, self.budget, self.leads = task, folder, budget, process.leads
         self.stepper = Stepper(task, process, budget.batches_per_step)
-        self.step, self.seconds, self.stopped = 0, 0.0, False
+        self.step, self.seconds, self.stopped, self._asked = 0, 0.0, False, False
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "last.pt").exists():
             saved = resume(folder / "last.pt", self.stepper.restore)
             self.step, self.seconds = saved["step"], saved["seconds"]
+        if self.leads:
+            _forget_after(self.step, folder / "log.jsonl")
 
     def run(self) -> bool:
         """Train until the budget is used; returns False when a signal stopped it early (everything is saved).
@@ -105,7 +119,7 @@ class Trainer:
         metrics = self.stepper.step(self.step, before)
         elapsed = largest(time.perf_counter() - started)
         self.step, self.seconds = self.step + 1, self.seconds + elapsed
-        self.stopped = any_process(self.stopped)
+        self.stopped = any_process(self._asked)
         metrics["audio_seconds_per_second"] = metrics.pop("audio_seconds") / elapsed
         bar.n = round(1000 * self.budget.progress(self.step, self.seconds))
         if self.step % self.budget.log_every_steps == 0:
@@ -138,9 +152,11 @@ class Trainer:
 
     @contextmanager
     def _stop_on_signal(self) -> Iterator[None]:
+        """A signal asks; the group stops together, after a step, since no process can go on without the others."""
+
         def stop(number: int, frame: FrameType | None) -> None:
             del number, frame
-            self.stopped = True
+            self._asked = True
 
         previous = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:

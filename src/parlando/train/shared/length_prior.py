@@ -16,7 +16,7 @@ class Measures(Protocol):
     """A tokenizer that can tell how much there is to say."""
 
     def measure(self, text: str) -> tuple[int, int]:
-        """EncodedUtterance units and pauses."""
+        """Spoken units and pauses."""
         ...
 
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from torch import Tensor
 
+from parlando.core.errors import ConfigError, UnknownKeyError
 from parlando.core.folder import write_json
 
 TEXT_CONFIG, TOKENIZER_FILE = "text.json", "tokenizer.json"
+
+
+@contextmanager
+def of_family(family: str, folder: Path) -> Iterator[None]:
+    """Read the settings of a folder to start from; those of another family have keys that this one does not know.
+
+    Raises:
+        ConfigError: there is such a key; the message says of which family the folder should be.
+    """
+    try:
+        yield
+    except UnknownKeyError as error:
+        raise ConfigError(
+            f"'{folder}' is not a language model of the {family} family: {error.where} has '{error.key}'; "
+            "name one of that family, or train with a recipe of the folder's"
+        ) from error
 
 
 class TextConfig(Protocol):
