@@ -158,10 +158,13 @@ def test_rooms_are_of_32_bits_whatever_the_default():
 
 @needs_kernel
 def test_long_prompts_are_left_to_torch(monkeypatch):
-    token_lm = HiggsTokenLM(make_lm())
+    token_lm, compiled = HiggsTokenLM(make_lm()), []
     monkeypatch.setattr(lm_inference, "LONGEST_COMPILED_PROMPT", 9)
-    monkeypatch.setattr(token_lm._kernel, "step", lambda *_: pytest.fail("compiled"))
-    token_lm.prefill(prompt(10), token_lm.new_cache(1, 64), 0)
+    prefill = token_lm._kernel.prefill
+    monkeypatch.setattr(token_lm._kernel, "prefill", lambda x, *more: (compiled.append(len(x)), prefill(x, *more)))
+    for length in (9, 10):
+        token_lm.prefill(prompt(length), token_lm.new_cache(1, 64), 0)
+    assert compiled == [9]
 
 
 @needs_kernel
