@@ -32,7 +32,7 @@ from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder, TrainingExa
 from parlando.models.cosyvoice.tokenizer import TextTokenizer
 from parlando.nn.sampling import Ranking, check_options, invert
 from parlando.train.cosyvoice.start import read_text
-from parlando.train.shared.lm import LM_CONFIG
+from parlando.train.shared.start import LM_CONFIG
 
 logger = logging.getLogger(__name__)
 _NOBODY = Voice("nobody")

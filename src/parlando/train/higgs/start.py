@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from parlando.core.config import from_mapping, read_json
+from parlando.core.config import read_json
 from parlando.models.higgs.build import CONFIG_FILE, build_tokenizer
-from parlando.models.higgs.config import LMConfig, parse_higgs_config
+from parlando.models.higgs.config import HiggsConfig, LMConfig, parse_higgs_config
 from parlando.models.higgs.lm_weights import load_lm, load_published_lm
 from parlando.models.higgs.tokenizer import (
     HubTextConfig,
@@ -17,10 +17,8 @@ from parlando.models.higgs.tokenizer import (
     TextTokenizer,
     default_phoneme_config,
 )
-from parlando.models.locate import is_own_layout, locate
-from parlando.train.loop.checkpoint import float32_copy, read_float32
-from parlando.train.shared.lm import LM_CONFIG, LM_WEIGHTS
-from parlando.train.shared.start import TEXT_CONFIG, Start, of_family
+from parlando.train.loop.checkpoint import float32_copy
+from parlando.train.shared.start import LMFolders, Start
 
 LMStart = Start[LMConfig, TextTokenizer]
 
@@ -30,46 +28,9 @@ class _Described:
     text: PhonemeTextConfig | HubTextConfig
 
 
-def find_start(start_from: str | None) -> LMStart:
-    """The tokenizer, sizes and tensors to start from: of a run's folder, or of a model by folder, name or hub id.
-
-    Raises:
-        InputError, FileMissingError: there is nothing to start from.
-        ConfigError, CheckpointError: what is there is damaged, or another family's.
-    """
-    if start_from is None:
-        return Start(default_phoneme_config(), build_tokenizer(default_phoneme_config(), None))
-    folder = locate(start_from)
-    with of_family("higgs", folder):
-        if is_own_layout(folder):
-            return _of_model(folder)
-        return _of_published(folder) if (folder / CONFIG_FILE).is_file() else _of_run(folder)
-
-
-def read_text(folder: Path) -> PhonemeTextConfig | HubTextConfig:
-    """How a run's text became tokens; a run that does not say had the default phonemes.
-
-    Raises:
-        ConfigError: its settings are damaged.
-    """
-    file = folder / TEXT_CONFIG
-    if not file.is_file():
-        return default_phoneme_config()
-    return from_mapping(_Described, {"text": read_json(file)}, str(file)).text
-
-
-def _of_run(folder: Path) -> LMStart:
-    """What a training left; one that says no sizes has those of the recipe."""
-    text, file = read_text(folder), folder / LM_CONFIG
-    sizes = from_mapping(LMConfig, read_json(file), str(file)) if file.is_file() else None
-    return Start(text, build_tokenizer(text, folder), sizes, read_float32(folder / LM_WEIGHTS))
-
-
-def _of_model(folder: Path) -> LMStart:
+def _read_config(folder: Path) -> HiggsConfig:
     path = folder / CONFIG_FILE
-    config = parse_higgs_config(read_json(path), str(path))
-    tensors = load_lm(folder, config.lm).state_dict()
-    return Start(config.text, build_tokenizer(config.text, folder), config.lm, float32_copy(tensors))
+    return parse_higgs_config(read_json(path), str(path))
 
 
 def _of_published(folder: Path) -> LMStart:
@@ -78,3 +39,17 @@ def _of_published(folder: Path) -> LMStart:
     missing: dict[str, Any] = {name: token for name, token in ids.items() if getattr(lm.config, name) is None}
     sizes = replace(lm.config, **missing)
     return Start(HubTextConfig(), tokenizer, sizes, float32_copy(lm.state_dict()))
+
+
+FOLDERS = LMFolders(
+    family="higgs",
+    sizes=LMConfig,
+    described=_Described,
+    default_text=default_phoneme_config,
+    build_tokenizer=build_tokenizer,
+    read_config=_read_config,
+    load_lm=load_lm,
+    published_file=CONFIG_FILE,
+    of_published=_of_published,
+)
+find_start, read_text = FOLDERS.find, FOLDERS.read_text

@@ -24,9 +24,7 @@ from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import BatchT, Extent, Learner, Objective, Task
 from parlando.train.shared.losses import known_cross_entropy
 from parlando.train.shared.sentences import SentenceSampler
-from parlando.train.shared.start import Start
-
-LM_WEIGHTS, LM_CONFIG = "lm.safetensors", "lm.json"
+from parlando.train.shared.start import LM_CONFIG, LM_WEIGHTS, Start
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from torch import Tensor
+from torch.nn import Module
 
+from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import ConfigError, UnknownKeyError
 from parlando.core.folder import write_json
+from parlando.models.locate import is_own_layout, locate
+from parlando.train.loop.checkpoint import float32_copy, read_float32
 
+LM_WEIGHTS, LM_CONFIG = "lm.safetensors", "lm.json"
 TEXT_CONFIG, TOKENIZER_FILE = "text.json", "tokenizer.json"
 
 
@@ -61,3 +66,60 @@ class Start(Generic[SizesT, TokenizerT]):
         write_json(folder / TEXT_CONFIG, asdict(self.text))
         if self.text.kind == "hub":
             self.tokenizer.save(folder / TOKENIZER_FILE)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class LMFolders(Generic[SizesT, TokenizerT]):
+    """How the folders of one family are read: a run's, and a model's in our own and in the published layout.
+
+    ``described`` is a dataclass whose field ``text`` is what ``text.json`` may hold; ``read_config`` and ``load_lm``
+    read our own layout; ``published_file`` marks a folder that ``of_published`` reads.
+    """
+
+    family: str
+    sizes: type[SizesT]
+    described: type[Any]
+    default_text: Callable[[], TextConfig]
+    build_tokenizer: Callable[[Any, Path | None], TokenizerT]
+    read_config: Callable[[Path], Any]
+    load_lm: Callable[[Path, SizesT], Module]
+    published_file: str
+    of_published: Callable[[Path], Start[SizesT, TokenizerT]]
+
+    def find(self, start_from: str | None) -> Start[SizesT, TokenizerT]:
+        """The tokenizer, sizes and tensors to start from: of a run's folder, or of a model by folder, name or hub id.
+
+        Raises:
+            InputError, FileMissingError: there is nothing to start from.
+            ConfigError, CheckpointError: what is there is damaged, or another family's.
+        """
+        if start_from is None:
+            text = self.default_text()
+            return Start(text, self.build_tokenizer(text, None))
+        folder = locate(start_from)
+        with of_family(self.family, folder):
+            if is_own_layout(folder):
+                return self._of_model(folder)
+            return self.of_published(folder) if (folder / self.published_file).is_file() else self._of_run(folder)
+
+    def read_text(self, folder: Path) -> Any:
+        """How a run's text became tokens; a run that does not say had the default phonemes.
+
+        Raises:
+            ConfigError: its settings are damaged.
+        """
+        file = folder / TEXT_CONFIG
+        if not file.is_file():
+            return self.default_text()
+        return from_mapping(self.described, {"text": read_json(file)}, str(file)).text
+
+    def _of_run(self, folder: Path) -> Start[SizesT, TokenizerT]:
+        """What a training left; one that says no sizes has those of the recipe."""
+        text, file = self.read_text(folder), folder / LM_CONFIG
+        sizes = from_mapping(self.sizes, read_json(file), str(file)) if file.is_file() else None
+        return Start(text, self.build_tokenizer(text, folder), sizes, read_float32(folder / LM_WEIGHTS))
+
+    def _of_model(self, folder: Path) -> Start[SizesT, TokenizerT]:
+        config = self.read_config(folder)
+        tensors = self.load_lm(folder, config.lm).state_dict()
+        return Start(config.text, self.build_tokenizer(config.text, folder), config.lm, float32_copy(tensors))
