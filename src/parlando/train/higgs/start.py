@@ -17,6 +17,7 @@ from parlando.models.higgs.tokenizer import (
     TextTokenizer,
     default_phoneme_config,
 )
+from parlando.models.locate import is_own_layout, locate
 from parlando.train.loop.checkpoint import float32_copy
 from parlando.train.shared.start import LMFolders, Start
 
@@ -47,9 +48,20 @@ FOLDERS = LMFolders(
     described=_Described,
     default_text=default_phoneme_config,
     build_tokenizer=build_tokenizer,
+    is_own_layout=is_own_layout,
     read_config=_read_config,
     load_lm=load_lm,
     published_file=CONFIG_FILE,
     of_published=_of_published,
 )
-find_start, read_text = FOLDERS.find, FOLDERS.read_text
+read_text = FOLDERS.read_text
+
+
+def find_start(start_from: str | None) -> LMStart:
+    """The tokenizer, sizes and tensors to start from: of a run's folder, or of a model by folder, name or hub id.
+
+    Raises:
+        InputError, FileMissingError: there is nothing to start from.
+        ConfigError, CheckpointError: what is there is damaged, or another family's.
+    """
+    return FOLDERS.find(None if start_from is None else locate(start_from))

@@ -14,7 +14,6 @@ from torch.nn import Module
 from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import ConfigError, UnknownKeyError
 from parlando.core.folder import write_json
-from parlando.models.locate import is_own_layout, locate
 from parlando.train.loop.checkpoint import float32_copy, read_float32
 
 LM_WEIGHTS, LM_CONFIG = "lm.safetensors", "lm.json"
@@ -81,24 +80,24 @@ class LMFolders(Generic[SizesT, TokenizerT]):
     described: type[Any]
     default_text: Callable[[], TextConfig]
     build_tokenizer: Callable[[Any, Path | None], TokenizerT]
+    is_own_layout: Callable[[Path], bool]
     read_config: Callable[[Path], Any]
     load_lm: Callable[[Path, SizesT], Module]
     published_file: str
     of_published: Callable[[Path], Start[SizesT, TokenizerT]]
 
-    def find(self, start_from: str | None) -> Start[SizesT, TokenizerT]:
-        """The tokenizer, sizes and tensors to start from: of a run's folder, or of a model by folder, name or hub id.
+    def find(self, folder: Path | None) -> Start[SizesT, TokenizerT]:
+        """The tokenizer, sizes and tensors of a run's or a model's folder; without one, the default tokenizer.
 
         Raises:
-            InputError, FileMissingError: there is nothing to start from.
+            FileMissingError: there is nothing to start from.
             ConfigError, CheckpointError: what is there is damaged, or another family's.
         """
-        if start_from is None:
+        if folder is None:
             text = self.default_text()
             return Start(text, self.build_tokenizer(text, None))
-        folder = locate(start_from)
         with of_family(self.family, folder):
-            if is_own_layout(folder):
+            if self.is_own_layout(folder):
                 return self._of_model(folder)
             return self.of_published(folder) if (folder / self.published_file).is_file() else self._of_run(folder)
 
