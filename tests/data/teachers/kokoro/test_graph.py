@@ -198,6 +198,40 @@ def test_parts_in_turn_compute_what_the_whole_does():
     assert run(second, x=x, middle=run(first, x=x)) == pytest.approx(run(made, x=x))
 
 
+def transform():
+    """The source's spectrum as the published graph has it: frames of 8 samples, 3 apart, and where it is above zero."""
+    constants = [
+        numpy_helper.from_array(np.array(3, np.int64), "step"),
+        numpy_helper.from_array(np.hanning(9)[:8].astype(np.float32), "window"),
+        numpy_helper.from_array(np.array(8, np.int64), "length"),
+        numpy_helper.from_array(np.array(0, np.float32), "zero"),
+    ]
+    nodes = [
+        helper.make_node("STFT", ["wave", "step", "window", "length"], ["bins"], onesided=1),
+        helper.make_node("Greater", ["bins", "zero"], ["above"], name=graph.ABOVE_ZERO),
+        helper.make_node("Cast", ["above"], ["out"], to=1),
+    ]
+    return model(nodes, constants, {"wave": (1, "samples")}, ("bins", "out"))
+
+
+def test_the_source_has_the_spectrum_that_it_had_and_real_bins_are_exactly_real():
+    wave = GENERATOR.normal(0, 1, (1, 50))
+    bins = run(graph.with_true_phase(transform()), wave=wave)
+    frames = np.lib.stride_tricks.sliding_window_view(wave[0], 8)[::3] * np.hanning(9)[:8]
+    wanted = np.fft.rfft(frames)
+    assert bins.shape == (1, len(frames), 5, 2)
+    np.testing.assert_allclose(bins[0, ..., 0] + 1j * bins[0, ..., 1], wanted, atol=1e-5)
+    assert not bins[0, :, [0, 4], 1].any()
+
+
+def test_an_imaginary_part_of_zero_counts_as_above():
+    made = graph.with_true_phase(transform())
+    del made.graph.output[0]
+    above = run(made, wave=-np.ones((1, 20)))
+    assert above[..., [0, 4], 1].all()
+    assert not above[..., 0, 0].any()
+
+
 def test_durations_pitch_and_energy_are_told_once():
     made = model(
         [helper.make_node("Identity", ["x"], [name]) for name in graph.TRACKS], [], {"x": [None]}, graph.TRACKS[:1]

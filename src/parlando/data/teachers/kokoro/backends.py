@@ -20,7 +20,7 @@ from parlando.data.teachers.kokoro import graph
 from parlando.data.teachers.kokoro.install import Files
 from parlando.data.teachers.kokoro.packages import require
 
-PARTS_FOLDER = "parts-1"  # raise the number when `graph` makes other parts
+PARTS_FOLDER = "parts-2"  # raise the number when `graph` makes other parts
 PRECISION = {"front": "f32", "body": "bf16", "back": "f32"}
 
 
@@ -49,7 +49,7 @@ class OnnxRuntime:
         runtime, onnx = require("onnxruntime"), require("onnx")
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = 1, 3
-        model = graph.with_tracks(onnx.load(files.model)).SerializeToString()
+        model = graph.with_tracks(graph.with_true_phase(onnx.load(files.model))).SerializeToString()
         self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def utter(self, tokens: np.ndarray, style: np.ndarray, tempo: float) -> Uttered:

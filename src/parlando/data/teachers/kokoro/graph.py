@@ -27,6 +27,7 @@ FEATURES = "/decoder/decoder/decode.3/Div_4_output_0"
 STYLE = "/decoder/Slice_output_0"
 SOURCE = "/decoder/decoder/generator/Concat_3_output_0"
 SPECTRUM = "/decoder/decoder/generator/conv_post/Conv_output_0"
+ABOVE_ZERO = "/decoder/decoder/generator/Greater"
 
 CUTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "front": (("tokens", "style", "speed"), (FEATURES, STYLE, SOURCE, *TRACKS)),
@@ -80,7 +81,7 @@ class Rewriting:
 
 def float_parts(model: ModelProto) -> dict[str, ModelProto]:
     """The three parts of `CUTS`, made from the published int8 graph, which is changed."""
-    whole = with_plain_upsampling(with_fast_sines(to_float(model)))
+    whole = with_plain_upsampling(with_fast_sines(to_float(with_true_phase(model))))
     return {name: extract(whole, inputs, outputs) for name, (inputs, outputs) in CUTS.items()}
 
 
@@ -90,6 +91,43 @@ def with_tracks(model: ModelProto) -> ModelProto:
     told = {output.name for output in model.graph.output}
     model.graph.output.extend(_value(helper, name) for name in TRACKS if name not in told)
     return model
+
+
+def with_true_phase(model: ModelProto) -> ModelProto:
+    """Give a negative real bin of the harmonic source the phase π, which the network was trained with.
+
+    The published graph says −π there, and a transform that is not exact says either, for an imaginary part that is a
+    rounding error. The lowest and the highest bin are always real, so about half of their frames were wrong: on 32
+    sentences that cost up to 0.3 of Distill-MOS.
+    """
+    rewriting = Rewriting(model)
+    for node in model.graph.node:
+        if node.op_type == "STFT":
+            _exact_transform(rewriting, node)
+        elif node.name == ABOVE_ZERO:
+            rewriting.add("GreaterOrEqual", node.input, node.output[0])
+        else:
+            rewriting.nodes.append(node)
+    return rewriting.finish()
+
+
+def _exact_transform(rewriting: Rewriting, node: NodeProto) -> None:
+    """A convolution with cosines and sines, whose zeros are zeros."""
+    signal, step, window, _ = node.input
+    out, taper = node.output[0], rewriting.constants[window]
+    size = len(taper)
+    turns = np.outer(np.arange(size // 2 + 1), np.arange(size)) % size / size
+    waves = np.concatenate([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)])
+    waves[np.abs(waves) < np.finfo(np.float32).eps] = 0
+    kernel = rewriting.constant(f"{out}_kernel", (waves * taper)[:, None].astype(np.float32))
+    channel = rewriting.constant(f"{out}_channel", np.array([1], np.int64))
+    parts = rewriting.constant(f"{out}_parts", np.array([0, 2, len(turns), -1], np.int64))
+    wave = rewriting.add("Unsqueeze", [signal, channel], f"{out}_wave")
+    strides = [int(rewriting.constants[step])]
+    bins = rewriting.add("Conv", [wave, kernel], f"{out}_bins", kernel_shape=[size], strides=strides)
+    # [batch, 2 · bin, frame] → [batch, 2, bin, frame] → [batch, frame, bin, 2]
+    pairs = rewriting.add("Reshape", [bins, parts], f"{out}_pairs")
+    rewriting.add("Transpose", [pairs], out, perm=[0, 3, 2, 1])
 
 
 def to_float(model: ModelProto) -> ModelProto:
