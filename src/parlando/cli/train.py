@@ -126,6 +126,30 @@ def assemble_model(options: AssembleOptions) -> None:
     typer.echo(f"{folder}: {size:.1f} MB; try: parlando say 'Hello.' --model {folder} -o hello.wav", err=True)
 
 
+@app.command("grow")
+def grow_start(
+    text_model: Annotated[Path, typer.Argument(help="Folder of a text model of Llama's shape.")],
+    codec: Annotated[Path, typer.Option(help="Folder of the codec that encoded the corpus.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, for train lm --from.")],
+) -> None:
+    """Grow the start of a Higgs language model from a text model.
+
+    Audio gets norms and MLPs of its own, copied from the text's, and the vocabulary the tokens of prompts.
+
+    Example: parlando train grow SmolLM2-135M --codec runs/codec -o start
+    """
+    import torch
+
+    from parlando.train.higgs.grow import grow
+
+    torch.manual_seed(_SEED)
+    config = grow(text_model, codec, out)
+    typer.echo(
+        f"{out}: {config.num_layers} layers, {config.vocab_size} tokens; next: parlando train lm … --from {out}",
+        err=True,
+    )
+
+
 @app.command("keys")
 def keys() -> None:
     """Print every key that a recipe may have.

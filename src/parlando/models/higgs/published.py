@@ -120,6 +120,16 @@ def lm_config_from_transformers(data: Mapping[str, Any], where: str = "config.js
     return from_mapping(LMConfig, _backbone(given, _TRANSFORMERS_ROPE, where) | audio | ids, where)
 
 
+def backbone_from_llama(data: Mapping[str, Any], where: str = "config.json") -> dict[str, Any]:
+    """The part of an `LMConfig` that a text model of Llama's shape has, from its config in the style of `transformers`.
+
+    Raises:
+        ConfigError: a size is missing, a value is of a wrong type or out of range, or it is a model of another shape.
+    """
+    _refuse_others(data, {"model_type": "llama", **_LLAMA_ONLY}, where)
+    return _backbone(from_known(_Llama, data, where), _Rope(), where)
+
+
 def lm_config_from_original(data: Mapping[str, Any], where: str = "config.json") -> LMConfig:
     """`LMConfig` from a published config in the original style, whose backbone is nested as ``text_config``.
 

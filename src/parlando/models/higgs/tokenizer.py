@@ -38,6 +38,8 @@ _SCENE_STRINGS = (
     "<|speaker_id_start|>",
     "<|speaker_id_end|>",
 )
+PROMPT_STRINGS = (*SPECIAL_STRINGS.values(), DELAY_STRING, *_SCENE_STRINGS)
+"""What a checkpoint's vocabulary has as one token each."""
 _HEADERS = tuple(f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("system", "user", "assistant"))
 _SPEAKER_TAGS = tuple(pattern.format(n) for pattern in ("[SPEAKER{}]", "SPEAKER{}:") for n in range(4))
 _EVENT = re.compile(r"<(SE(?:_[se])?)>\s*\[[^\]\n]*\]\s*</\1>")
@@ -152,7 +154,7 @@ class PhonemeTextConfig(PhonemeInventory):
     """
 
     kind: Literal["phonemes"] = "phonemes"
-    specials: tuple[str, ...] = (*SPECIAL_STRINGS.values(), DELAY_STRING, *_SCENE_STRINGS)
+    specials: tuple[str, ...] = PROMPT_STRINGS
     atoms: tuple[str, ...] = (*_HEADERS, GENERATE_INSTRUCTION, MULTI_SPEAKER_INSTRUCTION, *_SPEAKER_TAGS)
     descriptions: tuple[str, ...] = (
         "feminine",
