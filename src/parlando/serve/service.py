@@ -157,7 +157,7 @@ class Service:
         first = several[0]
         host = self.host(first.model)
         self._check(several, format)
-        playback = Playback(expected_seconds=sum(map(said_seconds, several)))
+        playback = Playback(expected_seconds=sum(map(said_seconds, several)), is_alone=self.has_one_task)
         options = host.synthesizer.options(speed=first.speed, playback=playback, **first.options)
         several = [replace(each, voice=self.voices.checked(host, each.voice, caller)) for each in several]
         rate = first.sample_rate or host.synthesizer.sample_rate
@@ -200,6 +200,10 @@ class Service:
     def speaking(self) -> bool:
         """Whether anything is being spoken, waits for it, or was spoken and its listener not told all of it."""
         return self._telling > 0 or any(admission.streams for admission in self.admissions.values())
+
+    def has_one_task(self) -> bool:
+        """Whether one stream, or less, is all that there is to do."""
+        return self.bridge.helping + sum(admission.streams for admission in self.admissions.values()) <= 1
 
     @contextmanager
     def telling(self) -> Iterator[None]:
