@@ -69,7 +69,7 @@ def load(
     ``device`` is cpu, cuda, cuda:1 …, by default the best there is; ``dtype`` is float32, bfloat16 or float16. Up to
     ``rows`` requests share a batch, each with ``context`` positions of cache (``None``: as many as the model knows, but
     at most 8,192, five minutes of sound), allocated at once: for the published 3B model 112 KiB a position in bfloat16,
-    1.75 GiB for 8 rows of 2,048.
+    1.75 GiB for 8 rows of 2,048. Voices that were read before may take as much again as one row.
 
     Raises:
         InputError: there is no such model.

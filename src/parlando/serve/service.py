@@ -33,6 +33,7 @@ from parlando.core.errors import (
 )
 from parlando.core.types import Voice
 from parlando.engine.playback import Playback
+from parlando.engine.prefixes import PrefixCounts
 from parlando.request import Request, SpeechOptions, check_speed, derived_seed
 from parlando.result import Chunk
 from parlando.serve.admission import Admission, Entrant, expected_seconds
@@ -300,11 +301,17 @@ class Service:
         def gauge(name: str, read: Callable[[str], float]) -> None:
             self.registry.gauge(name, lambda: {(("model", model),): read(model) for model in self.hosts})
 
+        def prefixes(model: str) -> PrefixCounts:
+            return self.hosts[model].synthesizer.engine.metrics().prefixes
+
         gauge("parlando_streams_running", lambda model: self.admissions[model].streams)
         gauge("parlando_predicted_first_audio_seconds", lambda model: self.admissions[model].predicted_seconds())
         gauge("parlando_slots", lambda model: self.hosts[model].rows)
         gauge("parlando_slots_free", lambda model: self.hosts[model].synthesizer.engine.free_rows)
         gauge("parlando_queue", lambda model: self.hosts[model].synthesizer.engine.metrics().waiting)
+        gauge("parlando_prefix_hits", lambda model: prefixes(model).hits)
+        gauge("parlando_prefix_misses", lambda model: prefixes(model).misses)
+        gauge("parlando_prefix_bytes", lambda model: prefixes(model).held_bytes)
         gauge("parlando_worker_restarts", lambda model: self.hosts[model].restarts)
         gauge("parlando_ready", lambda model: self.hosts[model].ready)
 

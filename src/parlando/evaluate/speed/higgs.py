@@ -26,9 +26,9 @@ NEVER = -1e9
 class EndlessLM(HiggsTokenLM):
     """A language model that never ends: every request makes all the frames it was asked for."""
 
-    def prefill(self, prompt: Prompt, cache: KVCache, row: int) -> Logits:
+    def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> Logits:
         """As the model does it, without an end."""
-        logits = super().prefill(prompt, cache, row)
+        logits = super().prefill(prompt, cache, row, start)
         self._forbid(logits)
         return logits
 

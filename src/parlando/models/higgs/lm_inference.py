@@ -159,8 +159,8 @@ class HiggsTokenLM:
         return KVCache(self.config.attention, self.config.num_layers, rows, length, self._like)
 
     @torch.inference_mode()
-    def prefill(self, prompt: Prompt, cache: KVCache, row: int) -> Logits:
-        """Replace what a row holds by a prompt; returns the logits of its last position.
+    def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> Logits:
+        """Replace what a row holds, but for the first ``start`` positions, by a prompt; returns its last logits.
 
         Raises:
             PromptTooLongError: the prompt is longer than the cache's rows.
@@ -171,12 +171,14 @@ class HiggsTokenLM:
                 f"the prompt has {length} positions and the context {cache.capacity}; "
                 "shorten the text or use fewer or shorter reference clips"
             )
-        cache.free(row)
-        if self._kernel is not None and length <= LONGEST_COMPILED_PROMPT:
-            hidden = self._compiled_prompt(self._kernel, prompt, cache, row)
+        if start == 0:
+            cache.free(row)
+        assert cache.length(row) == start, "the row holds something else"
+        if self._kernel is not None and length - start <= LONGEST_COMPILED_PROMPT:
+            hidden = self._compiled_prompt(self._kernel, prompt, cache, row, start)
         else:
-            hidden = self._run_prompt(prompt, cache, row)
-        cache.advance(row, length)
+            hidden = self._run_prompt(prompt, cache, row, start)
+        cache.advance(row, length - start)
         return self._logits(hidden[-1:], [not prompt.audio_mask[-1]])[0]
 
     @torch.inference_mode()
@@ -201,29 +203,29 @@ class HiggsTokenLM:
         results = self._logits(hidden, wants_text)
         return [result if is_live else None for result, is_live in zip(results, live, strict=True)]
 
-    def _run_prompt(self, prompt: Prompt, cache: KVCache, row: int) -> Tensor:
+    def _run_prompt(self, prompt: Prompt, cache: KVCache, row: int, start: int) -> Tensor:
         inputs = torch.zeros(len(prompt), 1 + self.config.num_codebooks, dtype=torch.int64)
         audio_mask = torch.from_numpy(prompt.audio_mask)
         inputs[:, 0] = torch.tensor(prompt.tokens)
         inputs[audio_mask, 1:] = torch.from_numpy(prompt.codes).reshape(-1, self.config.num_codebooks)
         device = self._like.device
-        route = _route_of(prompt.audio_mask.tolist(), device, few=False)
-        rope = self._rope.at(slice(len(prompt)))
+        route = _route_of(prompt.audio_mask[start:].tolist(), device, few=False)
+        rope = self._rope.at(slice(start, len(prompt)))
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
             q, pairs = self._split_heads(qkv, rope)
-            keys, values = pairs.unbind(1)
-            cache.fill(layer, row, keys, values)
-            return attend_causal(q, keys, values)
+            return attend_causal(q, *cache.fill(layer, row, *pairs.unbind(1)))
 
-        return self._run(inputs.to(device), route, attend)
+        return self._run(inputs[start:].to(device), route, attend)
 
-    def _compiled_prompt(self, kernel: Kernel, prompt: Prompt, cache: KVCache, row: int) -> Tensor:
+    def _compiled_prompt(self, kernel: Kernel, prompt: Prompt, cache: KVCache, row: int, start: int) -> Tensor:
         """The last position after the last norm. Positions are rows of one sequence, each after those before it."""
-        hidden = self._lm.embed_tokens(torch.tensor(prompt.tokens))
-        if len(prompt.codes):
-            hidden[torch.from_numpy(prompt.audio_mask)] = self._lm.embed_frames(torch.from_numpy(prompt.codes))
-        kernel.prefill(hidden, prompt.audio_mask.tolist(), row, cache)
+        hidden = self._lm.embed_tokens(torch.tensor(prompt.tokens[start:]))
+        audio_mask = prompt.audio_mask[start:]
+        if audio_mask.any():
+            codes = torch.from_numpy(prompt.codes[len(prompt.codes) - audio_mask.sum() :])
+            hidden[torch.from_numpy(audio_mask)] = self._lm.embed_frames(codes)
+        kernel.prefill(hidden, audio_mask.tolist(), row, cache)
         return self._norm(hidden[-1:])
 
     def _run_step(self, frames: Sequence[Frame | None], live: list[bool], cache: KVCache) -> Tensor:
