@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import cast
 
 import torch
@@ -46,6 +46,34 @@ class Logits:
     def audio(self) -> Float[Tensor, "codebook rows"]:
         """Logits of the next frame."""
         return self.ranking.logits[self.row]
+
+
+class LastLogits:
+    """Those of a prompt's last position, found when somebody asks: a clip's first frame is given and not drawn."""
+
+    row = 0
+
+    def __init__(self, find: Callable[[], Logits]) -> None:
+        self._find = find
+
+    @cached_property
+    def _found(self) -> Logits:
+        return self._find()
+
+    @property
+    def ranking(self) -> Ranking:
+        """Logits of the next frame."""
+        return self._found.ranking
+
+    @property
+    def text(self) -> Float[Tensor, " vocab"] | None:
+        """Logits of the next text token, where the last position was text."""
+        return self._found.text
+
+    @property
+    def audio(self) -> Float[Tensor, "codebook rows"]:
+        """Logits of the next frame."""
+        return self._found.audio
 
 
 @dataclass(frozen=True)
@@ -159,7 +187,7 @@ class HiggsTokenLM:
         return KVCache(self.config.attention, self.config.num_layers, rows, length, self._like)
 
     @torch.inference_mode()
-    def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> Logits:
+    def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> LastLogits:
         """Replace what a row holds, but for the first ``start`` positions, by a prompt; returns its last logits.
 
         Raises:
@@ -179,7 +207,7 @@ class HiggsTokenLM:
         else:
             hidden = self._run_prompt(prompt, cache, row, start)
         cache.advance(row, length - start)
-        return self._logits(hidden[-1:], [not prompt.audio_mask[-1]])[0]
+        return LastLogits(partial(self._last_logits, hidden[-1:], not prompt.audio_mask[-1]))
 
     @torch.inference_mode()
     def step(self, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
@@ -200,7 +228,7 @@ class HiggsTokenLM:
         for row, is_live in enumerate(live):
             cache.advance(row, int(is_live))
         wants_text = [frame is not None and not frame.codes for frame in frames]
-        results = self._logits(hidden, wants_text)
+        results = self._logits(self._norm(hidden), wants_text)
         return [result if is_live else None for result, is_live in zip(results, live, strict=True)]
 
     def _run_prompt(self, prompt: Prompt, cache: KVCache, row: int, start: int) -> Tensor:
@@ -219,14 +247,14 @@ class HiggsTokenLM:
         return self._run(inputs[start:].to(device), route, attend)
 
     def _compiled_prompt(self, kernel: Kernel, prompt: Prompt, cache: KVCache, row: int, start: int) -> Tensor:
-        """The last position after the last norm. Positions are rows of one sequence, each after those before it."""
+        """Before the last norm. Positions are rows of one sequence, each after those before it."""
         hidden = self._lm.embed_tokens(torch.tensor(prompt.tokens[start:]))
         audio_mask = prompt.audio_mask[start:]
         if audio_mask.any():
             codes = torch.from_numpy(prompt.codes[len(prompt.codes) - audio_mask.sum() :])
             hidden[torch.from_numpy(audio_mask)] = self._lm.embed_frames(codes)
         kernel.prefill(hidden, audio_mask.tolist(), row, cache)
-        return self._norm(hidden[-1:])
+        return hidden
 
     def _run_step(self, frames: Sequence[Frame | None], live: list[bool], cache: KVCache) -> Tensor:
         device = self._like.device
@@ -272,13 +300,13 @@ class HiggsTokenLM:
         return None if self._text_head is None else (hidden @ self._text_head).float()[0]
 
     def _run(self, inputs: Int[Tensor, "row column"], route: Route, attend: Callable[[int, Tensor], Tensor]) -> Tensor:
-        """Hidden states after the last norm; column 0 of ``inputs`` is the token, the others are the frame's codes."""
+        """Hidden states before the last norm; column 0 of ``inputs`` is the token, the others are the frame's codes."""
         x = route.apply(
             inputs, lambda rows: self._lm.embed_tokens(rows[:, 0]), lambda rows: self._lm.embed_frames(rows[:, 1:])
         )
         for index, layer in enumerate(self._layers):
             x = layer.forward(x, route, partial(attend, index))
-        return self._norm(x)
+        return x
 
     def _split_heads(self, qkv: Tensor, rope: RopeTable) -> tuple[Tensor, Tensor]:
         """Queries [row, head, dim], and keys before values [row, 2, kv_head, dim]; turns those in ``qkv`` in place."""
@@ -286,6 +314,10 @@ class HiggsTokenLM:
         parts = qkv.view(qkv.shape[0], -1, dim)
         rotate_(parts[:, : heads + kv_heads], rope)
         return parts[:, :heads], parts[:, heads:].view(-1, 2, kv_heads, dim)
+
+    @torch.inference_mode()
+    def _last_logits(self, hidden: Float[Tensor, "1 dim"], wants_text: bool) -> Logits:
+        return self._logits(self._norm(hidden), [wants_text])[0]
 
     def _logits(self, hidden: Float[Tensor, "row dim"], wants_text: list[bool]) -> list[Logits]:
         audio = torch.mm(hidden, self._audio_head).float().cpu().view(len(hidden), self.config.num_codebooks, -1)
