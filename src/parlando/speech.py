@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from itertools import islice
 from os import PathLike
@@ -391,9 +392,10 @@ class Attempt:
         for frames, final in chunked(
             watched, self._request.schedule, playback, frame_seconds, expect, stream.frames_until
         ):
-            frames, samples = self._decoded(stream, frames, final, lambda: islice(watched, session.held_frames))
-            self.finish = self._judge(samples, session.finish if final else None)
-            yield frames, samples if self.finish in (None, "end") else self._without_tail(samples)
+            with session.rest() if playback is not None and playback.hurries else nullcontext():
+                frames, samples = self._decoded(stream, frames, final, lambda: islice(watched, session.held_frames))
+                self.finish = self._judge(samples, session.finish if final else None)
+                yield frames, samples if self.finish in (None, "end") else self._without_tail(samples)
             if self.finish is not None:
                 return
 

@@ -42,6 +42,11 @@ class Playback:
         return self._is_alone()
 
     @property
+    def hurries(self) -> bool:
+        """Whether they have heard nothing yet, and nothing else is to be done than to give them their first sound."""
+        return not self.begun and self.alone
+
+    @property
     def lead_seconds(self) -> float:
         """Seconds until there must be more sound; below zero is how long it is overdue.
 
