@@ -72,7 +72,7 @@ class StubModel:
 
     name, family, sample_rate, frame_rate, needs_transcript = "stub", "stub", RATE, float(FRAMES_PER_SECOND), True
     default_voice, notation, takes_instructions, arriving, converter = "ada", Notation(), False, None, None
-    context_length, samples_per_frame = 1000, PER_FRAME
+    context_length, samples_per_frame, position_bytes = 1000, PER_FRAME, 1
 
     def __init__(self) -> None:
         self.lm = self.decoder = self.prompts = self
@@ -86,7 +86,7 @@ class StubModel:
     def free(self, row: int) -> None:
         pass
 
-    def prefill(self, prompt: Prompt, cache: object, row: int) -> int:
+    def prefill(self, prompt: Prompt, cache: object, row: int, start: int = 0) -> int:
         return row
 
     def step(self, frames: list[Frame | None], cache: object) -> range:

@@ -10,6 +10,8 @@ RATE, PER_FRAME, LOUD, QUIET = 1000, 100, 1, 0
 
 
 class Cache:
+    position_bytes = 1
+
     def __init__(self, rows):
         self.lengths = [0] * rows
 
@@ -37,7 +39,7 @@ class LM:
     def new_cache(self, rows, length):
         return Cache(rows)
 
-    def prefill(self, prompt, cache, row):
+    def prefill(self, prompt, cache, row, start=0):
         cache.lengths[row] = len(prompt)
         return row
 

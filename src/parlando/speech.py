@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from itertools import islice
 from os import PathLike
@@ -69,7 +70,7 @@ def load(
     ``device`` is cpu, cuda, cuda:1 …, by default the best there is; ``dtype`` is float32, bfloat16 or float16. Up to
     ``rows`` requests share a batch, each with ``context`` positions of cache (``None``: as many as the model knows, but
     at most 8,192, five minutes of sound), allocated at once: for the published 3B model 112 KiB a position in bfloat16,
-    1.75 GiB for 8 rows of 2,048.
+    1.75 GiB for 8 rows of 2,048. Voices that were read before may take as much again as one row.
 
     Raises:
         InputError: there is no such model.
@@ -391,9 +392,10 @@ class Attempt:
         for frames, final in chunked(
             watched, self._request.schedule, playback, frame_seconds, expect, stream.frames_until
         ):
-            frames, samples = self._decoded(stream, frames, final, lambda: islice(watched, session.held_frames))
-            self.finish = self._judge(samples, session.finish if final else None)
-            yield frames, samples if self.finish in (None, "end") else self._without_tail(samples)
+            with session.rest() if playback is not None and playback.hurries else nullcontext():
+                frames, samples = self._decoded(stream, frames, final, lambda: islice(watched, session.held_frames))
+                self.finish = self._judge(samples, session.finish if final else None)
+                yield frames, samples if self.finish in (None, "end") else self._without_tail(samples)
             if self.finish is not None:
                 return
 

@@ -12,6 +12,7 @@ from parlando.core.errors import AudioError, PromptTooLongError, TextError
 from parlando.core.types import Frame, Notation, Prompt, SamplingOptions, Voice
 from parlando.engine.chunking import HopSchedule, chunked
 from parlando.engine.engine import Engine
+from parlando.engine.prefixes import PrefixCounts, Prefixes
 from parlando.models.registry import FAMILIES, load_model
 from parlando.speech import Synthesizer
 
@@ -119,6 +120,30 @@ def test_frames_do_not_depend_on_company_in_the_batch(model, prompt, frames):
         results = [list(session) for session in sessions]
     assert results[1] == frames
     assert results[0] != results[2]
+
+
+def test_a_voice_is_read_once_and_its_frames_are_the_same(model):
+    """Bit by bit, whether its part of the prompt was kept, was not, or belonged to a voice of the same name before."""
+    wave = 0.3 * np.sin(2 * np.pi * 200 * np.arange(2 * model.sample_rate) / model.sample_rate)
+    clip = model.refer("Hello there, and how are you?", wave.astype(np.float32), model.sample_rate)
+    changed = dataclasses.replace(clip, codes=clip.codes[:, ::-1], text=f"{clip.text} Well?")
+    prompts = [
+        model.prompts.build(sentence, Voice("clone", references=(each,)))
+        for each in (clip, changed, clip)
+        for sentence in (SENTENCE, "Something else.")
+    ]
+    assert all(8 <= each.voice_positions < len(each) for each in prompts)
+    alone = [generated(model, each, OPTIONS) for each in prompts]
+    with Engine(model.lm, 3) as engine:
+        sessions = [engine.submit(each, model.new_sampler(each, OPTIONS), OPTIONS.max_frames) for each in prompts]
+        assert [list(session) for session in sessions] == alone
+        counts = engine.metrics().prefixes
+        assert (counts.hits, counts.misses) == (4, 2)
+        assert counts.held_bytes > 0
+        engine._runner.prefixes = Prefixes(0, 1)
+        for each, frames in zip(prompts, alone, strict=True):
+            assert list(engine.submit(each, model.new_sampler(each, OPTIONS), OPTIONS.max_frames)) == frames
+        assert engine.metrics().prefixes == PrefixCounts(0, len(prompts), 0)
 
 
 def test_greedy_frames_are_the_same_for_every_seed(model, prompt):

@@ -14,6 +14,8 @@ from parlando.core.types import Frame, Prompt
 class FakeCache:
     """Each row holds the tokens it was fed."""
 
+    position_bytes = 10
+
     def __init__(self, rows, length):
         self.rows = [[] for _ in range(rows)]
         self.limit = length
@@ -26,13 +28,16 @@ class FakeCache:
     def length(self, row):
         return len(self.rows[row])
 
+    def copy(self, row):
+        return list(self.rows[row])
+
     def park(self, row):
         parked, self.rows[row] = self.rows[row], []
         return parked
 
     def resume(self, row, parked):
         assert not self.rows[row], "a session was put back into a row in use"
-        self.rows[row] = parked
+        self.rows[row] = list(parked)
 
     def extend(self, row, tokens):
         self.rows[row].extend(tokens)
@@ -46,6 +51,7 @@ class FakeLM:
         self.context_length = context_length
         self.calls = []
         self.prompts = []
+        self.prefilled_positions = 0
         self.failures = []
         self.busy = False
         self.during_step = lambda: None
@@ -54,11 +60,12 @@ class FakeLM:
         self.cache = FakeCache(rows, length)
         return self.cache
 
-    def prefill(self, prompt, cache, row):
+    def prefill(self, prompt, cache, row, start=0):
         assert not self.busy, "two threads are in the model"
-        assert cache.length(row) == 0, "a prompt was put into a row in use"
-        cache.extend(row, prompt.tokens)
+        assert cache.rows[row] == list(prompt.tokens[:start]), "a row does not hold the prompt's beginning"
+        cache.extend(row, prompt.tokens[start:])
         self.calls.append(("prefill", row))
+        self.prefilled_positions += len(prompt) - start
         self.prompts.append(prompt)
         if prompt.sentence == "broken":
             raise ValueError("no such prompt")

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from parlando.core.errors import ConfigError
 from parlando.core.types import Frame
-from parlando.engine.chunking import LEAST_FRAMES, Chunker, HopSchedule, chunked
+from parlando.engine.chunking import (
+    LEAST_FRAMES,
+    MOST_FIRST_FRAMES,
+    Chunker,
+    HopSchedule,
+    chunked,
+    first_frames,
+)
 from parlando.engine.playback import Playback
 
 
@@ -64,13 +71,14 @@ def test_no_chunk_waits_for_the_frame_after_it():
     assert list(chunks)[-1] == ((), True)
 
 
-def chunk_sizes(step_seconds, frames=100, held_back=0):
+def chunk_sizes(step_seconds, frames=100, held_back=0, alone_until=0, silent_seconds=0.0):
     """How many frames sound with each chunk that a listener gets, and how long they wait in all.
 
-    The model takes so long for a frame of 40 ms, and the decoder always keeps the last ``held_back``.
+    The model takes so long for a frame of 40 ms, and the decoder always keeps the last ``held_back``. Nothing else is
+    to be done before frame ``alone_until``. The first ``silent_seconds`` are cut.
     """
     seconds, sizes, waited_seconds = [0.0], [], 0.0
-    playback = Playback(clock=lambda: seconds[0])
+    playback = Playback(clock=lambda: seconds[0], is_alone=lambda: index < alone_until)
     pushed = 0
 
     def frames_until(sounding):
@@ -83,7 +91,8 @@ def chunk_sizes(step_seconds, frames=100, held_back=0):
             waited_seconds += max(0.0, -playback.lead_seconds) if playback.begun else 0.0
             sounding = max(0, pushed + len(chunk) - held_back) - max(0, pushed - held_back)
             pushed += len(chunk)
-            playback.hand_out(0.04 * sounding)
+            playback.hand_out(0.04 * sounding - silent_seconds)
+            silent_seconds = max(0.0, silent_seconds - 0.04 * sounding)
             sizes.append(sounding)
     return sizes, waited_seconds
 
@@ -104,6 +113,38 @@ def test_what_a_decoder_holds_back_is_not_counted_as_heard(held_back):
     sizes, waited_seconds = chunk_sizes(0.03, held_back=held_back)
     assert sizes[0] == chunk_sizes(0.03)[0][0]
     assert waited_seconds == 0.0
+
+
+def test_who_is_alone_on_a_fast_machine_begins_with_half_and_doubles():
+    sizes, waited_seconds = chunk_sizes(0.002, held_back=10, alone_until=1000)
+    assert sizes[:6] == [4, 4, 8, 16, 25, 25]
+    assert waited_seconds == 0.0
+
+
+def test_who_is_alone_on_a_slow_machine_begins_with_as_much_as_in_company():
+    assert chunk_sizes(0.03, alone_until=1000)[0][0] == chunk_sizes(0.03)[0][0]
+
+
+@given(st.floats(0.001, 0.036), st.integers(0, 100), st.integers(0, 10))
+def test_a_listener_never_waits_when_others_come(step_seconds, alone_until, held_back):
+    assert chunk_sizes(step_seconds, held_back=held_back, alone_until=alone_until)[1] == 0.0
+
+
+@given(st.floats(0.001, 0.01), st.floats(0.0, 0.12))
+def test_who_is_alone_never_waits_for_what_follows_a_silence_that_was_cut(step_seconds, silent_seconds):
+    waited_seconds = chunk_sizes(step_seconds, held_back=10, alone_until=1000, silent_seconds=silent_seconds)[1]
+    assert waited_seconds == 0.0
+
+
+@given(st.floats(0.0, 0.1), st.floats(0.0, 0.1), st.booleans())
+def test_the_slower_the_machine_the_more_sound_it_begins_with(pace_seconds, decode_seconds, alone):
+    count = first_frames(0.04, pace_seconds, decode_seconds, alone)
+    assert 3 <= count <= MOST_FIRST_FRAMES
+    assert count <= first_frames(0.04, pace_seconds + 0.001, decode_seconds, alone)
+    assert count <= first_frames(0.04, pace_seconds, decode_seconds + 0.001, alone)
+    assert count <= first_frames(0.04, pace_seconds, decode_seconds, alone=False)
+    needed_seconds = 4 * pace_seconds + (0.12 if alone else 0.3)
+    assert count == MOST_FIRST_FRAMES or count * (0.04 - decode_seconds) >= needed_seconds
 
 
 def test_a_model_far_too_slow_begins_with_more_and_not_without_end():

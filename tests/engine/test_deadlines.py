@@ -59,7 +59,7 @@ class Speaker:
 
 
 class Session:
-    awaiting = False
+    awaiting = resting = False
     parked = None
 
     def __init__(self, speaker):

@@ -459,3 +459,30 @@ def test_frames_are_handed_on_and_fed_back_as_the_sampler_made_them(engine, lm, 
             return next(self.frames)
 
     assert list(engine.submit(fake.prompt(), Scripted())) == [Frame(3, (1, 2)), Frame(4, (5, 6))]
+
+
+def test_a_row_sits_out_while_its_consumer_has_something_more_urgent_to_do(fake):
+    with Engine(fake.LM(), rows=2) as engine:
+        resting, other = (engine.submit(fake.prompt(seed), fake.Sampler(seed, frames=9)) for seed in (1, 2))
+        engine.step()
+        engine.step()
+        before = resting.frame_count, other.frame_count
+        with resting.rest():
+            engine.step()
+            assert (resting.frame_count, other.frame_count) == (before[0], before[1] + 1)
+            other.cancel()
+            assert not engine.step(), "there is nothing else to do"
+        assert engine.step()
+        assert resting.frame_count == before[0] + 1
+        assert list(resting) == fake.frames_alone(fake.prompt(1), fake.Sampler(1, frames=9))
+
+
+def test_a_worker_goes_on_after_a_rest(fake):
+    with Engine(fake.LM(), rows=1).start() as engine:
+        session = engine.submit(fake.prompt(1), fake.Sampler(1, frames=9))
+        frames = iter(session)
+        made = [next(frames)]
+        with session.rest():
+            pass
+        made += frames
+        assert made == fake.frames_alone(fake.prompt(1), fake.Sampler(1, frames=9))

@@ -78,3 +78,11 @@ def test_the_next_decoding_takes_as_long_as_the_last():
     assert playback.decoded_frames == 4
     playback.begin_sentence()
     assert playback.decoded_frames == 0
+
+
+@pytest.mark.parametrize(("alone", "hurries"), [(True, [True, False]), (False, [False, False])])
+def test_who_is_alone_hurries_until_the_first_sound(alone, hurries):
+    playback = Playback(Clock(), is_alone=lambda: alone)
+    found = [playback.hurries]
+    playback.hand_out(0.5)
+    assert [*found, playback.hurries] == hurries

@@ -18,7 +18,7 @@ class Request:
 
     def __init__(self, name=""):
         self.name = name
-        self.over = self.awaiting = False
+        self.over = self.awaiting = self.resting = False
         self.playback, self.frame_count, self.finish, self.parked = None, 0, "end", None
 
     def __repr__(self):

@@ -45,6 +45,14 @@ def test_training_and_prompt_attention_equal_the_definition(heads, kv_heads):
     torch.testing.assert_close(attend_causal(q, k, v), expected.flatten(1), atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("start", [1, 4, LENGTH - 1])
+@pytest.mark.parametrize(("heads", "kv_heads"), [(4, 4), (4, 2), (6, 1)])
+def test_the_last_positions_attend_to_all_before_them(heads, kv_heads, start):
+    q, k, v = random_qkv(heads, kv_heads)
+    expected = by_definition(q, k, v)[start:].flatten(1)
+    torch.testing.assert_close(attend_causal(q[start:], k, v), expected, atol=1e-6, rtol=1e-5)
+
+
 @pytest.mark.parametrize(("heads", "kv_heads"), [(4, 4), (4, 2), (6, 1)])
 def test_cached_attention_equals_the_definition_for_rows_of_two_lengths(heads, kv_heads):
     q, k, v = random_qkv(heads, kv_heads)

@@ -78,6 +78,29 @@ def test_append_writes_each_row_at_its_own_position():
     assert int(cache.keys[1].count_nonzero()) == 24
 
 
+def test_a_copy_is_put_into_rows_any_number_of_times_and_its_row_keeps_it():
+    cache = new_cache()
+    cache.pairs.copy_(torch.randn(cache.pairs.shape, generator=torch.Generator().manual_seed(0)))
+    cache.advance(0, 3)
+    held = cache.copy(0)
+    cache.fill(0, 0, torch.ones(2, 2, 4), torch.ones(2, 2, 4))
+    for row in (1, 2):
+        cache.resume(row, held)
+        assert torch.equal(cache.pairs[:, :, row, :, :3], cache.pairs[:, :, 0, :, :3])
+    assert [cache.length(row) for row in range(3)] == [3, 3, 3]
+    assert held.numel() * held.element_size() == 3 * cache.position_bytes
+
+
+def test_what_follows_is_written_behind_and_comes_back_with_what_was_there():
+    cache = new_cache()
+    first, second = torch.randn(2, 3, 2, 4).bfloat16(), torch.randn(2, 2, 2, 4).bfloat16()
+    cache.fill(1, 2, *first)
+    cache.advance(2, 3)
+    keys, values = cache.fill(1, 2, *second)
+    assert torch.equal(keys, torch.cat((first[0], second[0])))
+    assert torch.equal(values, torch.cat((first[1], second[1])))
+
+
 def test_a_parked_row_goes_on_in_another_bit_by_bit():
     cache = new_cache()
     generator = torch.Generator().manual_seed(0)

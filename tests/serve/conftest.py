@@ -54,7 +54,7 @@ class StubLM:
         self.cache = Cache(rows)
         return self.cache
 
-    def prefill(self, prompt, cache, row):
+    def prefill(self, prompt, cache, row, start=0):
         cache.lengths[row] = len(prompt)
         return row
 

@@ -173,6 +173,31 @@ def test_cancelling_ends_a_stream_that_waits_for_text(fresh):
     assert 0.0 < stats.audio_seconds < 2.0, "the first sentence, and no more"
 
 
+def test_a_stream_is_alone_while_there_is_no_other_and_no_helper_at_work(fresh):
+    async def listen():
+        first = fresh.service.open(Utterance(TextFeed())).stream
+        found = [first.playback.alone]
+        second = fresh.service.open(Utterance(TextFeed())).stream
+        found += [first.playback.alone, second.playback.alone]
+        second.cancel()
+        with suppress(CancelledError, TextError):
+            await collect(second, [])
+        await until(lambda: first.playback.alone)
+        go_on = threading.Event()
+        helper = asyncio.ensure_future(fresh.service.bridge.call(go_on.wait, HANG_SECONDS))
+        await asyncio.sleep(0)
+        found.append(first.playback.alone)
+        go_on.set()
+        await helper
+        found.append(first.playback.alone)
+        first.cancel()
+        with suppress(CancelledError, TextError):
+            await collect(first, [])
+        return found
+
+    assert run_in(fresh, listen()) == [True, False, False, False, True]
+
+
 def run_in(running, coroutine):
     """On the server's own loop."""
     return asyncio.run_coroutine_threadsafe(coroutine, running.service.loop).result(HANG_SECONDS)
@@ -205,3 +230,21 @@ def test_what_is_to_be_said_lasts_as_long_as_there_is_of_it(text, seconds):
     assert said_seconds(Utterance(text)) == pytest.approx(seconds)
     if not isinstance(text, TextFeed):
         assert said_seconds(Utterance(text, speed=2.0)) == pytest.approx(seconds / 2)
+
+
+def test_calls_are_counted_while_they_are_at_work_or_wait_whatever_becomes_of_them():
+    go_on = threading.Event()
+
+    def fail():
+        go_on.wait(HANG_SECONDS)
+        raise TextError("no")
+
+    async def test(bridge):
+        calls = [asyncio.ensure_future(bridge.call(fail)) for _ in range(2)]
+        await until(lambda: bridge.helping == 2)
+        go_on.set()
+        await asyncio.wait(calls)
+        assert bridge.helping == 0
+        assert all(isinstance(call.exception(), TextError) for call in calls)
+
+    with_bridge(test)

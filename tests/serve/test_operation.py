@@ -135,6 +135,9 @@ def test_metrics_are_prometheus_text(fresh):
         'parlando_audio_seconds_total{model="stub"} 1',
         'parlando_streams_total{model="stub",finish="end"} 1',
         'parlando_slots_free{model="stub"} 8',
+        'parlando_prefix_hits{model="stub"} 0',
+        'parlando_prefix_misses{model="stub"} 0',
+        'parlando_prefix_bytes{model="stub"} 0',
         'parlando_ready{model="stub"} 1',
     ):
         assert line in response.text.splitlines(), response.text

@@ -36,7 +36,12 @@ class ArrivingPromptBuilder(Protocol):
 
 
 class Cache(Protocol):
-    """Keys and values of a fixed number of rows; made by the LM, owned by the engine."""
+    """Keys and values of a fixed number of rows; made by the LM, owned by the engine.
+
+    ``position_bytes`` is what a position takes.
+    """
+
+    position_bytes: int
 
     def free(self, row: int) -> None:
         """Forget a row: its length becomes zero."""
@@ -46,12 +51,16 @@ class Cache(Protocol):
         """Positions held for a row."""
         ...
 
+    def copy(self, row: int) -> Any:
+        """Everything a row holds, to be kept elsewhere."""
+        ...
+
     def park(self, row: int) -> Any:
         """Everything a row holds, to be kept elsewhere; the row is free then."""
         ...
 
     def resume(self, row: int, parked: Any) -> None:
-        """Put back, into a free row, what `park` gave; the LM goes on from there bit by bit the same."""
+        """Put into a free row what `park` or `copy` gave, any number of times; the LM goes on bit by bit the same."""
         ...
 
 
@@ -64,8 +73,12 @@ class TokenLM(Protocol):
         """Allocate a cache of ``rows`` sequences of at most ``length`` positions."""
         ...
 
-    def prefill(self, prompt: Prompt, cache: Cache, row: int) -> Any:
-        """Fill one row with a prompt; returns the logits of its last position (whatever the family's sampler takes)."""
+    def prefill(self, prompt: Prompt, cache: Cache, row: int, start: int = 0) -> Any:
+        """Fill one row with a prompt, of which it holds the first ``start`` positions.
+
+        Returns the logits of the last one (whatever the family's sampler takes), bit by bit the same whether those
+        before ``start`` were filled just now or resumed.
+        """
         ...
 
     def step(self, frames: Sequence[Frame | None], cache: Cache) -> Sequence[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -105,7 +105,8 @@ class Prompt:
     ``audio_mask`` (bool [position]) marks those, and ``codes`` (int64 [audio position, codebook], delayed) fills them
     in order.
     ``expected_frames`` is the length prior for the audio to come, 0 where there is none. ``unread`` is the first word
-    of the sentence that the model has no way to say, so that it is left out, in part or as a whole.
+    of the sentence that the model has no way to say, so that it is left out, in part or as a whole. The first
+    ``voice_positions`` are the voice's, and the same for all that it says.
     """
 
     tokens: tuple[int, ...]
@@ -114,9 +115,15 @@ class Prompt:
     sentence: str = ""
     expected_frames: float = 0.0
     unread: str = ""
+    voice_positions: int = 0
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def until(self, positions: int) -> Prompt:
+        """The first so many positions, as a prompt."""
+        mask = self.audio_mask[:positions]
+        return replace(self, tokens=self.tokens[:positions], audio_mask=mask, codes=self.codes[: mask.sum()])
 
 
 @dataclass(frozen=True)

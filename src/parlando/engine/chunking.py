@@ -14,11 +14,13 @@ from parlando.engine.playback import Playback
 
 SPARE_FRAMES = 4.0
 AHEAD_SECONDS = 0.3  # two busy cores were seen to be elsewhere for so long
+AHEAD_ALONE_SECONDS, ALONE_FRAMES = 0.12, 8.0  # as much silence may be cut, and so many come next
 MOST_FIRST_FRAMES = 12
 PACE_MEMORY = 0.3
 JITTER_SECONDS, SLOWER = 0.03, 3.0
 MOST_AT_ONCE = 25
 LEAST_FRAMES = 8  # what a decoder does once for a chunk, whatever its size, costs as much as 30 frames
+LEAST_ALONE_FRAMES = 4
 FramesUntil = Callable[[int], int]
 
 
@@ -52,10 +54,10 @@ class Chunker:
     """Collects frames until the schedule's next chunk is full.
 
     Where somebody listens, a chunk goes out early rather than let them run out, and the first one grows with the time
-    that a frame takes by now: what is ahead must outlast the wait for the next. So it is with the first one after they
-    did run out. A decoder may hold back: ``frames_until`` says how many more frames it takes until so many sound. No
-    chunk for a listener but the last has fewer than `LEAST_FRAMES`: decoding one by one takes several times as long,
-    and who is late would stay so.
+    that a frame takes by now (`first_frames`): what is ahead must outlast the wait for the next. So it is with the
+    first one after they did run out. A decoder may hold back: ``frames_until`` says how many more frames it takes until
+    so many sound. No chunk for a listener but the last has fewer than `LEAST_FRAMES`, or than `LEAST_ALONE_FRAMES`
+    while nothing else is to be done: decoding one by one takes several times as long, and who is late would stay so.
     """
 
     def __init__(
@@ -65,9 +67,8 @@ class Chunker:
         frame_seconds: float = 0.0,
         frames_until: FramesUntil = int,
     ) -> None:
-        self._least = 1 if playback is None else min(LEAST_FRAMES, schedule.largest)
-        self._sizes = (max(self._least, size) for size in schedule)
-        self._due = next(self._sizes)
+        self._largest, self._sizes = schedule.largest, iter(schedule)
+        self._size = next(self._sizes)
         self._frames: list[Frame] = []
         self._asked = self._awaited = 1
         self._playback, self._frame_seconds, self._frames_until = playback, frame_seconds, frames_until
@@ -86,8 +87,18 @@ class Chunker:
             full = len(self._frames) >= self._due
         if not full:
             return ()
-        self._due = next(self._sizes)
+        self._size = next(self._sizes)
         return self.flush()
+
+    @property
+    def _least(self) -> int:
+        if self._playback is None:
+            return 1
+        return min(LEAST_ALONE_FRAMES if self._playback.alone else LEAST_FRAMES, self._largest)
+
+    @property
+    def _due(self) -> int:
+        return max(self._least, self._size)
 
     @property
     def is_through(self) -> bool:
@@ -135,12 +146,23 @@ class Chunker:
         return max(self._due if not playback.begun else 1, self._frames_until(self._first_frames(playback)))
 
     def _first_frames(self, playback: Playback) -> int:
-        """As many as, once heard, sound for longer than it takes to make and decode the next, by `AHEAD_SECONDS`."""
-        needed_seconds = SPARE_FRAMES * self._pace.seconds + AHEAD_SECONDS
-        gained_seconds = self._frame_seconds - playback.decode_seconds_per_frame
-        if gained_seconds * MOST_FIRST_FRAMES <= needed_seconds:
-            return MOST_FIRST_FRAMES
-        return math.ceil(needed_seconds / gained_seconds)
+        return first_frames(
+            self._frame_seconds, self._pace.seconds, playback.decode_seconds_per_frame, alone=playback.alone
+        )
+
+
+def first_frames(frame_seconds: float, pace_seconds: float, decode_seconds: float, alone: bool) -> int:
+    """How many sounding frames to begin with, each of which took so long to make and takes so long to decode.
+
+    As many as, once heard, sound for longer than the next take to come, by `AHEAD_SECONDS`; by less on a fast machine
+    where nothing else is to be done.
+    """
+    ahead_seconds = min(AHEAD_SECONDS, AHEAD_ALONE_SECONDS + ALONE_FRAMES * pace_seconds) if alone else AHEAD_SECONDS
+    needed_seconds = SPARE_FRAMES * pace_seconds + ahead_seconds
+    gained_seconds = frame_seconds - decode_seconds
+    if gained_seconds * MOST_FIRST_FRAMES <= needed_seconds:
+        return MOST_FIRST_FRAMES
+    return math.ceil(needed_seconds / gained_seconds)
 
 
 class Pace:

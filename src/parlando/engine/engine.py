@@ -124,7 +124,8 @@ class Engine:
         """A snapshot of what was done and what is going on."""
         with self._entrance:
             waiting = self._scheduler.waiting
-            return self._meter.snapshot(len(self._scheduler.sessions) - waiting, waiting)
+            running = len(self._scheduler.sessions) - waiting
+            return self._meter.snapshot(running, waiting, self._runner.prefixes.counts)
 
     @property
     def sound_rate(self) -> float:

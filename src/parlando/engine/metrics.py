@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from parlando.engine.prefixes import PrefixCounts
 from parlando.engine.session import Session
 from parlando.engine.urgency import Turn
 
@@ -17,7 +18,7 @@ class Metrics:
     """Totals since the engine was made.
 
     ``batch_sizes`` maps rows in a step to steps, ``finishes`` a reason to sessions; ``first_frame_seconds`` are
-    those of the sessions that ended last, sorted.
+    those of the sessions that ended last, sorted; ``prefixes`` are the voices that were read before.
     """
 
     running: int
@@ -29,6 +30,7 @@ class Metrics:
     batch_sizes: Mapping[int, int]
     finishes: Mapping[str, int]
     first_frame_seconds: tuple[float, ...]
+    prefixes: PrefixCounts
 
     @property
     def frames_per_second(self) -> float:
@@ -66,7 +68,7 @@ class Meter:
         if session.timings.first_frame_seconds is not None:
             self._first_frame_seconds.append(session.timings.first_frame_seconds)
 
-    def snapshot(self, running: int, waiting: int) -> Metrics:
+    def snapshot(self, running: int, waiting: int, prefixes: PrefixCounts) -> Metrics:
         """The counts now."""
         return Metrics(
             running=running,
@@ -78,4 +80,5 @@ class Meter:
             batch_sizes=dict(self._batch_sizes),
             finishes=dict(self._finishes),
             first_frame_seconds=tuple(sorted(self._first_frame_seconds)),
+            prefixes=prefixes,
         )

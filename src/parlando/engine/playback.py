@@ -13,11 +13,17 @@ NEWCOMER_SECONDS = 0.3  # by when there should be a first sound; sooner only whe
 class Playback:
     """One request's listener, who plays from the first sound on; its sentences share it, in turn.
 
+    ``is_alone`` says whether the machine has nothing else to do by now, as far as is known; without it, it may have.
     Whoever hands the sound out calls `begin_sentence`, `hand_out`, `decoded`, `hold` and `go_on`, from one thread at
     a time; all the rest may be read from any.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter, expected_seconds: float = math.inf) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.perf_counter,
+        expected_seconds: float = math.inf,
+        is_alone: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.begun = False
         self.over = False
         self.decoded_frames = 0
@@ -25,9 +31,20 @@ class Playback:
         self.speed = 1.0
         self.clock = clock
         self._expected_seconds = expected_seconds
+        self._is_alone = is_alone
         self._until_seconds = 0.0
         self._waited_seconds = 0.0
         self._held_since: float | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing else is to be done meanwhile."""
+        return self._is_alone()
+
+    @property
+    def hurries(self) -> bool:
+        """Whether they have heard nothing yet, and nothing else is to be done than to give them their first sound."""
+        return not self.begun and self.alone
 
     @property
     def lead_seconds(self) -> float:

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from parlando.core.stages import TokenLM
-from parlando.core.types import Frame
+from parlando.core.types import Frame, Prompt
+from parlando.engine.prefixes import Prefixes
 from parlando.engine.scheduler import Plan, Slot
 from parlando.engine.session import Session
 from parlando.engine.urgency import Turn
+
+LEAST_SHARED = 8  # positions; of fewer, reading them again costs no more than looking for them
+LEAST_PREFIX_BYTES = 32 * 2**20
 
 
 class FailureScope:
@@ -32,11 +36,13 @@ class FailureScope:
 
 
 class Runner:
-    """Owns the cache of one language model."""
+    """Owns the cache of one language model, and as much again as a row or 32 MiB for what its rows began with."""
 
     def __init__(self, lm: TokenLM, rows: int, length: int) -> None:
         self._lm = lm
         self._cache = lm.new_cache(rows, length)
+        position_bytes = self._cache.position_bytes
+        self.prefixes = Prefixes(max(length * position_bytes, LEAST_PREFIX_BYTES), position_bytes)
 
     def run(self, plan: Plan) -> Turn:
         """Park and place whom the plan names, then advance everybody by one frame in one batch.
@@ -79,10 +85,28 @@ class Runner:
         session = slot.session
         session.begin()
         with FailureScope(session):
-            logits = self._lm.prefill(session.prompt, self._cache, slot.row)
+            start = self._begin(session.prompt, slot.row)
+            logits = self._lm.prefill(session.prompt, self._cache, slot.row, start)
             session.prefilled()
             return session.decide(logits)
         return 0
+
+    def _begin(self, prompt: Prompt, row: int) -> int:
+        """Put what is the voice's into a row, read now or before; returns how many positions that is.
+
+        Always apart from the rest, so that products have the same shapes, and round alike, whether it was kept or not.
+        """
+        shared = prompt.voice_positions
+        if not LEAST_SHARED <= shared < len(prompt):
+            return 0
+        beginning = prompt.until(shared)
+        held = self.prefixes.find(beginning)
+        if held is None:
+            self._lm.prefill(beginning, self._cache, row)
+            self.prefixes.keep(beginning, self._cache.copy(row))
+        else:
+            self._cache.resume(row, held)
+        return shared
 
     def _step(self, live: Sequence[Slot]) -> int:
         logits = self._lm.step(last_frames(live), self._cache)

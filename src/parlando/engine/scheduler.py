@@ -192,7 +192,7 @@ class Scheduler:
 
     def _stepping(self, entered: Iterable[Slot] = ()) -> tuple[Slot, ...]:
         """Everybody who can, or those pressed for time and as many more as a step in real time has room for."""
-        slots = tuple([slot for slot in self._slots if not slot.session.awaiting])
+        slots = tuple([slot for slot in self._slots if not (slot.session.awaiting or slot.session.resting)])
         if not self._frame_seconds or len(slots) < 2:
             return slots
         room = self.costs.largest_batch(len(slots), self._frame_seconds)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
@@ -61,6 +62,7 @@ class Session:
         self.max_frames = max_frames
         self.playback = playback
         self.wanted_frames = 1
+        self.resting = False
         self.parked: Any = None  # what its row held, while somebody else has the row
         self.frame_count = 0
         self.last_frame: Frame | None = None
@@ -137,6 +139,15 @@ class Session:
         """Block until `ready` or `awaiting`."""
         with self._lock:
             self._changed.wait_for(lambda: self.ready or self.awaiting)
+
+    @contextmanager
+    def rest(self) -> Iterator[None]:
+        """Within the block its row sits out: what the consumer does is more urgent, and would be held up by steps."""
+        self.resting = True
+        try:
+            yield
+        finally:
+            self.resting = False
 
     def begin(self) -> None:
         """The engine's word that the prefill starts."""

@@ -69,12 +69,17 @@ def attend_cached(
 
 def attend_causal(
     q: Float[Tensor, "position head dim"],
-    k: Float[Tensor, "position kv_head dim"],
-    v: Float[Tensor, "position kv_head dim"],
+    k: Float[Tensor, "held kv_head dim"],
+    v: Float[Tensor, "held kv_head dim"],
 ) -> Float[Tensor, "position mixed"]:
-    """Attention of a whole sequence over itself, for inference (fused kernel)."""
+    """Attention of a sequence, or of its last positions, over all of it, for inference (fused kernel)."""
+    mask = None
+    if len(q) < len(k):
+        mask = torch.ones(len(q), len(k), dtype=torch.bool, device=q.device).tril(len(k) - len(q))
     q, k, v = (x.transpose(0, 1).unsqueeze(0) for x in (q, k, v))
-    mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+    mixed = functional.scaled_dot_product_attention(
+        q, k, v, mask, is_causal=mask is None, enable_gqa=q.shape[1] != k.shape[1]
+    )
     return mixed[0].transpose(0, 1).flatten(1)
 
 

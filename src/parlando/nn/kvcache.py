@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -56,6 +57,11 @@ class KVCache:
         """Positions per row."""
         return self.keys.shape[3]
 
+    @property
+    def position_bytes(self) -> int:
+        """What a position takes, in all layers."""
+        return self._pairs.element_size() * self._pairs[:, :, 0, :, 0].numel()
+
     def length(self, row: int) -> int:
         """Positions held for a row."""
         return self._lengths[row]
@@ -66,14 +72,18 @@ class KVCache:
         self._pairs[:, :, row, :, :written] = 0.0
         self._lengths[row] = self._written[row] = 0
 
-    def park(self, row: int) -> Float[Tensor, "layer 2 kv_head position dim"]:
+    def copy(self, row: int) -> Any:
+        """A copy of everything a row holds, for `resume`."""
+        return self._pairs[:, :, row, :, : self._lengths[row]].clone()
+
+    def park(self, row: int) -> Any:
         """A copy of everything a row holds; the row is free then."""
-        parked = self._pairs[:, :, row, :, : self._lengths[row]].clone()
+        parked = self.copy(row)
         self.free(row)
         return parked
 
-    def resume(self, row: int, parked: Float[Tensor, "layer 2 kv_head position dim"]) -> None:
-        """Put back, into any free row, what `park` gave."""
+    def resume(self, row: int, parked: Any) -> None:
+        """Put into any free row what `park` or `copy` gave."""
         self._lengths[row] = parked.shape[3]
         self._pairs[:, :, row, :, : parked.shape[3]] = parked
 
@@ -114,8 +124,13 @@ class KVCache:
         row: int,
         keys: Float[Tensor, "position kv_head dim"],
         values: Float[Tensor, "position kv_head dim"],
-    ) -> None:
-        """Write a whole sequence from position 0 in one layer."""
-        self._written[row] = max(self._written[row], len(keys))
-        self.keys[layer, row, :, : len(keys)] = keys.transpose(0, 1)
-        self.values[layer, row, :, : len(values)] = values.transpose(0, 1)
+    ) -> tuple[Float[Tensor, "held kv_head dim"], Float[Tensor, "held kv_head dim"]]:
+        """Write positions after those that a row holds, in one layer; returns all keys and values up to there."""
+        start = self._lengths[row]
+        stop = start + len(keys)
+        self._written[row] = max(self._written[row], stop)
+        self.keys[layer, row, :, start:stop] = keys.transpose(0, 1)
+        self.values[layer, row, :, start:stop] = values.transpose(0, 1)
+        if start == 0:
+            return keys, values
+        return self.keys[layer, row, :, :stop].transpose(0, 1), self.values[layer, row, :, :stop].transpose(0, 1)

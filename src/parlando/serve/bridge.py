@@ -143,6 +143,7 @@ class Bridge:
         self._helpers = ThreadPoolExecutor(helpers, "parlando-help")
         self._open: set[Stream[Any]] = set()
         self._closed = False
+        self.helping = 0  # how many calls are at work, or wait for a helper
 
     def open(self, stream: Stream[T], source: Callable[[], Iterator[T]], after: Callable[[], None]) -> Stream[T]:
         """Begin to pump; ``after`` is called on the event loop when the thread is done, whatever happened.
@@ -180,7 +181,11 @@ class Bridge:
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """What a blocking function returns, from a helper's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._helpers, function, *arguments)
+        self.helping += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._helpers, function, *arguments)
+        finally:
+            self.helping -= 1
 
     def close(self) -> None:
         """Cancel what runs and let the threads end."""

@@ -33,6 +33,7 @@ from parlando.core.errors import (
 )
 from parlando.core.types import Voice
 from parlando.engine.playback import Playback
+from parlando.engine.prefixes import PrefixCounts
 from parlando.request import Request, SpeechOptions, check_speed, derived_seed
 from parlando.result import Chunk
 from parlando.serve.admission import Admission, Entrant, expected_seconds
@@ -157,7 +158,7 @@ class Service:
         first = several[0]
         host = self.host(first.model)
         self._check(several, format)
-        playback = Playback(expected_seconds=sum(map(said_seconds, several)))
+        playback = Playback(expected_seconds=sum(map(said_seconds, several)), is_alone=self.has_one_task)
         options = host.synthesizer.options(speed=first.speed, playback=playback, **first.options)
         several = [replace(each, voice=self.voices.checked(host, each.voice, caller)) for each in several]
         rate = first.sample_rate or host.synthesizer.sample_rate
@@ -200,6 +201,10 @@ class Service:
     def speaking(self) -> bool:
         """Whether anything is being spoken, waits for it, or was spoken and its listener not told all of it."""
         return self._telling > 0 or any(admission.streams for admission in self.admissions.values())
+
+    def has_one_task(self) -> bool:
+        """Whether one stream, or less, is all that there is to do."""
+        return self.bridge.helping + sum(admission.streams for admission in self.admissions.values()) <= 1
 
     @contextmanager
     def telling(self) -> Iterator[None]:
@@ -296,11 +301,17 @@ class Service:
         def gauge(name: str, read: Callable[[str], float]) -> None:
             self.registry.gauge(name, lambda: {(("model", model),): read(model) for model in self.hosts})
 
+        def prefixes(model: str) -> PrefixCounts:
+            return self.hosts[model].synthesizer.engine.metrics().prefixes
+
         gauge("parlando_streams_running", lambda model: self.admissions[model].streams)
         gauge("parlando_predicted_first_audio_seconds", lambda model: self.admissions[model].predicted_seconds())
         gauge("parlando_slots", lambda model: self.hosts[model].rows)
         gauge("parlando_slots_free", lambda model: self.hosts[model].synthesizer.engine.free_rows)
         gauge("parlando_queue", lambda model: self.hosts[model].synthesizer.engine.metrics().waiting)
+        gauge("parlando_prefix_hits", lambda model: prefixes(model).hits)
+        gauge("parlando_prefix_misses", lambda model: prefixes(model).misses)
+        gauge("parlando_prefix_bytes", lambda model: prefixes(model).held_bytes)
         gauge("parlando_worker_restarts", lambda model: self.hosts[model].restarts)
         gauge("parlando_ready", lambda model: self.hosts[model].ready)
 

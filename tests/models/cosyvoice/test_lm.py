@@ -308,6 +308,24 @@ def test_idle_rows_stay_as_they_are_and_freed_rows_start_anew(token_lm):
     assert_close(token_lm.prefill(random_prompt(5, 3), cache, 0), token_lm.prefill(random_prompt(5, 3), alone, 0))
 
 
+@pytest.mark.parametrize("start", [1, 8, 19])
+def test_a_prompt_goes_on_after_its_beginning_read_now_or_resumed(token_lm, start):
+    prompt, cache = random_prompt(20, 2), token_lm.new_cache(3, 64)
+    whole = token_lm.prefill(prompt, cache, 0)
+    token_lm.prefill(prompt.until(start), cache, 1)
+    held = cache.copy(1)
+    read = token_lm.prefill(prompt, cache, 1, start)
+    for _ in range(2):
+        cache.free(2)
+        cache.resume(2, held)
+        resumed = token_lm.prefill(prompt, cache, 2, start)
+        assert torch.equal(row_of(resumed), row_of(read)), "what is kept is not written to"
+    assert_close(read, whole)
+    steps = token_lm.step([Frame(CONFIG.speech_id, (7,))] * 3, cache)
+    assert torch.equal(row_of(steps[1]), row_of(steps[2]))
+    assert_close(steps[1], steps[0])
+
+
 def test_what_does_not_fit_is_refused(token_lm):
     assert token_lm.new_cache(1, 1000).capacity == token_lm.context_length == 256
     cache = token_lm.new_cache(2, 8)

@@ -55,6 +55,14 @@ def built(voice: Voice):
     return prompt.tokens, prompt.codes[:, 0].tolist()
 
 
+@pytest.mark.parametrize(("voice", "shared"), [(Voice("preset"), 1), (CLIP, 3), (with_instruction(CLIP, "slow"), 6)])
+def test_the_voices_positions_are_its_transcript_or_instruction(voice, shared):
+    one, other = BUILDER.build("abc", voice), BUILDER.build("defg", voice)
+    assert one.voice_positions == other.voice_positions == shared
+    assert one.tokens[:shared] == other.tokens[:shared]
+    assert one.tokens[shared] == ord("a")
+
+
 def test_a_preset_voice_gives_the_language_model_nothing():
     assert built(Voice("preset")) == ((SOS, *ids("abc"), TASK), [])
 

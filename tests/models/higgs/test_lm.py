@@ -253,6 +253,24 @@ def test_prefill_replaces_what_a_row_held(tiny):
     assert cache.length(0) == 5
 
 
+@pytest.mark.parametrize("start", [1, 8, 19])
+def test_a_prompt_goes_on_after_its_beginning_read_now_or_resumed(tiny, start):
+    prompt, cache = random_prompt(20, 2), tiny.new_cache(3, 64)
+    whole = tiny.prefill(prompt, cache, 0)
+    tiny.prefill(prompt.until(start), cache, 1)
+    held = cache.copy(1)
+    read = tiny.prefill(prompt, cache, 1, start)
+    for _ in range(2):
+        cache.free(2)
+        cache.resume(2, held)
+        resumed = tiny.prefill(prompt, cache, 2, start)
+        assert torch.equal(resumed.audio, read.audio), "what is kept is not written to"
+    assert_equal_logits(read, whole)
+    steps = tiny.step([audio_frame(1)] * 3, cache)
+    assert torch.equal(steps[1].audio, steps[2].audio)
+    assert_equal_logits(steps[1], steps[0])
+
+
 def test_prompt_longer_than_the_cache_is_refused(tiny):
     assert tiny.new_cache(1, 1000).capacity == tiny.context_length == 64
     with pytest.raises(PromptTooLongError, match="9 positions and the context 8"):

@@ -230,6 +230,34 @@ def test_training_example_extends_the_prompt_of_inference(layout, voice):
     assert whole.expected_frames == 6
 
 
+@pytest.mark.parametrize("layout", ["original", "transformers"])
+@pytest.mark.parametrize("references_in", ["turns", "system"])
+@pytest.mark.parametrize(
+    "voice",
+    [
+        described("anna", "a Scottish man, brisk"),
+        described("bob", None, 3, 5),
+        described("eve", "bright", 4, scene="hi"),
+    ],
+)
+def test_the_voices_positions_are_the_same_for_every_sentence_and_end_before_it(layout, references_in, voice):
+    prompts = builder(layout=layout, references_in=references_in)
+    one, other = prompts.build("hi", voice), prompts.build("there, hi!", voice)
+    shared = one.voice_positions
+    assert other.voice_positions == shared
+    assert one.until(shared).tokens == other.until(shared).tokens
+    assert np.array_equal(one.until(shared).codes, one.codes), "all clips are the voice's"
+    assert text_of(one).startswith(text_of(one.until(shared)))
+    assert text_of(one.until(shared)).endswith("<|eot_id|>")
+    assert text_of(one)[len(text_of(one.until(shared))) :].startswith(f"{USER}{{hh}}{{ay1}}<|eot_id|>")
+
+
+def test_a_voice_of_which_nothing_is_said_has_no_positions():
+    assert builder().build_dialogue([(0, "hi")], [described("bob", None, 3)]).voice_positions > 0
+    whole = builder().chat.render([Message("user", "hi")])
+    assert whole.voice_positions == 0
+
+
 def test_training_can_spell_words_and_refuses_what_exceeds_the_context():
     example = builder().build_training("hi there", Voice("x"), clip(3), spell=lambda word: word == "there")
     assert "{hh}{ay1} there<|eot_id|>" in text_of(example.prompt)

@@ -98,6 +98,20 @@ def test_a_prompt_equals_one_in_torch(kinds):
 
 
 @needs_kernel
+@pytest.mark.parametrize("start", [1, 13, 24, 47, 59])
+def test_a_prompt_is_the_same_bit_by_bit_in_two_pieces(start):
+    kinds, generator = np.arange(60) % 11 > 6, np.random.default_rng(0)
+    tokens = np.where(kinds, CONFIG.audio_out_id, generator.integers(7, 40, len(kinds))).tolist()
+    given = Prompt(tuple(tokens), kinds, generator.integers(0, 11, (int(kinds.sum()), 3)))
+    token_lm = HiggsTokenLM(make_lm())
+    cache = token_lm.new_cache(2, 64)
+    whole = token_lm.prefill(given, cache, 0)
+    token_lm.prefill(given.until(start), cache, 1)
+    assert torch.equal(token_lm.prefill(given, cache, 1, start).audio, whole.audio)
+    assert torch.equal(cache.pairs[:, :, 0], cache.pairs[:, :, 1])
+
+
+@needs_kernel
 def test_an_interrupt_in_a_prefill_leaves_nobody_waiting(monkeypatch):
     (broken, cache), (whole, other) = start(make_lm(), 2, True), start(make_lm(), 2, True)
     advance, threads = kernel.Kernel._advance, []

@@ -16,7 +16,7 @@ from parlando.evaluate.speed.engine_load import EngineGenerator
 from parlando.evaluate.speed.higgs_peer import TransformersPeer
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
-from parlando.models.higgs.lm_inference import HiggsTokenLM, Logits
+from parlando.models.higgs.lm_inference import HiggsTokenLM, LastLogits, Logits
 from parlando.models.higgs.sampler import HiggsSampler
 from parlando.nn.kvcache import KVCache
 
@@ -26,9 +26,9 @@ NEVER = -1e9
 class EndlessLM(HiggsTokenLM):
     """A language model that never ends: every request makes all the frames it was asked for."""
 
-    def prefill(self, prompt: Prompt, cache: KVCache, row: int) -> Logits:
+    def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> LastLogits:
         """As the model does it, without an end."""
-        logits = super().prefill(prompt, cache, row)
+        logits = super().prefill(prompt, cache, row, start)
         self._forbid(logits)
         return logits
 
@@ -38,7 +38,7 @@ class EndlessLM(HiggsTokenLM):
         self._forbid(next(logits for logits in results if logits is not None))
         return results
 
-    def _forbid(self, logits: Logits) -> None:
+    def _forbid(self, logits: Logits | LastLogits) -> None:
         """Rows of one step share their ranking."""
         logits.ranking.logits.numpy()[..., self.config.stream_eos] = NEVER
 

@@ -78,8 +78,8 @@ class CosyVoiceTokenLM:
         return kind(config.attention, config.num_layers, rows, min(length, self.context_length), self._like)
 
     @torch.inference_mode()
-    def prefill(self, prompt: Prompt, cache: KVCache, row: int) -> Logits:
-        """Replace what a row holds by a prompt; returns the logits of its last position.
+    def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> Logits:
+        """Replace what a row holds, but for the first ``start`` positions, by a prompt; returns its last logits.
 
         Raises:
             PromptTooLongError: the prompt is longer than the cache's rows.
@@ -89,20 +89,20 @@ class CosyVoiceTokenLM:
             raise PromptTooLongError(
                 f"the prompt has {length} positions and the context {cache.capacity}; shorten the text or the reference"
             )
-        cache.free(row)
+        if start == 0:
+            cache.free(row)
+        assert cache.length(row) == start, "the row holds something else"
         codes = torch.zeros(length, dtype=torch.int64)
         is_speech = torch.from_numpy(prompt.audio_mask)
         codes[is_speech] = torch.from_numpy(prompt.codes).flatten()
-        rope = self._rope.at(slice(length))
+        rope = self._rope.at(slice(start, length))
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
             q, pairs = self._split_heads(qkv, rope)
-            keys, values = pairs.unbind(1)
-            cache.fill(layer, row, keys, values)
-            return attend_causal(q, keys, values)
+            return attend_causal(q, *cache.fill(layer, row, *pairs.unbind(1)))
 
-        hidden = self._run(torch.tensor(prompt.tokens), codes, is_speech, attend)
-        cache.advance(row, length)
+        hidden = self._run(torch.tensor(prompt.tokens)[start:], codes[start:], is_speech[start:], attend)
+        cache.advance(row, length - start)
         if isinstance(cache, MonotonicCache):
             text = [position for position, token in enumerate(prompt.tokens) if token < self.config.vocab_size]
             cache.monotonic.begin(row, text, prompt.lead_tokens if isinstance(prompt, SpeechPrompt) else 0)

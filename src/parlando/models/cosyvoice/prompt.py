@@ -95,7 +95,7 @@ class CosyVoicePromptBuilder:
         unread = self.tokenizer.unread(sentence)
         return replace(
             prompt, sentence=sentence, expected_frames=expected, unread=unread, voice=voice,
-            text_tokens=len(tokens), lead_tokens=len(lead.tokens),
+            text_tokens=len(tokens), lead_tokens=len(lead.tokens), voice_positions=1 + len(lead.tokens),
         )  # fmt: skip
 
     def build_arriving(self, pieces: Iterable[str], voice: Voice) -> SpeechPrompt:

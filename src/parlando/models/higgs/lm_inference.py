@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import cast
 
 import torch
@@ -46,6 +46,34 @@ class Logits:
     def audio(self) -> Float[Tensor, "codebook rows"]:
         """Logits of the next frame."""
         return self.ranking.logits[self.row]
+
+
+class LastLogits:
+    """Those of a prompt's last position, found when somebody asks: a clip's first frame is given and not drawn."""
+
+    row = 0
+
+    def __init__(self, find: Callable[[], Logits]) -> None:
+        self._find = find
+
+    @cached_property
+    def _found(self) -> Logits:
+        return self._find()
+
+    @property
+    def ranking(self) -> Ranking:
+        """Logits of the next frame."""
+        return self._found.ranking
+
+    @property
+    def text(self) -> Float[Tensor, " vocab"] | None:
+        """Logits of the next text token, where the last position was text."""
+        return self._found.text
+
+    @property
+    def audio(self) -> Float[Tensor, "codebook rows"]:
+        """Logits of the next frame."""
+        return self._found.audio
 
 
 @dataclass(frozen=True)
@@ -159,8 +187,8 @@ class HiggsTokenLM:
         return KVCache(self.config.attention, self.config.num_layers, rows, length, self._like)
 
     @torch.inference_mode()
-    def prefill(self, prompt: Prompt, cache: KVCache, row: int) -> Logits:
-        """Replace what a row holds by a prompt; returns the logits of its last position.
+    def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> LastLogits:
+        """Replace what a row holds, but for the first ``start`` positions, by a prompt; returns its last logits.
 
         Raises:
             PromptTooLongError: the prompt is longer than the cache's rows.
@@ -171,13 +199,15 @@ class HiggsTokenLM:
                 f"the prompt has {length} positions and the context {cache.capacity}; "
                 "shorten the text or use fewer or shorter reference clips"
             )
-        cache.free(row)
-        if self._kernel is not None and length <= LONGEST_COMPILED_PROMPT:
-            hidden = self._compiled_prompt(self._kernel, prompt, cache, row)
+        if start == 0:
+            cache.free(row)
+        assert cache.length(row) == start, "the row holds something else"
+        if self._kernel is not None and length - start <= LONGEST_COMPILED_PROMPT:
+            hidden = self._compiled_prompt(self._kernel, prompt, cache, row, start)
         else:
-            hidden = self._run_prompt(prompt, cache, row)
-        cache.advance(row, length)
-        return self._logits(hidden[-1:], [not prompt.audio_mask[-1]])[0]
+            hidden = self._run_prompt(prompt, cache, row, start)
+        cache.advance(row, length - start)
+        return LastLogits(partial(self._last_logits, hidden[-1:], not prompt.audio_mask[-1]))
 
     @torch.inference_mode()
     def step(self, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
@@ -198,33 +228,33 @@ class HiggsTokenLM:
         for row, is_live in enumerate(live):
             cache.advance(row, int(is_live))
         wants_text = [frame is not None and not frame.codes for frame in frames]
-        results = self._logits(hidden, wants_text)
+        results = self._logits(self._norm(hidden), wants_text)
         return [result if is_live else None for result, is_live in zip(results, live, strict=True)]
 
-    def _run_prompt(self, prompt: Prompt, cache: KVCache, row: int) -> Tensor:
+    def _run_prompt(self, prompt: Prompt, cache: KVCache, row: int, start: int) -> Tensor:
         inputs = torch.zeros(len(prompt), 1 + self.config.num_codebooks, dtype=torch.int64)
         audio_mask = torch.from_numpy(prompt.audio_mask)
         inputs[:, 0] = torch.tensor(prompt.tokens)
         inputs[audio_mask, 1:] = torch.from_numpy(prompt.codes).reshape(-1, self.config.num_codebooks)
         device = self._like.device
-        route = _route_of(prompt.audio_mask.tolist(), device, few=False)
-        rope = self._rope.at(slice(len(prompt)))
+        route = _route_of(prompt.audio_mask[start:].tolist(), device, few=False)
+        rope = self._rope.at(slice(start, len(prompt)))
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
             q, pairs = self._split_heads(qkv, rope)
-            keys, values = pairs.unbind(1)
-            cache.fill(layer, row, keys, values)
-            return attend_causal(q, keys, values)
+            return attend_causal(q, *cache.fill(layer, row, *pairs.unbind(1)))
 
-        return self._run(inputs.to(device), route, attend)
+        return self._run(inputs[start:].to(device), route, attend)
 
-    def _compiled_prompt(self, kernel: Kernel, prompt: Prompt, cache: KVCache, row: int) -> Tensor:
-        """The last position after the last norm. Positions are rows of one sequence, each after those before it."""
-        hidden = self._lm.embed_tokens(torch.tensor(prompt.tokens))
-        if len(prompt.codes):
-            hidden[torch.from_numpy(prompt.audio_mask)] = self._lm.embed_frames(torch.from_numpy(prompt.codes))
-        kernel.prefill(hidden, prompt.audio_mask.tolist(), row, cache)
-        return self._norm(hidden[-1:])
+    def _compiled_prompt(self, kernel: Kernel, prompt: Prompt, cache: KVCache, row: int, start: int) -> Tensor:
+        """Before the last norm. Positions are rows of one sequence, each after those before it."""
+        hidden = self._lm.embed_tokens(torch.tensor(prompt.tokens[start:]))
+        audio_mask = prompt.audio_mask[start:]
+        if audio_mask.any():
+            codes = torch.from_numpy(prompt.codes[len(prompt.codes) - audio_mask.sum() :])
+            hidden[torch.from_numpy(audio_mask)] = self._lm.embed_frames(codes)
+        kernel.prefill(hidden, audio_mask.tolist(), row, cache)
+        return hidden
 
     def _run_step(self, frames: Sequence[Frame | None], live: list[bool], cache: KVCache) -> Tensor:
         device = self._like.device
@@ -270,13 +300,13 @@ class HiggsTokenLM:
         return None if self._text_head is None else (hidden @ self._text_head).float()[0]
 
     def _run(self, inputs: Int[Tensor, "row column"], route: Route, attend: Callable[[int, Tensor], Tensor]) -> Tensor:
-        """Hidden states after the last norm; column 0 of ``inputs`` is the token, the others are the frame's codes."""
+        """Hidden states before the last norm; column 0 of ``inputs`` is the token, the others are the frame's codes."""
         x = route.apply(
             inputs, lambda rows: self._lm.embed_tokens(rows[:, 0]), lambda rows: self._lm.embed_frames(rows[:, 1:])
         )
         for index, layer in enumerate(self._layers):
             x = layer.forward(x, route, partial(attend, index))
-        return self._norm(x)
+        return x
 
     def _split_heads(self, qkv: Tensor, rope: RopeTable) -> tuple[Tensor, Tensor]:
         """Queries [row, head, dim], and keys before values [row, 2, kv_head, dim]; turns those in ``qkv`` in place."""
@@ -284,6 +314,10 @@ class HiggsTokenLM:
         parts = qkv.view(qkv.shape[0], -1, dim)
         rotate_(parts[:, : heads + kv_heads], rope)
         return parts[:, :heads], parts[:, heads:].view(-1, 2, kv_heads, dim)
+
+    @torch.inference_mode()
+    def _last_logits(self, hidden: Float[Tensor, "1 dim"], wants_text: bool) -> Logits:
+        return self._logits(self._norm(hidden), [wants_text])[0]
 
     def _logits(self, hidden: Float[Tensor, "row dim"], wants_text: list[bool]) -> list[Logits]:
         audio = torch.mm(hidden, self._audio_head).float().cpu().view(len(hidden), self.config.num_codebooks, -1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -197,7 +197,12 @@ class HiggsPromptBuilder:
         conversation = self._before_answer(voices, content)
         prompt = self.chat.render(conversation.messages, conversation.clips)
         unread = self.tokenizer.unread(" ".join(texts))
-        prompt = Prompt(prompt.tokens, prompt.audio_mask, prompt.codes, content, expected, unread)
+        # What comes before the last turn; only the builder writes the end of one.
+        ends = [place for place, token in enumerate(prompt.tokens) if token == self.tokenizer.eot]
+        voice_positions = ends[-2] + 1 if len(ends) > 1 else 0
+        prompt = replace(
+            prompt, sentence=content, expected_frames=expected, unread=unread, voice_positions=voice_positions
+        )
         self._check_length(prompt, math.ceil(expected) + self.config.num_codebooks + 1, content)
         return prompt
 

@@ -239,7 +239,7 @@ class Kernel:
     def prefill(
         self, x: Float[Tensor, "position dim"], is_audio: Sequence[bool], cache_row: int, held: KVCache
     ) -> None:
-        """Pass a prompt in place, from position 0 of its row on; two threads have a half each."""
+        """Pass a prompt in place, after the positions that its row holds; two threads have a half each."""
         middle = len(x) // 2 if len(x) >= SHARED_POSITIONS else len(x)
         changes = (at for at in range(1, len(x)) if is_audio[at] != is_audio[at - 1])
         blocks = [
@@ -247,10 +247,10 @@ class Kernel:
             for first, last in pairwise(sorted({0, *changes, middle, len(x)}))
             for offset, many in self._blocks(last - first)
         ]
+        start = held.length(cache_row)
+        positions = range(start, start + len(x))
         early, late = (
-            _Rows(
-                x, [block for block in blocks if (block[0] < middle) == is_early], [cache_row] * len(x), range(len(x))
-            )
+            _Rows(x, [block for block in blocks if (block[0] < middle) == is_early], [cache_row] * len(x), positions)
             for is_early in (True, False)
         )
         with self._alone():

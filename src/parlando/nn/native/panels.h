@@ -25,6 +25,9 @@
 #define PANEL (2 * LANES)
 #define BLOCK (4 * ROWS)
 
+/* Weights are asked for so long before they are used; a processor by itself does not look beyond a page of memory. */
+#define AHEAD_BYTES 2048
+
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
@@ -86,6 +89,7 @@ static inline vec exponential(vec x)
         for (int m = 0; m < MANY; m++)                                                               \
             left[m] = right[m] = (vec){0};                                                           \
         for (int64_t k = 0; k < inputs; k++) {                                                       \
+            __builtin_prefetch((const char *)(panel + k * PANEL) + AHEAD_BYTES);                     \
             const vec a = load_##KIND(panel + k * PANEL), b = load_##KIND(panel + k * PANEL + LANES); \
             for (int m = 0; m < MANY; m++) {                                                         \
                 left[m] += a * x[k * MANY + m];                                                      \

@@ -49,11 +49,12 @@ class MonotonicAttention:
 
     def park(self, row: int) -> tuple[Tensor, list[int], int]:
         """Where a row is, to go on in any other with `resume`."""
-        return self._mask[row].clone(), self._text[row], self._places[row]
+        return self._mask[row].clone(), self._text[row].copy(), self._places[row]
 
     def resume(self, row: int, parked: tuple[Tensor, list[int], int]) -> None:
         """Go on where `park` was."""
-        self._mask[row], self._text[row], self._places[row] = parked
+        self._mask[row], text, self._places[row] = parked
+        self._text[row] = text.copy()
 
     def mask(self, rows: int, extent: int) -> Float[Tensor, "row position"]:
         """What is added to the head's scores in the first rows."""
@@ -87,12 +88,12 @@ class MonotonicCache(KVCache):
         super().__init__(attention, num_layers, rows, length, like)
         self.monotonic = MonotonicAttention(rows, length, like)
 
-    def park(self, row: int) -> Any:
-        """A copy of everything a row holds, and where it is in its text; the row is free then."""
-        return self.monotonic.park(row), super().park(row)
+    def copy(self, row: int) -> Any:
+        """A copy of everything a row holds, and where it is in its text, for `resume`."""
+        return self.monotonic.park(row), super().copy(row)
 
     def resume(self, row: int, parked: Any) -> None:
-        """Put back, into any free row, what `park` gave."""
+        """Put into any free row what `park` or `copy` gave."""
         place, pairs = parked
         self.monotonic.resume(row, place)
         super().resume(row, pairs)
