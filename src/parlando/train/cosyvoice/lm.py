@@ -174,6 +174,12 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         super().__init__(sampler, self.lm, config, start, () if self.shared is None else (self.shared,))
         layer = config.lm.num_layers // 2 if config.lm.guided_layer is None else config.lm.guided_layer
         self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(sampler.builder.tokenizer)
+        self._guided = layer
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """The layers but for the guided one, whose weights the guide reads from outside."""
+        return tuple(layer for number, layer in enumerate(super().blocks) if number != self._guided)
 
     def collate(self, examples: Sequence[LabelledExample]) -> Batch:
         """Pad examples to a batch."""

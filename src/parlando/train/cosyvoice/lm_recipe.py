@@ -19,6 +19,7 @@ from parlando.train.cosyvoice.prosody import measure_prosody
 from parlando.train.cosyvoice.start import find_start
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.recipe import Sources
+from parlando.train.loop.sharding import ParallelConfig
 from parlando.train.loop.trainer import Budget
 
 
@@ -62,6 +63,7 @@ class CosyVoiceLMRecipe:
     code_levels: int = 3
     frame_rate: float = 25.0
     start_from: str | None = None
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
 
 def small_lm_config(sizes: CosyVoiceLMSizes, tokenizer: TextTokenizer, codebook_size: int) -> LMConfig:

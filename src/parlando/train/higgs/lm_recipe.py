@@ -17,6 +17,7 @@ from parlando.train.higgs.lm_examples import ExampleSampler, MixConfig
 from parlando.train.higgs.start import find_start
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.recipe import Sources
+from parlando.train.loop.sharding import ParallelConfig
 from parlando.train.loop.trainer import Budget
 
 
@@ -45,6 +46,7 @@ class LMRecipe:
     phone_final: float = 0.1
     dropout: float = 0.0
     start_from: str | None = None
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
     family: Literal["higgs"] = "higgs"
 
 

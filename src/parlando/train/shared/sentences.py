@@ -72,9 +72,9 @@ class SentenceSampler(ABC, Generic[Example]):
         self.cloneable = [voice for voice, spoken in self.train.items() if len(spoken) > 1]
         self._texts: dict[str, str] = {}
 
-    def batch(self, step: int, rank: int = 0) -> list[Example]:
-        """Examples of similar length, together about ``tokens_per_batch`` positions; every rank has its own."""
-        generator = np.random.default_rng((29, step, rank))
+    def batch(self, number: int) -> list[Example]:
+        """Examples of similar length, together about ``tokens_per_batch`` positions."""
+        generator = np.random.default_rng((29, number))
         plans = [self._plan(generator) for _ in range(self.mix.candidates)]
         chosen = similar(plans, lambda plan: plan.cost, self.mix.tokens_per_batch, generator)
         return [self._build(plan, generator) for plan in chosen]
