@@ -23,10 +23,16 @@ SECOND = "import sys; from pathlib import Path; from sharded import join; join(1
 
 
 @pytest.fixture(scope="module")
-def trained(root, tmp_path_factory):
-    """Both families' language models: whole in one process, and moved from two to one to two."""
+def sources_of(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sharded")
     write_sources(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(root, sources_of):
+    """Both families' language models: whole in one process, and moved from two to one to two."""
+    folder = sources_of
     for family in MAKERS:
         train(family, folder, folder / family / "whole", ALONE, EXACT)
     here = Path(__file__).parent.parent
@@ -81,12 +87,29 @@ def test_a_number_of_processes_that_cannot_share_a_steps_batches_is_refused(trai
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", MAKERS)
-def test_recomputing_activations_changes_nothing(trained, family):
+def test_recomputing_activations_changes_nothing(sources_of, family):
     plain, again = (
-        Stepper(make(family, trained), config=replace(EXACT, checkpoint_activations=flag)).step(0, 0.5)
+        Stepper(make(family, sources_of), config=replace(EXACT, checkpoint_activations=flag)).step(0, 0.5)
         for flag in (False, True)
     )
     assert again == pytest.approx(plain, rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", MAKERS)
+def test_packed_examples_are_learned_like_padded_ones(sources_of, family):
+    steps = []
+    for pack in (False, True):
+        task = make(family, sources_of)
+        task.sampler.mix = replace(task.sampler.mix, pack=pack)
+        # What is dropped is drawn for other shapes.
+        task.lm.set_dropout(0.0)
+        metrics = Stepper(task, config=EXACT).step(0, 0.5)
+        steps.append((metrics, {name: tensor.detach().clone() for name, tensor in task.tensors().items()}))
+    (padded, one), (packed, other) = steps
+    assert packed.pop("tokens") < padded.pop("tokens")
+    assert packed == pytest.approx(padded, rel=1e-5)
+    assert max(float((other[name] - tensor).abs().max()) for name, tensor in one.items()) < 1e-5
 
 
 def test_groups_of_processes_must_be_equal(monkeypatch):

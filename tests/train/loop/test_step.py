@@ -111,34 +111,6 @@ def test_gradients_that_are_no_numbers_name_the_batches_of_the_step():
         Stepper(task, batches=2).step(3, 0.0)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried"),
-        MemoryError(),
-    ],
-)
-def test_out_of_memory_names_the_setting_to_halve(error):
-    task = Line()
-    task.halve = "mix.tokens_per_batch"
-
-    def objectives(batch, progress):
-        raise error
-        yield
-
-    task.objectives = objectives
-    with pytest.raises(TrainingError, match=r"out of memory at step 3 \(batch 2\): halve mix\.tokens_per_batch in"):
-        Stepper(task).step(2, 0.0)
-
-
-def test_any_other_error_stays_what_it_is():
-    task = Line()
-    task.batch = lambda number: Points(torch.ones(2, 3))
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        Stepper(task).step(0, 0.0)
-
-
 def test_the_average_is_what_is_evaluated_and_exported_and_not_what_learns(tmp_path):
     task = Line()
     task.evaluate = lambda device: {"weight": float(task.model.weight.detach()[0, 0])}

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 import torch
-from lines import Line
+from lines import Line, Points
 from tiny_tasks import codec_task, lm_task
 
 from parlando.core.errors import CheckpointError, ConfigError, TrainingError
@@ -102,6 +102,34 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
     with pytest.raises(TrainingError, match=r"not finite at step 4 \(batch 3\); resume from the last checkpoint"):
         Trainer(Line(breaks=1), tmp_path, Budget(steps=6)).run()
     assert contents(tmp_path / "checkpoint-2") == before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_names_the_setting_to_halve(tmp_path, error):
+    task = Line()
+    task.batch_setting = "mix.tokens_per_batch"
+
+    def objectives(batch, progress):
+        raise error
+        yield
+
+    task.objectives = objectives
+    with pytest.raises(TrainingError, match=r"out of memory at step 1; halve mix\.tokens_per_batch in"):
+        Trainer(task, tmp_path, Budget(steps=2)).run()
+
+
+def test_any_other_error_stays_what_it_is(tmp_path):
+    task = Line()
+    task.batch = lambda number: Points(torch.ones(2, 3))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        Trainer(task, tmp_path, Budget(steps=2)).run()
 
 
 def test_a_finished_run_is_not_trained_further(tmp_path):

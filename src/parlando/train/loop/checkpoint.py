@@ -76,7 +76,8 @@ def _fill_from_folder(path: Path, state: Mapping[str, Any]) -> dict[str, Any]:
     tensors, numbers = _parts(state)
     facts = read_json(path / _FACTS)
     reader = HuggingFaceStorageReader(str(path))
-    saved = {name: tuple(each.size) for name, each in reader.read_metadata().state_dict_metadata.items()}
+    described: Mapping[str, Any] = reader.read_metadata().state_dict_metadata
+    saved = {name: tuple(each.size) for name, each in described.items()}
     _check({name: tuple(each.shape) for name, each in tensors.items()}, saved)
     _check(dict.fromkeys(numbers, ()), dict.fromkeys(facts["numbers"], ()))
     with _one_process_will_do():

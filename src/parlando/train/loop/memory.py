@@ -1,4 +1,4 @@
-"""Out of memory, told with the setting that helps."""
+"""What to do when a step does not fit into memory: the message names the setting that makes it smaller."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ import torch
 
 from parlando.core.errors import TrainingError
 
-# What torch says when the host has no more; only devices have an exception of their own.
-_HOST_SAYS = "can't allocate memory"
+_HOST_IS_FULL = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 @contextmanager
-def naming_what_to_halve(setting: str, where: str) -> Iterator[None]:
-    """Do something that may need more memory than there is.
+def naming_what_to_halve(setting: str, step: int) -> Iterator[None]:
+    """Say of an allocation that failed which ``setting`` of the recipe to halve.
 
     Raises:
-        TrainingError: it did; the message names the setting to halve.
+        TrainingError: there was not enough memory for the step.
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and _HOST_SAYS not in str(error):
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        full = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not full and not any(sign in str(error).lower() for sign in _HOST_IS_FULL):
             raise
         raise TrainingError(
-            f"out of memory at {where}: halve {setting} in the recipe and double budget.batches_per_step, which leaves "
-            "steps as they were; for a language model, parallel.checkpoint_activations = true or strategy = 'fsdp' "
-            "on several processes save memory as well"
+            f"out of memory at step {step + 1}; halve {setting} in the recipe (budget.batches_per_step doubles what a "
+            "step learns from in the same memory), and run the same command: it goes on from the last checkpoint"
         ) from error

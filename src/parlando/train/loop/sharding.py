@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +99,7 @@ def lay_out(
     for block in blocks:
         if config.checkpoint_activations:
             # Not a wrapper: names in checkpoints stay those of the model.
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
         if config.compile:
             block.compile(dynamic=True)
         if mesh is not None:
@@ -141,7 +141,7 @@ def laid_out_like(tensor: Tensor, like: Tensor) -> Tensor:
 @contextmanager
 def whole(modules: Iterable[nn.Module], leads: bool) -> Iterator[None]:
     """Meanwhile, the modules of the process that leads hold whole parameters, on the host. All processes must enter."""
-    held = [
+    held: list[tuple[nn.Module, str, Any]] = [
         (owner, name, parameter)
         for module in modules
         for owner in module.modules()
@@ -150,7 +150,7 @@ def whole(modules: Iterable[nn.Module], leads: bool) -> Iterator[None]:
     ]
     try:
         for owner, name, parameter in held:
-            gathered = cast("Any", parameter.detach()).full_tensor().cpu()
+            gathered = parameter.full_tensor().detach().cpu()
             if leads:
                 owner._parameters[name] = nn.Parameter(gathered, requires_grad=False)
         yield

@@ -15,7 +15,6 @@ import torch
 
 from parlando.core.errors import TrainingError
 from parlando.train.loop import parallel
-from parlando.train.loop.memory import naming_what_to_halve
 from parlando.train.loop.optim import MovingAverage, advance, begin_optimizer, clip_gradients, make_optimizer
 from parlando.train.loop.parallel import ALONE, Process
 from parlando.train.loop.prefetch import Prefetcher
@@ -80,27 +79,26 @@ class Stepper(Generic[BatchT]):
         """One step at a share of the budget; returns what to log, and over all processes ``tokens``, ``audio_seconds``.
 
         Raises:
-            TrainingError: a loss or gradient is not finite, or memory is short; no learner has followed it.
+            TrainingError: a loss or gradient is not finite; no learner has followed it.
         """
         places = range(number * self.share.batches, (number + 1) * self.share.batches)
         numbers = [self.share.number(place) for place in places]
-        with naming_what_to_halve(self.task.halve, f"step {number + 1} ({_named(numbers)})"):
-            batches = [self.coming.get(place).to(self.device) for place in places]
-            extents = [self.task.extent(batch) for batch in batches]
-            units = [extent.units for extent in extents]
-            all_units, positions, seconds = parallel.total(
-                [sum(units), sum(e.positions for e in extents), sum(e.audio_seconds for e in extents)]
-            )
-            for module in self.modules.values():
-                module.train()
-            # Gradients are averaged over processes: each weighs its own by its share of the units, times their number.
-            weights = [count * parallel.size() / all_units for count in units]
-            running = [
-                Running(batch, self.task.objectives(made, progress), weight)
-                for batch, made, weight in zip(numbers, batches, weights, strict=True)
-            ]
-            logged = self._reach(running, number, progress)
-            self.task.after_step()
+        batches = [self.coming.get(place).to(self.device) for place in places]
+        extents = [self.task.extent(batch) for batch in batches]
+        units = [extent.units for extent in extents]
+        all_units, positions, seconds = parallel.total(
+            [sum(units), sum(e.positions for e in extents), sum(e.audio_seconds for e in extents)]
+        )
+        for module in self.modules.values():
+            module.train()
+        # Gradients are averaged over processes: each weighs its own by its share of the units, times their number.
+        weights = [count * parallel.size() / all_units for count in units]
+        running = [
+            Running(batch, self.task.objectives(made, progress), weight)
+            for batch, made, weight in zip(numbers, batches, weights, strict=True)
+        ]
+        logged = self._reach(running, number, progress)
+        self.task.after_step()
         return {**logged, "tokens": positions, "audio_seconds": seconds}
 
     def close(self) -> None:

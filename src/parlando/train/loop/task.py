@@ -74,8 +74,8 @@ class Task(ABC, Generic[BatchT]):
     autocast_on: ClassVar[tuple[str, ...]] = ()
     """Types of devices on which products are in bfloat16, where the device has units for them."""
 
-    halve: ClassVar[str] = "the size of its batches"
-    """The recipe's setting that decides how much memory a batch takes."""
+    batch_setting: ClassVar[str] = "the batch"
+    """The recipe's key by which batches are smaller."""
 
     @property
     def blocks(self) -> Sequence[nn.Module]:

@@ -61,7 +61,7 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
     """Trains a language model ``lm``, whose config is ``lm.config``, and ``aids`` that are left behind."""
 
     autocast_on = ("cpu", "cuda")
-    halve = "mix.tokens_per_batch"
+    batch_setting = "mix.tokens_per_batch"
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
     @property
     def blocks(self) -> Sequence[nn.Module]:
         """The language model's layers."""
-        return tuple(self.trained[0].layers)
+        return tuple(cast("Any", self.trained[0]).layers)
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
@@ -121,7 +121,10 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         """In frames to be learned, and positions."""
         targets = self.targets(batch)
         frames = int((targets != IGNORED_LABEL).sum())
-        return Extent(frames, frames / self.config.frame_rate, targets.numel())
+        lengths = batch.lengths  # type: ignore[attr-defined]
+        return Extent(
+            frames, frames / self.config.frame_rate, targets.numel() if lengths is None else int(lengths.sum())
+        )
 
     def objectives(self, batch: BatchT, progress: float) -> Iterator[Objective]:
         """The language model's, with its aids."""
@@ -161,6 +164,11 @@ def by_length(examples: Sequence[Any], size: int = 8) -> list[list[Any]]:
     """Batches of examples (pairs that begin with something that has a ``prompt``), short ones together."""
     ordered = sorted(examples, key=lambda example: len(example[0].prompt))
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+
+
+def prompt_lengths(examples: Sequence[Any]) -> Int[Tensor, " batch"]:
+    """Positions of each of the examples (pairs that begin with something that has a ``prompt``)."""
+    return torch.tensor([len(example.prompt) for example, _ in examples])
 
 
 def known_phones(labels: np.ndarray) -> np.ndarray:

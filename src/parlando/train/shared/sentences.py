@@ -29,7 +29,10 @@ Example = TypeVar("Example")
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceMix:
-    """Shares of the kinds of example that all families have, sizes of batches, and how text is augmented."""
+    """Shares of the kinds of example that all families have, sizes of batches, and how text is augmented.
+
+    With ``pack`` nothing is computed for what pads the examples of a batch to one length.
+    """
 
     speaker_weights: Mapping[str, float] = field(default_factory=dict)
     clone_share: float = 0.25
@@ -39,6 +42,7 @@ class SentenceMix:
     spelled_example_share: float = 0.35
     spelled_word_share: float = 0.12
     tokens_per_batch: int = 2400
+    pack: bool = False
     candidates: int = 48
 
 
