@@ -5,7 +5,7 @@ import torch
 from torch.nn.attention.flex_attention import flex_attention
 
 from parlando.nn.attention import attend, attend_packed, causal_mask
-from parlando.nn.packed import Packing, take_rows
+from parlando.nn.packed import Packing, merge_rows, take_rows
 
 LENGTHS = torch.tensor([5, 2, 7])
 
@@ -37,6 +37,13 @@ def test_rows_are_taken_and_put_back():
     rows = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
     assert torch.equal(take_rows(rows, index, index.argsort()), rows[index])
     torch.autograd.gradcheck(lambda x: take_rows(x, index, index.argsort()).sin(), rows)
+
+
+def test_rows_of_two_kinds_are_merged():
+    places = torch.tensor([3, 0, 4, 1, 2])
+    first, second = (torch.randn(n, 2, dtype=torch.float64, requires_grad=True) for n in (2, 3))
+    assert torch.equal(merge_rows(first, second, places), torch.cat((first, second))[places.argsort()])
+    torch.autograd.gradcheck(lambda a, b: merge_rows(a, b, places).sin(), (first, second))
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile:UserWarning")

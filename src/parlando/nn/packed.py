@@ -41,6 +41,32 @@ def take_rows(
     return _Take.apply(rows, index, inverse)
 
 
+class _Merge(torch.autograd.Function):
+    """Two tensors' rows to their places in one, in one pass; the gradients are gathered from there."""
+
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, second: Tensor, places: Tensor) -> Tensor:
+        ctx.save_for_backward(places)
+        ctx.split = len(first), len(second)
+        merged = first.new_empty(len(places), *first.shape[1:])
+        for rows, own in zip((first, second), places.split(ctx.split), strict=True):
+            merged.index_copy_(0, own, rows)
+        return merged
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        (places,) = ctx.saved_tensors
+        first, second = (gradient.index_select(0, own) for own in places.split(ctx.split))
+        return first, second, None
+
+
+def merge_rows(
+    first: Shaped[Tensor, first * rest], second: Shaped[Tensor, second * rest], places: Int[Tensor, " place"]
+) -> Shaped[Tensor, place * rest]:
+    """The rows of two tensors, each at its place; ``places`` has every place once, those of the first tensor first."""
+    return _Merge.apply(first, second, places)
+
+
 @dataclass(frozen=True)
 class Packing:
     """Which row stands in each slot of the padded grid [batch, longest], and the slot of each row."""

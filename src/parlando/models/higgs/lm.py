@@ -16,7 +16,7 @@ from parlando.models.higgs.config import LMConfig
 from parlando.nn.attention import CausalSelfAttention, places
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.norm import RMSNorm
-from parlando.nn.packed import Packing, take_rows
+from parlando.nn.packed import Packing, merge_rows, take_rows
 from parlando.nn.rope import RopeTable
 
 INITIAL_STD = 0.02
@@ -59,20 +59,21 @@ class DualFFNLayer(nn.Module):
 
     def forward(
         self,
-        rows: Float[Tensor, "row dim"],
+        text: Float[Tensor, "text dim"],
+        audio: Float[Tensor, "audio dim"],
         routing: Routing,
         rope: RopeTable,
         mask: Float[Tensor, "position position"] | Packing,
-    ) -> Float[Tensor, "row dim"]:
-        """Advance the residual stream, its rows sorted by ``routing``; ``mask`` gives the length of a sequence."""
-        text, audio = rows.split(routing.split)
-        normed = torch.cat((self.input_layernorm(text), self.audio_input_layernorm(audio)))
-        grid = take_rows(normed, routing.place, routing.order).view(-1, len(mask), rows.shape[-1])
+    ) -> tuple[Float[Tensor, "text dim"], Float[Tensor, "audio dim"]]:
+        """Advance the residual streams, in the order of ``routing``; ``mask`` gives the length of a sequence."""
+        normed = merge_rows(self.input_layernorm(text), self.audio_input_layernorm(audio), routing.order)
+        grid = normed.view(-1, len(mask), text.shape[-1])
         mixed = self.dropout(self.self_attn(grid, rope, mask)).flatten(0, 1)
-        text, audio = (rows + take_rows(mixed, routing.order, routing.place)).split(routing.split)
+        to_text, to_audio = take_rows(mixed, routing.order, routing.place).split(routing.split)
+        text, audio = text + to_text, audio + to_audio
         text = text + self.dropout(self.mlp(self.post_attention_layernorm(text)))
         audio = audio + self.dropout(self.audio_mlp(self.audio_post_attention_layernorm(audio)))
-        return torch.cat((text, audio))
+        return text, audio
 
 
 class HiggsLM(nn.Module):
@@ -127,16 +128,12 @@ class HiggsLM(nn.Module):
             tokens, codes, audio_mask = (packing.pack(each) for each in (tokens, codes, audio_mask))
         routing = Routing.of(audio_mask)
         text_rows, audio_rows = routing.order.split(routing.split)
-        rows = torch.cat(
-            (
-                self.embed_tokens(tokens.flatten()[text_rows]),
-                self.embed_frames(codes.flatten(0, 1)[audio_rows]),
-            )
-        )
-        rope, mask = places(self.config.rope, self.config.head_dim, tokens.shape[1], rows, packing)
+        text = self.embed_tokens(tokens.flatten()[text_rows])
+        audio = self.embed_frames(codes.flatten(0, 1)[audio_rows])
+        rope, mask = places(self.config.rope, self.config.head_dim, tokens.shape[1], text, packing)
         for layer in self.layers:
-            rows = layer(rows, routing, rope, mask)
-        hidden = take_rows(self.norm(rows), routing.place, routing.order).view(*tokens.shape, -1)
+            text, audio = layer(text, audio, routing, rope, mask)
+        hidden = merge_rows(self.norm(text), self.norm(audio), routing.order).view(*tokens.shape, -1)
         return hidden if packing is None else packing.spread(hidden)
 
     def audio_logits(self, hidden: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest codebook rows"]:
