@@ -226,7 +226,7 @@ def test_from_sines_to_a_model_folder(cli, tmp_path):
     for name in (
         "codec/codec.safetensors",
         "codec/codec.json",
-        "codec/last.pt",
+        "codec/checkpoint-2/state.json",
         "codes/codes.i16",
         "lm/lm.safetensors",
     ):

@@ -39,7 +39,7 @@ class Line(Task[Points]):
     def learners(self):
         return {"model": Learner(self.model, OPTIM)}
 
-    def batch(self, number, rank):
+    def batch(self, number):
         generator = torch.Generator().manual_seed(number)
         return Points(torch.randn(self.sizes[number % len(self.sizes)], 2, generator=generator))
 

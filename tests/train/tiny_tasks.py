@@ -63,7 +63,12 @@ def lm_task(codes: Path, start_from: str | None = None, **changes) -> LMTask:
     return LMTask(sampler, config, find_start(start_from))
 
 
-def write_codes(folder: Path, rows: list[tuple[str, str, float, str]], generator: np.random.Generator) -> Path:
+def write_codes(
+    folder: Path,
+    rows: list[tuple[str, str, float, str]],
+    generator: np.random.Generator,
+    books: tuple[int, int] = (CODEBOOKS, CODES),
+) -> Path:
     """An encoded corpus of (id, speaker, speed, text) with random codes; the last sentence is for validation."""
     start, spoken = 0, []
     for name, speaker, speed, text in rows:
@@ -71,8 +76,8 @@ def write_codes(folder: Path, rows: list[tuple[str, str, float, str]], generator
         split = "validation" if text == rows[-1][3] else "train"
         spoken.append(EncodedUtterance(name, speaker, speed, "en", text, split, start, frames))
         start += frames
-    generator.integers(CODES, size=(start, CODEBOOKS)).astype(np.int16).tofile(folder / "codes.i16")
+    generator.integers(books[1], size=(start, books[0])).astype(np.int16).tofile(folder / "codes.i16")
     generator.choice([0, 5, 20, 255], size=start).astype(np.uint8).tofile(folder / "labels.u8")
     (folder / "index.jsonl").write_text("".join(json.dumps(asdict(s)) + "\n" for s in spoken))
-    (folder / "codes.json").write_text(json.dumps({"num_codebooks": CODEBOOKS, "codebook_size": CODES}))
+    (folder / "codes.json").write_text(json.dumps({"num_codebooks": books[0], "codebook_size": books[1]}))
     return folder

@@ -1,4 +1,4 @@
-"""`parlando bench`: how fast a model is here, next to a peer in the same run; and `parlando bench serve|stream`."""
+"""`parlando bench`: how fast a model is here, next to a peer in the same run; and `bench serve|stream|train`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from parlando.cli import bench_serve, bench_stream
+from parlando.cli import bench_serve, bench_stream, bench_train
 from parlando.cli.options import ModelOptions, command, group_of
 
 
@@ -44,4 +44,4 @@ def run(options: BenchOptions) -> None:
         save_json(report, options.out)
 
 
-app = group_of(run, {"serve": bench_serve.run, "stream": bench_stream.run})
+app = group_of(run, {"serve": bench_serve.run, "stream": bench_stream.run, "train": bench_train.run})

@@ -95,6 +95,25 @@ def encode(
     typer.echo(f"{frames} frames in {out}", err=True)
 
 
+@app.command("shard")
+def shard(
+    codes: Annotated[Path, typer.Argument(help="Encoded corpus.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the shards.")],
+    utterances: Annotated[int, typer.Option(help="Utterances in a shard.", min=1)] = 1000,
+) -> None:
+    """Put an encoded corpus into shards that trainings stream.
+
+    They are shuffled, in tar files as WebDataset lays them out; a language model's training takes them for --codes.
+
+    Example: parlando data shard corpus/codes -o corpus/shards
+    """
+    from parlando.data.streams import write_shards
+    from parlando.data.tokens import TokenCorpus
+
+    described = write_shards(TokenCorpus(codes), out, utterances)
+    typer.echo(f"{len(described.train)} shards in {out}", err=True)
+
+
 @app.command("pitch")
 def pitch(packed: Annotated[Path, typer.Argument(help="Packed corpus.")]) -> None:
     """Measure the pitch of a packed corpus and keep it there.

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parlando.cli.options import command
+from parlando.core.config import from_mapping
 from parlando.train.registry import ASSEMBLIES, SOURCES, TRAININGS, Maker
 
 if TYPE_CHECKING:
     from parlando.train.loop.parallel import Process
     from parlando.train.loop.recipe import Sources
+    from parlando.train.loop.sharding import ParallelConfig
     from parlando.train.loop.trainer import Budget
 
 app = typer.Typer(help="Train every part of a model from scratch.", no_args_is_help=True)
@@ -44,12 +46,24 @@ class TrainOptions(SourcesGiven):
     steps: Annotated[int | None, typer.Option(help="Budget in steps, instead of the recipe's.")] = None
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu"
     threads: Annotated[int | None, typer.Option(help="CPU threads of this process.")] = None
+    strategy: Annotated[str | None, typer.Option(help="ddp, fsdp or hsdp, instead of the recipe's.")] = None
+    shard_size: Annotated[int | None, typer.Option(help="Processes that share one copy of the weights (hsdp).")] = None
+    compile: Annotated[bool | None, typer.Option(help="Compile a language model's layers.")] = None
+    checkpoint_activations: Annotated[
+        bool | None, typer.Option(help="Recompute activations in the backward pass: less memory, a third more work.")
+    ] = None
 
     def budget(self, given: Budget) -> Budget:
         """The recipe's budget, or the one on the command line."""
         if self.minutes is None and self.steps is None:
             return given
         return replace(given, minutes=self.minutes, steps=self.steps)
+
+    def parallel(self, given: ParallelConfig) -> ParallelConfig:
+        """How the recipe lies over processes, but for what the command line says."""
+        names = ("strategy", "shard_size", "compile", "checkpoint_activations")
+        changes = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return from_mapping(type(given), {**dataclasses.asdict(given), **changes}, "the command line")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +91,8 @@ def _trainer_of(name: str) -> Callable[[TrainOptions], None]:
         from parlando.train.loop.trainer import Trainer
         from parlando.train.registry import make_task
 
-        task, budget = make_task(name, options.recipe, options.sources())
-        trainer = Trainer(task, options.out, options.budget(budget), process)
+        task, budget, parallel = make_task(name, options.recipe, options.sources())
+        trainer = Trainer(task, options.out, options.budget(budget), process, options.parallel(parallel))
         finished = trainer.run()
         if process.leads:
             said = "finished" if finished else "stopped, saved"

@@ -56,9 +56,9 @@ class CropSampler:
         self.cumulative = np.cumsum(weights / weights.sum())
         self.speakers = sorted({e.speaker for e in usable})
 
-    def batch(self, step: int, rank: int = 0) -> Crops:
-        """The crops of one step; every rank has its own."""
-        generator = np.random.default_rng((17, step, rank))
+    def batch(self, number: int) -> Crops:
+        """The crops of a batch."""
+        generator = np.random.default_rng((17, number))
         picks = np.searchsorted(self.cumulative, generator.random(self.config.batch))
         return self._stack([self._crop(self.train[min(i, len(self.train) - 1)], generator) for i in picks])
 

@@ -65,8 +65,9 @@ class TokenCorpus:
         self.folder = folder
         described = from_mapping(Codes, read_json(folder / COMPLETE), str(folder / COMPLETE))
         self.num_codebooks, self.codebook_size = described.num_codebooks, described.codebook_size
-        self._codes = np.memmap(folder / "codes.i16", dtype=np.int16, mode="r").reshape(-1, self.num_codebooks)
-        self._labels = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
+        codes = np.memmap(folder / "codes.i16", dtype=np.int16, mode="r")
+        self._codes: np.ndarray = codes.reshape(-1, self.num_codebooks)
+        self._labels: np.ndarray = np.memmap(folder / "labels.u8", dtype=np.uint8, mode="r")
         self.speaker_dim = described.speaker_dim
         self._speakers: np.ndarray | None = None
         if described.speaker_dim:

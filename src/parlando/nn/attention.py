@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from parlando.nn.rope import RopeTable, rotate
+from parlando.nn.packed import Packing
+from parlando.nn.rope import RopeConfig, RopeTable, rotate
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,22 @@ def attend(
     return mixed.permute(0, 3, 1, 2, 4).reshape(batch, length, heads, dim)
 
 
+def attend_packed(
+    q: Float[Tensor, "1 row head dim"],
+    k: Float[Tensor, "1 row kv_head dim"],
+    v: Float[Tensor, "1 row kv_head dim"],
+    packing: Packing,
+) -> Float[Tensor, "1 row head dim"]:
+    """`attend` within each of the sequences of a row, for training.
+
+    FlexAttention on GPUs; it has no backward pass on CPUs, which pad for the attention alone.
+    """
+    if q.is_cuda:
+        return packing.flex(q, k, v)
+    mask = causal_mask(packing.longest, q)
+    return packing.pack(attend(packing.spread(q), packing.spread(k), packing.spread(v), mask))
+
+
 def attend_cached(
     q: Float[Tensor, "row head dim"],
     keys: Float[Tensor, "row kv_head position dim"],
@@ -83,6 +100,15 @@ def attend_causal(
     return mixed[0].transpose(0, 1).flatten(1)
 
 
+def places(
+    rope: RopeConfig, head_dim: int, length: int, like: Tensor, packing: Packing | None
+) -> tuple[RopeTable, Float[Tensor, "position position"] | Packing]:
+    """What `CausalSelfAttention` is told of the positions of whole sequences, or of those packed into one row."""
+    if packing is None:
+        return RopeTable.build(rope, head_dim, length, like).at(slice(length)), causal_mask(length, like)
+    return RopeTable.build(rope, head_dim, packing.longest, like).at(packing.positions), packing
+
+
 class CausalSelfAttention(nn.Module):
     """Projections and rotary positions around `attend`."""
 
@@ -96,14 +122,21 @@ class CausalSelfAttention(nn.Module):
         self.o_proj = nn.Linear(config.num_heads * config.head_dim, dim, bias=False)
 
     def forward(
-        self, x: Float[Tensor, "batch position dim"], rope: RopeTable, mask: Float[Tensor, "position position"]
+        self,
+        x: Float[Tensor, "batch position dim"],
+        rope: RopeTable,
+        mask: Float[Tensor, "position position"] | Packing,
     ) -> Float[Tensor, "batch position dim"]:
-        """Attend over whole sequences that start at position 0; ``rope`` broadcasts over heads (`RopeTable.at`)."""
+        """Attend over whole sequences that start at position 0; ``rope`` broadcasts over heads (`RopeTable.at`).
+
+        In place of a mask, how the sequences of a single row lie in it.
+        """
         batch, length, _ = x.shape
         q, k, v = (
             projection(x).view(batch, length, -1, self.config.head_dim)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
         table = rope.to(q.dtype)
-        mixed = attend(rotate(q, table), rotate(k, table), v, mask.to(q.dtype))
+        q, k = rotate(q, table), rotate(k, table)
+        mixed = attend_packed(q, k, v, mask) if isinstance(mask, Packing) else attend(q, k, v, mask.to(q.dtype))
         return self.o_proj(mixed.flatten(2))

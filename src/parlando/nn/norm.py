@@ -24,7 +24,7 @@ class RMSNorm(nn.Module):
 def rms_norm(x: Float[Tensor, "*rest dim"], weight: Float[Tensor, " dim"], eps: float) -> Float[Tensor, "*rest dim"]:
     """`RMSNorm` as a function of its weight."""
     if torch.finfo(x.dtype).bits >= torch.finfo(torch.float32).bits:
-        return functional.rms_norm(x, weight.shape, weight, eps)
+        return functional.rms_norm(x, weight.shape, weight.to(x.dtype), eps)
     # Llama rounds to the input's dtype before the weight is applied; half-precision checkpoints were trained so.
     return weight * functional.rms_norm(x.float(), weight.shape, None, eps).to(x.dtype)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -19,14 +18,8 @@ def has_matrix_units() -> bool:
     return bool(probe and probe())
 
 
-def training_autocast(device: torch.device, on: Collection[str] = ("cpu", "cuda")) -> torch.autocast:
-    """Products in bfloat16 on those devices that have units for them; weights and optimisers stay in float32."""
-    has_units = device.type == "cuda" or has_matrix_units()
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type in on and has_units)
-
-
 def full_precision(device: torch.device) -> torch.autocast:
-    """Products in float32, within `training_autocast`."""
+    """Products in float32, within an autocast to bfloat16."""
     return torch.autocast(device.type, enabled=False)
 
 

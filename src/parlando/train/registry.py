@@ -16,6 +16,7 @@ from parlando.train.loop.recipe import Sources, family_of, read_recipe
 
 if TYPE_CHECKING:
     from parlando.train.encode import Embedder, Encoder
+    from parlando.train.loop.sharding import ParallelConfig
     from parlando.train.loop.task import Task
     from parlando.train.loop.trainer import Budget
 
@@ -188,15 +189,15 @@ ENCODERS = (f"{_COSYVOICE}.encoders:find_encoder", f"{_HIGGS}.encoders:find_enco
 EMBEDDERS = (f"{_COSYVOICE}.encoders:find_embedder",)
 
 
-def make_task(name: str, path: Path, sources: Sources) -> tuple[Task[Any], Budget]:
-    """The task of a recipe file, and its budget.
+def make_task(name: str, path: Path, sources: Sources) -> tuple[Task[Any], Budget, ParallelConfig]:
+    """The task of a recipe file, its budget, and how it lies over processes.
 
     Raises:
         FileMissingError: there is no such recipe, or a folder does not hold what it should.
         ConfigError: the recipe is none, or needs a folder that is not given.
     """
     maker, recipe = _read(TRAININGS[name].makers, path)
-    return load(maker.make)(recipe, sources), recipe.budget
+    return load(maker.make)(recipe, sources), recipe.budget, recipe.parallel
 
 
 def assemble(path: Path, sources: Sources, out: Path) -> Path:

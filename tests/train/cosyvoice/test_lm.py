@@ -229,7 +229,7 @@ def test_a_step_reports_losses_that_add_up(one_book):
 def test_one_batch_is_learnt_by_heart(one_book, monkeypatch):
     made = task(one_book, optim=OptimConfig(rate=2e-2, warmup=0.0))
     batch = made.sampler.batch(0)[:2]
-    monkeypatch.setattr(made.sampler, "batch", lambda step, rank: batch)
+    monkeypatch.setattr(made.sampler, "batch", lambda number: batch)
     losses = [stepper(made).step(step, step / 60)["codes"] for step in range(60)]
     assert losses[-1] < 0.6 * losses[0]
 
@@ -308,9 +308,11 @@ def test_the_family_of_a_recipe_decides(root, one_book, tmp_path):
     (tmp_path / "r.toml").write_text(
         'family = "cosyvoice"\ncode_levels = 4\n[budget]\nsteps = 1\n[sizes]\nhidden_size = 8\nnum_layers = 1\n'
         "num_heads = 2\nintermediate_size = 8\n[mix]\ncandidates = 2\ntokens_per_batch = 80\n"
+        '[parallel]\nstrategy = "hsdp"\nshard_size = 4\n'
     )
-    made, budget = make_task("lm", tmp_path / "r.toml", Sources(codes=one_book))
+    made, budget, parallel = make_task("lm", tmp_path / "r.toml", Sources(codes=one_book))
     assert (type(made), budget.steps) == (CosyVoiceLMTask, 1)
+    assert (parallel.strategy, parallel.shard_size, parallel.compile) == ("hsdp", 4, False)
     assert stepper(made).step(0, 0.0)["audio_seconds"] > 0
     with pytest.raises(ConfigError, match="--codec"):
         make_task("lm", root / "recipes" / "higgs-mini" / "lm.toml", Sources(codes=one_book))

@@ -81,7 +81,7 @@ def vocoder(corpus, mels, **changes):
 
 def test_a_vocoder_hears_both(measured, mels):  # noqa: F811
     task = vocoder(measured, mels, predicted_crops=1)
-    crops = task.batch(0, 0).made
+    crops = task.batch(0).made
     batch = task._predicted_batch(crops)
     frames = PER_TOKEN * CROPS.frames - 2 * MARGIN
     assert batch.mel.shape == (1, 80, frames)

@@ -50,7 +50,7 @@ def small_task(corpus, **changes):
 
 def test_a_batch_is_mel_pitch_and_samples_of_the_same_frames(measured):
     task = small_task(measured)
-    batch = task._batch(task.batch(0, 0).own)
+    batch = task._batch(task.batch(0).own)
     frames, hop = PER_TOKEN * CROPS.frames - 2 * MARGIN, flow_mel_config().hop_samples
     assert batch.mel.shape == (2, 80, frames)
     assert batch.hertz.shape == (2, frames)
@@ -135,7 +135,7 @@ def test_an_export_sounds_as_the_training_does_and_starts_another(measured, tmp_
     task.export(tmp_path)
     loaded = load_hift_folder(tmp_path)
     assert loaded.config == SMALL
-    mel, noise = task._batch(task.batch(0, 0).own).mel[:1], loaded.open([3]).noise
+    mel, noise = task._batch(task.batch(0).own).mel[:1], loaded.open([3]).noise
     source = task.hift.m_source(task.hift.f0_predictor(mel, Carry()), noise, Carry())
     with torch.no_grad():
         expected = task.hift.filter(mel, source, Carry())

@@ -62,13 +62,12 @@ def test_speakers_called_by_gender_stand_in_its_order(recorded):
             assert prompt.audio_mask.sum() == 0
 
 
-def test_a_batch_is_a_function_of_step_and_rank(codes):
-    def tokens(step, rank=0):
-        return [example.prompt.tokens for example, _ in example_sampler(codes).batch(step, rank)]
+def test_a_batch_is_a_function_of_its_number(codes):
+    def tokens(number):
+        return [example.prompt.tokens for example, _ in example_sampler(codes).batch(number)]
 
     assert tokens(3) == tokens(3)
     assert tokens(3) != tokens(4)
-    assert tokens(3) != tokens(3, rank=1)
 
 
 def test_phone_labels_cover_every_clip(codes):

@@ -1,15 +1,14 @@
 """THE step: accumulation, weights of unequal batches, seeds, turns, and what a bad loss leaves alone."""
 
-from copy import deepcopy
-
 import pytest
 import torch
 from lines import Line, Points
 from torch import nn
 
-from parlando.core.errors import TrainingError
+from parlando.core.errors import ConfigError, TrainingError
+from parlando.train.loop.checkpoint import resume, save_checkpoint
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.loop.parallel import Process
+from parlando.train.loop.sharding import ParallelConfig
 from parlando.train.loop.step import Stepper
 from parlando.train.loop.task import Extent, Learner, Objective, Task
 
@@ -17,8 +16,8 @@ from parlando.train.loop.task import Extent, Learner, Objective, Task
 class Whole(Line):
     """All points of two batches at once."""
 
-    def batch(self, number, rank):
-        first, second = super().batch(2 * number, rank), super().batch(2 * number + 1, rank)
+    def batch(self, number):
+        first, second = super().batch(2 * number), super().batch(2 * number + 1)
         return Points(torch.cat([first.x, second.x]))
 
     def extent(self, batch):
@@ -35,18 +34,19 @@ def test_two_unequal_batches_are_one_of_all_their_points():
     assert torch.allclose(parts.model.weight, whole.model.weight, atol=1e-7)
 
 
-def test_a_step_draws_by_its_number_and_its_rank():
-    def step(number, rank):
-        return Stepper(Line(), Process(rank)).step(number, 0.0)["loss"]
+def test_a_batch_draws_by_its_number_alone():
+    def step(number, batches=1):
+        return Stepper(Line(), batches=batches).step(number, 0.0)["loss"]
 
-    assert step(0, 0) == step(0, 0)
-    assert len({step(0, 0), step(1, 0), step(0, 1)}) == 3
+    assert step(0) == step(0)
+    assert step(0) != step(1)
+    assert step(0, batches=2) == pytest.approx((step(0) + step(1)) / 2, rel=1e-6)
 
 
-def test_a_loss_that_is_no_number_moves_nothing_and_names_its_batches():
-    task = Line(breaks=0)
+def test_a_loss_that_is_no_number_moves_nothing_and_names_its_batch():
+    task = Line(breaks=1)
     before = task.model.weight.clone()
-    with pytest.raises(TrainingError, match=r"step 4 \(batches 6 to 7\)"):
+    with pytest.raises(TrainingError, match=r"not finite at step 4 \(batch 7\); resume"):
         Stepper(task, batches=2).step(3, 0.0)
     assert torch.equal(task.model.weight, before)
 
@@ -66,7 +66,7 @@ class Duel(Task[Points]):
         optim = OptimConfig(rate=0.1, warmup=0.0)
         return {name: Learner(module, optim) for name, module in self.modules.items()}
 
-    def batch(self, number, rank):
+    def batch(self, number):
         return Points(torch.ones(2, 2))
 
     def extent(self, batch):
@@ -104,9 +104,40 @@ def test_evaluation_is_without_gradients_and_in_the_mode_for_use():
     assert task.modes == [True, False]
 
 
-def test_a_state_brings_weights_and_moments():
+def test_gradients_that_are_no_numbers_name_the_batches_of_the_step():
+    task = Line()
+    task.model.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(TrainingError, match=r"step 4 \(the gradients of batches 6 to 7\)"):
+        Stepper(task, batches=2).step(3, 0.0)
+
+
+def test_the_average_is_what_is_evaluated_and_exported_and_not_what_learns(tmp_path):
+    task = Line()
+    task.evaluate = lambda device: {"weight": float(task.model.weight.detach()[0, 0])}
+    task.export = lambda folder: (folder / "weight").write_text(str(float(task.model.weight.detach()[0, 0])))
+    optim = OptimConfig(rate=0.1, warmup=0.0, ema=0.75)
+    task.__class__ = type("Averaged", (Line,), {"learners": {"model": Learner(task.model, optim)}})
+    first = float(task.model.weight.detach()[0, 0])
+    stepper = Stepper(task)
+    stepper.step(0, 0.5)
+    now = float(task.model.weight.detach()[0, 0])
+    expected = first + (now - first) / 4
+    assert stepper.evaluate()["weight"] == pytest.approx(expected, abs=1e-6)
+    stepper.export(tmp_path)
+    assert float((tmp_path / "weight").read_text()) == pytest.approx(expected, abs=1e-6)
+    assert float(task.model.weight.detach()[0, 0]) == now != pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("changes", [{"strategy": "fsdp"}, {"compile": True}, {"checkpoint_activations": True}])
+def test_a_task_without_blocks_cannot_be_taken_to_pieces(changes):
+    with pytest.raises(ConfigError, match="cannot be sharded"):
+        Stepper(Line(), config=ParallelConfig(**changes))
+
+
+def test_a_state_brings_weights_and_moments(tmp_path):
     one, other = Stepper(Line()), Stepper(Line())
     one.step(0, 0.5)
-    other.restore(deepcopy(one.state()))
+    save_checkpoint(tmp_path, 1, one.state(), {}, leads=True)
+    resume(tmp_path / "checkpoint-1", other.state())
     assert one.step(1, 0.6) == other.step(1, 0.6)
     assert torch.equal(one.task.model.weight, other.task.model.weight)

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 import torch
-from lines import Line
+from lines import Line, Points
 from tiny_tasks import codec_task, lm_task
 
 from parlando.core.errors import CheckpointError, ConfigError, TrainingError
@@ -21,6 +21,10 @@ def weights(state):
 
 def states(task):
     return {name: module.state_dict() for name, module in task.modules.items()}
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def log(folder):
@@ -79,11 +83,9 @@ def test_a_signal_saves_and_stops(tmp_path, number):
     assert signal.getsignal(number) is before
     assert not (tmp_path / "line.txt").exists()
     assert task.evaluated == 0
-    saved = torch.load(tmp_path / "last.pt", weights_only=True)
-    assert saved["step"] == 3
-    assert all(
-        torch.equal(a, b) for a, b in zip(weights(saved["modules"]), weights(task.model.state_dict()), strict=True)
-    )
+    again = Line()
+    assert Trainer(again, tmp_path, Budget(steps=6)).step == 3
+    assert all(torch.equal(a, b) for a, b in zip(again.model.parameters(), task.model.parameters(), strict=True))
 
 
 def test_a_signal_while_evaluating_stops_after_the_next_step_when_all_can(tmp_path):
@@ -91,15 +93,43 @@ def test_a_signal_while_evaluating_stops_after_the_next_step_when_all_can(tmp_pa
     budget = Budget(steps=6, evaluate_every_minutes=0, save_every_minutes=100)
     assert Trainer(task, tmp_path, budget).run() is False
     assert len(task.seen) == 3
-    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 3
+    assert (tmp_path / "checkpoint-3").is_dir()
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
     Trainer(Line(stops=1), tmp_path, Budget(steps=6)).run()
-    before = (tmp_path / "last.pt").read_bytes()
+    before = contents(tmp_path / "checkpoint-2")
     with pytest.raises(TrainingError, match=r"not finite at step 4 \(batch 3\); resume from the last checkpoint"):
         Trainer(Line(breaks=1), tmp_path, Budget(steps=6)).run()
-    assert (tmp_path / "last.pt").read_bytes() == before
+    assert contents(tmp_path / "checkpoint-2") == before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_names_the_setting_to_halve(tmp_path, error):
+    task = Line()
+    task.batch_setting = "mix.tokens_per_batch"
+
+    def objectives(batch, progress):
+        raise error
+        yield
+
+    task.objectives = objectives
+    with pytest.raises(TrainingError, match=r"out of memory at step 1; halve mix\.tokens_per_batch in"):
+        Trainer(task, tmp_path, Budget(steps=2)).run()
+
+
+def test_any_other_error_stays_what_it_is(tmp_path):
+    task = Line()
+    task.batch = lambda number: Points(torch.ones(2, 3))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        Trainer(task, tmp_path, Budget(steps=2)).run()
 
 
 def test_a_finished_run_is_not_trained_further(tmp_path):
@@ -118,7 +148,7 @@ def test_a_spoilt_checkpoint_is_named(tmp_path):
 def test_only_the_first_process_writes_but_every_one_evaluates(tmp_path):
     task = Line()
     assert Trainer(task, tmp_path, Budget(steps=2, log_every_steps=1), Process(rank=1)).run() is True
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2.partial"], "its pieces, which nobody finishes"
     assert task.evaluated == 1
 
 
@@ -146,7 +176,9 @@ def test_another_trainings_checkpoint_is_refused(tmp_path):
     Trainer(Line(), tmp_path, Budget(steps=1)).run()
     other = Line()
     other.model = torch.nn.Linear(3, 1)
-    with pytest.raises(CheckpointError, match=r"last\.pt' does not fit this training: .*size mismatch.*another folder"):
+    with pytest.raises(
+        CheckpointError, match=r"checkpoint-1' does not fit this training: .*size mismatch.*another folder"
+    ):
         Trainer(other, tmp_path, Budget(steps=1))
 
 

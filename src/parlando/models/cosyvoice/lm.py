@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from parlando.models.cosyvoice.config import LMConfig
-from parlando.nn.attention import CausalSelfAttention, causal_mask
+from parlando.nn.attention import CausalSelfAttention, places
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.norm import RMSNorm
+from parlando.nn.packed import Packing
 from parlando.nn.rope import RopeTable
 
 INITIAL_STD = 0.02
@@ -31,7 +32,10 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(0.0)
 
     def forward(
-        self, x: Float[Tensor, "batch position dim"], rope: RopeTable, mask: Float[Tensor, "position position"]
+        self,
+        x: Float[Tensor, "batch position dim"],
+        rope: RopeTable,
+        mask: Float[Tensor, "position position"] | Packing,
     ) -> Float[Tensor, "batch position dim"]:
         """Advance the residual stream of whole sequences."""
         x = x + self.dropout(self.self_attn(self.input_layernorm(x), rope, mask))
@@ -92,19 +96,22 @@ class CosyVoiceLM(nn.Module):
         tokens: Int[Tensor, "batch position"],
         codes: Int[Tensor, "batch position"],
         is_speech: Bool[Tensor, "batch position"],
+        lengths: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch position dim"]:
         """Final hidden states (after the last norm) of whole sequences; apply `speech_logits` to those that need it.
 
         Pad on the right with anything: attention is causal, so padding never reaches a real position.
-        ``codes`` matters only where ``is_speech`` is true and ``tokens`` only where it is false.
+        ``codes`` matters only where ``is_speech`` is true and ``tokens`` only where it is false. With ``lengths``,
+        nothing is computed for the padding, and the states there are zero.
         """
+        packing = None if lengths is None else Packing.of(lengths, tokens.shape[1])
+        if packing is not None:
+            tokens, codes, is_speech = (packing.pack(each) for each in (tokens, codes, is_speech))
         x = self.embed(tokens, codes, is_speech)
-        length = tokens.shape[1]
-        rope = RopeTable.build(self.config.rope, self.config.head_dim, length, x).at(slice(length))
-        mask = causal_mask(length, x)
+        rope, mask = places(self.config.rope, self.config.head_dim, tokens.shape[1], x, packing)
         for layer in self.layers:
             x = layer(x, rope, mask)
-        return self.norm(x)
+        return self.norm(x) if packing is None else packing.spread(self.norm(x))
 
     def speech_logits(self, hidden: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest rows"]:
         """Float32 logits of the code that follows: ``table_rows`` of them, the three that are no speech last."""

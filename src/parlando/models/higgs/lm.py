@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parlando.models.higgs.config import LMConfig
-from parlando.nn.attention import CausalSelfAttention, causal_mask
+from parlando.nn.attention import CausalSelfAttention, places
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.norm import RMSNorm
+from parlando.nn.packed import Packing, merge_rows, take_rows
 from parlando.nn.rope import RopeTable
 
 INITIAL_STD = 0.02
@@ -42,20 +42,6 @@ class Routing:
         return cls(order, order.argsort(), (len(flat) - num_audio, num_audio))
 
 
-class _Permute(torch.autograd.Function):
-    """Row gather whose gradient is a gather as well; autograd's own would be a scatter, which is slow on CPUs."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, index: Tensor, inverse: Tensor) -> Tensor:
-        ctx.save_for_backward(inverse)
-        return rows.index_select(0, index)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (inverse,) = ctx.saved_tensors
-        return gradient.index_select(0, inverse), None, None
-
-
 class DualFFNLayer(nn.Module):
     """One decoder layer: attention shared by all positions, norms and MLP by kind of position."""
 
@@ -73,20 +59,21 @@ class DualFFNLayer(nn.Module):
 
     def forward(
         self,
-        rows: Float[Tensor, "row dim"],
+        text: Float[Tensor, "text dim"],
+        audio: Float[Tensor, "audio dim"],
         routing: Routing,
         rope: RopeTable,
-        mask: Float[Tensor, "position position"],
-    ) -> Float[Tensor, "row dim"]:
-        """Advance the residual stream, its rows sorted by ``routing``; ``mask`` gives the length of a sequence."""
-        text, audio = rows.split(routing.split)
-        normed = torch.cat((self.input_layernorm(text), self.audio_input_layernorm(audio)))
-        grid = _Permute.apply(normed, routing.place, routing.order).view(-1, len(mask), rows.shape[-1])
+        mask: Float[Tensor, "position position"] | Packing,
+    ) -> tuple[Float[Tensor, "text dim"], Float[Tensor, "audio dim"]]:
+        """Advance the residual streams, in the order of ``routing``; ``mask`` gives the length of a sequence."""
+        normed = merge_rows(self.input_layernorm(text), self.audio_input_layernorm(audio), routing.order)
+        grid = normed.view(-1, len(mask), text.shape[-1])
         mixed = self.dropout(self.self_attn(grid, rope, mask)).flatten(0, 1)
-        text, audio = (rows + _Permute.apply(mixed, routing.order, routing.place)).split(routing.split)
+        to_text, to_audio = take_rows(mixed, routing.order, routing.place).split(routing.split)
+        text, audio = text + to_text, audio + to_audio
         text = text + self.dropout(self.mlp(self.post_attention_layernorm(text)))
         audio = audio + self.dropout(self.audio_mlp(self.audio_post_attention_layernorm(audio)))
-        return torch.cat((text, audio))
+        return text, audio
 
 
 class HiggsLM(nn.Module):
@@ -128,26 +115,26 @@ class HiggsLM(nn.Module):
         tokens: Int[Tensor, "batch position"],
         codes: Int[Tensor, "batch position codebook"],
         audio_mask: Bool[Tensor, "batch position"],
+        lengths: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch position dim"]:
         """Final hidden states (after the last norm) of whole sequences; apply a head to those rows that need it.
 
         Pad on the right with text positions: attention is causal, so padding never reaches a real position.
-        ``codes`` matters only where ``audio_mask`` is true and ``tokens`` only where it is false.
+        ``codes`` matters only where ``audio_mask`` is true and ``tokens`` only where it is false. With ``lengths``,
+        nothing is computed for the padding, and the states there are zero.
         """
+        packing = None if lengths is None else Packing.of(lengths, tokens.shape[1])
+        if packing is not None:
+            tokens, codes, audio_mask = (packing.pack(each) for each in (tokens, codes, audio_mask))
         routing = Routing.of(audio_mask)
         text_rows, audio_rows = routing.order.split(routing.split)
-        rows = torch.cat(
-            (
-                self.embed_tokens(tokens.flatten()[text_rows]),
-                self.embed_frames(codes.flatten(0, 1)[audio_rows]),
-            )
-        )
-        length = tokens.shape[1]
-        rope = RopeTable.build(self.config.rope, self.config.head_dim, length, rows).at(slice(length))
-        mask = causal_mask(length, rows)
+        text = self.embed_tokens(tokens.flatten()[text_rows])
+        audio = self.embed_frames(codes.flatten(0, 1)[audio_rows])
+        rope, mask = places(self.config.rope, self.config.head_dim, tokens.shape[1], text, packing)
         for layer in self.layers:
-            rows = layer(rows, routing, rope, mask)
-        return _Permute.apply(self.norm(rows), routing.place, routing.order).view(*tokens.shape, -1)
+            text, audio = layer(text, audio, routing, rope, mask)
+        hidden = merge_rows(self.norm(text), self.norm(audio), routing.order).view(*tokens.shape, -1)
+        return hidden if packing is None else packing.spread(hidden)
 
     def audio_logits(self, hidden: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest codebook rows"]:
         """Float32 logits of the next frame, one row of ``table_rows`` per codebook."""

@@ -16,7 +16,6 @@ from parlando.models.cosyvoice.parts.part_weights import FLOW_FILE, save_trained
 from parlando.nn.checkpoint import load_strictly, read_tensors
 from parlando.train.cosyvoice.digits import merged, share_digits
 from parlando.train.cosyvoice.flow_examples import FlowMixConfig, FlowSampler
-from parlando.train.loop import parallel
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
 
@@ -118,9 +117,9 @@ class FlowTask(Task[FlowBatch]):
             if bias is not None:
                 bias.data.copy_(mean)
 
-    def batch(self, number: int, rank: int) -> FlowBatch:
+    def batch(self, number: int) -> FlowBatch:
         """Utterances, and a draw for them."""
-        examples, seed = self.sampler.batch(number, rank), (number * parallel.size() + rank) % _SEEDS
+        examples, seed = self.sampler.batch(number), number % _SEEDS
         return FlowBatch(examples, draw_flow(examples, torch.Generator().manual_seed(seed), self.config.odds))
 
     def extent(self, batch: FlowBatch) -> Extent:

@@ -81,9 +81,9 @@ class FlowSampler:
         """How often a token of the utterance's speaker is drawn."""
         return self.config.speaker_weights.get(spoken.speaker, 1.0)
 
-    def batch(self, step: int, rank: int = 0) -> FlowExamples:
-        """Examples of similar length, together about ``tokens_per_batch`` tokens; every rank has its own."""
-        generator = np.random.default_rng((41, step, rank))
+    def batch(self, number: int) -> FlowExamples:
+        """Examples of similar length, together about ``tokens_per_batch`` tokens."""
+        generator = np.random.default_rng((41, number))
         plans = [self._plan(generator) for _ in range(self.config.candidates)]
         chosen = similar(plans, _length, self.config.tokens_per_batch, generator)
         return self._examples(chosen, generator)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -21,16 +21,18 @@ from torch.nn import functional
 from parlando.core.types import IGNORED_LABEL
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import INITIAL_STD, CosyVoiceLM, DecoderLayer
+from parlando.nn.attention import causal_mask
+from parlando.nn.packed import Packing
 from parlando.nn.rope import RopeTable, rotate
 from parlando.train.cosyvoice.alignment import UNALIGNED, TextAligner
 from parlando.train.cosyvoice.digits import digits_of_codes
 from parlando.train.cosyvoice.lm_examples import CosyVoiceExampleSampler, LabelledExample
 from parlando.train.cosyvoice.start import LMStart
 from parlando.train.loop.task import Arrays
-from parlando.train.shared.lm import SequenceTask, SequenceTrainConfig, known_phones
+from parlando.train.shared.lm import SequenceTask, SequenceTrainConfig, known_phones, prompt_lengths
 
 TABLE, HEAD = "embed_speech.weight", "speech_head.weight"
-Seen = tuple[Tensor, RopeTable, Tensor]
+Seen = tuple[Tensor, RopeTable, Tensor | Packing]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Batch(Arrays):
     targets: Int[Tensor, "batch position"]
     phones: Int[Tensor, "batch position"]
     aligned: Int[Tensor, "batch position"]
+    lengths: Int[Tensor, " batch"] | None = None
 
 
 def collate(examples: Sequence[LabelledExample], aligner: TextAligner) -> Batch:
@@ -153,6 +156,8 @@ class AttentionGuide:
             rotate(functional.linear(x, part.weight[:size], part.bias[:size])[:, :, None], rope.to(x.dtype))[:, :, 0]
             for part in (self._attention.q_proj, self._attention.k_proj)
         )
+        if isinstance(mask, Packing):
+            queries, keys, mask = mask.spread(queries), mask.spread(keys), causal_mask(mask.longest, queries)
         scores = (queries * size**-0.5) @ keys.transpose(1, 2) + mask
         has_target = aligned != IGNORED_LABEL
         if not has_target.any():
@@ -174,10 +179,17 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         super().__init__(sampler, self.lm, config, start, () if self.shared is None else (self.shared,))
         layer = config.lm.num_layers // 2 if config.lm.guided_layer is None else config.lm.guided_layer
         self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(sampler.builder.tokenizer)
+        self._guided = layer
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """The layers but for the guided one, whose weights the guide reads from outside."""
+        return tuple(layer for number, layer in enumerate(super().blocks) if number != self._guided)
 
     def collate(self, examples: Sequence[LabelledExample]) -> Batch:
         """Pad examples to a batch."""
-        return collate(examples, self._aligner)
+        batch = collate(examples, self._aligner)
+        return replace(batch, lengths=prompt_lengths(examples)) if self.sampler.mix.pack else batch
 
     def targets(self, batch: Batch) -> Int[Tensor, "batch position"]:
         """Speech codes."""
@@ -202,7 +214,9 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         if self.lm.training:
             codes = misread(codes, batch.is_speech, self.config.misread_share)
         with self.guide.watching() as seen:
-            hidden = functional_call(self.lm, {TABLE: tables[TABLE]}, (batch.tokens, codes, batch.is_speech))
+            hidden = functional_call(
+                self.lm, {TABLE: tables[TABLE]}, (batch.tokens, codes, batch.is_speech, batch.lengths)
+            )
         speaking = batch.targets != IGNORED_LABEL
         at_codes, targets = hidden[speaking], batch.targets[speaking]
         logits = functional.linear(at_codes, tables[HEAD], self.lm.speech_head.bias).float()

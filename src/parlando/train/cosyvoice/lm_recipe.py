@@ -8,7 +8,7 @@ from typing import Literal
 from parlando.core.errors import ConfigError
 from parlando.data.pitch import CorpusPitch
 from parlando.data.shards import PackedCorpus
-from parlando.data.tokens import TokenCorpus
+from parlando.data.streams import read_codebook_size
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder
 from parlando.models.cosyvoice.tokenizer import TextTokenizer
@@ -19,7 +19,9 @@ from parlando.train.cosyvoice.prosody import measure_prosody
 from parlando.train.cosyvoice.start import find_start
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.recipe import Sources
+from parlando.train.loop.sharding import ParallelConfig
 from parlando.train.loop.trainer import Budget
+from parlando.train.shared.streams import open_examples
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class CosyVoiceLMRecipe:
     code_levels: int = 3
     frame_rate: float = 25.0
     start_from: str | None = None
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
 
 def small_lm_config(sizes: CosyVoiceLMSizes, tokenizer: TextTokenizer, codebook_size: int) -> LMConfig:
@@ -95,16 +98,18 @@ def make_lm_task(recipe: CosyVoiceLMRecipe, sources: Sources) -> CosyVoiceLMTask
     Raises:
         ConfigError: what it starts from speaks other codes.
     """
-    recipe, corpus = sources.start(recipe), TokenCorpus(sources.need("codes"))
+    recipe, codes = sources.start(recipe), sources.need("codes")
+    codebook_size = read_codebook_size(codes)
     start = find_start(recipe.start_from)
-    tokenizer, lm = start.tokenizer, start.sizes or small_lm_config(recipe.sizes, start.tokenizer, corpus.codebook_size)
-    if lm.codebook_size != corpus.codebook_size:
+    tokenizer, lm = start.tokenizer, start.sizes or small_lm_config(recipe.sizes, start.tokenizer, codebook_size)
+    if lm.codebook_size != codebook_size:
         raise ConfigError(
-            f"'{recipe.start_from}' speaks {lm.codebook_size} codes, '{corpus.folder}' has {corpus.codebook_size}; "
+            f"'{recipe.start_from}' speaks {lm.codebook_size} codes, '{codes}' has {codebook_size}; "
             "encode the corpus with the tokenizer that it was trained with"
         )
     prosody = measure_prosody(CorpusPitch(PackedCorpus(sources["corpus"]))) if "corpus" in sources else None
-    sampler = CosyVoiceExampleSampler(corpus, CosyVoicePromptBuilder(tokenizer, lm), recipe.mix, prosody)
+    builder = CosyVoicePromptBuilder(tokenizer, lm)
+    sampler = open_examples(codes, lambda corpus: CosyVoiceExampleSampler(corpus, builder, recipe.mix, prosody))
     config = CosyVoiceTrainConfig(
         lm,
         optim=recipe.optim,

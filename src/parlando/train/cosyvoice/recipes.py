@@ -13,6 +13,7 @@ from parlando.train.cosyvoice.speaker import SpeakerTask, SpeakerTrainConfig
 from parlando.train.cosyvoice.speech_tokenizer import SpeechTokenizerTask, SpeechTokenizerTrainConfig
 from parlando.train.cosyvoice.vocoder import VocoderTask, VocoderTrainConfig
 from parlando.train.loop.recipe import Sources
+from parlando.train.loop.sharding import ParallelConfig
 from parlando.train.loop.trainer import Budget
 
 
@@ -22,6 +23,7 @@ class SpeechTokenizerRecipe:
 
     budget: Budget
     train: SpeechTokenizerTrainConfig = field(default_factory=SpeechTokenizerTrainConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
 
 def make_speech_tokenizer_task(recipe: SpeechTokenizerRecipe, sources: Sources) -> SpeechTokenizerTask:
@@ -35,6 +37,7 @@ class SpeakerRecipe:
 
     budget: Budget
     train: SpeakerTrainConfig = field(default_factory=SpeakerTrainConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
 
 def make_speaker_task(recipe: SpeakerRecipe, sources: Sources) -> SpeakerTask:
@@ -48,6 +51,7 @@ class VocoderRecipe:
 
     budget: Budget
     train: VocoderTrainConfig = field(default_factory=VocoderTrainConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class FlowRecipe:
 
     budget: Budget
     train: FlowTrainConfig = field(default_factory=FlowTrainConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
 
 def make_vocoder_task(recipe: VocoderRecipe, sources: Sources) -> VocoderTask:

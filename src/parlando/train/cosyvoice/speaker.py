@@ -88,9 +88,9 @@ class VoiceSampler:
         needed = self._samples(self.config.most_frames, fastest)
         return {name: mine for name, mine in speakers.items() if mine[0].samples >= needed}
 
-    def batch(self, step: int, rank: int = 0) -> Voices:
-        """The crops of one step, of one length; every rank has its own."""
-        generator, config = np.random.default_rng((41, step, rank)), self.config
+    def batch(self, number: int) -> Voices:
+        """The crops of a batch, of one length."""
+        generator, config = np.random.default_rng((41, number)), self.config
         frames = int(generator.integers(config.least_frames, config.most_frames + 1))
         picks = generator.integers(len(self.voices), size=config.batch)
         crops = []
@@ -181,9 +181,9 @@ class SpeakerTask(Task[VoiceBatch]):
         """Both."""
         return {"model": Learner(self.trained, self.config.optim)}
 
-    def batch(self, number: int, rank: int) -> VoiceBatch:
+    def batch(self, number: int) -> VoiceBatch:
         """Random crops."""
-        return VoiceBatch(*map(torch.from_numpy, self.sampler.batch(number, rank)))
+        return VoiceBatch(*map(torch.from_numpy, self.sampler.batch(number)))
 
     def extent(self, batch: VoiceBatch) -> Extent:
         """In crops, samples and seconds."""

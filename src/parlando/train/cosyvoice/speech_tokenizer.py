@@ -152,9 +152,9 @@ class SpeechTokenizerTask(Task[TokenizerBatch]):
         project.weight.copy_(axes[:, -count:].t() * scale[:, None])
         project.bias.copy_(-project.weight @ mean)
 
-    def batch(self, number: int, rank: int) -> TokenizerBatch:
+    def batch(self, number: int) -> TokenizerBatch:
         """Random crops."""
-        return TokenizerBatch(*map(torch.from_numpy, self.sampler.batch(number, rank)))
+        return TokenizerBatch(*map(torch.from_numpy, self.sampler.batch(number)))
 
     def extent(self, batch: TokenizerBatch) -> Extent:
         """In crops, tokens and seconds."""

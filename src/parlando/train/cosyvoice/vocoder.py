@@ -144,11 +144,11 @@ class VocoderTask(Task[VocoderCrops]):
         file = folder / WEIGHTS_FILE
         load_strictly(self.hift, published_layout(read_tensors(file), self.hift), str(file))
 
-    def batch(self, number: int, rank: int) -> VocoderCrops:
+    def batch(self, number: int) -> VocoderCrops:
         """Random crops."""
-        made = None if self.predicted_sampler is None else _crops(self.predicted_sampler.batch(number, rank))
-        pitch = _crops(self.pitch_sampler.batch(number + _OTHER_STEPS, rank)) if self.config.pitch_crops else None
-        return VocoderCrops(_crops(self.sampler.batch(number, rank)), made, pitch)
+        made = None if self.predicted_sampler is None else _crops(self.predicted_sampler.batch(number))
+        pitch = _crops(self.pitch_sampler.batch(number + _OTHER_STEPS)) if self.config.pitch_crops else None
+        return VocoderCrops(_crops(self.sampler.batch(number)), made, pitch)
 
     def extent(self, batch: VocoderCrops) -> Extent:
         """In crops, samples and seconds, of those that are made sound of, without their margins."""

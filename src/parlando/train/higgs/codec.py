@@ -101,9 +101,9 @@ class CodecTask(Task[CodecBatch]):
         learners = {GENERATOR: self.codec.decoder, DISCRIMINATORS: self.discriminators}
         return {name: Learner(module, self.config.optim) for name, module in learners.items()}
 
-    def batch(self, number: int, rank: int) -> CodecBatch:
+    def batch(self, number: int) -> CodecBatch:
         """Random crops."""
-        return _batch(self.sampler.batch(number, rank))
+        return _batch(self.sampler.batch(number))
 
     def extent(self, batch: CodecBatch) -> Extent:
         """In crops, frames and seconds."""

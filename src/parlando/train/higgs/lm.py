@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from parlando.models.higgs.lm import HiggsLM
 from parlando.train.higgs.lm_examples import ExampleSampler, LabelledExample
 from parlando.train.higgs.start import LMStart
 from parlando.train.loop.task import Arrays
-from parlando.train.shared.lm import SequenceTask, SequenceTrainConfig, known_phones
+from parlando.train.shared.lm import SequenceTask, SequenceTrainConfig, known_phones, prompt_lengths
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Batch(Arrays):
     targets: Int[Tensor, "batch position codebook"]
     phones: Int[Tensor, "batch position"]
     text_targets: Int[Tensor, "batch position"]
+    lengths: Int[Tensor, " batch"] | None = None
 
 
 def collate(examples: Sequence[LabelledExample], pad_id: int) -> Batch:
@@ -76,7 +77,8 @@ class LMTask(SequenceTask[LabelledExample, Batch]):
 
     def collate(self, examples: Sequence[LabelledExample]) -> Batch:
         """Pad examples to a batch."""
-        return collate(examples, self.config.lm.end_of_text_id)
+        batch = collate(examples, self.config.lm.end_of_text_id)
+        return replace(batch, lengths=prompt_lengths(examples)) if self.sampler.mix.pack else batch
 
     def targets(self, batch: Batch) -> Int[Tensor, "batch position"]:
         """Of the first codebook."""
@@ -93,7 +95,7 @@ class LMTask(SequenceTask[LabelledExample, Batch]):
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Of the codes (the first and last book's too), of phones, and of the text around the clips."""
-        hidden = self.lm(batch.tokens, batch.codes, batch.audio_mask)
+        hidden = self.lm(batch.tokens, batch.codes, batch.audio_mask, batch.lengths)
         speaking = (batch.targets != IGNORED_LABEL).any(-1)
         at_frames, targets = hidden[speaking], batch.targets[speaking]
         logits = self.lm.audio_logits(at_frames)

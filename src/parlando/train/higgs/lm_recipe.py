@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from parlando.core.errors import ConfigError
-from parlando.data.tokens import TokenCorpus
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.tokenizer import TextTokenizer
@@ -17,7 +16,9 @@ from parlando.train.higgs.lm_examples import ExampleSampler, MixConfig
 from parlando.train.higgs.start import find_start
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.recipe import Sources
+from parlando.train.loop.sharding import ParallelConfig
 from parlando.train.loop.trainer import Budget
+from parlando.train.shared.streams import open_examples
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class LMRecipe:
     phone_final: float = 0.1
     dropout: float = 0.0
     start_from: str | None = None
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
     family: Literal["higgs"] = "higgs"
 
 
@@ -89,7 +91,8 @@ def make_lm_task(recipe: LMRecipe, sources: Sources) -> LMTask:
             f"{books[0]} of {books[1]}; encode the corpus with the codec that it was trained with"
         )
     prompt = PromptConfig(*books, lm.context_length)
-    sampler = ExampleSampler(TokenCorpus(sources.need("codes")), HiggsPromptBuilder(tokenizer, prompt), recipe.mix)
+    builder = HiggsPromptBuilder(tokenizer, prompt)
+    sampler = open_examples(sources.need("codes"), lambda corpus: ExampleSampler(corpus, builder, recipe.mix))
     config = LMTrainConfig(
         lm,
         optim=recipe.optim,

@@ -12,6 +12,7 @@ from parlando.train.higgs.codec import CodecTask, CodecTrainConfig
 from parlando.train.higgs.encoders import read_codec_config
 from parlando.train.higgs.voice_transfer_task import StretchSampler, VoiceTransferTask, VoiceTransferTrainConfig
 from parlando.train.loop.recipe import Sources
+from parlando.train.loop.sharding import ParallelConfig
 from parlando.train.loop.trainer import Budget
 
 
@@ -21,6 +22,7 @@ class CodecRecipe:
 
     budget: Budget
     train: CodecTrainConfig = field(default_factory=CodecTrainConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class VoiceTransferRecipe:
 
     budget: Budget
     train: VoiceTransferTrainConfig = field(default_factory=VoiceTransferTrainConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
 
 def make_codec_task(recipe: CodecRecipe, sources: Sources) -> CodecTask:

@@ -85,9 +85,9 @@ class StretchSampler:
         weights = np.array([s.frames * config.speaker_weights.get(s.speaker, 1.0) for _, s in self.train], dtype=float)
         self.cumulative = np.cumsum(weights / weights.sum())
 
-    def batch(self, step: int, rank: int = 0) -> Stretches:
-        """The stretches of one step; every rank has its own."""
-        generator = np.random.default_rng((31, step, rank))
+    def batch(self, number: int) -> Stretches:
+        """The stretches of a batch."""
+        generator = np.random.default_rng((31, number))
         picks = np.searchsorted(self.cumulative, generator.random(self.config.batch))
         return self._stack([self.train[min(i, len(self.train) - 1)] for i in picks], generator)
 
@@ -145,9 +145,9 @@ class VoiceTransferTask(Task[Stretches]):
         """The network."""
         return {"model": Learner(self.network, self.config.optim)}
 
-    def batch(self, number: int, rank: int) -> Stretches:
+    def batch(self, number: int) -> Stretches:
         """Random stretches."""
-        return self.sampler.batch(number, rank)
+        return self.sampler.batch(number)
 
     def extent(self, batch: Stretches) -> Extent:
         """In frames."""

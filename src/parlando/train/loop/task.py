@@ -6,7 +6,7 @@ The trainer owns the step: device, precision, accumulation, backward, clipping, 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, Self, TypeVar
@@ -69,10 +69,21 @@ BatchT = TypeVar("BatchT", bound=Batch)
 
 
 class Task(ABC, Generic[BatchT]):
-    """Something to train. What a step learns from depends on nothing but its number and the process's rank."""
+    """Something to train. What a batch holds depends on nothing but its number, whoever makes it."""
 
     autocast_on: ClassVar[tuple[str, ...]] = ()
     """Types of devices on which products are in bfloat16, where the device has units for them."""
+
+    batch_setting: ClassVar[str] = "the batch"
+    """The recipe's key by which batches are smaller."""
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """Parts that are sharded, recomputed and compiled each by itself, if there are such.
+
+        A task that names some computes its losses within one call of the module that holds them.
+        """
+        return ()
 
     @property
     @abstractmethod
@@ -85,8 +96,8 @@ class Task(ABC, Generic[BatchT]):
         """Who learns; each has an optimiser of its own."""
 
     @abstractmethod
-    def batch(self, number: int, rank: int) -> BatchT:
-        """The batch of a number, each process's own, on the host. May run in another thread, beside a step."""
+    def batch(self, number: int) -> BatchT:
+        """The batch of a number, on the host. May run in another thread, beside a step."""
 
     @abstractmethod
     def extent(self, batch: BatchT) -> Extent:

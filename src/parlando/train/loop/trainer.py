@@ -15,9 +15,12 @@ from typing import Any
 from tqdm import tqdm
 
 from parlando.core.errors import ConfigError
-from parlando.train.loop.checkpoint import resume, save_checkpoint
+from parlando.train.loop import parallel
+from parlando.train.loop.checkpoint import newest_checkpoint, resume, save_checkpoint
+from parlando.train.loop.memory import naming_what_to_halve
 from parlando.train.loop.parallel import ALONE, Process, any_process, largest
 from parlando.train.loop.plots import draw_log
+from parlando.train.loop.sharding import ParallelConfig
 from parlando.train.loop.step import Stepper
 from parlando.train.loop.task import Task
 
@@ -63,23 +66,44 @@ def _forget_after(step: int, log: Path) -> None:
 
 
 class Trainer:
-    """Runs a task in a folder: ``log.jsonl``, ``last.pt``, and the task's own export at the end."""
+    """Runs a task in a folder: ``log.jsonl``, a checkpoint, and the task's own export at the end."""
 
-    def __init__(self, task: Task[Any], folder: Path, budget: Budget, process: Process = ALONE) -> None:
+    def __init__(
+        self,
+        task: Task[Any],
+        folder: Path,
+        budget: Budget,
+        process: Process = ALONE,
+        config: ParallelConfig = ParallelConfig(),  # noqa: B008 (frozen)
+    ) -> None:
         """Go on where the folder's checkpoint ends, if there is one.
 
         Raises:
             CheckpointError: the checkpoint is damaged, or another task's.
+            ConfigError: these processes cannot share the batches of its steps, or the task cannot be laid out so.
         """
-        self.task, self.folder, self.budget, self.leads = task, folder, budget, process.leads
-        self.stepper = Stepper(task, process, budget.batches_per_step)
+        self.folder, self.budget, self.leads = folder, budget, process.leads
+        self.stepper = Stepper(task, process, budget.batches_per_step, config)
         self.step, self.seconds, self.stopped, self._asked = 0, 0.0, False, False
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "last.pt").exists():
-            saved = resume(folder / "last.pt", self.stepper.restore)
+        if newest := newest_checkpoint(folder):
+            saved = resume(newest, self.stepper.state())
             self.step, self.seconds = saved["step"], saved["seconds"]
+            self._keep_batches(saved)
         if self.leads:
             _forget_after(self.step, folder / "log.jsonl")
+
+    def _keep_batches(self, saved: Mapping[str, Any]) -> None:
+        """Learn from as many batches a step as before, on however many processes, unless the recipe has changed."""
+        processes, of_all = parallel.size(), saved.get("batches_of_all")
+        if of_all is None or saved["batches_per_step"] != self.budget.batches_per_step:
+            return
+        if of_all % processes:
+            raise ConfigError(
+                f"the run in '{self.folder}' has {of_all} batches a step, which {processes} processes cannot share; "
+                f"resume it on a number of processes that divides {of_all}"
+            )
+        self.stepper.share_batches(of_all // processes)
 
     def run(self) -> bool:
         """Train until the budget is used; returns False when a signal stopped it early (everything is saved).
@@ -98,8 +122,9 @@ class Trainer:
         self.save()
         if not self.stopped:
             self._evaluate()
+        if not self.stopped:
+            self.stepper.export(self.folder)
         if not self.stopped and self.leads:
-            self.task.export(self.folder)
             draw_log(self.folder / "log.jsonl")
         return not self.stopped
 
@@ -108,15 +133,19 @@ class Trainer:
         self._log({"held_out": dict(self.stepper.evaluate())})
 
     def save(self) -> None:
-        """Write the checkpoint; the old one stays until the new one is whole. Every process gathers, one writes."""
-        state = {**self.stepper.state(), "step": self.step, "seconds": self.seconds}
-        if self.leads:
-            save_checkpoint(self.folder / "last.pt", state)
+        """Write the checkpoint, every process its own pieces; the old one stays until the new one is whole."""
+        facts = {
+            "seconds": self.seconds,
+            "batches_per_step": self.budget.batches_per_step,
+            "batches_of_all": self.stepper.share.of_all,
+        }
+        save_checkpoint(self.folder, self.step, self.stepper.state(), facts, self.leads)
 
     def _one_step(self, bar: Any) -> None:
         started = time.perf_counter()
         before = self.budget.progress(self.step, self.seconds)
-        metrics = self.stepper.step(self.step, before)
+        with naming_what_to_halve(self.stepper.task.batch_setting, self.step):
+            metrics = self.stepper.step(self.step, before)
         elapsed = largest(time.perf_counter() - started)
         self.step, self.seconds = self.step + 1, self.seconds + elapsed
         self.stopped = any_process(self._asked)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -21,7 +21,7 @@ from parlando.core.types import IGNORED_LABEL
 from parlando.data.shards import PHONES, UNKNOWN_PHONE
 from parlando.nn.checkpoint import load_strictly, save_tensors
 from parlando.train.loop.optim import OptimConfig
-from parlando.train.loop.task import BatchT, Extent, Learner, Objective, Task
+from parlando.train.loop.task import Batch, BatchT, Extent, Learner, Objective, Task
 from parlando.train.shared.losses import known_cross_entropy
 from parlando.train.shared.sentences import SentenceSampler
 from parlando.train.shared.start import LM_CONFIG, LM_WEIGHTS, Start
@@ -45,10 +45,23 @@ class SequenceTrainConfig:
 ExampleT = TypeVar("ExampleT")
 
 
+class Trained(nn.ModuleList):
+    """A language model and its aids, as one module: what gathers its weights sees every use of them."""
+
+    def __init__(self, parts: Sequence[nn.Module], losses: Callable[[Any], dict[str, Tensor]]) -> None:
+        super().__init__(parts)
+        self._losses = losses
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The losses of a batch, by name."""
+        return self._losses(batch)
+
+
 class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
     """Trains a language model ``lm``, whose config is ``lm.config``, and ``aids`` that are left behind."""
 
     autocast_on = ("cpu", "cuda")
+    batch_setting = "mix.tokens_per_batch"
 
     def __init__(
         self,
@@ -63,7 +76,7 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
             load_strictly(lm, start.tensors, "the language model to start from")
         self._sizes = cast("Any", lm.config)
         self.phone_head = nn.Linear(self._sizes.hidden_size, len(PHONES))
-        self.trained = nn.ModuleList([lm, self.phone_head, *aids])
+        self.trained = Trained([lm, self.phone_head, *aids], self.losses)
 
     @abstractmethod
     def collate(self, examples: Sequence[ExampleT]) -> BatchT:
@@ -86,6 +99,11 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         """The language model's."""
 
     @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """The language model's layers."""
+        return tuple(cast("Any", self.trained[0]).layers)
+
+    @property
     def modules(self) -> Mapping[str, nn.Module]:
         """The language model and its aids."""
         return {"trained": self.trained}
@@ -95,19 +113,22 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         """All of them."""
         return {"model": Learner(self.trained, self.config.optim)}
 
-    def batch(self, number: int, rank: int) -> BatchT:
+    def batch(self, number: int) -> BatchT:
         """Examples of about one length."""
-        return self.collate(self.sampler.batch(number, rank))
+        return self.collate(self.sampler.batch(number))
 
     def extent(self, batch: BatchT) -> Extent:
         """In frames to be learned, and positions."""
         targets = self.targets(batch)
         frames = int((targets != IGNORED_LABEL).sum())
-        return Extent(frames, frames / self.config.frame_rate, targets.numel())
+        lengths = batch.lengths  # type: ignore[attr-defined]
+        return Extent(
+            frames, frames / self.config.frame_rate, targets.numel() if lengths is None else int(lengths.sum())
+        )
 
     def objectives(self, batch: BatchT, progress: float) -> Iterator[Objective]:
         """The language model's, with its aids."""
-        losses = self.losses(batch)
+        losses = self.trained(batch)
         aid = self.config.phone_weight_at(progress) * losses["phone"]
         yield Objective("model", self.total(losses, progress) + aid, losses)
 
@@ -129,7 +150,7 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
 
     def mean_losses(self, examples: Sequence[ExampleT], device: torch.device) -> dict[str, float]:
         """Losses of examples by name, in batches of about one length."""
-        parts = [self.losses(self.collate(batch).to(device)) for batch in by_length(examples)]
+        parts = [self.trained(self.collate(batch).to(device)) for batch in by_length(examples)]
         return {name: float(np.mean([float(part[name]) for part in parts])) for name in parts[0]}
 
     def export(self, folder: Path) -> None:
@@ -143,6 +164,11 @@ def by_length(examples: Sequence[Any], size: int = 8) -> list[list[Any]]:
     """Batches of examples (pairs that begin with something that has a ``prompt``), short ones together."""
     ordered = sorted(examples, key=lambda example: len(example[0].prompt))
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+
+
+def prompt_lengths(examples: Sequence[Any]) -> Int[Tensor, " batch"]:
+    """Positions of each of the examples (pairs that begin with something that has a ``prompt``)."""
+    return torch.tensor([len(example.prompt) for example, _ in examples])
 
 
 def known_phones(labels: np.ndarray) -> np.ndarray:

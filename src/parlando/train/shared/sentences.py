@@ -29,7 +29,10 @@ Example = TypeVar("Example")
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceMix:
-    """Shares of the kinds of example that all families have, sizes of batches, and how text is augmented."""
+    """Shares of the kinds of example that all families have, sizes of batches, and how text is augmented.
+
+    With ``pack`` nothing is computed for what pads the examples of a batch to one length.
+    """
 
     speaker_weights: Mapping[str, float] = field(default_factory=dict)
     clone_share: float = 0.25
@@ -39,6 +42,7 @@ class SentenceMix:
     spelled_example_share: float = 0.35
     spelled_word_share: float = 0.12
     tokens_per_batch: int = 2400
+    pack: bool = False
     candidates: int = 48
 
 
@@ -72,9 +76,9 @@ class SentenceSampler(ABC, Generic[Example]):
         self.cloneable = [voice for voice, spoken in self.train.items() if len(spoken) > 1]
         self._texts: dict[str, str] = {}
 
-    def batch(self, step: int, rank: int = 0) -> list[Example]:
-        """Examples of similar length, together about ``tokens_per_batch`` positions; every rank has its own."""
-        generator = np.random.default_rng((29, step, rank))
+    def batch(self, number: int) -> list[Example]:
+        """Examples of similar length, together about ``tokens_per_batch`` positions."""
+        generator = np.random.default_rng((29, number))
         plans = [self._plan(generator) for _ in range(self.mix.candidates)]
         chosen = similar(plans, lambda plan: plan.cost, self.mix.tokens_per_batch, generator)
         return [self._build(plan, generator) for plan in chosen]
