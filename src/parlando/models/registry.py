@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError, FileMissingError, nearest
 from parlando.core.stages import Model
 from parlando.core.types import Voice
+
+if TYPE_CHECKING:
+    from parlando.nn.peft import AdapterFolder
 
 
 @dataclass(frozen=True)
@@ -101,14 +104,18 @@ def published_voices(folder: Path) -> tuple[Mapping[str, Voice], str] | None:
     return _function(FAMILIES[family].voices)(folder) if family and FAMILIES[family].voices else None
 
 
-def load_model(folder: Path, device: str | None = None, dtype: str | None = None) -> Model:
+def load_model(
+    folder: Path, device: str | None = None, dtype: str | None = None, adapter: AdapterFolder | None = None
+) -> Model:
     """Load whatever model a folder holds; ``device`` and ``dtype`` default to the family's choice.
+
+    An ``adapter`` is one of its language model.
 
     Raises:
         FileMissingError: there is no such folder.
         CheckpointError: it holds no model, or one that does not fit its config.
     """
-    return cast("Model", _function(FAMILIES[family_of(folder)].loader)(folder, device, dtype))
+    return cast("Model", _function(FAMILIES[family_of(folder)].loader)(folder, device, dtype, adapter))
 
 
 def _function(place: str) -> Any:

@@ -24,7 +24,7 @@ from parlando.models.cosyvoice.config import CosyVoiceConfig, LMConfig, lm_confi
 from parlando.models.cosyvoice.decoder import CosyVoiceDecoder, CosyVoiceWaveStream
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
-from parlando.models.cosyvoice.lm_weights import load_lm, load_published_lm, save_lm
+from parlando.models.cosyvoice.lm_weights import ADAPTER_NAMES, load_lm, load_published_lm, save_lm
 from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.parts.features import mel_config
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
@@ -62,6 +62,7 @@ from parlando.models.cosyvoice.voices import (
     published_voices,
 )
 from parlando.nn.checkpoint import first_file
+from parlando.nn.peft import AdapterFolder
 from parlando.nn.placement import Placement
 from parlando.text.lists import ITEMS_AT_ONCE
 from parlando.text.markup import VOCAL
@@ -181,8 +182,10 @@ class CosyVoiceModel:
         return torch.from_numpy(resample(as_mono(samples), sample_rate, wanted_rate)).to(self.device)
 
 
-def load_model(folder: Path, device: str | None = None, dtype: str | None = None) -> CosyVoiceModel:
-    """Load a folder in our own layout, or a published one.
+def load_model(
+    folder: Path, device: str | None = None, dtype: str | None = None, adapter: AdapterFolder | None = None
+) -> CosyVoiceModel:
+    """Load a folder in our own layout, or a published one; an ``adapter`` is one of its language model.
 
     Raises:
         FileMissingError: a file is not there.
@@ -190,12 +193,12 @@ def load_model(folder: Path, device: str | None = None, dtype: str | None = None
         CheckpointError: tensors are missing, unexpected, misshapen or not finite, or the parts do not belong together.
     """
     if (folder / published.SETTINGS_FILE).is_file():
-        return load_published(folder, device, dtype)
+        return load_published(folder, device, dtype, adapter=adapter)
     placement = Placement.choose(device, dtype)
     config = parse_cosyvoice_config(read_json(folder / CONFIG_FILE), str(folder / CONFIG_FILE))
     parts = Parts(
         config=config,
-        lm=load_lm(folder, config.lm),
+        lm=_adapted(load_lm(folder, config.lm), placement, adapter),
         flow=load_flow(folder, config.flow),
         hift=load_hift(folder / HIFT_FILE, config.hift),
         speech_tokenizer=load_speech_tokenizer(folder, config.speech_tokenizer),
@@ -215,7 +218,11 @@ class PublishedSizes:
 
 
 def load_published(
-    folder: Path, device: str | None = None, dtype: str | None = None, sizes: PublishedSizes | None = None
+    folder: Path,
+    device: str | None = None,
+    dtype: str | None = None,
+    sizes: PublishedSizes | None = None,
+    adapter: AdapterFolder | None = None,
 ) -> CosyVoiceModel:
     """Load a published folder as it is; nothing in it is executed.
 
@@ -238,9 +245,10 @@ def load_published(
         default_voice=next(iter(voices), ""),
         sampling=sampling,
     )
+    weights = load_published_lm(first_file(folder, PUBLISHED_LM_FILES, "language model weights"), lm)
     parts = Parts(
         config=config,
-        lm=load_published_lm(first_file(folder, PUBLISHED_LM_FILES, "language model weights"), lm),
+        lm=_adapted(weights, placement, adapter),
         flow=load_part(Flow, flow, first_file(folder, PUBLISHED_FLOW_FILES, "flow weights")),
         hift=load_hift(first_file(folder, PUBLISHED_HIFT_FILES, "vocoder weights"), hift),
         speech_tokenizer=read_speech_tokenizer(
@@ -335,6 +343,11 @@ def build_tokenizer(text: PhonemeTextConfig | HubTextConfig, folder: Path | None
     if folder is None:
         raise ConfigError("text.kind: 'hub' needs its tokenizer.json; load the model from a folder, or use 'phonemes'")
     return HubTokenizer(folder)
+
+
+def _adapted(lm: CosyVoiceLM, placement: Placement, adapter: AdapterFolder | None) -> CosyVoiceLM:
+    """The language model with its adapter, in the dtype in which it will compute."""
+    return lm if adapter is None else adapter.given_to(lm.to(dtype=placement.dtype), ADAPTER_NAMES)
 
 
 def _check_fit(parts: Parts) -> None:

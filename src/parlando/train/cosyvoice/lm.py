@@ -21,6 +21,9 @@ from torch.nn import functional
 from parlando.core.types import IGNORED_LABEL
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import INITIAL_STD, CosyVoiceLM, DecoderLayer
+from parlando.models.cosyvoice.lm_weights import ADAPTER_NAMES
+from parlando.nn.lora import merged_state
+from parlando.nn.peft import Names
 from parlando.nn.rope import RopeTable, rotate
 from parlando.train.cosyvoice.alignment import UNALIGNED, TextAligner
 from parlando.train.cosyvoice.digits import digits_of_codes
@@ -35,7 +38,8 @@ Seen = tuple[Tensor, RopeTable, Tensor]
 
 @dataclass(frozen=True)
 class CosyVoiceTrainConfig(SequenceTrainConfig):
-    """``code_levels`` is how many values a digit of a code has; 1 shares nothing between codes.
+    """``code_levels`` is how many values a digit of a code has; 1 shares nothing between codes, and nothing is shared
+    where not all of the model learns.
 
     ``guide_weight`` is that of the guide at the beginning, from where it goes to ``guide_final``; its head is in the
     model's guided layer, or else in the middle one. ``misread_share`` is how many of the codes before a code are wrong
@@ -150,7 +154,7 @@ class AttentionGuide:
         x, rope, mask = seen
         size = self._attention.config.head_dim
         queries, keys = (
-            rotate(functional.linear(x, part.weight[:size], part.bias[:size])[:, :, None], rope.to(x.dtype))[:, :, 0]
+            rotate(part(x)[:, :, None, :size], rope.to(x.dtype))[:, :, 0]
             for part in (self._attention.q_proj, self._attention.k_proj)
         )
         scores = (queries * size**-0.5) @ keys.transpose(1, 2) + mask
@@ -170,7 +174,8 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         self.lm = CosyVoiceLM(config.lm)
         self.lm.set_dropout(config.dropout)
         std = INITIAL_STD if start.tensors is None else 0.0
-        self.shared = SharedDigits(config.lm, config.code_levels, std) if config.code_levels > 1 else None
+        shares = config.code_levels > 1 and config.learns_all
+        self.shared = SharedDigits(config.lm, config.code_levels, std) if shares else None
         super().__init__(sampler, self.lm, config, start, () if self.shared is None else (self.shared,))
         layer = config.lm.num_layers // 2 if config.lm.guided_layer is None else config.lm.guided_layer
         self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(sampler.builder.tokenizer)
@@ -190,7 +195,12 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
 
     def tensors(self) -> Mapping[str, Tensor]:
         """The language model's, with what codes share added to their own."""
-        return self.lm.state_dict() | self._tables()
+        return merged_state(self.lm) | self._tables()
+
+    @property
+    def adapter_names(self) -> Names:
+        """Those of its backbone in `transformers`."""
+        return ADAPTER_NAMES
 
     def _tables(self) -> dict[str, Tensor]:
         own = {TABLE: self.lm.embed_speech.weight, HEAD: self.lm.speech_head.weight}

@@ -14,6 +14,9 @@ from torch.nn import functional
 from parlando.core.types import IGNORED_LABEL
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
+from parlando.models.higgs.lm_weights import ADAPTER_NAMES
+from parlando.nn.lora import merged_state
+from parlando.nn.peft import Names
 from parlando.train.higgs.lm_examples import ExampleSampler, LabelledExample
 from parlando.train.higgs.start import LMStart
 from parlando.train.loop.task import Arrays
@@ -89,7 +92,12 @@ class LMTask(SequenceTask[LabelledExample, Batch]):
 
     def tensors(self) -> Mapping[str, Tensor]:
         """The language model's."""
-        return self.lm.state_dict()
+        return merged_state(self.lm)
+
+    @property
+    def adapter_names(self) -> Names:
+        """Those of `transformers`."""
+        return ADAPTER_NAMES
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Of the codes (the first and last book's too), of phones, and of the text around the clips."""

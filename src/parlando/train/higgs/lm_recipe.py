@@ -10,11 +10,13 @@ from parlando.data.tokens import TokenCorpus
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.tokenizer import TextTokenizer
+from parlando.nn.lora import LoRAConfig
 from parlando.nn.rope import RopeConfig
 from parlando.train.higgs.encoders import read_codec_config
 from parlando.train.higgs.lm import LMTask, LMTrainConfig
 from parlando.train.higgs.lm_examples import ExampleSampler, MixConfig
 from parlando.train.higgs.start import find_start
+from parlando.train.loop.adapters import EVERYTHING
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.recipe import Sources
 from parlando.train.loop.trainer import Budget
@@ -34,7 +36,11 @@ class LMSizes:
 
 @dataclass(frozen=True)
 class LMRecipe:
-    """A language-model training and its budget."""
+    """A language-model training and its budget.
+
+    ``trainable`` are name patterns of the parameters that learn (``["audio_mlp.*", "audio_*layernorm.*"]`` is only the
+    DualFFN); with the table ``adapter``, only that does.
+    """
 
     budget: Budget
     mix: MixConfig
@@ -44,6 +50,8 @@ class LMRecipe:
     phone_weight: float = 0.5
     phone_final: float = 0.1
     dropout: float = 0.0
+    trainable: tuple[str, ...] = EVERYTHING
+    adapter: LoRAConfig | None = None
     start_from: str | None = None
     family: Literal["higgs"] = "higgs"
 
@@ -97,6 +105,8 @@ def make_lm_task(recipe: LMRecipe, sources: Sources) -> LMTask:
         phone_weight=recipe.phone_weight,
         phone_final=recipe.phone_final,
         dropout=recipe.dropout,
+        trainable=recipe.trainable,
+        adapter=recipe.adapter,
         frame_rate=codec_config.sample_rate / (codec_config.hop_samples * codec_config.stride),
     )
     return LMTask(sampler, config, start)

@@ -13,6 +13,7 @@ import torch
 from parlando.core.errors import TrainingError
 from parlando.nn.placement import training_autocast
 from parlando.train.loop import parallel
+from parlando.train.loop.adapters import frozen_names, learned_state, restore_learned
 from parlando.train.loop.optim import advance, clip_gradients, make_optimizer
 from parlando.train.loop.parallel import ALONE, Process
 from parlando.train.loop.prefetch import Prefetcher
@@ -29,6 +30,7 @@ class Stepper(Generic[BatchT]):
     def __init__(self, task: Task[BatchT], process: Process = ALONE, batches: int = 1) -> None:
         self.task, self.rank, self.device, self.batches = task, process.rank, torch.device(process.device), batches
         self.modules = dict(task.modules)
+        self.frozen = {name: frozen_names(module) for name, module in self.modules.items()}
         for module in self.modules.values():
             module.to(self.device)
             parallel.share_first(module.state_dict().values())
@@ -71,16 +73,16 @@ class Stepper(Generic[BatchT]):
             return self.task.evaluate(self.device)
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on: weights and optimisers."""
+        """Everything needed to go on: the weights that learn, and optimisers."""
         return {
-            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "modules": {name: learned_state(each, self.frozen[name]) for name, each in self.modules.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`."""
         for name, module in self.modules.items():
-            module.load_state_dict(state["modules"].get(name, {}))
+            restore_learned(module, state["modules"].get(name, {}), self.frozen[name])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
 
