@@ -57,6 +57,7 @@ from parlando.models.cosyvoice.voices import (
     SPEAKER,
     VOICES_FILE,
     VoiceSizes,
+    add_speaker,
     check_voices,
     load_voices,
     published_voices,
@@ -245,20 +246,27 @@ def load_published(
         default_voice=next(iter(voices), ""),
         sampling=sampling,
     )
+    speech_tokenizer, speaker = load_published_encoders(folder, sizes)
     weights = load_published_lm(first_file(folder, PUBLISHED_LM_FILES, "language model weights"), lm)
     parts = Parts(
         config=config,
         lm=_adapted(weights, placement, adapter),
         flow=load_part(Flow, flow, first_file(folder, PUBLISHED_FLOW_FILES, "flow weights")),
         hift=load_hift(first_file(folder, PUBLISHED_HIFT_FILES, "vocoder weights"), hift),
-        speech_tokenizer=read_speech_tokenizer(
-            first_file(folder, PUBLISHED_SPEECH_TOKENIZER_FILES, "speech tokenizer"), sizes.speech_tokenizer
-        ),
-        speaker=read_campplus(folder / PUBLISHED_SPEAKER_FILE, sizes.speaker),
+        speech_tokenizer=speech_tokenizer,
+        speaker=speaker,
         tokenizer=tokenizer,
         voices=voices,
     )
     return CosyVoiceModel(parts, placement)
+
+
+def load_published_encoders(folder: Path, sizes: PublishedSizes | None = None) -> tuple[SpeechTokenizer, CampPlus]:
+    """What hears words and voices in a published folder; errors as for `load_model`."""
+    sizes = sizes or PublishedSizes()
+    file = first_file(folder, PUBLISHED_SPEECH_TOKENIZER_FILES, "speech tokenizer")
+    speech_tokenizer = read_speech_tokenizer(file, sizes.speech_tokenizer)
+    return speech_tokenizer, read_campplus(folder / PUBLISHED_SPEAKER_FILE, sizes.speaker)
 
 
 def read_published_configs(folder: Path) -> tuple[LMConfig, FlowConfig, HiFTConfig, SamplingOptions]:
@@ -343,6 +351,11 @@ def build_tokenizer(text: PhonemeTextConfig | HubTextConfig, folder: Path | None
     if folder is None:
         raise ConfigError("text.kind: 'hub' needs its tokenizer.json; load the model from a folder, or use 'phonemes'")
     return HubTokenizer(folder)
+
+
+def add_voice(model: CosyVoiceModel, path: Path, voice: Voice) -> None:
+    """Put a voice into a published folder's file of speakers; errors as for `add_speaker`."""
+    add_speaker(path, voice, model.parts.tokenizer.encode)
 
 
 def _adapted(lm: CosyVoiceLM, placement: Placement, adapter: AdapterFolder | None) -> CosyVoiceLM:

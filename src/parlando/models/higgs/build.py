@@ -284,6 +284,18 @@ def _check_fit(parts: Parts) -> None:
     check_voices(parts.voices, lm, parts.config.default_voice, where)
 
 
+def load_codec_of(folder: Path) -> CodecModule:
+    """The codec of a model's folder, in our own layout or a published one.
+
+    Raises:
+        FileMissingError, ConfigError, CheckpointError: as for `load_model`.
+    """
+    data = read_json(folder / CONFIG_FILE)
+    if "family" not in data:
+        return load_published_codec(_codec_folder(folder))
+    return load_codec(folder, parse_higgs_config(data, str(folder / CONFIG_FILE)).codec)
+
+
 def _codec_folder(folder: Path) -> Path:
     found = (folder / name for name in CODEC_FOLDERS if (folder / name).is_dir())
     codec = next(found, None)

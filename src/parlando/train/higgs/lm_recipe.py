@@ -8,11 +8,12 @@ from typing import Literal
 from parlando.core.errors import ConfigError
 from parlando.data.tokens import TokenCorpus
 from parlando.models.higgs.config import LMConfig
+from parlando.models.higgs.parts.chatml import Layout
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.tokenizer import TextTokenizer
 from parlando.nn.lora import LoRAConfig
 from parlando.nn.rope import RopeConfig
-from parlando.train.higgs.encoders import read_codec_config
+from parlando.train.higgs.encoders import codec_shape
 from parlando.train.higgs.lm import LMTask, LMTrainConfig
 from parlando.train.higgs.lm_examples import ExampleSampler, MixConfig
 from parlando.train.higgs.start import find_start
@@ -80,6 +81,12 @@ def small_lm_config(sizes: LMSizes, tokenizer: TextTokenizer, num_codebooks: int
     )
 
 
+def prompt_config(lm: LMConfig) -> PromptConfig:
+    """How a language model's prompts are laid out: a delay token is only of the layout for `transformers`."""
+    layout: Layout = "original" if lm.delay_id is None else "transformers"
+    return PromptConfig(lm.num_codebooks, lm.codebook_size, lm.context_length, layout)
+
+
 def make_lm_task(recipe: LMRecipe, sources: Sources) -> LMTask:
     """The task of a language-model recipe on an encoded corpus and the codec that encoded it.
 
@@ -88,16 +95,16 @@ def make_lm_task(recipe: LMRecipe, sources: Sources) -> LMTask:
     Raises:
         ConfigError: what it starts from speaks other codes.
     """
-    recipe, codec_config = sources.start(recipe), read_codec_config(sources.need("codec"))
-    start, books = find_start(recipe.start_from), (codec_config.num_codebooks, codec_config.codebook_size)
+    recipe, codec = sources.start(recipe), codec_shape(sources.need("codec"))
+    start, books = find_start(recipe.start_from), (codec.num_codebooks, codec.codebook_size)
     tokenizer, lm = start.tokenizer, start.sizes or small_lm_config(recipe.sizes, start.tokenizer, *books)
     if (lm.num_codebooks, lm.codebook_size) != books:
         raise ConfigError(
             f"'{recipe.start_from}' speaks {lm.num_codebooks} codebooks of {lm.codebook_size} codes, the codec has "
             f"{books[0]} of {books[1]}; encode the corpus with the codec that it was trained with"
         )
-    prompt = PromptConfig(*books, lm.context_length)
-    sampler = ExampleSampler(TokenCorpus(sources.need("codes")), HiggsPromptBuilder(tokenizer, prompt), recipe.mix)
+    corpus = TokenCorpus(sources.need("codes"))
+    sampler = ExampleSampler(corpus, HiggsPromptBuilder(tokenizer, prompt_config(lm)), recipe.mix)
     config = LMTrainConfig(
         lm,
         optim=recipe.optim,
@@ -107,6 +114,6 @@ def make_lm_task(recipe: LMRecipe, sources: Sources) -> LMTask:
         dropout=recipe.dropout,
         trainable=recipe.trainable,
         adapter=recipe.adapter,
-        frame_rate=codec_config.sample_rate / (codec_config.hop_samples * codec_config.stride),
+        frame_rate=codec.frame_rate,
     )
     return LMTask(sampler, config, start)

@@ -74,6 +74,9 @@ class Task(ABC, Generic[BatchT]):
     autocast_on: ClassVar[tuple[str, ...]] = ()
     """Types of devices on which products are in bfloat16, where the device has units for them."""
 
+    batch_setting: ClassVar[str] = "the batch"
+    """The recipe's key by which batches are smaller."""
+
     @property
     @abstractmethod
     def modules(self) -> Mapping[str, nn.Module]:

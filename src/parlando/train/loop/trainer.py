@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from parlando.core.errors import ConfigError
 from parlando.train.loop.checkpoint import resume, save_checkpoint
+from parlando.train.loop.memory import naming_what_to_halve
 from parlando.train.loop.parallel import ALONE, Process, any_process, largest
 from parlando.train.loop.plots import draw_log
 from parlando.train.loop.step import Stepper
@@ -116,7 +117,8 @@ class Trainer:
     def _one_step(self, bar: Any) -> None:
         started = time.perf_counter()
         before = self.budget.progress(self.step, self.seconds)
-        metrics = self.stepper.step(self.step, before)
+        with naming_what_to_halve(self.task.batch_setting, self.step):
+            metrics = self.stepper.step(self.step, before)
         elapsed = largest(time.perf_counter() - started)
         self.step, self.seconds = self.step + 1, self.seconds + elapsed
         self.stopped = any_process(self._asked)

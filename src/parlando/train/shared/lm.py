@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,6 @@ from parlando.train.loop.adapters import EVERYTHING, choose_trainable
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import BatchT, Extent, Learner, Objective, Task
 from parlando.train.shared.losses import known_cross_entropy
-from parlando.train.shared.sentences import SentenceSampler
 from parlando.train.shared.start import ADAPTER_FOLDER, LM_CONFIG, LM_WEIGHTS, Start
 
 
@@ -59,14 +58,27 @@ class SequenceTrainConfig:
 ExampleT = TypeVar("ExampleT")
 
 
+class Examples(Protocol[ExampleT]):
+    """Where examples come from; a `SentenceSampler` is such a place."""
+
+    def batch(self, step: int, rank: int = 0) -> list[ExampleT]:
+        """Those of a step, of similar length; every rank has its own."""
+        ...
+
+    def held_out(self) -> list[ExampleT]:
+        """Some that training never sees; the same ones every time."""
+        ...
+
+
 class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
     """Trains a language model ``lm``, whose config is ``lm.config``, and ``aids`` that are left behind."""
 
     autocast_on = ("cpu", "cuda")
+    batch_setting = "mix.tokens_per_batch"
 
     def __init__(
         self,
-        sampler: SentenceSampler[ExampleT],
+        sampler: Examples[ExampleT],
         lm: nn.Module,
         config: SequenceTrainConfig,
         start: Start[Any, Any],
