@@ -203,19 +203,20 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         return ADAPTER_NAMES
 
     def _tables(self) -> dict[str, Tensor]:
-        own = {TABLE: self.lm.embed_speech.weight, HEAD: self.lm.speech_head.weight}
-        return own if self.shared is None else self.shared.tables(self.lm)
+        """What stands for the model's own while codes share something."""
+        return {} if self.shared is None else self.shared.tables(self.lm)
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Of the codes, of phones, and of where the guided head looks."""
         tables, codes = self._tables(), batch.codes
+        own_head = {"weight": tables[HEAD]} if tables else {}
         if self.lm.training:
             codes = misread(codes, batch.is_speech, self.config.misread_share)
         with self.guide.watching() as seen:
-            hidden = functional_call(self.lm, {TABLE: tables[TABLE]}, (batch.tokens, codes, batch.is_speech))
+            hidden = functional_call(self.lm, tables, (batch.tokens, codes, batch.is_speech))
         speaking = batch.targets != IGNORED_LABEL
         at_codes, targets = hidden[speaking], batch.targets[speaking]
-        logits = functional.linear(at_codes, tables[HEAD], self.lm.speech_head.bias).float()
+        logits = functional_call(self.lm.speech_head, own_head, (at_codes,)).float()
         return {
             "codes": functional.cross_entropy(logits, targets),
             "accuracy": (logits.argmax(-1) == targets).float().mean(),
