@@ -36,6 +36,7 @@ from parlando.engine.scheduler import Policy
 from parlando.engine.session import Session
 from parlando.models.locate import locate
 from parlando.models.registry import load_model
+from parlando.nn.peft import AdapterFolder
 from parlando.request import (
     GROWING,
     MAX_SEED,
@@ -64,13 +65,16 @@ def load(
     dtype: str | None = None,
     rows: int = 8,
     context: int | None = None,
+    adapter: str | Path | AdapterFolder | None = None,
 ) -> Synthesizer:
     """Load a model: the packaged default, another packaged name, a folder, or a hub id ``org/name``.
 
     ``device`` is cpu, cuda, cuda:1 …, by default the best there is; ``dtype`` is float32, bfloat16 or float16. Up to
     ``rows`` requests share a batch, each with ``context`` positions of cache (``None``: as many as the model knows, but
     at most 8,192, five minutes of sound), allocated at once: for the published 3B model 112 KiB a position in bfloat16,
-    1.75 GiB for 8 rows of 2,048. Voices that were read before may take as much again as one row.
+    1.75 GiB for 8 rows of 2,048. Voices that were read before may take as much again as one row. ``adapter`` is the
+    folder of a LoRA adapter of the language model, in peft's layout; it is merged into the weights, unless it is an
+    `AdapterFolder` that says otherwise.
 
     Raises:
         InputError: there is no such model.
@@ -81,7 +85,9 @@ def load(
     check_type("model", model, str | PathLike | None, "a name or a path")
     check_type("device", device, str | None)
     check_type("dtype", dtype, str | None)
-    return Synthesizer(load_model(locate(model), device, dtype), rows, context)
+    check_type("adapter", adapter, str | PathLike | AdapterFolder | None, "a path")
+    chosen = AdapterFolder(Path(adapter)) if isinstance(adapter, str | PathLike) else adapter
+    return Synthesizer(load_model(locate(model), device, dtype, chosen), rows, context)
 
 
 class Synthesizer:

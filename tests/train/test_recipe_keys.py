@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 
 import pytest
 
-from parlando.core.config import read_json
-from parlando.train.higgs.assemble import ModelRecipe
-from parlando.train.higgs.lm_recipe import LMRecipe
-from parlando.train.loop.recipe import read_recipe
 from parlando.train.recipe_keys import recipe_keys, recipes
 
 
@@ -64,17 +59,3 @@ def test_defaults_are_those_of_the_recipe_and_not_of_the_table_alone():
     assert "| `rate` | number | `0.0012` |" in lm
     assert "| `start_from` | text | none |" in lm
     assert "| `tokens_per_batch` |" in lm
-
-
-def test_the_recipes_of_the_fine_tuning_page_are_valid(root, tmp_path):
-    page = (root / "docs" / "finetune.md").read_text(encoding="utf-8")
-    training, model = re.findall(r"^```toml\n(.*?)^```", page, re.M | re.S)
-    (tmp_path / "lm.toml").write_text(training)
-    (tmp_path / "model.toml").write_text(model)
-    lm = read_recipe(LMRecipe, tmp_path / "lm.toml")
-    assert lm.start_from == "base"
-    packaged = read_json(root / "src/parlando/weights/higgs-mini/config.json")["lm"]
-    assert {key: packaged[key] for key in ("hidden_size", "num_layers", "num_heads", "intermediate_size")} == {
-        key: getattr(lm.sizes, key) for key in ("hidden_size", "num_layers", "num_heads", "intermediate_size")
-    }
-    assert lm.mix.descriptions == read_recipe(ModelRecipe, tmp_path / "model.toml").voices

@@ -114,6 +114,32 @@ def shard(
     typer.echo(f"{len(described.train)} shards in {out}", err=True)
 
 
+@app.command("encode-chat")
+def encode_chat(
+    samples: Annotated[Path, typer.Argument(help="ChatML samples, one a line (.jsonl).")],
+    model: Annotated[str, typer.Argument(help="The model whose codec encodes their clips: name, folder or hub id.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the encoded samples.")],
+) -> None:
+    """Turn the clips of conversations into codes, to fine-tune a Higgs model on them.
+
+    Samples whose clips cannot be read are listed and left out.
+
+    Example: parlando data encode-chat samples.jsonl my-model -o corpus/chat
+    """
+    from parlando.core.errors import ConfigError
+    from parlando.models.locate import locate
+    from parlando.train.higgs.chat_samples import SKIPPED, encode_samples
+    from parlando.train.higgs.encoders import find_encoder
+
+    codec = find_encoder(locate(model), 0)
+    if codec is None:
+        raise ConfigError(f"'{model}' has no codec of the Higgs family; name a model of that")
+    count, faults = encode_samples(samples, codec, out)
+    typer.echo(
+        f"{count} samples in {out}" + (f"; {len(faults)} left out, see {out / SKIPPED}" if faults else ""), err=True
+    )
+
+
 @app.command("pitch")
 def pitch(packed: Annotated[Path, typer.Argument(help="Packed corpus.")]) -> None:
     """Measure the pitch of a packed corpus and keep it there.

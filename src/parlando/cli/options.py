@@ -74,6 +74,7 @@ class ModelOptions:
     model: Annotated[str | None, typer.Option(help="Packaged name, folder or hub id; the default is built in.")] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …; default: the best there is.")] = None
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter (peft's layout) to speak with.")] = None
     threads: Annotated[
         int | None, typer.Option(help="Processor threads; default: one for a small model, else all.", min=1)
     ] = None
@@ -83,7 +84,7 @@ class ModelOptions:
         from parlando.speech import load
 
         self.set_threads()
-        return load(self.model, self.device, self.dtype, rows)
+        return load(self.model, self.device, self.dtype, rows, adapter=self.adapter)
 
     def set_threads(self) -> None:
         """As many as asked for; the steps of a small model are too short to be shared out."""

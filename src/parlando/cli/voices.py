@@ -15,14 +15,18 @@ from parlando.cli.sources import CloneOptions, choose_voice
 from parlando.core.errors import FileMissingError, InputError
 from parlando.core.types import Voice
 
+SPEAKERS_SUFFIX = ".pt"
+
 
 @dataclass(frozen=True, kw_only=True)
 class VoicesOptions(ModelOptions, CloneOptions):
     """Options of `parlando voices`."""
 
     save: Annotated[
-        Path | None, typer.Option(help="Keep the voice of --ref-audio, or --voice, in this .json file.")
+        Path | None,
+        typer.Option(help="Keep the voice of --ref-audio, or --voice, in this .json file; or add it to a spk2info.pt."),
     ] = None
+    name: Annotated[str | None, typer.Option(help="Its name among the speakers of a spk2info.pt.")] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 
 
@@ -47,26 +51,32 @@ def run(options: VoicesOptions) -> None:
 
 
 def save(options: VoicesOptions, path: Path) -> None:
-    """Write the voice that the options choose into a file, under the file's name.
+    """Write the voice that the options choose into a file, under the file's name, or into one of many speakers.
 
     Raises:
         InputError: the file would not be taken for a voice, or no voice was given.
         FileMissingError: its folder is not there.
         VoiceNotFoundError: the model has no such voice.
     """
-    if path.suffix != ".json":
+    if path.suffix not in (".json", SPEAKERS_SUFFIX):
         raise InputError(f"'{path}': a voice is kept in a .json file; name it {path.with_suffix('.json')}")
     if not path.parent.is_dir():
         raise FileMissingError(path.parent, "folder")
     if options.voice is None and options.ref_audio is None:
         raise InputError("no voice to save; give a recording (--ref-audio FILE), or one of the model's (--voice NAME)")
     from parlando.core.voicefile import write_voice
+    from parlando.models.registry import add_published_voice
 
     synthesizer = options.load()
     chosen = choose_voice(options, synthesizer, options.ref_text)
     voice = chosen if isinstance(chosen, Voice) else synthesizer.request(chosen).voice
-    write_voice(path, replace(voice, name=path.stem))
-    print(f"voice {path.stem} → {path}", file=sys.stderr)
+    if path.suffix == SPEAKERS_SUFFIX:
+        voice = replace(voice, name=options.name or voice.name)
+        add_published_voice(synthesizer.model, path, voice)
+    else:
+        voice = replace(voice, name=path.stem)
+        write_voice(path, voice)
+    print(f"voice {voice.name} → {path}", file=sys.stderr)
 
 
 def show(options: VoicesOptions) -> None:

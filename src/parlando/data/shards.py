@@ -9,7 +9,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -167,21 +167,31 @@ def _job(arguments: tuple[Utterance, Path, PackConfig]) -> tuple[Utterance, _Pac
     return arguments[0], _load(*arguments)
 
 
-def split_of(text: str, test: set[str]) -> str:
-    """The split of a sentence: "test" if its key is listed, else a fixed hundredth is "validation"."""
+def split_of(text: str, test: Collection[str], validation: Collection[str] = ()) -> str:
+    """The split of a sentence: as its key is listed, else a fixed hundredth is "validation"."""
     key = sentence_key(text)
     if key in test:
         return "test"
+    if key in validation:
+        return "validation"
     digest = int.from_bytes(hashlib.sha1(key.encode()).digest()[:4], "big")
     return "validation" if digest < VALIDATION_SHARE * 2**32 else "train"
 
 
-def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), config: PackConfig | None = None) -> int:
+def pack(
+    manifests: Iterable[Path],
+    folder: Path,
+    test: Iterable[str] = (),
+    config: PackConfig | None = None,
+    validation: Iterable[str] = (),
+) -> int:
     """Write a packed corpus of all manifests; sentences listed in ``test`` are marked so that no training sees them.
 
+    Those listed in ``validation`` join the hundredth that trainings are measured by.
     Returns the number of utterances. The corpus is complete only once ``pack.json`` is there.
     """
-    config, test_keys = config or PackConfig(), {sentence_key(text) for text in test}
+    config = config or PackConfig()
+    test_keys, validation_keys = ({sentence_key(text) for text in texts} for texts in (test, validation))
     jobs = [(u, m.parent, config) for m in manifests for u in read_manifest(m)]
     folder.mkdir(parents=True, exist_ok=True)
     for name in (COMPLETE, PITCH, TRACKS):
@@ -206,7 +216,7 @@ def pack(manifests: Iterable[Path], folder: Path, test: Iterable[str] = (), conf
                 utterance.text,
                 start,
                 len(packed.samples),
-                split_of(utterance.text, test_keys),
+                split_of(utterance.text, test_keys, validation_keys),
                 packed.words,
             )
             index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")

@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from parlando.core.config import read_json
-from parlando.core.errors import CheckpointError, FileMissingError, nearest
+from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, nearest
 from parlando.core.stages import Model
 from parlando.core.types import Voice
+
+if TYPE_CHECKING:
+    from parlando.nn.peft import AdapterFolder
 
 
 @dataclass(frozen=True)
 class Family:
     """``loader`` is ``module:function``; a published folder has one of the ``files``, or a config that names itself one
     of the ``model_types``. One with ``other_files`` is of a generation that is not supported. ``voices`` lists those of
-    a published folder (``module:function``), where it has any. ``published`` are the names of its published models,
-    without an organisation or folder in front.
+    a published folder, and ``add_voice`` puts one into their file (``module:function``), where it has any.
+    ``published`` are the names of its published models, without an organisation or folder in front.
     """
 
     loader: str
@@ -27,6 +30,7 @@ class Family:
     files: tuple[str, ...] = ()
     other_files: tuple[str, ...] = ()
     voices: str = ""
+    add_voice: str = ""
     published: tuple[str, ...] = ()
 
 
@@ -44,6 +48,7 @@ FAMILIES = {
         files=("cosyvoice2.yaml",),
         other_files=("cosyvoice.yaml", "cosyvoice3.yaml"),
         voices="parlando.models.cosyvoice.voices:list_published",
+        add_voice="parlando.models.cosyvoice.build:add_voice",
         published=(
             *("CosyVoice2-0.5B", "CosyVoice2", "CosyVoice-300M", "CosyVoice-300M-SFT", "CosyVoice-300M-Instruct"),
             *("CosyVoice", "Fun-CosyVoice3-0.5B-2512", "Fun-CosyVoice3-0.5B"),
@@ -101,14 +106,31 @@ def published_voices(folder: Path) -> tuple[Mapping[str, Voice], str] | None:
     return _function(FAMILIES[family].voices)(folder) if family and FAMILIES[family].voices else None
 
 
-def load_model(folder: Path, device: str | None = None, dtype: str | None = None) -> Model:
+def add_published_voice(model: Model, path: Path, voice: Voice) -> None:
+    """Put a voice into a file of speakers as the model's family publishes it.
+
+    Raises:
+        ConfigError: the family has no such files.
+        InputError, CheckpointError: the voice follows no clip, or the file is damaged.
+    """
+    place = FAMILIES[model.family].add_voice
+    if not place:
+        raise ConfigError(f"the family '{model.family}' keeps no speakers in a .pt file; save the voice as .json")
+    _function(place)(model, path, voice)
+
+
+def load_model(
+    folder: Path, device: str | None = None, dtype: str | None = None, adapter: AdapterFolder | None = None
+) -> Model:
     """Load whatever model a folder holds; ``device`` and ``dtype`` default to the family's choice.
+
+    An ``adapter`` is one of its language model.
 
     Raises:
         FileMissingError: there is no such folder.
         CheckpointError: it holds no model, or one that does not fit its config.
     """
-    return cast("Model", _function(FAMILIES[family_of(folder)].loader)(folder, device, dtype))
+    return cast("Model", _function(FAMILIES[family_of(folder)].loader)(folder, device, dtype, adapter))
 
 
 def _function(place: str) -> Any:

@@ -3,10 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from parlando.nn.lora import LoRALinear
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Joined linears as one product; ``thin`` are the two weights of their adapters, where they have any."""
+
+    weight: Float[Tensor, "inputs outputs"]
+    thin: tuple[Float[Tensor, "inputs ranks"], Float[Tensor, "ranks outputs"]] | None = None
+
+    def mm(self, x: Float[Tensor, "row inputs"]) -> Float[Tensor, "row outputs"]:
+        """The product."""
+        return self._adapted(torch.mm(x, self.weight), x)
+
+    def addmm(self, to: Tensor, x: Float[Tensor, "row inputs"]) -> Float[Tensor, "row outputs"]:
+        """The product added to something."""
+        return self._adapted(torch.addmm(to, x, self.weight), x)
+
+    def _adapted(self, y: Tensor, x: Tensor) -> Tensor:
+        return y if self.thin is None else torch.addmm(y, torch.mm(x, self.thin[0]), self.thin[1])
+
+
+def pack(linears: Sequence[nn.Linear]) -> Packed:
+    """The linears' outputs side by side (without their biases), with what their adapters add."""
+    return Packed(pack_linears(linears), _thin(linears))
+
+
+def _thin(linears: Sequence[nn.Linear]) -> tuple[Tensor, Tensor] | None:
+    """The adapters' weights joined: each one's ranks add to its own linear's outputs alone."""
+    adapters = [linear for linear in linears if isinstance(linear, LoRALinear)]
+    if not adapters:
+        return None
+    down = torch.cat([adapter.lora_A.weight.detach() for adapter in adapters]).t()
+    ups = [
+        linear.scale * linear.lora_B.weight.detach()
+        if isinstance(linear, LoRALinear)
+        else linear.weight.new_zeros(linear.out_features, 0)
+        for linear in linears
+    ]
+    return down.contiguous(), torch.block_diag(*ups).t().contiguous()
 
 
 def pack_linears(linears: Sequence[nn.Linear]) -> Float[Tensor, "inputs outputs"]:

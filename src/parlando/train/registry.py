@@ -112,6 +112,15 @@ TRAININGS: Mapping[str, Training] = {
             ),
         },
     ),
+    "chat": Training(
+        """Fine-tune a language model on conversations (Higgs).
+
+        They are ChatML samples, encoded by parlando data encode-chat; it begins with a model, of any layout.
+
+        Example: parlando train chat chat.toml --codes corpus/chat --from my-model -o runs/chat
+        """,
+        {"higgs": Maker(f"{_HIGGS}.chat:ChatRecipe", f"{_HIGGS}.chat:make_chat_task", ("codes",), ("start_from",))},
+    ),
     "speech-tokenizer": Training(
         """Train CosyVoice's speech tokenizer.
 
@@ -182,6 +191,23 @@ ASSEMBLIES: Mapping[str, Maker] = {
         f"{_COSYVOICE}.assemble:CosyVoiceModelRecipe",
         f"{_COSYVOICE}.assemble:assemble_model",
         ("lm", "codes", "corpus", "speech_tokenizer", "speaker", "flow", "vocoder"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """How a family becomes somebody's voice: functions of a `Tuning`, as ``module:name``; what an adapter adapts."""
+
+    steps: str
+    assemble: str
+    adapted: str
+
+
+FINE_TUNINGS: Mapping[str, FineTuning] = {
+    "higgs": FineTuning(f"{_HIGGS}.tuning:steps", f"{_HIGGS}.tuning:assemble", f"{_HIGGS}.tuning:ADAPTED"),
+    "cosyvoice": FineTuning(
+        f"{_COSYVOICE}.tuning:steps", f"{_COSYVOICE}.tuning:assemble", f"{_COSYVOICE}.tuning:ADAPTED"
     ),
 }
 

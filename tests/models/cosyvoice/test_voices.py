@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from parlando.core.errors import CheckpointError
+from parlando.core.errors import CheckpointError, InputError
 from parlando.core.types import Reference, Voice
 from parlando.core.voicefile import write_voices
 from parlando.models.cosyvoice.voices import (
     MEL,
     SPEAKER,
     VoiceSizes,
+    add_speaker,
     check_voices,
     load_voices,
     published_voices,
@@ -141,3 +142,21 @@ def test_the_default_voice_must_be_there_unless_there_is_none(tmp_path):
     for voices, default in (({"ann": clip([[1]])}, "bob"), ({"ann": clip([[1]])}, ""), ({}, "bob")):
         with pytest.raises(CheckpointError, match=f"the default voice '{default}' is not there"):
             check_voices(voices, SIZES, default, "here")
+
+
+def test_a_voice_joins_the_speakers_of_a_published_file_and_the_others_stay(tmp_path):
+    path = saved(tmp_path, {"ann": {"embedding": torch.tensor([[1.0, 2.0]])}})
+    mel, speaker = np.ones((4, 3), dtype=np.float32), np.arange(2, dtype=np.float32)
+    me = Voice("me", references=(Reference("ab", np.array([[5, 6]]), {MEL: mel, SPEAKER: speaker}),))
+    add_speaker(path, me, lambda text: [ord(letter) for letter in text])
+    voices = read_speakers(path, lambda ids: "".join(map(chr, ids)))
+    assert list(voices) == ["ann", "me"]
+    (again,) = voices["me"].references
+    assert (again.text, again.codes.tolist()) == ("ab", [[5, 6]])
+    assert np.array_equal(again.features[MEL], mel)
+    assert np.array_equal(again.features[SPEAKER], speaker)
+    entry = torch.load(path, weights_only=True)["me"]
+    assert {"prompt_text", "llm_prompt_speech_token", "llm_embedding", "embedding"} <= entry.keys()
+    assert [entry[f"{name}_len"].tolist() for name in ("prompt_text", "prompt_speech_feat")] == [[2], [4]]
+    with pytest.raises(InputError, match="'bob' follows no clip"):
+        add_speaker(path, Voice("bob", "a man"), lambda text: [])

@@ -24,7 +24,7 @@ from parlando.models.cosyvoice.config import CosyVoiceConfig, LMConfig, lm_confi
 from parlando.models.cosyvoice.decoder import CosyVoiceDecoder, CosyVoiceWaveStream
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
-from parlando.models.cosyvoice.lm_weights import load_lm, load_published_lm, save_lm
+from parlando.models.cosyvoice.lm_weights import ADAPTER_NAMES, load_lm, load_published_lm, save_lm
 from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.parts.features import mel_config
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
@@ -57,11 +57,13 @@ from parlando.models.cosyvoice.voices import (
     SPEAKER,
     VOICES_FILE,
     VoiceSizes,
+    add_speaker,
     check_voices,
     load_voices,
     published_voices,
 )
 from parlando.nn.checkpoint import first_file
+from parlando.nn.peft import AdapterFolder
 from parlando.nn.placement import Placement
 from parlando.text.lists import ITEMS_AT_ONCE
 from parlando.text.markup import VOCAL
@@ -181,8 +183,10 @@ class CosyVoiceModel:
         return torch.from_numpy(resample(as_mono(samples), sample_rate, wanted_rate)).to(self.device)
 
 
-def load_model(folder: Path, device: str | None = None, dtype: str | None = None) -> CosyVoiceModel:
-    """Load a folder in our own layout, or a published one.
+def load_model(
+    folder: Path, device: str | None = None, dtype: str | None = None, adapter: AdapterFolder | None = None
+) -> CosyVoiceModel:
+    """Load a folder in our own layout, or a published one; an ``adapter`` is one of its language model.
 
     Raises:
         FileMissingError: a file is not there.
@@ -190,12 +194,12 @@ def load_model(folder: Path, device: str | None = None, dtype: str | None = None
         CheckpointError: tensors are missing, unexpected, misshapen or not finite, or the parts do not belong together.
     """
     if (folder / published.SETTINGS_FILE).is_file():
-        return load_published(folder, device, dtype)
+        return load_published(folder, device, dtype, adapter=adapter)
     placement = Placement.choose(device, dtype)
     config = parse_cosyvoice_config(read_json(folder / CONFIG_FILE), str(folder / CONFIG_FILE))
     parts = Parts(
         config=config,
-        lm=load_lm(folder, config.lm),
+        lm=_adapted(load_lm(folder, config.lm), placement, adapter),
         flow=load_flow(folder, config.flow),
         hift=load_hift(folder / HIFT_FILE, config.hift),
         speech_tokenizer=load_speech_tokenizer(folder, config.speech_tokenizer),
@@ -215,7 +219,11 @@ class PublishedSizes:
 
 
 def load_published(
-    folder: Path, device: str | None = None, dtype: str | None = None, sizes: PublishedSizes | None = None
+    folder: Path,
+    device: str | None = None,
+    dtype: str | None = None,
+    sizes: PublishedSizes | None = None,
+    adapter: AdapterFolder | None = None,
 ) -> CosyVoiceModel:
     """Load a published folder as it is; nothing in it is executed.
 
@@ -238,19 +246,27 @@ def load_published(
         default_voice=next(iter(voices), ""),
         sampling=sampling,
     )
+    speech_tokenizer, speaker = load_published_encoders(folder, sizes)
+    weights = load_published_lm(first_file(folder, PUBLISHED_LM_FILES, "language model weights"), lm)
     parts = Parts(
         config=config,
-        lm=load_published_lm(first_file(folder, PUBLISHED_LM_FILES, "language model weights"), lm),
+        lm=_adapted(weights, placement, adapter),
         flow=load_part(Flow, flow, first_file(folder, PUBLISHED_FLOW_FILES, "flow weights")),
         hift=load_hift(first_file(folder, PUBLISHED_HIFT_FILES, "vocoder weights"), hift),
-        speech_tokenizer=read_speech_tokenizer(
-            first_file(folder, PUBLISHED_SPEECH_TOKENIZER_FILES, "speech tokenizer"), sizes.speech_tokenizer
-        ),
-        speaker=read_campplus(folder / PUBLISHED_SPEAKER_FILE, sizes.speaker),
+        speech_tokenizer=speech_tokenizer,
+        speaker=speaker,
         tokenizer=tokenizer,
         voices=voices,
     )
     return CosyVoiceModel(parts, placement)
+
+
+def load_published_encoders(folder: Path, sizes: PublishedSizes | None = None) -> tuple[SpeechTokenizer, CampPlus]:
+    """What hears words and voices in a published folder; errors as for `load_model`."""
+    sizes = sizes or PublishedSizes()
+    file = first_file(folder, PUBLISHED_SPEECH_TOKENIZER_FILES, "speech tokenizer")
+    speech_tokenizer = read_speech_tokenizer(file, sizes.speech_tokenizer)
+    return speech_tokenizer, read_campplus(folder / PUBLISHED_SPEAKER_FILE, sizes.speaker)
 
 
 def read_published_configs(folder: Path) -> tuple[LMConfig, FlowConfig, HiFTConfig, SamplingOptions]:
@@ -335,6 +351,16 @@ def build_tokenizer(text: PhonemeTextConfig | HubTextConfig, folder: Path | None
     if folder is None:
         raise ConfigError("text.kind: 'hub' needs its tokenizer.json; load the model from a folder, or use 'phonemes'")
     return HubTokenizer(folder)
+
+
+def add_voice(model: CosyVoiceModel, path: Path, voice: Voice) -> None:
+    """Put a voice into a published folder's file of speakers; errors as for `add_speaker`."""
+    add_speaker(path, voice, model.parts.tokenizer.encode)
+
+
+def _adapted(lm: CosyVoiceLM, placement: Placement, adapter: AdapterFolder | None) -> CosyVoiceLM:
+    """The language model with its adapter, in the dtype in which it will compute."""
+    return lm if adapter is None else adapter.given_to(lm.to(dtype=placement.dtype), ADAPTER_NAMES)
 
 
 def _check_fit(parts: Parts) -> None:

@@ -21,7 +21,7 @@ from parlando.models.cosyvoice.prompt import SpeechPrompt
 from parlando.nn.attention import attend_cached, attend_causal
 from parlando.nn.kvcache import KVCache
 from parlando.nn.norm import FastRMSNorm
-from parlando.nn.packing import pack_linears
+from parlando.nn.packing import pack
 from parlando.nn.rope import RopeTable, rotate_
 from parlando.nn.sampling import Ranking
 
@@ -41,15 +41,15 @@ class _Layer:
         attention, mlp = layer.self_attn, layer.mlp
         inputs = (attention.q_proj, attention.k_proj, attention.v_proj)
         self._bias = torch.cat([projection.bias.detach() for projection in inputs])
-        self._qkv, self._out = pack_linears(inputs), pack_linears((attention.o_proj,))
-        self._gate_up, self._down = pack_linears((mlp.gate_proj, mlp.up_proj)), pack_linears((mlp.down_proj,))
+        self._qkv, self._out = pack(inputs), pack((attention.o_proj,))
+        self._gate_up, self._down = pack((mlp.gate_proj, mlp.up_proj)), pack((mlp.down_proj,))
         self._before, self._after = FastRMSNorm(layer.input_layernorm), FastRMSNorm(layer.post_attention_layernorm)
 
     def forward(self, x: Float[Tensor, "row dim"], attend: Callable[[Tensor], Tensor]) -> Float[Tensor, "row dim"]:
         """Advance the residual stream; ``attend`` maps packed q, k, v to mixed values."""
-        x = torch.addmm(x, attend(torch.addmm(self._bias, self._before(x), self._qkv)), self._out)
-        gate, up = torch.mm(self._after(x), self._gate_up).chunk(2, dim=-1)
-        return torch.addmm(x, functional.silu(gate).mul_(up), self._down)
+        x = self._out.addmm(x, attend(self._qkv.addmm(self._bias, self._before(x))))
+        gate, up = self._gate_up.mm(self._after(x)).chunk(2, dim=-1)
+        return self._down.addmm(x, functional.silu(gate).mul_(up))
 
 
 class CosyVoiceTokenLM:
@@ -66,7 +66,7 @@ class CosyVoiceTokenLM:
         self.context_length = lm.config.context_length
         self._lm = lm
         self._layers = [_Layer(cast("DecoderLayer", layer)) for layer in lm.layers]
-        self._head, self._head_bias = pack_linears((lm.speech_head,)), lm.speech_head.bias.detach()
+        self._head, self._head_bias = pack((lm.speech_head,)), lm.speech_head.bias.detach()
         self._norm = FastRMSNorm(lm.norm)
         self._like = lm.norm.weight.detach()
         self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
@@ -179,6 +179,6 @@ class CosyVoiceTokenLM:
         return queries, pairs.unflatten(1, (2, config.num_kv_heads))
 
     def _logits(self, hidden: Float[Tensor, "row dim"]) -> list[Logits]:
-        logits = torch.addmm(self._head_bias, hidden, self._head).float().cpu()
+        logits = self._head.addmm(self._head_bias, hidden).float().cpu()
         ranking = Ranking(logits[:, None], DRAW_RULES)
         return [Logits(ranking, row) for row in range(len(hidden))]

@@ -12,8 +12,10 @@ from parlando.core.errors import CheckpointError
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.nn.checkpoint import built, load_strictly, read_weights, save_tensors
+from parlando.nn.peft import Names
 
 LM_FILE = "lm.safetensors"
+_BACKBONE = "llm.model."
 _TIED_HEAD = "llm.model.lm_head.weight"
 _PREFIXES = {
     "embed_tokens.": "llm.model.model.embed_tokens.",
@@ -80,6 +82,20 @@ def to_published_layout(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of our own layout under their published names, the tied text head included."""
     published = {_renamed(key, _PREFIXES): tensor for key, tensor in tensors.items()}
     return published | {_TIED_HEAD: tensors["embed_tokens.weight"]}
+
+
+def _to_qwen(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Under the names of the published backbone by itself, a Qwen2 model of `transformers`."""
+    return {_renamed(key, _PREFIXES).removeprefix(_BACKBONE): tensor for key, tensor in tensors.items()}
+
+
+def _from_qwen(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse; the names of the whole published model are understood as well."""
+    whole = {_BACKBONE + key if key.startswith("model.") else key: tensor for key, tensor in tensors.items()}
+    return to_own_layout(whole)
+
+
+ADAPTER_NAMES = Names(_to_qwen, _from_qwen)
 
 
 def _renamed(key: str, prefixes: Mapping[str, str]) -> str:

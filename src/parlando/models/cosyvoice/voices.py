@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parlando.core.errors import CheckpointError
+from parlando.core.errors import CheckpointError, InputError
 from parlando.core.types import Reference, Voice
 from parlando.core.voicefile import read_voices
 
@@ -97,6 +98,39 @@ def list_published(folder: Path) -> tuple[dict[str, Voice], str]:
     return voices, next(iter(voices), "")
 
 
+def add_speaker(path: Path, voice: Voice, encode: Callable[[str], list[int]]) -> None:
+    """Put a voice into a published ``spk2info.pt``, as a saved zero-shot prompt; the file's other speakers stay.
+
+    ``encode`` turns the transcript into ids.
+
+    Raises:
+        InputError: the voice follows no clip.
+        CheckpointError: as for `read_speakers`.
+    """
+    if not voice.references or not {MEL, SPEAKER} <= voice.references[0].features.keys():
+        raise InputError(f"the voice '{voice.name}' follows no clip of this model; clone one: --ref-audio FILE")
+    reference = voice.references[0]
+    tokens, mel = torch.from_numpy(reference.codes), torch.from_numpy(reference.features[MEL])[None]
+    embedding, words = torch.from_numpy(reference.features[SPEAKER])[None], torch.tensor([encode(reference.text)])
+    entry = {
+        **_with_length("prompt_text", words),
+        **_with_length("llm_prompt_speech_token", tokens),
+        **_with_length("flow_prompt_speech_token", tokens),
+        **_with_length("prompt_speech_feat", mel),
+        "llm_embedding": embedding,
+        "flow_embedding": embedding,
+        "embedding": embedding,
+    }
+    entries = dict(_entries(path)) if path.is_file() else {}
+    partial = path.with_suffix(".partial")
+    torch.save({**entries, voice.name: entry}, partial)
+    os.replace(partial, path)
+
+
+def _with_length(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    return {name: tensor, f"{name}_len": torch.tensor([tensor.shape[1]], dtype=torch.int32)}
+
+
 def read_speakers(path: Path, decode: Callable[[list[int]], str]) -> dict[str, Voice]:
     """The speakers of a published ``spk2info.pt``: embeddings alone, or whole saved zero-shot prompts.
 
@@ -105,14 +139,18 @@ def read_speakers(path: Path, decode: Callable[[list[int]], str]) -> dict[str, V
     Raises:
         CheckpointError: the file is damaged, an entry is no speaker, or one of its numbers is not finite.
     """
+    clips = {str(name): _speaker(entry, decode, f"{path}: {name}") for name, entry in _entries(path).items()}
+    return {name: Voice(name, references=(clip,)) for name, clip in clips.items()}
+
+
+def _entries(path: Path) -> Mapping[str, Any]:
     try:
         entries = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
         raise CheckpointError(f"{path}: not a plain table of tensors ({error}); save the speakers again") from error
     if not isinstance(entries, Mapping):
         raise CheckpointError(f"{path}: expected speakers by name, found {type(entries).__name__}")
-    clips = {str(name): _speaker(entry, decode, f"{path}: {name}") for name, entry in entries.items()}
-    return {name: Voice(name, references=(clip,)) for name, clip in clips.items()}
+    return entries
 
 
 def _speaker(entry: Any, decode: Callable[[list[int]], str], where: str) -> Reference:

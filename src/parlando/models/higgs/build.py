@@ -23,7 +23,7 @@ from parlando.models.higgs.config import HiggsConfig, parse_higgs_config
 from parlando.models.higgs.decoder import HiggsDecoder
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM
-from parlando.models.higgs.lm_weights import load_lm, load_published_lm, save_lm
+from parlando.models.higgs.lm_weights import ADAPTER_NAMES, load_lm, load_published_lm, save_lm
 from parlando.models.higgs.parts.codec import CodecModule, build_codec
 from parlando.models.higgs.parts.codec_weights import load_codec, load_published_codec, save_codec
 from parlando.models.higgs.parts.delay import build_delay
@@ -37,6 +37,7 @@ from parlando.models.higgs.tokenizer import (
     TextTokenizer,
 )
 from parlando.models.higgs.voices import VOICES_FILE, check_voices, load_voices
+from parlando.nn.peft import AdapterFolder
 from parlando.nn.placement import Placement
 from parlando.text.length import LengthPrior
 from parlando.text.lists import ITEMS_AT_ONCE
@@ -135,8 +136,12 @@ class HiggsModel:
         return Reference(text, self.encode(samples, sample_rate))
 
 
-def load_model(folder: Path, device: str | None = None, dtype: str | None = None) -> HiggsModel:
+def load_model(
+    folder: Path, device: str | None = None, dtype: str | None = None, adapter: AdapterFolder | None = None
+) -> HiggsModel:
     """Load a folder in our own layout, or a published one with the audio tokenizer's folder inside it.
+
+    An ``adapter`` is one of its language model.
 
     Raises:
         FileMissingError: a file is not there.
@@ -145,13 +150,13 @@ def load_model(folder: Path, device: str | None = None, dtype: str | None = None
     """
     data = read_json(folder / CONFIG_FILE)
     if "family" not in data:
-        return load_published(folder, _codec_folder(folder), folder, device, dtype)
+        return load_published(folder, _codec_folder(folder), folder, device, dtype, adapter)
     config = parse_higgs_config(data, str(folder / CONFIG_FILE))
     placement = Placement.choose(device, dtype)
     file = folder / TOKENIZER_FILE
     parts = Parts(
         config=config,
-        lm=load_lm(folder, config.lm),
+        lm=_adapted(load_lm(folder, config.lm), placement, adapter),
         codec=load_codec(folder, config.codec),
         tokenizer=build_tokenizer(config.text, folder),
         voices=load_voices(folder, config.lm, config.default_voice),
@@ -161,7 +166,12 @@ def load_model(folder: Path, device: str | None = None, dtype: str | None = None
 
 
 def load_published(
-    lm_folder: Path, codec_folder: Path, text_folder: Path, device: str | None = None, dtype: str | None = None
+    lm_folder: Path,
+    codec_folder: Path,
+    text_folder: Path,
+    device: str | None = None,
+    dtype: str | None = None,
+    adapter: AdapterFolder | None = None,
 ) -> HiggsModel:
     """Load a published checkpoint, in the original or the transformers layout, from its three folders.
 
@@ -169,7 +179,7 @@ def load_published(
         FileMissingError, ConfigError, CheckpointError: as for `load_model`.
     """
     placement = Placement.choose(device, dtype, large=True)
-    lm = load_published_lm(lm_folder)
+    lm = _adapted(load_published_lm(lm_folder), placement, adapter)
     codec, tokenizer = load_published_codec(codec_folder), HubTokenizer(text_folder)
     named = {f"{name}_id": getattr(tokenizer, name) for name in ("audio_in", "audio_bos", "audio_eos")}
     config = HiggsConfig(
@@ -236,6 +246,11 @@ def build_tokenizer(text: PhonemeTextConfig | HubTextConfig, folder: Path | None
     return HubTokenizer(folder)
 
 
+def _adapted(lm: HiggsLM, placement: Placement, adapter: AdapterFolder | None) -> HiggsLM:
+    """The language model with its adapter, in the dtype in which it will compute."""
+    return lm if adapter is None else adapter.given_to(lm.to(dtype=placement.dtype), ADAPTER_NAMES)
+
+
 def _prompt_config(config: HiggsConfig) -> PromptConfig:
     return PromptConfig(
         num_codebooks=config.lm.num_codebooks,
@@ -267,6 +282,18 @@ def _check_fit(parts: Parts) -> None:
                 "take both from one checkpoint"
             )
     check_voices(parts.voices, lm, parts.config.default_voice, where)
+
+
+def load_codec_of(folder: Path) -> CodecModule:
+    """The codec of a model's folder, in our own layout or a published one.
+
+    Raises:
+        FileMissingError, ConfigError, CheckpointError: as for `load_model`.
+    """
+    data = read_json(folder / CONFIG_FILE)
+    if "family" not in data:
+        return load_published_codec(_codec_folder(folder))
+    return load_codec(folder, parse_higgs_config(data, str(folder / CONFIG_FILE)).codec)
 
 
 def _codec_folder(folder: Path) -> Path:

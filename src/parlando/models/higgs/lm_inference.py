@@ -18,10 +18,11 @@ from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import DualFFNLayer, HiggsLM
 from parlando.nn.attention import attend_cached, attend_causal
 from parlando.nn.kvcache import KVCache
+from parlando.nn.lora import adapted_layers
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.native.kernel import BranchWeights, Kernel, LayerWeights, Panels
 from parlando.nn.norm import FastRMSNorm, RMSNorm
-from parlando.nn.packing import pack_linears
+from parlando.nn.packing import pack
 from parlando.nn.rope import RopeTable, rotate_
 from parlando.nn.sampling import Ranking
 
@@ -121,13 +122,13 @@ class _Branch:
 
     def __init__(self, before: RMSNorm, after: RMSNorm, mlp: GatedMLP) -> None:
         self.norm, self._after = FastRMSNorm(before), FastRMSNorm(after)
-        self._gate_up = pack_linears((mlp.gate_proj, mlp.up_proj))
-        self._down = pack_linears((mlp.down_proj,))
-        self.weights = BranchWeights(before.weight, after.weight, self._gate_up, self._down)
+        self._gate_up = pack((mlp.gate_proj, mlp.up_proj))
+        self._down = pack((mlp.down_proj,))
+        self.weights = BranchWeights(before.weight, after.weight, self._gate_up.weight, self._down.weight)
 
     def feed_forward(self, x: Tensor) -> Tensor:
-        gate, up = torch.mm(self._after(x), self._gate_up).chunk(2, dim=-1)
-        return torch.addmm(x, functional.silu(gate).mul_(up), self._down)
+        gate, up = self._gate_up.mm(self._after(x)).chunk(2, dim=-1)
+        return self._down.addmm(x, functional.silu(gate).mul_(up))
 
 
 class _Layer:
@@ -135,16 +136,16 @@ class _Layer:
 
     def __init__(self, layer: DualFFNLayer) -> None:
         attention = layer.self_attn
-        self._qkv = pack_linears((attention.q_proj, attention.k_proj, attention.v_proj))
-        self._out = pack_linears((attention.o_proj,))
+        self._qkv = pack((attention.q_proj, attention.k_proj, attention.v_proj))
+        self._out = pack((attention.o_proj,))
         self._text = _Branch(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp)
         self._audio = _Branch(layer.audio_input_layernorm, layer.audio_post_attention_layernorm, layer.audio_mlp)
-        self.weights = LayerWeights(self._qkv, self._out, self._text.weights, self._audio.weights)
+        self.weights = LayerWeights(self._qkv.weight, self._out.weight, self._text.weights, self._audio.weights)
 
     def forward(self, x: Tensor, route: Route, attend: Block) -> Tensor:
         """Advance the residual stream ``x`` [row, dim]; ``attend`` maps packed q, k, v to mixed values."""
-        qkv = torch.mm(route.apply(x, self._text.norm, self._audio.norm), self._qkv)
-        x = torch.addmm(x, attend(qkv), self._out)
+        qkv = self._qkv.mm(route.apply(x, self._text.norm, self._audio.norm))
+        x = self._out.addmm(x, attend(qkv))
         return route.apply(x, self._text.feed_forward, self._audio.feed_forward)
 
 
@@ -152,7 +153,8 @@ class HiggsTokenLM:
     """`core.stages.TokenLM` over the weights of a `HiggsLM`, which it packs once and never changes.
 
     After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
-    A small model takes its steps in the compiled kernel, where there is one and unless ``compiled`` is false.
+    A small model takes its steps in the compiled kernel, where there is one and unless ``compiled`` is false, or the
+    model has an adapter that is not merged.
     """
 
     def __init__(self, lm: HiggsLM, compiled: bool = True) -> None:
@@ -160,19 +162,19 @@ class HiggsTokenLM:
         self.context_length = lm.config.context_length
         self._lm = lm
         self._layers = [_Layer(cast("DualFFNLayer", layer)) for layer in lm.layers]
-        self._audio_head = pack_linears((lm.audio_lm_head,))
-        self._text_head = None if lm.text_lm_head is None else pack_linears((lm.text_lm_head,))
+        self._audio_head = pack((lm.audio_lm_head,))
+        self._text_head = None if lm.text_lm_head is None else pack((lm.text_lm_head,))
         self._norm = FastRMSNorm(lm.norm)
         self._like = lm.norm.weight.detach()
         self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
-        self._kernel = self._compiled() if compiled else None
+        self._kernel = self._compiled() if compiled and not adapted_layers(lm) else None
 
     def _compiled(self) -> Kernel | None:
         config = self.config
         num_weights = sum(weight.numel() for weight in self._lm.layers.parameters())
         if not Kernel.fits(config.attention, config.intermediate_size, self._like, num_weights):
             return None
-        self._head_panels = Panels(self._audio_head)
+        self._head_panels = Panels(self._audio_head.weight)
         layers = [layer.weights for layer in self._layers]
         return Kernel(config.attention, layers, config.rms_norm_eps, self._rope)
 
@@ -297,7 +299,7 @@ class HiggsTokenLM:
         return results
 
     def _text_logits(self, hidden: Float[Tensor, "1 dim"]) -> Float[Tensor, " vocab"] | None:
-        return None if self._text_head is None else (hidden @ self._text_head).float()[0]
+        return None if self._text_head is None else self._text_head.mm(hidden).float()[0]
 
     def _run(self, inputs: Int[Tensor, "row column"], route: Route, attend: Callable[[int, Tensor], Tensor]) -> Tensor:
         """Hidden states before the last norm; column 0 of ``inputs`` is the token, the others are the frame's codes."""
@@ -320,11 +322,11 @@ class HiggsTokenLM:
         return self._logits(self._norm(hidden), [wants_text])[0]
 
     def _logits(self, hidden: Float[Tensor, "row dim"], wants_text: list[bool]) -> list[Logits]:
-        audio = torch.mm(hidden, self._audio_head).float().cpu().view(len(hidden), self.config.num_codebooks, -1)
+        audio = self._audio_head.mm(hidden).float().cpu().view(len(hidden), self.config.num_codebooks, -1)
         text: list[Tensor | None] = [None] * len(hidden)
         text_rows = [row for row, wanted in enumerate(wants_text) if wanted]
         if text_rows and self._text_head is not None:
-            computed = (hidden[text_rows] @ self._text_head).float().cpu()
+            computed = self._text_head.mm(hidden[text_rows]).float().cpu()
             for row, logits in zip(text_rows, computed, strict=True):
                 text[row] = logits
         ranking = Ranking(audio)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.published import lm_config_from_original, lm_config_from_transformers
 from parlando.nn.checkpoint import built, first_file, load_strictly, read_weights, save_tensors
+from parlando.nn.peft import Names
 
 PublishedLayout = Literal["original", "transformers"]
 
@@ -126,6 +128,9 @@ def to_own_layout(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def to_published_layout(tensors: Mapping[str, Tensor], layout: PublishedLayout) -> dict[str, Tensor]:
     """Tensors of our own layout under the names of a published one."""
     return {_renamed(key, _FROM_OWN[layout]): tensor for key, tensor in tensors.items()}
+
+
+ADAPTER_NAMES = Names(partial(to_published_layout, layout="transformers"), to_own_layout)
 
 
 def _joined_halves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

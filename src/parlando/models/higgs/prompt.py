@@ -13,6 +13,7 @@ import numpy as np
 from parlando.core.errors import InputError, PromptTooLongError, TextError
 from parlando.core.types import IGNORED_LABEL, Prompt, Reference, Voice
 from parlando.models.higgs.parts.chatml import (
+    ANSWER,
     GENERATE_INSTRUCTION,
     MULTI_SPEAKER_INSTRUCTION,
     SPEAK,
@@ -89,6 +90,27 @@ class ChatPrompt:
         tokens, mask = zip(*(position for run in runs for position in run), strict=True)
         codes = np.concatenate([np.zeros((0, self._config.num_codebooks), dtype=np.int64), *delayed])
         return Prompt(tokens=tokens, audio_mask=np.array(mask, dtype=bool), codes=codes)
+
+    def training(
+        self, messages: Sequence[Message], clips: Sequence[np.ndarray], start_index: int = 0
+    ) -> TrainingExample:
+        """A whole conversation, of which the assistant's turns from ``start_index`` on are learned: words and clips.
+
+        Raises:
+            InputError: as for `render`, or no turn of an assistant's with something before it is left to learn.
+        """
+        ends = np.cumsum([sum(isinstance(part, AudioContent) for part in message.parts()) for message in messages])
+        spans = [
+            slice(
+                len(self.render(messages[:turn], clips[: ends[turn - 1]], ANSWER)),
+                len(self.render(messages[: turn + 1], clips[: ends[turn]], "")),
+            )
+            for turn, message in enumerate(messages)
+            if message.role == "assistant" and turn >= max(1, start_index)
+        ]
+        if not spans:
+            raise InputError("the conversation has no turn of an assistant's to learn; add one after a user's")
+        return supervise(self.render(messages, clips, ""), spans)
 
     @property
     def _placeholders(self) -> tuple[int, int]:
@@ -179,7 +201,9 @@ class HiggsPromptBuilder:
         rendered = self.chat.render(conversation.messages, conversation.clips, suffix="", spell=spell)
         prompt = Prompt(rendered.tokens, rendered.audio_mask, rendered.codes, content, float(codes.shape[1]))
         self._check_length(prompt, 0, content)
-        return self._label(prompt, codes.shape[1] + self.config.num_codebooks + 1)
+        answer = codes.shape[1] + self.config.num_codebooks + 1
+        first = int(np.flatnonzero(prompt.audio_mask)[-answer])
+        return supervise(prompt, [slice(first - 1, len(prompt))])
 
     def expected_frames(self, text: str) -> float:
         """The length prior for a text.
@@ -260,16 +284,23 @@ class HiggsPromptBuilder:
             f"{context}; {longest} takes most ({parts[longest]}), shorten it"
         )
 
-    def _label(self, prompt: Prompt, num_delayed: int) -> TrainingExample:
-        """Label the last clip's codes and, as text, its first and last token and the end of the turn."""
-        tokens, audio = np.array(prompt.tokens, dtype=np.int64), np.flatnonzero(prompt.audio_mask)[-num_delayed:]
-        code_labels = np.full((len(prompt), prompt.codes.shape[1]), IGNORED_LABEL)
-        code_labels[audio - 1] = labels(prompt.codes[-num_delayed:].T).T
-        text_labels = np.full_like(tokens, IGNORED_LABEL)
-        first, last = int(audio[0]), int(audio[-1])
-        text_labels[last:-1] = tokens[last + 1 :]
-        text_labels[first - 2] = tokens[first - 1]
-        return TrainingExample(prompt, code_labels, text_labels)
+
+def supervise(prompt: Prompt, spans: Sequence[slice]) -> TrainingExample:
+    """Label all that stands within spans of positions: the codes of their clips, and the text around these."""
+    tokens, is_audio = np.array(prompt.tokens, dtype=np.int64), np.asarray(prompt.audio_mask)
+    inside = np.zeros(len(prompt), dtype=bool)
+    for span in spans:
+        inside[span] = True
+    code_labels = np.full((len(prompt), prompt.codes.shape[1]), IGNORED_LABEL)
+    text_labels = np.full_like(tokens, IGNORED_LABEL)
+    audio = np.flatnonzero(is_audio)
+    borders = np.flatnonzero(np.diff(audio) > 1) + 1  # between two clips there is text
+    for places, codes in zip(np.split(audio, borders), np.split(prompt.codes, borders), strict=True):
+        if len(places) and inside[places[0]]:
+            code_labels[places - 1] = labels(codes.T).T
+    written = np.flatnonzero(inside & ~is_audio)
+    text_labels[written - 1] = tokens[written]
+    return TrainingExample(prompt, code_labels, text_labels)
 
 
 def _dialogue(turns: Sequence[tuple[int, str]], voices: Sequence[Voice]) -> str:

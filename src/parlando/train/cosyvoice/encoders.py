@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from parlando.audio.resample import sinc_resample
+from parlando.models.cosyvoice.build import load_published_encoders
 from parlando.models.cosyvoice.parts.campplus import CampPlus
 from parlando.models.cosyvoice.parts.part_weights import (
     SPEAKER_FILE,
@@ -17,6 +18,8 @@ from parlando.models.cosyvoice.parts.part_weights import (
     load_speech_tokenizer,
 )
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer
+from parlando.models.locate import is_own_layout
+from parlando.train.cosyvoice.start import read_config
 
 LONGEST_SECONDS = 3.0  # more tells little more, and costs as much more
 
@@ -73,8 +76,10 @@ def find_encoder(folder: Path, sample_rate: int) -> TokenizerEncoder | None:
     Raises:
         CheckpointError: the tensors do not fit the config.
     """
-    is_there = (folder / SPEECH_TOKENIZER_FILE).is_file()
-    return TokenizerEncoder(load_speech_tokenizer(folder), sample_rate) if is_there else None
+    if not (folder / SPEECH_TOKENIZER_FILE).is_file():
+        return None
+    config = read_config(folder).speech_tokenizer if is_own_layout(folder) else None
+    return TokenizerEncoder(load_speech_tokenizer(folder, config), sample_rate)
 
 
 def find_embedder(folder: Path, sample_rate: int, longest_seconds: float = LONGEST_SECONDS) -> SpeakerEmbedder | None:
@@ -83,5 +88,22 @@ def find_embedder(folder: Path, sample_rate: int, longest_seconds: float = LONGE
     Raises:
         CheckpointError: the tensors do not fit the config.
     """
-    is_there = (folder / SPEAKER_FILE).is_file()
-    return SpeakerEmbedder(load_speaker(folder), sample_rate, longest_seconds) if is_there else None
+    if not (folder / SPEAKER_FILE).is_file():
+        return None
+    config = read_config(folder).speaker if is_own_layout(folder) else None
+    return SpeakerEmbedder(load_speaker(folder, config), sample_rate, longest_seconds)
+
+
+def model_encoders(folder: Path, sample_rate: int) -> tuple[TokenizerEncoder, SpeakerEmbedder]:
+    """Both of a model, in our own layout or the published one, for a corpus at ``sample_rate``.
+
+    Raises:
+        FileMissingError, ConfigError, CheckpointError: the folder holds no model, or a damaged one.
+    """
+    if is_own_layout(folder):
+        config = read_config(folder)
+        tokenizer = load_speech_tokenizer(folder, config.speech_tokenizer)
+        speaker = load_speaker(folder, config.speaker)
+    else:
+        tokenizer, speaker = load_published_encoders(folder)
+    return TokenizerEncoder(tokenizer, sample_rate), SpeakerEmbedder(speaker, sample_rate)

@@ -13,9 +13,10 @@ from parlando.core.errors import ConfigError
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
 from parlando.models.cosyvoice.parts.flow_training import FlowDraw, FlowExamples, FlowOdds, draw_flow, flow_losses
 from parlando.models.cosyvoice.parts.part_weights import FLOW_FILE, save_trained
-from parlando.nn.checkpoint import load_strictly, read_tensors
+from parlando.nn.checkpoint import load_strictly
 from parlando.train.cosyvoice.digits import merged, share_digits
 from parlando.train.cosyvoice.flow_examples import FlowMixConfig, FlowSampler
+from parlando.train.cosyvoice.start import find_flow
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
 
@@ -26,6 +27,8 @@ _FIRST_BATCHES = 4
 @dataclass(frozen=True)
 class FlowTrainConfig:
     """A training of the flow; ``mean_weight`` is that of the encoder's own distance from the mel.
+
+    One that starts from a run or a model has the ``flow`` of that.
 
     Until ``velocity_after`` of the budget the encoder learns alone, by that distance. With ``code_levels`` above 1
     codes that have a digit in common share a part of their embedding, so that rare ones are known.
@@ -63,15 +66,16 @@ class FlowTask(Task[FlowBatch]):
         ConfigError: a frame of the corpus is not as long as a token, or the codes or embeddings do not fit the flow.
     """
 
+    batch_setting = "train.mix.tokens_per_batch"
+
     def __init__(self, sampler: FlowSampler, config: FlowTrainConfig) -> None:
         self.sampler = sampler
-        self.config = replace(config, flow=replace(config.flow, speaker_dim=sampler.speaker_dim))
+        started = find_flow(config.start_from) if config.start_from else None
+        sizes = replace(config.flow, speaker_dim=sampler.speaker_dim) if started is None else started.config
+        self.config = replace(config, flow=sizes)
         self._check()
-        self.flow = Flow(self.config.flow)
-        if config.start_from:
-            file = Path(config.start_from) / FLOW_FILE
-            load_strictly(self.flow, read_tensors(file), str(file))
-        else:
+        self.flow = started or Flow(sizes)
+        if started is None:
             self._start_at_mean()
         if config.code_levels > 1:
             share_digits(self.flow.input_embedding, self.config.flow.vocab_size, config.code_levels)
@@ -93,6 +97,11 @@ class FlowTask(Task[FlowBatch]):
             raise ConfigError(
                 f"'{codes.folder}' has {codes.num_codebooks} codebooks of {codes.codebook_size} codes, the flow one of "
                 f"{flow.vocab_size}; encode the corpus with this family's tokenizer"
+            )
+        if flow.speaker_dim != self.sampler.speaker_dim:
+            raise ConfigError(
+                f"'{codes.folder}' has speaker embeddings of {self.sampler.speaker_dim} numbers, the flow takes "
+                f"{flow.speaker_dim}; encode the corpus with the speaker encoder that it was trained with"
             )
         if packed.sample_rate != mel.sample_rate or packed.frame_samples != (
             mel.hop_samples * flow.encoder.frames_per_token

@@ -21,8 +21,11 @@ from torch.nn import functional
 from parlando.core.types import IGNORED_LABEL
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import INITIAL_STD, CosyVoiceLM, DecoderLayer
+from parlando.models.cosyvoice.lm_weights import ADAPTER_NAMES
 from parlando.nn.attention import causal_mask
+from parlando.nn.lora import merged_state
 from parlando.nn.packed import Packing
+from parlando.nn.peft import Names
 from parlando.nn.rope import RopeTable, rotate
 from parlando.train.cosyvoice.alignment import UNALIGNED, TextAligner
 from parlando.train.cosyvoice.digits import digits_of_codes
@@ -37,7 +40,8 @@ Seen = tuple[Tensor, RopeTable, Tensor | Packing]
 
 @dataclass(frozen=True)
 class CosyVoiceTrainConfig(SequenceTrainConfig):
-    """``code_levels`` is how many values a digit of a code has; 1 shares nothing between codes.
+    """``code_levels`` is how many values a digit of a code has; 1 shares nothing between codes, and nothing is shared
+    where not all of the model learns.
 
     ``guide_weight`` is that of the guide at the beginning, from where it goes to ``guide_final``; its head is in the
     model's guided layer, or else in the middle one. ``misread_share`` is how many of the codes before a code are wrong
@@ -153,7 +157,7 @@ class AttentionGuide:
         x, rope, mask = seen
         size = self._attention.config.head_dim
         queries, keys = (
-            rotate(functional.linear(x, part.weight[:size], part.bias[:size])[:, :, None], rope.to(x.dtype))[:, :, 0]
+            rotate(part(x)[:, :, None, :size], rope.to(x.dtype))[:, :, 0]
             for part in (self._attention.q_proj, self._attention.k_proj)
         )
         if isinstance(mask, Packing):
@@ -175,7 +179,8 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         self.lm = CosyVoiceLM(config.lm)
         self.lm.set_dropout(config.dropout)
         std = INITIAL_STD if start.tensors is None else 0.0
-        self.shared = SharedDigits(config.lm, config.code_levels, std) if config.code_levels > 1 else None
+        shares = config.code_levels > 1 and config.learns_all
+        self.shared = SharedDigits(config.lm, config.code_levels, std) if shares else None
         super().__init__(sampler, self.lm, config, start, () if self.shared is None else (self.shared,))
         layer = config.lm.num_layers // 2 if config.lm.guided_layer is None else config.lm.guided_layer
         self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(sampler.builder.tokenizer)
@@ -202,24 +207,28 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
 
     def tensors(self) -> Mapping[str, Tensor]:
         """The language model's, with what codes share added to their own."""
-        return self.lm.state_dict() | self._tables()
+        return merged_state(self.lm) | self._tables()
+
+    @property
+    def adapter_names(self) -> Names:
+        """Those of its backbone in `transformers`."""
+        return ADAPTER_NAMES
 
     def _tables(self) -> dict[str, Tensor]:
-        own = {TABLE: self.lm.embed_speech.weight, HEAD: self.lm.speech_head.weight}
-        return own if self.shared is None else self.shared.tables(self.lm)
+        """What stands for the model's own while codes share something."""
+        return {} if self.shared is None else self.shared.tables(self.lm)
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Of the codes, of phones, and of where the guided head looks."""
         tables, codes = self._tables(), batch.codes
+        own_head = {"weight": tables[HEAD]} if tables else {}
         if self.lm.training:
             codes = misread(codes, batch.is_speech, self.config.misread_share)
         with self.guide.watching() as seen:
-            hidden = functional_call(
-                self.lm, {TABLE: tables[TABLE]}, (batch.tokens, codes, batch.is_speech, batch.lengths)
-            )
+            hidden = functional_call(self.lm, tables, (batch.tokens, codes, batch.is_speech, batch.lengths))
         speaking = batch.targets != IGNORED_LABEL
         at_codes, targets = hidden[speaking], batch.targets[speaking]
-        logits = functional.linear(at_codes, tables[HEAD], self.lm.speech_head.bias).float()
+        logits = functional_call(self.lm.speech_head, own_head, (at_codes,)).float()
         return {
             "codes": functional.cross_entropy(logits, targets),
             "accuracy": (logits.argmax(-1) == targets).float().mean(),

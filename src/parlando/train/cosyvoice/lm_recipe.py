@@ -12,11 +12,13 @@ from parlando.data.streams import read_codebook_size
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.prompt import CosyVoicePromptBuilder
 from parlando.models.cosyvoice.tokenizer import TextTokenizer
+from parlando.nn.lora import LoRAConfig
 from parlando.nn.rope import RopeConfig
 from parlando.train.cosyvoice.lm import CosyVoiceLMTask, CosyVoiceTrainConfig
 from parlando.train.cosyvoice.lm_examples import CosyVoiceExampleSampler, CosyVoiceMix
 from parlando.train.cosyvoice.prosody import measure_prosody
 from parlando.train.cosyvoice.start import find_start
+from parlando.train.loop.adapters import EVERYTHING
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.recipe import Sources
 from parlando.train.loop.sharding import ParallelConfig
@@ -48,7 +50,10 @@ class CosyVoiceLMSizes:
 
 @dataclass(frozen=True)
 class CosyVoiceLMRecipe:
-    """A training of the language model and its budget."""
+    """A training of the language model and its budget.
+
+    ``trainable`` are name patterns of the parameters that learn; with the table ``adapter``, only that does.
+    """
 
     family: Literal["cosyvoice"]
     budget: Budget
@@ -58,6 +63,8 @@ class CosyVoiceLMRecipe:
     phone_weight: float = 0.5
     phone_final: float = 0.1
     dropout: float = 0.0
+    trainable: tuple[str, ...] = EVERYTHING
+    adapter: LoRAConfig | None = None
     guide_weight: float = 0.0
     guide_final: float = 0.0
     misread_share: float = 0.0
@@ -116,6 +123,8 @@ def make_lm_task(recipe: CosyVoiceLMRecipe, sources: Sources) -> CosyVoiceLMTask
         phone_weight=recipe.phone_weight,
         phone_final=recipe.phone_final,
         dropout=recipe.dropout,
+        trainable=recipe.trainable,
+        adapter=recipe.adapter,
         frame_rate=recipe.frame_rate,
         guide_weight=recipe.guide_weight,
         guide_final=recipe.guide_final,

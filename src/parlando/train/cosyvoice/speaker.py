@@ -160,6 +160,8 @@ class VoiceBatch(Arrays):
 class SpeakerTask(Task[VoiceBatch]):
     """Trains a `CampPlus`."""
 
+    batch_setting = "train.batch"
+
     def __init__(self, corpus: PackedCorpus, config: SpeakerTrainConfig) -> None:
         self.config = config
         self.sampler, self.sample_rate = VoiceSampler(corpus, config), corpus.config.sample_rate

@@ -110,6 +110,8 @@ class SpeechTokenizerTask(Task[TokenizerBatch]):
     # In float32 on processors: digits are rounded here, and of three small runs in bfloat16 one got stuck.
     autocast_on = ("cuda",)
 
+    batch_setting = "train.crops.batch"
+
     def __init__(self, corpus: PackedCorpus, config: SpeechTokenizerTrainConfig) -> None:
         packed, wanted = corpus.config, config.tokenizer
         if packed.sample_rate / packed.frame_samples != wanted.token_rate:

@@ -1,13 +1,15 @@
-"""What the language model starts from: nothing, a finished run, or a model's folder in any layout."""
+"""What the parts start from: nothing, a finished run, or a model's folder in any layout."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from parlando.core.config import read_json
+from parlando.core.config import from_mapping, read_json
 from parlando.models.cosyvoice.build import (
     CONFIG_FILE,
+    PUBLISHED_FLOW_FILES,
+    PUBLISHED_HIFT_FILES,
     PUBLISHED_LM_FILES,
     TEXT_FOLDER,
     build_tokenizer,
@@ -15,6 +17,12 @@ from parlando.models.cosyvoice.build import (
 )
 from parlando.models.cosyvoice.config import CosyVoiceConfig, LMConfig, parse_cosyvoice_config
 from parlando.models.cosyvoice.lm_weights import load_lm, load_published_lm
+from parlando.models.cosyvoice.parts.flow import Flow
+from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
+from parlando.models.cosyvoice.parts.hift_weights import CONFIG_FILE as HIFT_SETTINGS
+from parlando.models.cosyvoice.parts.hift_weights import WEIGHTS_FILE as HIFT_FILE
+from parlando.models.cosyvoice.parts.hift_weights import read_hift
+from parlando.models.cosyvoice.parts.part_weights import load_flow, load_part
 from parlando.models.cosyvoice.published import SETTINGS_FILE
 from parlando.models.cosyvoice.tokenizer import (
     HubTextConfig,
@@ -36,7 +44,12 @@ class _Described:
     text: PhonemeTextConfig | HubTextConfig
 
 
-def _read_config(folder: Path) -> CosyVoiceConfig:
+def read_config(folder: Path) -> CosyVoiceConfig:
+    """The settings of a model in our own layout.
+
+    Raises:
+        ConfigError: they are damaged, or another family's.
+    """
     path = folder / CONFIG_FILE
     return parse_cosyvoice_config(read_json(path), str(path))
 
@@ -54,7 +67,7 @@ FOLDERS = LMFolders(
     default_text=default_phoneme_config,
     build_tokenizer=build_tokenizer,
     is_own_layout=is_own_layout,
-    read_config=_read_config,
+    read_config=read_config,
     load_lm=load_lm,
     published_file=SETTINGS_FILE,
     of_published=_of_published,
@@ -69,4 +82,27 @@ def find_start(start_from: str | None) -> LMStart:
         InputError, FileMissingError: there is nothing to start from.
         ConfigError, CheckpointError: what is there is damaged, or another family's.
     """
-    return FOLDERS.find(None if start_from is None else locate(start_from))
+    found = FOLDERS.find(None if start_from is None else locate(start_from))
+    return replace(found, base=start_from or "")
+
+
+def find_flow(start_from: str) -> Flow:
+    """The flow of a run's folder, or of a model by folder, name or hub id; errors as for `find_start`."""
+    folder = locate(start_from)
+    if is_own_layout(folder):
+        return load_flow(folder, read_config(folder).flow)
+    if not (folder / SETTINGS_FILE).is_file():
+        return load_flow(folder)
+    _, sizes, *_ = read_published_configs(folder)
+    return load_part(Flow, sizes, first_file(folder, PUBLISHED_FLOW_FILES, "flow weights"))
+
+
+def find_hift(start_from: str) -> HiFT:
+    """The vocoder of the same, as it is trained."""
+    folder = locate(start_from)
+    if is_own_layout(folder):
+        return read_hift(folder / HIFT_FILE, read_config(folder).hift)
+    if not (folder / SETTINGS_FILE).is_file():
+        return read_hift(folder / HIFT_FILE, from_mapping(HiFTConfig, read_json(folder / HIFT_SETTINGS), str(folder)))
+    _, _, sizes, _ = read_published_configs(folder)
+    return read_hift(first_file(folder, PUBLISHED_HIFT_FILES, "vocoder weights"), sizes)

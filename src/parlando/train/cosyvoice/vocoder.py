@@ -16,10 +16,10 @@ from parlando.data.sampler import CropConfig, Crops
 from parlando.data.shards import PackedCorpus
 from parlando.models.cosyvoice.parts.features import flow_mel_config
 from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
-from parlando.models.cosyvoice.parts.hift_weights import WEIGHTS_FILE, published_layout, save_hift
-from parlando.nn.checkpoint import load_strictly, read_tensors
+from parlando.models.cosyvoice.parts.hift_weights import save_hift
 from parlando.nn.streaming import Carry
 from parlando.train.cosyvoice.predicted_mels import PredictedMels
+from parlando.train.cosyvoice.start import find_hift
 from parlando.train.cosyvoice.vocoder_examples import PitchedCropSampler, PredictedCropSampler
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
@@ -33,7 +33,7 @@ _OTHER_STEPS = 1 << 30
 
 @dataclass(frozen=True, kw_only=True)
 class VocoderTrainConfig(AdversarialConfig):
-    """A training of the vocoder in crops.
+    """A training of the vocoder in crops; one that starts from a run or a model has the ``hift`` of that.
 
     Mels are made of whole crops and ``margin_frames`` (of mel) cut off at both ends, where they would show the crop's
     border. Crops are up to ``quietest`` times as loud as the corpus. The corpus's pitch excites the vocoder at first,
@@ -100,10 +100,13 @@ class VocoderTask(Task[VocoderCrops]):
         ConfigError: the corpus's pitch is not measured, or the corpus does not fit the vocoder.
     """
 
+    batch_setting = "train.crops.batch"
+
     def __init__(self, corpus: PackedCorpus, config: VocoderTrainConfig, mels: PredictedMels | None = None) -> None:
         if config.predicted_crops and mels is None:
             raise ConfigError("train.predicted_crops: name the flow's mels by --mels; see: parlando data mels")
-        self.config = config
+        started = find_hift(config.start_from) if config.start_from else None
+        self.config = config = config if started is None else replace(config, hift=started.config)
         own_crops = replace(config.crops, batch=config.crops.batch - config.predicted_crops)
         self.sampler = PitchedCropSampler(corpus, own_crops)
         self.predicted_sampler = None
@@ -122,11 +125,9 @@ class VocoderTask(Task[VocoderCrops]):
                 f"vocoder of {config.hift.source.sample_rate} Hz and {mel.hop_samples} samples; pack it again"
             )
         self.mel = MirroredMel(mel)
-        self.hift = HiFT(config.hift)
+        self.hift = started or HiFT(config.hift)
         self.spectral = SpectralLoss(packed.sample_rate)
         self.discriminators = Discriminators()
-        if config.start_from:
-            self._start_from(Path(config.start_from))
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
@@ -139,10 +140,6 @@ class VocoderTask(Task[VocoderCrops]):
         """The vocoder and its discriminators."""
         learners = {GENERATOR: self.hift, DISCRIMINATORS: self.discriminators}
         return {name: Learner(module, self.config.optim) for name, module in learners.items()}
-
-    def _start_from(self, folder: Path) -> None:
-        file = folder / WEIGHTS_FILE
-        load_strictly(self.hift, published_layout(read_tensors(file), self.hift), str(file))
 
     def batch(self, number: int) -> VocoderCrops:
         """Random crops."""

@@ -68,6 +68,7 @@ class CodecTask(Task[CodecBatch]):
     """Trains a `SpectralCodec`."""
 
     autocast_on = ("cpu", "cuda")
+    batch_setting = "train.crops.batch"
 
     def __init__(self, corpus: PackedCorpus, config: CodecTrainConfig) -> None:
         self.config, self.sampler = config, CropSampler(corpus, config.crops)

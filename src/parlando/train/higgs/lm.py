@@ -11,21 +11,26 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from parlando.core.errors import ConfigError
 from parlando.core.types import IGNORED_LABEL
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
-from parlando.train.higgs.lm_examples import ExampleSampler, LabelledExample
+from parlando.models.higgs.lm_weights import ADAPTER_NAMES
+from parlando.nn.lora import merged_state
+from parlando.nn.peft import Names
+from parlando.train.higgs.lm_examples import LabelledExample
 from parlando.train.higgs.start import LMStart
 from parlando.train.loop.task import Arrays
-from parlando.train.shared.lm import SequenceTask, SequenceTrainConfig, known_phones, prompt_lengths
+from parlando.train.shared.lm import Examples, SequenceTask, SequenceTrainConfig, known_phones, prompt_lengths
 
 
 @dataclass(frozen=True)
 class LMTrainConfig(SequenceTrainConfig):
-    """Weights of losses; the first codebook counts ``first_weight`` times."""
+    """Weights of losses: of every codebook, or else the first counts ``first_weight`` times; and of the text."""
 
     lm: LMConfig
     first_weight: float = 2.0
+    codebook_weights: tuple[float, ...] = ()
     text_weight: float = 0.02
 
 
@@ -70,7 +75,14 @@ class LMTask(SequenceTask[LabelledExample, Batch]):
 
     config: LMTrainConfig
 
-    def __init__(self, sampler: ExampleSampler, config: LMTrainConfig, start: LMStart) -> None:
+    def __init__(self, sampler: Examples[LabelledExample], config: LMTrainConfig, start: LMStart) -> None:
+        """Raises:
+        ConfigError: there are not as many weights as codebooks.
+        """
+        books = config.lm.num_codebooks
+        self._weights = config.codebook_weights or (config.first_weight, *(1.0,) * (books - 1))
+        if len(self._weights) != books:
+            raise ConfigError(f"codebook_weights: {len(self._weights)} for {books} codebooks; give one for each")
         self.lm = HiggsLM(config.lm)
         self.lm.set_dropout(config.dropout)
         super().__init__(sampler, self.lm, config, start)
@@ -91,7 +103,12 @@ class LMTask(SequenceTask[LabelledExample, Batch]):
 
     def tensors(self) -> Mapping[str, Tensor]:
         """The language model's."""
-        return self.lm.state_dict()
+        return merged_state(self.lm)
+
+    @property
+    def adapter_names(self) -> Names:
+        """Those of `transformers`."""
+        return ADAPTER_NAMES
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Of the codes (the first and last book's too), of phones, and of the text around the clips."""
@@ -103,8 +120,8 @@ class LMTask(SequenceTask[LabelledExample, Batch]):
             functional.cross_entropy(logits[:, book], targets[:, book], ignore_index=IGNORED_LABEL)
             for book in range(targets.shape[1])
         ]
-        weights = [self.config.first_weight] + [1.0] * (len(per_book) - 1)
-        total = torch.stack([w * loss for w, loss in zip(weights, per_book, strict=True)]).sum() / sum(weights)
+        weighted = [weight * loss for weight, loss in zip(self._weights, per_book, strict=True)]
+        total = torch.stack(weighted).sum() / sum(self._weights)
         losses = {
             "codes": total,
             "first": per_book[0],

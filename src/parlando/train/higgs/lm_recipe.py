@@ -7,13 +7,16 @@ from typing import Literal
 
 from parlando.core.errors import ConfigError
 from parlando.models.higgs.config import LMConfig
+from parlando.models.higgs.parts.chatml import Layout
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
 from parlando.models.higgs.tokenizer import TextTokenizer
+from parlando.nn.lora import LoRAConfig
 from parlando.nn.rope import RopeConfig
-from parlando.train.higgs.encoders import read_codec_config
+from parlando.train.higgs.encoders import codec_shape
 from parlando.train.higgs.lm import LMTask, LMTrainConfig
 from parlando.train.higgs.lm_examples import ExampleSampler, MixConfig
 from parlando.train.higgs.start import find_start
+from parlando.train.loop.adapters import EVERYTHING
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.recipe import Sources
 from parlando.train.loop.sharding import ParallelConfig
@@ -35,7 +38,11 @@ class LMSizes:
 
 @dataclass(frozen=True)
 class LMRecipe:
-    """A language-model training and its budget."""
+    """A language-model training and its budget.
+
+    ``trainable`` are name patterns of the parameters that learn (``["audio_mlp.*", "audio_*layernorm.*"]`` is only the
+    DualFFN); with the table ``adapter``, only that does.
+    """
 
     budget: Budget
     mix: MixConfig
@@ -45,6 +52,8 @@ class LMRecipe:
     phone_weight: float = 0.5
     phone_final: float = 0.1
     dropout: float = 0.0
+    trainable: tuple[str, ...] = EVERYTHING
+    adapter: LoRAConfig | None = None
     start_from: str | None = None
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     family: Literal["higgs"] = "higgs"
@@ -74,6 +83,12 @@ def small_lm_config(sizes: LMSizes, tokenizer: TextTokenizer, num_codebooks: int
     )
 
 
+def prompt_config(lm: LMConfig) -> PromptConfig:
+    """How a language model's prompts are laid out: a delay token is only of the layout for `transformers`."""
+    layout: Layout = "original" if lm.delay_id is None else "transformers"
+    return PromptConfig(lm.num_codebooks, lm.codebook_size, lm.context_length, layout)
+
+
 def make_lm_task(recipe: LMRecipe, sources: Sources) -> LMTask:
     """The task of a language-model recipe on an encoded corpus and the codec that encoded it.
 
@@ -82,16 +97,15 @@ def make_lm_task(recipe: LMRecipe, sources: Sources) -> LMTask:
     Raises:
         ConfigError: what it starts from speaks other codes.
     """
-    recipe, codec_config = sources.start(recipe), read_codec_config(sources.need("codec"))
-    start, books = find_start(recipe.start_from), (codec_config.num_codebooks, codec_config.codebook_size)
+    recipe, codec = sources.start(recipe), codec_shape(sources.need("codec"))
+    start, books = find_start(recipe.start_from), (codec.num_codebooks, codec.codebook_size)
     tokenizer, lm = start.tokenizer, start.sizes or small_lm_config(recipe.sizes, start.tokenizer, *books)
     if (lm.num_codebooks, lm.codebook_size) != books:
         raise ConfigError(
             f"'{recipe.start_from}' speaks {lm.num_codebooks} codebooks of {lm.codebook_size} codes, the codec has "
             f"{books[0]} of {books[1]}; encode the corpus with the codec that it was trained with"
         )
-    prompt = PromptConfig(*books, lm.context_length)
-    builder = HiggsPromptBuilder(tokenizer, prompt)
+    builder = HiggsPromptBuilder(tokenizer, prompt_config(lm))
     sampler = open_examples(sources.need("codes"), lambda corpus: ExampleSampler(corpus, builder, recipe.mix))
     config = LMTrainConfig(
         lm,
@@ -100,6 +114,8 @@ def make_lm_task(recipe: LMRecipe, sources: Sources) -> LMTask:
         phone_weight=recipe.phone_weight,
         phone_final=recipe.phone_final,
         dropout=recipe.dropout,
-        frame_rate=codec_config.sample_rate / (codec_config.hop_samples * codec_config.stride),
+        trainable=recipe.trainable,
+        adapter=recipe.adapter,
+        frame_rate=codec.frame_rate,
     )
     return LMTask(sampler, config, start)

@@ -64,4 +64,5 @@ def find_start(start_from: str | None) -> LMStart:
         InputError, FileMissingError: there is nothing to start from.
         ConfigError, CheckpointError: what is there is damaged, or another family's.
     """
-    return FOLDERS.find(None if start_from is None else locate(start_from))
+    found = FOLDERS.find(None if start_from is None else locate(start_from))
+    return replace(found, base=start_from or "")

@@ -123,6 +123,7 @@ class VoiceTransferTask(Task[Stretches]):
     """Trains a `VoiceTransferNet`."""
 
     autocast_on = ("cpu", "cuda")
+    batch_setting = "train.batch"
 
     def __init__(self, sampler: StretchSampler, config: VoiceTransferTrainConfig) -> None:
         self.sampler, self.config = sampler, config

@@ -15,6 +15,7 @@ import torch
 
 from parlando.core.errors import TrainingError
 from parlando.train.loop import parallel
+from parlando.train.loop.adapters import frozen_names, learned_state
 from parlando.train.loop.optim import MovingAverage, advance, begin_optimizer, clip_gradients, make_optimizer
 from parlando.train.loop.parallel import ALONE, Process
 from parlando.train.loop.prefetch import Prefetcher
@@ -59,6 +60,7 @@ class Stepper(Generic[BatchT]):
     ) -> None:
         self.task, self.process, self.device = task, process, torch.device(process.device)
         self.modules = dict(task.modules)
+        self.frozen = {name: frozen_names(module) for name, module in self.modules.items()}
         products = config.products(self.device, task.autocast_on)
         narrow = products is not torch.float32
         self.precision = partial(torch.autocast, self.device.type, torch.bfloat16, enabled=narrow)
@@ -121,11 +123,11 @@ class Stepper(Generic[BatchT]):
                 self.task.export(folder)
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on: weights, optimisers and averages. The tensors are those in use."""
+        """Everything needed to go on: the weights that learn, optimisers and averages. The tensors are those in use."""
         for optimizer in self.optimizers.values():
             begin_optimizer(optimizer)
         return {
-            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "modules": {name: learned_state(each, self.frozen[name]) for name, each in self.modules.items()},
             "optimizers": {name: optimizer.state_dict()["state"] for name, optimizer in self.optimizers.items()},
             "averages": {name: average.kept for name, average in self.averages.items()},
         }

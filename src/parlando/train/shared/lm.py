@@ -10,32 +10,45 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from parlando.core.errors import ConfigError
 from parlando.core.types import IGNORED_LABEL
 from parlando.data.shards import PHONES, UNKNOWN_PHONE
 from parlando.nn.checkpoint import load_strictly, save_tensors
+from parlando.nn.lora import LoRAConfig
+from parlando.nn.peft import Names, write_adapter
+from parlando.train.loop.adapters import EVERYTHING, choose_trainable
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import Batch, BatchT, Extent, Learner, Objective, Task
 from parlando.train.shared.losses import known_cross_entropy
-from parlando.train.shared.sentences import SentenceSampler
-from parlando.train.shared.start import LM_CONFIG, LM_WEIGHTS, Start
+from parlando.train.shared.start import ADAPTER_FOLDER, LM_CONFIG, LM_WEIGHTS, Start
 
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceTrainConfig:
-    """How a language model is trained; the phone aid's weight goes from ``phone_weight`` to ``phone_final``."""
+    """How a language model is trained; the phone aid's weight goes from ``phone_weight`` to ``phone_final``.
+
+    All of it learns, or the parameters that ``trainable`` names (by patterns of their names' ends), or an ``adapter``.
+    """
 
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(rate=1.2e-3))
     phone_weight: float = 0.5
     phone_final: float = 0.1
     dropout: float = 0.0
     frame_rate: float = 25.0
+    trainable: tuple[str, ...] = EVERYTHING
+    adapter: LoRAConfig | None = None
+
+    @property
+    def learns_all(self) -> bool:
+        """Whether every parameter learns."""
+        return self.adapter is None and self.trainable == EVERYTHING
 
     def phone_weight_at(self, progress: float) -> float:
         """Weight of the phone aid at a share of the budget."""
@@ -57,6 +70,32 @@ class Trained(nn.ModuleList):
         return self._losses(batch)
 
 
+class Mix(Protocol):
+    """What every way of drawing examples says."""
+
+    @property
+    def pack(self) -> bool:
+        """Whether nothing is computed for what pads the examples of a batch to one length."""
+        ...
+
+
+class Examples(Protocol[ExampleT]):
+    """Where examples come from; a `SentenceSampler` is such a place."""
+
+    @property
+    def mix(self) -> Mix:
+        """How they are drawn."""
+        ...
+
+    def batch(self, number: int) -> list[ExampleT]:
+        """Those of a batch, of similar length."""
+        ...
+
+    def held_out(self) -> list[ExampleT]:
+        """Some that training never sees; the same ones every time."""
+        ...
+
+
 class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
     """Trains a language model ``lm``, whose config is ``lm.config``, and ``aids`` that are left behind."""
 
@@ -65,7 +104,7 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
 
     def __init__(
         self,
-        sampler: SentenceSampler[ExampleT],
+        sampler: Examples[ExampleT],
         lm: nn.Module,
         config: SequenceTrainConfig,
         start: Start[Any, Any],
@@ -74,7 +113,10 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         self.sampler, self.config, self.start = sampler, config, start
         if start.tensors is not None:
             load_strictly(lm, start.tensors, "the language model to start from")
-        self._sizes = cast("Any", lm.config)
+        if config.adapter is not None and start.tensors is None:
+            raise ConfigError("adapter: there is no model to adapt; name one with --from, or leave the table out")
+        choose_trainable(lm, config.trainable, config.adapter)
+        self._lm, self._sizes = lm, cast("Any", lm.config)
         self.phone_head = nn.Linear(self._sizes.hidden_size, len(PHONES))
         self.trained = Trained([lm, self.phone_head, *aids], self.losses)
 
@@ -102,6 +144,11 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
     def blocks(self) -> Sequence[nn.Module]:
         """The language model's layers."""
         return tuple(cast("Any", self.trained[0]).layers)
+
+    @property
+    @abstractmethod
+    def adapter_names(self) -> Names:
+        """How its adapters are translated to the names of the published model."""
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
@@ -154,8 +201,13 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         return {name: float(np.mean([float(part[name]) for part in parts])) for name in parts[0]}
 
     def export(self, folder: Path) -> None:
-        """``lm.safetensors`` (float32), ``lm.json``, and how text becomes tokens."""
+        """``lm.safetensors`` (float32), ``lm.json``, and how text becomes tokens.
+
+        An adapter is merged in there, and beside it is ``adapter``, a folder in peft's layout.
+        """
         self.start.save_text(folder)
+        if self.config.adapter is not None:
+            write_adapter(self._lm, self.config.adapter, folder / ADAPTER_FOLDER, self.adapter_names, self.start.base)
         save_tensors({k: v.detach().float() for k, v in self.tensors().items()}, folder / LM_WEIGHTS)
         (folder / LM_CONFIG).write_text(json.dumps(asdict(self._sizes), indent=2), encoding="utf-8")
 

@@ -16,7 +16,7 @@ from parlando.core.errors import ConfigError, UnknownKeyError
 from parlando.core.folder import write_json
 from parlando.train.loop.checkpoint import float32_copy, read_float32
 
-LM_WEIGHTS, LM_CONFIG = "lm.safetensors", "lm.json"
+LM_WEIGHTS, LM_CONFIG, ADAPTER_FOLDER = "lm.safetensors", "lm.json", "adapter"
 TEXT_CONFIG, TOKENIZER_FILE = "text.json", "tokenizer.json"
 
 
@@ -53,12 +53,16 @@ TokenizerT = TypeVar("TokenizerT")
 
 @dataclass(frozen=True)
 class Start(Generic[SizesT, TokenizerT]):
-    """A tokenizer with its config, and, if something was trained before, its sizes and tensors (float32)."""
+    """A tokenizer with its config, and, if something was trained before, its sizes and tensors (float32).
+
+    ``base`` is by which name or folder it was asked for.
+    """
 
     text: TextConfig
     tokenizer: TokenizerT
     sizes: SizesT | None = None
     tensors: Mapping[str, Tensor] | None = None
+    base: str = ""
 
     def save_text(self, folder: Path) -> None:
         """Write ``text.json``, and ``tokenizer.json`` if the vocabulary is in a file, so that one can start here."""

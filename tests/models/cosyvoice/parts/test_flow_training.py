@@ -9,6 +9,7 @@ import torch
 
 from parlando.core.config import from_mapping
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
+from parlando.models.cosyvoice.parts.flow_estimator import Conditions
 from parlando.models.cosyvoice.parts.flow_training import (
     FlowDraw,
     FlowExamples,
@@ -158,3 +159,27 @@ def test_an_encoder_learns_alone_where_that_is_asked_for():
     losses["mean"].backward()
     assert all(parameter.grad is None for parameter in flow.decoder.parameters())
     assert flow.encoder_proj.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_loss_and_gradients_are_those_of_the_published_formula(kept):
+    """x = (1 - (1 - 1e-6) t) noise + t mel, towards mel - (1 - 1e-6) noise, all conditions left out together."""
+    flows, examples = [new_flow(), new_flow()], examples_of([7])
+    draw = dataclasses.replace(draw_for(examples), chunked=False, kept=torch.tensor([kept]))
+    ours = velocity_loss(flows[0], examples, draw)
+    flow, time = flows[1], draw.time[:, None, None]
+    shown = examples.mel.clone()
+    shown[:, int(draw.prompt_frames) :] = 0
+    encoded = flow.encode(examples.tokens, examples.speaker, Span(0, 7, None, examples.lengths))
+    given = Conditions(encoded * kept, flow.project_speaker(examples.speaker) * kept, shown * kept)
+    point = (1 - (1 - 1e-6) * time) * draw.noise + time * examples.mel
+    estimator = flow.decoder.estimator
+    seen = Span(0, 14, None, 2 * examples.lengths).visibility(point.device)
+    predicted = estimator(point, draw.time, given, seen, estimator.new_state(lasting=False))
+    theirs = (predicted - (examples.mel - (1 - 1e-6) * draw.noise)).square().mean()
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    for loss in (ours, theirs):
+        loss.backward()
+    for (name, one), other in zip(flows[0].named_parameters(), flows[1].parameters(), strict=True):
+        if one.grad is not None:
+            torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6, msg=name)

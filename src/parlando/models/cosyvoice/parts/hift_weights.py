@@ -76,9 +76,14 @@ def load_hift(path: Path, config: HiFTConfig | None = None) -> HiFT:
         FileMissingError: there is no such file.
         CheckpointError: tensors are missing, unexpected, misshapen or not finite.
     """
-    hift = built(HiFT, config or HiFTConfig(), str(path))
+    return read_hift(path, config or HiFTConfig()).prepare()
+
+
+def read_hift(path: Path, config: HiFTConfig) -> HiFT:
+    """The same to go on training it, with weight norm; errors as for `load_hift`."""
+    hift = built(HiFT, config, str(path))
     load_strictly(hift, published_layout(read_weights(path), hift), str(path))
-    return hift.prepare()
+    return hift
 
 
 def load_hift_folder(folder: Path) -> HiFT:
