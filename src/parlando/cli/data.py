@@ -120,9 +120,9 @@ def encode_chat(
     model: Annotated[str, typer.Argument(help="The model whose codec encodes their clips: name, folder or hub id.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the encoded samples.")],
 ) -> None:
-    """Turn the clips of conversations into codes, to fine-tune a Higgs model on them.
+    """Turn the clips of conversations into codes.
 
-    Samples whose clips cannot be read are listed and left out.
+    A Higgs model learns from them (train chat). Samples whose clips cannot be read are listed and left out.
 
     Example: parlando data encode-chat samples.jsonl my-model -o corpus/chat
     """
