@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from stepping import stepper
+from stepping import hand_on, stepper
 
 from parlando.audio.fbank import WhisperMel
 from parlando.core.config import from_mapping
@@ -78,7 +77,7 @@ def test_without_a_speaker_weight_speakers_teach_the_tokenizer_nothing(packed):
 def test_a_restored_task_goes_on_as_if_nothing_had_happened(packed):
     first, second = small_task(packed), small_task(packed)
     stepper(first).step(0, 0.1)
-    stepper(second).restore(deepcopy(stepper(first).state()))
+    hand_on(first, second)
     assert stepper(first).step(1, 0.2) == stepper(second).step(1, 0.2)
     assert stepper(first).evaluate() == stepper(second).evaluate()
 

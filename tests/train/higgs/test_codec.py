@@ -1,11 +1,10 @@
-import copy
 import json
 from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from stepping import stepper
+from stepping import hand_on, stepper
 from tiny_tasks import CODEC, CROPS, codec_task
 
 from parlando.data.shards import UNKNOWN_PHONE
@@ -138,7 +137,7 @@ def test_the_content_learns_phones_and_unlearns_speakers(packed):
 
     task, phones = gradients(phone_weight=1.0, speaker_weight=0.0)
     assert phones.abs().sum() > 0
-    crops = task.batch(3, 0)
+    crops = task.batch(3)
     content = task.codec.quantizer.content(torch.randn(2, 5, CODEC.latent_dim)).detach().requires_grad_()
     task.speaker_head(content, crops.speakers).backward()
     climbed = content.detach() + 0.01 * -content.grad.sign()
@@ -195,7 +194,7 @@ def test_the_adversarial_stage_resumes_with_its_discriminators(packed, trained):
     tasks = [codec_task(packed, adversarial=True, start_from=str(trained)) for _ in range(2)]
     stepper(tasks[0]).step(0, 0.1)
     assert changed(snapshot(tasks[0].discriminators), tasks[1].discriminators), "else nothing is resumed"
-    stepper(tasks[1]).restore(copy.deepcopy(stepper(tasks[0]).state()))
+    hand_on(tasks[0], tasks[1])
     assert not changed(snapshot(tasks[0].discriminators), tasks[1].discriminators)
     metrics = []
     for task in tasks:

@@ -1,13 +1,12 @@
 """Voice transfer: it learns codes from phones, knows nothing of whose phones they were, and adds to a corpus."""
 
-import copy
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from stepping import stepper
+from stepping import hand_on, stepper
 from tiny_corpus import no_processes
 
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
@@ -28,7 +27,6 @@ from parlando.train.higgs.voice_transfer_task import (
     VoiceTransferTask,
     VoiceTransferTrainConfig,
 )
-from parlando.train.loop.checkpoint import save_checkpoint
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.step import Stepper
 from parlando.train.loop.trainer import Budget, Trainer
@@ -131,7 +129,7 @@ def test_a_corpus_of_shorter_utterances_is_refused(packed, tokens):
 def test_it_resumes_from_its_state(task, packed, tokens):
     train(task, 3)
     other = VoiceTransferTask(task.sampler, CONFIG)
-    stepper(other).restore(copy.deepcopy(stepper(task).state()))
+    hand_on(task, other)
     assert train(other, 2) == train(task, 2)
 
 
@@ -148,10 +146,10 @@ def test_what_was_exported_under_the_former_name_is_read(task, tmp_path):
 
 def test_a_training_that_was_begun_under_the_former_name_goes_on(task, tmp_path):
     model = task.network.state_dict()
-    optimizer = Stepper(task).state()["optimizers"]["model"]
+    optimizer = Stepper(task).optimizers["model"].state_dict()
     former = {"revoicer": {name: tensor + 1 for name, tensor in model.items()}, "optimizer": optimizer}
     expected = {name: tensor + 1 for name, tensor in model.items()}
-    save_checkpoint(tmp_path / "last.pt", {"task": former, "step": 3, "seconds": 1.5})
+    torch.save({"task": former, "step": 3, "seconds": 1.5}, tmp_path / "last.pt")
     trainer = Trainer(task, tmp_path, Budget(steps=4))
     assert trainer.step == 3
     assert all(torch.equal(tensor, expected[name]) for name, tensor in task.network.state_dict().items())

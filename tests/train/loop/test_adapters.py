@@ -6,11 +6,13 @@ from lines import OPTIM, Line
 from torch import nn
 
 from parlando.core.errors import CheckpointError, ConfigError
+from parlando.nn.checkpoint import read_tensors
 from parlando.nn.lora import LoRAConfig, merged_state
 from parlando.train.loop.adapters import choose_trainable
 from parlando.train.loop.task import Learner
 from parlando.train.loop.trainer import Budget, Trainer
 
+MODEL = "modules/model/"
 LORA = LoRAConfig(2, targets=("gate",))
 
 
@@ -50,8 +52,9 @@ def test_it_alone_is_kept_and_resumed_exactly(choice, moved, tmp_path):
     whole, stopped, again = (Adapted(stops, **choice) for stops in (None, 1, None))
     Trainer(whole, tmp_path / "whole", Budget(steps=5)).run()
     assert not Trainer(stopped, tmp_path / "two", Budget(steps=5)).run()
-    kept = torch.load(tmp_path / "two" / "last.pt", weights_only=True)["modules"]["model"]
-    assert set(kept) == {name for name, p in stopped.model.named_parameters() if p.requires_grad}
+    names = read_tensors(next((tmp_path / "two").glob("checkpoint-*/*.safetensors")))
+    kept = {name.removeprefix(MODEL) for name in names if name.startswith(MODEL)}
+    assert kept == {name for name, p in stopped.model.named_parameters() if p.requires_grad}
     assert Trainer(again, tmp_path / "two", Budget(steps=5)).run()
     states = (merged_state(task.model) for task in (whole, again))
     assert all(torch.equal(a, b) for a, b in zip(*(state.values() for state in states), strict=True))
@@ -59,11 +62,23 @@ def test_it_alone_is_kept_and_resumed_exactly(choice, moved, tmp_path):
 
 def test_a_whole_checkpoint_resumes_and_that_of_another_choice_does_not(tmp_path):
     Trainer(Adapted(stops=0), tmp_path, Budget(steps=2)).run()
-    kept = torch.load(tmp_path / "last.pt", weights_only=True)
-    frozen = Trainer(Adapted(patterns=("*",)), tmp_path, Budget(steps=2))
-    assert torch.equal(frozen.task.model.out.weight, kept["modules"]["model"]["out.weight"])
-    with pytest.raises(CheckpointError, match=r"does not fit this training: gate\.lora_A\.weight is missing"):
+    kept = read_tensors(next(tmp_path.glob("checkpoint-*/*.safetensors")))
+    again = Adapted(patterns=("*",))
+    Trainer(again, tmp_path, Budget(steps=2))
+    assert torch.equal(again.model.out.weight, kept[f"{MODEL}out.weight"])
+    with pytest.raises(CheckpointError, match=r"does not fit this training: missing \S*gate\.lora_A\.weight"):
         Trainer(Adapted(adapter=LORA), tmp_path, Budget(steps=2))
+
+
+def test_a_checkpoint_in_one_file_that_has_what_is_frozen_now_resumes(tmp_path):
+    task = Adapted(patterns=("out.*",))
+    whole = {name: torch.full_like(tensor, 0.5) for name, tensor in task.model.state_dict().items()}
+    saved = {"step": 1, "seconds": 1.0, "batches_per_step": 1, "modules": {"model": whole}}
+    torch.save({**saved, "optimizers": {"model": {"state": {}}}}, tmp_path / "last.pt")
+    before = task.model.gate.weight.clone()
+    assert Trainer(task, tmp_path, Budget(steps=2)).step == 1
+    assert bool((task.model.out.weight == 0.5).all())
+    assert torch.equal(task.model.gate.weight, before)
 
 
 def test_a_name_that_is_nowhere_or_two_ways_at_once_are_refused():

@@ -98,11 +98,11 @@ def _with_prompt_strings(text_model: Path, out: Path) -> tuple[HubTokenizer, lis
         bpe = tokenizers.Tokenizer.from_file(str(file))
     except Exception as error:  # the package raises nothing narrower
         raise CheckpointError(f"{file}: not a tokenizer ({error}); fetch it again") from error
-    lacking = [text for text in PROMPT_STRINGS if bpe.token_to_id(text) is None]
+    known = bpe.get_vocab(with_added_tokens=True)
     # Also those that it has: as a word of the vocabulary alone, a string would be cut into pieces.
     bpe.add_special_tokens([tokenizers.AddedToken(text, normalized=False, special=True) for text in PROMPT_STRINGS])
     bpe.save(str(out / TOKENIZER_FILE))
-    return HubTokenizer(out), [bpe.token_to_id(text) for text in lacking]
+    return HubTokenizer(out), [token for text, token in bpe.get_vocab().items() if text not in known]
 
 
 def _grown(tensors: dict[str, Tensor], config: LMConfig, added: Iterable[int], where: str) -> dict[str, Tensor]:

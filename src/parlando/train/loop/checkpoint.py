@@ -10,7 +10,7 @@ import os
 import pickle
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
@@ -61,15 +61,17 @@ def newest_checkpoint(run: Path) -> Path | None:
     return run / FORMER if (run / FORMER).is_file() else None
 
 
-def resume(path: Path, state: Mapping[str, Any]) -> dict[str, Any]:
+def resume(path: Path, state: Mapping[str, Any], frozen: Collection[str] = ()) -> dict[str, Any]:
     """Read a checkpoint into a state's own tensors, whichever pieces either of them is in; returns its facts.
+
+    One in one file also holds what does not learn, whose places ``frozen`` names; that is left out.
 
     Raises:
         CheckpointError: it is damaged, or not one of this training.
     """
     former = _load_former(path) if path.is_file() else None
     with _telling_of(path):
-        return _fill_from_file(former, state) if former else _fill_from_folder(path, state)
+        return _fill_from_file(former, state, frozen) if former else _fill_from_folder(path, state)
 
 
 def _fill_from_folder(path: Path, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,12 +88,13 @@ def _fill_from_folder(path: Path, state: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _fill_from_file(saved: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+def _fill_from_file(saved: Mapping[str, Any], state: Mapping[str, Any], frozen: Collection[str]) -> dict[str, Any]:
     """From a checkpoint in one file, which holds whole tensors, and of optimisers only those that have moved."""
     if state["averages"]:
         raise ValueError("there is no moving average in it (optim.ema)")
     optimizers = {name: each["state"] for name, each in saved["optimizers"].items()}
-    named = dict(_flat({"modules": saved["modules"], "optimizers": optimizers}))
+    flat = _flat({"modules": saved["modules"], "optimizers": optimizers})
+    named = {name: tensor for name, tensor in flat if name not in frozen}
     own = {name: tensor for name, tensor in _flat(state) if name.startswith("modules/")}
     _check(
         {name: tuple(each.shape) for name, each in own.items()},

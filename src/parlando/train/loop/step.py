@@ -132,6 +132,11 @@ class Stepper(Generic[BatchT]):
             "averages": {name: average.kept for name, average in self.averages.items()},
         }
 
+    @property
+    def frozen_places(self) -> frozenset[str]:
+        """The places in a state that whole modules would have, and these have not."""
+        return frozenset(f"modules/{module}/{name}" for module, names in self.frozen.items() for name in names)
+
     def _averaged(self) -> ExitStack:
         stack = ExitStack()
         for average in self.averages.values():

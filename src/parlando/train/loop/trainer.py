@@ -87,7 +87,7 @@ class Trainer:
         self.step, self.seconds, self.stopped, self._asked = 0, 0.0, False, False
         folder.mkdir(parents=True, exist_ok=True)
         if newest := newest_checkpoint(folder):
-            saved = resume(newest, self.stepper.state())
+            saved = resume(newest, self.stepper.state(), self.stepper.frozen_places)
             self.step, self.seconds = saved["step"], saved["seconds"]
             self._keep_batches(saved)
         if self.leads:
