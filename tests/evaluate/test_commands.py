@@ -49,7 +49,7 @@ def synthesizer(fake_speaker, monkeypatch):
             return name
 
     loaded = Loaded()
-    monkeypatch.setattr(parlando.speech, "load", lambda model, device, dtype, rows: loaded)
+    monkeypatch.setattr(parlando.speech, "load", lambda model, device, dtype, rows, adapter: loaded)
     return loaded
 
 

@@ -146,7 +146,7 @@ def grow_start(
     codec: Annotated[Path, typer.Option(help="Folder of the codec that encoded the corpus.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, for train lm --from.")],
 ) -> None:
-    """Grow the start of a Higgs language model from a text model.
+    """Grow a Higgs language model out of a text model.
 
     Audio gets norms and MLPs of its own, copied from the text's, and the vocabulary the tokens of prompts.
 
