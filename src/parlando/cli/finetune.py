@@ -47,7 +47,7 @@ class FineTuneOptions:
 def run(options: FineTuneOptions) -> None:
     """Make a model speak in the voice of some recordings.
 
-    Ten minutes of speech and twenty of two processor cores are enough. Ctrl-C saves; the same command goes on.
+    Ten minutes of speech take about twenty of two processor cores. Ctrl-C saves; the same command goes on.
 
     Example: parlando finetune recordings/ -o my-voice
     """
