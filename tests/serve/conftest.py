@@ -222,6 +222,9 @@ def read_all(connection):
     return received
 
 
+PATIENT = {"max_first_audio_seconds": 60.0}  # a busy machine is no reason to refuse
+
+
 @pytest.fixture(scope="session")
 def raw():
     return SimpleNamespace(read_all=read_all)
@@ -249,7 +252,7 @@ def serving(tmp_path_factory):
     @contextmanager
     def started(synthesizer=None, limits=None, verify=True, **config):
         given = {"voice_folder": str(tmp_path_factory.mktemp("voices")), "drain_seconds": 2.0, **config}
-        settings = ServeConfig(**given, limits=Limits(**(limits or {})))
+        settings = ServeConfig(**given, limits=Limits(**{**PATIENT, **(limits or {})}))
         verify = ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
         running = Running(synthesizer or Synthesizer(StubModel()), settings, verify)
         try:

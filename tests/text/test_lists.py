@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parlando.core.types import Notation
-from parlando.text.lists import in_groups
+from parlando.text.lists import ITEMS_AT_ONCE, in_groups
 from parlando.text.reading import Reading
 from parlando.text.sentences import spoken_sentences
 
@@ -41,11 +41,28 @@ def test_only_bare_lists_are_cut(sentence, groups):
     assert in_groups(sentence, 0) == [sentence]
 
 
+@pytest.mark.parametrize(
+    ("sentence", "groups"),
+    [
+        ("one, two, three, four, five", ["one.", "two.", "three.", "four.", "five"]),
+        ("red, green, blue, white.", ["red, green, blue, white."]),
+        ("June, July, August, September and October, November.",
+         ["June.", "July.", "August.", "September and October.", "November."]),
+        ("The days are Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday.",
+         ["The days are Monday.", "Tuesday.", "Wednesday.", "Thursday.", "Friday.", "Saturday.", "Sunday."]),
+        ("We need eggs, milk, bread, butter, and salt.", ["We need eggs, milk, bread, butter, and salt."]),
+        ("one two three four five six seven", ["one two three.", "four five six seven"]),
+    ],
+)  # fmt: skip
+def test_a_small_model_says_items_one_by_one_and_digits_in_threes(sentence, groups):
+    assert in_groups(sentence, ITEMS_AT_ONCE) == groups
+
+
 @given(st.lists(st.sampled_from(["one", "twenty two", "Ann", "and Ben"]), min_size=1, max_size=14), st.integers(1, 5))
 def test_no_word_is_lost_and_no_group_is_too_long(items, most):
     groups = in_groups(", ".join(items), most)
     assert re.findall(r"\w+", " ".join(groups)) == re.findall(r"\w+", ", ".join(items))
-    assert max(group.count(",") for group in groups) <= most
+    assert max(group.count(",") for group in groups) <= max(most, 3)
 
 
 def test_a_model_that_loses_items_is_given_few_at_once():

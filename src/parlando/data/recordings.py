@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tqdm import tqdm
+
 from parlando.audio.clip import Clip
 from parlando.audio.files import read_audio
 from parlando.audio.silence import speech_spans
@@ -183,7 +185,7 @@ class RecordingCheck:
             )
         utterances: list[Utterance] = []
         faults: list[Fault] = []
-        for recording in recordings:
+        for recording in tqdm(recordings, desc="check", unit="recording"):
             result = self._checked(recording)
             if isinstance(result, Fault):
                 faults.append(result)

@@ -14,7 +14,7 @@ from parlando.engine.session import Session
 from parlando.engine.urgency import Turn
 
 LEAST_SHARED = 8  # positions; of fewer, reading them again costs no more than looking for them
-LEAST_PREFIX_BYTES = 32 * 2**20
+LEAST_PREFIX_BYTES = 16 * 2**20
 
 
 class FailureScope:
@@ -36,7 +36,7 @@ class FailureScope:
 
 
 class Runner:
-    """Owns the cache of one language model, and as much again as a row or 32 MiB for what its rows began with."""
+    """Owns the cache of one language model, and as much again as a row or 16 MiB for what its rows began with."""
 
     def __init__(self, lm: TokenLM, rows: int, length: int) -> None:
         self._lm = lm

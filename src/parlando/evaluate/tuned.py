@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from tqdm import tqdm
 
 from parlando.audio.clip import Clip
 from parlando.audio.files import read_audio
@@ -38,7 +39,8 @@ class Spoken:
 
 def speak(speaker: Speaker, sentences: Sequence[Utterance], folder: Path, seed: int) -> list[Spoken]:
     """Have sentences spoken whose recordings are in a manifest of ``folder``."""
-    made = ((each, speaker.say(each.text, seed=seed)) for each in sentences)
+    bar = tqdm(sentences, desc="speak", unit="sentence")
+    made = ((each, speaker.say(each.text, seed=seed)) for each in bar)
     return [
         Spoken(each.text, each.language, read_audio(folder / each.audio), Clip(said.samples, said.sample_rate))
         for each, said in made
