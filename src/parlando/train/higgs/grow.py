@@ -6,7 +6,6 @@ and a head of its own; the vocabulary gets the strings of prompts that it lacks.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -69,7 +68,7 @@ def grow(text_model: Path, codec: Path, out: Path) -> LMConfig:
     }
     config = from_mapping(LMConfig, backbone | ids, str(path))
     save_tensors(_grown(tensors, config, added, str(weights)), out / LM_WEIGHTS)
-    (out / LM_CONFIG).write_text(json.dumps(asdict(config), indent=2), encoding="utf-8")
+    write_json(out / LM_CONFIG, asdict(config))
     write_json(out / TEXT_CONFIG, asdict(HubTextConfig()))
     return config
 
