@@ -270,8 +270,9 @@ class Page:
         new = []
 
         def come():
-            new[:] = [path for path in set(folder.iterdir()) - before if not path.name.endswith(".crdownload")]
-            return bool(new)
+            # the browser holds the name with an empty file, writes beside it and then renames: empty is unfinished
+            new[:] = [path for path in set(folder.iterdir()) - before if path.suffix != ".crdownload"]
+            return bool(new) and new[0].stat().st_size > 0
 
         self._until(come, "nothing was downloaded")
         return new[0].name, new[0].read_bytes()
