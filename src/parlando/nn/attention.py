@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from parlando.nn.native import training
 from parlando.nn.packed import Packing
 from parlando.nn.rope import RopeConfig, RopeTable, rotate
 
@@ -136,6 +137,12 @@ class CausalSelfAttention(nn.Module):
             projection(x).view(batch, length, -1, self.config.head_dim)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
+        if (
+            not isinstance(mask, Packing)
+            and training.fits(x, self.config.head_dim // 2)
+            and training.is_narrow(q, k, v)
+        ):
+            return self.o_proj(training.attend(q, k, v, rope).flatten(2))
         table = rope.to(q.dtype)
         q, k = rotate(q, table), rotate(k, table)
         mixed = attend_packed(q, k, v, mask) if isinstance(mask, Packing) else attend(q, k, v, mask.to(q.dtype))

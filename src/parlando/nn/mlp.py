@@ -6,6 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from parlando.nn.native import training
+
 
 class GatedMLP(nn.Module):
     """``down(silu(gate(x)) * up(x))`` without biases."""
@@ -18,4 +20,7 @@ class GatedMLP(nn.Module):
 
     def forward(self, x: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest dim"]:
         """Apply the block to the last dimension."""
-        return self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        gate, up = self.gate_proj(x), self.up_proj(x)
+        if training.fits(x, gate.shape[-1]) and training.is_narrow(gate, up):
+            return self.down_proj(training.gated(gate, up))
+        return self.down_proj(functional.silu(gate) * up)

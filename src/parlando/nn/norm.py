@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from parlando.nn.native import training
+
 
 class RMSNorm(nn.Module):
     """Divide by the root mean square over the last dimension and multiply by a learned weight; no bias, no centring."""
@@ -17,7 +19,12 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Float[Tensor, "*rest dim"]) -> Float[Tensor, "*rest dim"]:
-        """Normalise; statistics are float32 whatever the dtype of ``x``, which the result keeps."""
+        """Normalise; statistics are float32 whatever the dtype of ``x``, which the result keeps.
+
+        On a processor, autocast makes the result what the products that follow take.
+        """
+        if training.fits(x, x.shape[-1]) and training.is_plain(x, self.weight):
+            return training.norm(x, self.weight, self.eps)
         return rms_norm(x, self.weight, self.eps)
 
 

@@ -15,6 +15,7 @@ from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM
 from parlando.nn.native import kernel
+from parlando.nn.native.build import library_name
 
 CONFIG = LMConfig(
     vocab_size=40, hidden_size=48, num_layers=2, num_heads=3, num_kv_heads=1, head_dim=32, intermediate_size=80,
@@ -254,7 +255,7 @@ def test_large_models_are_left_to_torch(monkeypatch):
 
 
 def test_without_a_library_everything_runs_in_torch(monkeypatch, tmp_path):
-    monkeypatch.setattr(kernel, "FOLDER", tmp_path)
+    monkeypatch.setattr("parlando.nn.native.library.FOLDER", tmp_path)
     kernel.library.cache_clear()
     try:
         assert kernel.library() is None
@@ -266,7 +267,7 @@ def test_without_a_library_everything_runs_in_torch(monkeypatch, tmp_path):
 
 @needs_kernel
 def test_a_library_of_another_source_is_none(monkeypatch):
-    monkeypatch.setattr(kernel, "source_mark", lambda: 1)
+    monkeypatch.setattr("parlando.nn.native.library.source_mark", lambda: 1)
     kernel.library.cache_clear()
     try:
         assert kernel.library() is None
@@ -275,8 +276,8 @@ def test_a_library_of_another_source_is_none(monkeypatch):
 
 
 def test_a_library_that_does_not_load_is_none(monkeypatch, tmp_path):
-    (tmp_path / kernel.library_name(torch.backends.cpu.get_cpu_capability())).write_bytes(b"not a library")
-    monkeypatch.setattr(kernel, "FOLDER", tmp_path)
+    (tmp_path / library_name(torch.backends.cpu.get_cpu_capability())).write_bytes(b"not a library")
+    monkeypatch.setattr("parlando.nn.native.library.FOLDER", tmp_path)
     kernel.library.cache_clear()
     try:
         assert kernel.library() is None

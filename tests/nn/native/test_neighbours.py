@@ -90,5 +90,5 @@ def test_odd_sizes_other_types_and_no_kernel_are_left_to_torch(monkeypatch):
     assert not NeighbourStack.fits(DIM, INNER + 1, torch.zeros(1))
     assert not NeighbourStack.fits(DIM, INNER, nn.Linear(1, 1).half().weight)
     assert NeighbourStack.fits(DIM, INNER, torch.zeros(1)) == (kernel.library() is not None)
-    monkeypatch.setattr(kernel, "library", lambda: None)
+    monkeypatch.setattr("parlando.nn.native.library.library", lambda: None)
     assert not NeighbourStack.fits(DIM, INNER, torch.zeros(1))

@@ -14,6 +14,7 @@ from parlando.nn.attention import CausalSelfAttention, places
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.norm import RMSNorm
 from parlando.nn.packed import Packing
+from parlando.nn.residual import Residual, set_residual_dropout
 from parlando.nn.rope import RopeTable
 
 INITIAL_STD = 0.02
@@ -29,7 +30,7 @@ class DecoderLayer(nn.Module):
         self.mlp = GatedMLP(config.hidden_size, config.intermediate_size)
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.dropout = nn.Dropout(0.0)
+        self.residual = Residual()
 
     def forward(
         self,
@@ -38,8 +39,8 @@ class DecoderLayer(nn.Module):
         mask: Float[Tensor, "position position"] | Packing,
     ) -> Float[Tensor, "batch position dim"]:
         """Advance the residual stream of whole sequences."""
-        x = x + self.dropout(self.self_attn(self.input_layernorm(x), rope, mask))
-        return x + self.dropout(self.mlp(self.post_attention_layernorm(x)))
+        x = self.residual(x, self.self_attn(self.input_layernorm(x), rope, mask))
+        return self.residual(x, self.mlp(self.post_attention_layernorm(x)))
 
 
 class CosyVoiceLM(nn.Module):
@@ -73,9 +74,7 @@ class CosyVoiceLM(nn.Module):
 
     def set_dropout(self, share: float) -> None:
         """Drop this share of what every block adds to the residual stream, in training mode only."""
-        for module in self.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = share
+        set_residual_dropout(self, share)
 
     def embed(
         self, tokens: Int[Tensor, "*rest"], codes: Int[Tensor, "*rest"], is_speech: Bool[Tensor, "*rest"]

@@ -17,6 +17,7 @@ from parlando.nn.attention import CausalSelfAttention, places
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.norm import RMSNorm
 from parlando.nn.packed import Packing, merge_rows, take_rows
+from parlando.nn.residual import Residual, set_residual_dropout
 from parlando.nn.rope import RopeTable
 
 INITIAL_STD = 0.02
@@ -55,7 +56,7 @@ class DualFFNLayer(nn.Module):
         self.post_attention_layernorm = RMSNorm(dim, eps)
         self.audio_input_layernorm = RMSNorm(dim, eps)
         self.audio_post_attention_layernorm = RMSNorm(dim, eps)
-        self.dropout = nn.Dropout(0.0)
+        self.residual = Residual()
 
     def forward(
         self,
@@ -68,11 +69,11 @@ class DualFFNLayer(nn.Module):
         """Advance the residual streams, in the order of ``routing``; ``mask`` gives the length of a sequence."""
         normed = merge_rows(self.input_layernorm(text), self.audio_input_layernorm(audio), routing.order)
         grid = normed.view(-1, len(mask), text.shape[-1])
-        mixed = self.dropout(self.self_attn(grid, rope, mask)).flatten(0, 1)
+        mixed = self.self_attn(grid, rope, mask).flatten(0, 1)
         to_text, to_audio = take_rows(mixed, routing.order, routing.place).split(routing.split)
-        text, audio = text + to_text, audio + to_audio
-        text = text + self.dropout(self.mlp(self.post_attention_layernorm(text)))
-        audio = audio + self.dropout(self.audio_mlp(self.audio_post_attention_layernorm(audio)))
+        text, audio = self.residual(text, to_text), self.residual(audio, to_audio)
+        text = self.residual(text, self.mlp(self.post_attention_layernorm(text)))
+        audio = self.residual(audio, self.audio_mlp(self.audio_post_attention_layernorm(audio)))
         return text, audio
 
 
@@ -101,9 +102,7 @@ class HiggsLM(nn.Module):
 
     def set_dropout(self, share: float) -> None:
         """Drop this share of what every block adds to the residual stream, in training mode only."""
-        for module in self.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = share
+        set_residual_dropout(self, share)
 
     def embed_frames(self, codes: Int[Tensor, "frame codebook"]) -> Float[Tensor, "frame dim"]:
         """Sum over codebooks of each code's row in that codebook's part of the table."""

@@ -12,9 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,14 +23,12 @@ from torch.nn import functional
 
 from parlando.nn.attention import AttentionConfig
 from parlando.nn.kvcache import KVCache
-from parlando.nn.native.build import library_name, source_mark
+from parlando.nn.native.library import constant, library
 from parlando.nn.rope import RopeTable
 
 # Beyond this (as float32) weights do not stay in a processor's cache, and a product shared out over all cores wins.
 LARGEST_BYTES = 96 * 2**20
 SHARED_POSITIONS = 24  # a shorter prompt is passed before another thread has woken
-
-FOLDER = Path(__file__).parent
 
 _Address = ctypes.c_void_p
 _Count = ctypes.c_int64
@@ -95,25 +91,6 @@ class LayerWeights:
     out: Float[Tensor, "mixed hidden"]
     text: BranchWeights
     audio: BranchWeights
-
-
-@cache
-def library() -> ctypes.CDLL | None:
-    """The compiled kernel, if this installation has one that runs here and is of this source."""
-    path = FOLDER / library_name(torch.backends.cpu.get_cpu_capability())
-    if not path.is_file():
-        return None
-    try:
-        code = ctypes.CDLL(str(path))
-        return code if _Count.in_dll(code, "parlando_source").value == source_mark() else None
-    except (OSError, ValueError):
-        return None
-
-
-def constant(name: str) -> int:
-    """A number that the kernel was compiled with; 0 without one."""
-    code = library()
-    return 0 if code is None else _Count.in_dll(code, f"parlando_{name}").value
 
 
 def top(numbers: Float[Tensor, "*rest size"], count: int) -> tuple[np.ndarray, np.ndarray] | None:

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from parlando.nn.native.kernel import Matrix, Panels, constant, library
+from parlando.nn.native.kernel import Matrix, Panels
+from parlando.nn.native.library import constant, library
 
 _Address = ctypes.c_void_p
 _Count = ctypes.c_int64

@@ -24,6 +24,7 @@ from parlando.nn.attention import CausalSelfAttention, places
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.norm import RMSNorm
 from parlando.nn.packed import Packing
+from parlando.nn.residual import Residual
 from parlando.nn.rope import RopeTable
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.parallel import ALONE, Process
@@ -62,6 +63,7 @@ class PlainLayer(nn.Module):
         self.mlp = GatedMLP(config.hidden_size, config.intermediate_size)
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.residual = Residual()
 
     def forward(
         self,
@@ -70,8 +72,8 @@ class PlainLayer(nn.Module):
         mask: Float[Tensor, "position position"] | Packing,
     ) -> Float[Tensor, "batch position dim"]:
         """Advance the residual stream of whole sequences."""
-        x = x + self.self_attn(self.input_layernorm(x), rope, mask)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        x = self.residual(x, self.self_attn(self.input_layernorm(x), rope, mask))
+        return self.residual(x, self.mlp(self.post_attention_layernorm(x)))
 
 
 class PlainLM(HiggsLM):
