@@ -204,6 +204,8 @@ class PreferenceTask(Task[BatchT]):
 
     autocast_on = SequenceTask.autocast_on
     batch_setting = SequenceTask.batch_setting
+    compare = staticmethod(dpo_losses)
+    """What is lost on pairs, by the log-probabilities of both takes."""
 
     def __init__(self, task: SequenceTask[Any, BatchT], config: DPOConfig) -> None:
         self._task, self._config, self._lm = task, config, task.speaker
@@ -247,7 +249,7 @@ class PreferenceTask(Task[BatchT]):
         """``loss``, and what `dpo_losses` tells of it."""
         frames = (self._task.targets(batch) != IGNORED_LABEL).sum(1)
         said = self._task.log_probabilities(batch, self._lm).sum(1)
-        return dpo_losses(_in_pairs(said), _in_pairs(self.reference(batch)), _in_pairs(frames), self._config)
+        return self.compare(_in_pairs(said), _in_pairs(self.reference(batch)), _in_pairs(frames), self._config)
 
     @torch.no_grad()
     def reference(self, batch: BatchT) -> Float[Tensor, " batch"]:
