@@ -28,7 +28,7 @@ class LengthAsr:
 
     card = Card("length", "1")
 
-    def __init__(self, words="one two three", error=None):
+    def __init__(self, words="red green blue", error=None):
         self.words, self.error, self.calls = words.split(), error, 0
 
     def hear(self, clip, language):
@@ -49,14 +49,14 @@ def maker(folder, plans, asr=None, count=3, **options):
 
 
 def test_the_best_and_the_worst_take_become_a_pair_with_all_that_is_known_of_them(tmp_path):
-    result = make_pairs(maker(tmp_path, plans_of(20, 30, 15)), ["One two three."], Ranking(), tmp_path)
+    result = make_pairs(maker(tmp_path, plans_of(20, 30, 15)), ["Red green blue."], Ranking(), tmp_path)
     (pair,) = PairCorpus(tmp_path).pairs
     assert (pair.chosen.seed, pair.rejected.seed) == (1, 2)
     assert (pair.chosen.scores, pair.rejected.scores) == ({"wer": 0.0}, {"wer": pytest.approx(2 / 3, abs=1e-5)})
     assert pair.margin == pytest.approx(2 / 3, abs=1e-5)
     assert np.array_equal(pair.chosen.frames, [[0, LOUD, number] for number in range(1, 31)])
     assert len(pair.rejected.frames) == 15
-    assert (pair.prompt.tokens, pair.sentence) == ((1, 2, 3), "One two three.")
+    assert (pair.prompt.tokens, pair.sentence) == ((1, 2, 3), "Red green blue.")
     described = json.loads((tmp_path / COMPLETE).read_text())
     assert described["judges"] == ["length 1"]
     assert (described["model"], described["voice"], described["takes"]) == ("fake", "ada", 3)
@@ -68,28 +68,28 @@ def test_the_best_and_the_worst_take_become_a_pair_with_all_that_is_known_of_the
 
 
 def test_what_is_no_pair_is_counted_with_the_reason(tmp_path):
-    lines = ["One two three.", "", "Four five six.", "Seven eight nine."]
+    lines = ["Red green blue.", "", "Black white grey.", "Pink brown gold."]
     say = {
-        "One two three.": {0: [LOUD] * 30, 1: [LOUD] * 30},
-        "Four five six.": {0: ENDLESS, 1: ENDLESS},
-        "Seven eight nine.": {0: [LOUD] * 30, 1: ENDLESS},
+        "Red green blue.": {0: [LOUD] * 30, 1: [LOUD] * 30},
+        "Black white grey.": {0: ENDLESS, 1: ENDLESS},
+        "Pink brown gold.": {0: [LOUD] * 30, 1: ENDLESS},
     }
     plans = {seed: lambda prompt, seed=seed: say[prompt.sentence][seed] for seed in range(2)}
-    asr = LengthAsr("one two three four five six seven eight nine")
+    asr = LengthAsr("red green blue black white grey pink brown gold")
     result = make_pairs(maker(tmp_path, plans, asr, count=2), lines, Ranking(), tmp_path)
     assert (result.sentences, result.pairs, result.takes, result.means["ended"]) == (3, 1, 6, 0.5)
     assert result.dropped == {"no clear difference": 2}
     assert str(result).startswith("1 pairs of 3 sentences; 2 no clear difference\n6 takes: wer ")
     (pair,) = PairCorpus(tmp_path).pairs
-    assert (pair.sentence, pair.chosen.finish, pair.rejected.finish == "end") == ("Seven eight nine.", "end", False)
+    assert (pair.sentence, pair.chosen.finish, pair.rejected.finish == "end") == ("Pink brown gold.", "end", False)
 
 
 def test_a_run_goes_on_where_it_was_and_another_margin_says_nothing_anew(tmp_path):
-    lines, asr = ["One two three.", "Two three one."], LengthAsr()
+    lines, asr = ["Red green blue.", "Green blue red."], LengthAsr()
     first = maker(tmp_path, plans_of(20, 30), asr, count=2)
-    assert first.takes("One two three.") is not None
+    assert first.takes("Red green blue.") is not None
     again = maker(tmp_path, plans_of(20, 30), asr, count=2)
-    assert make_pairs(again, lines, Ranking(), tmp_path).pairs == 1
+    assert make_pairs(again, lines, Ranking(), tmp_path).pairs == 2
     assert (asr.calls, len(again._synthesizer.model.seeds)) == (4, 2)
     ranked = maker(tmp_path, plans_of(20, 30), asr, count=2)
     assert make_pairs(ranked, lines, Ranking(margin=0.5), tmp_path).pairs == 0
@@ -102,14 +102,14 @@ def test_a_run_goes_on_where_it_was_and_another_margin_says_nothing_anew(tmp_pat
 
 def test_takes_that_a_judge_fails_on_are_left_out_and_a_judge_that_is_missing_ends_it(tmp_path):
     failing = maker(tmp_path / "a", plans_of(30, 15, 25), LengthAsr(error=RuntimeError("deaf")))
-    result = make_pairs(failing, ["One two three."], Ranking(), tmp_path / "a")
+    result = make_pairs(failing, ["Red green blue."], Ranking(), tmp_path / "a")
     assert (result.takes, result.failed, result.pairs) == (2, 1, 1)
     assert ", 1 more failed: " in str(result)
     alone = maker(tmp_path / "b", plans_of(30, 15), LengthAsr(error=RuntimeError("deaf")), count=2)
-    assert make_pairs(alone, ["One two three."], Ranking(), tmp_path / "b").dropped == {"fewer than two takes": 1}
+    assert make_pairs(alone, ["Red green blue."], Ranking(), tmp_path / "b").dropped == {"fewer than two takes": 1}
     missing = maker(tmp_path / "c", plans_of(15), LengthAsr(error=MissingDependencyError("x", "pip install x")))
     with pytest.raises(MissingDependencyError):
-        missing.takes("One two three.")
+        missing.takes("Red green blue.")
 
 
 def test_a_sentence_that_the_model_cannot_say_is_counted(tmp_path):
@@ -119,12 +119,12 @@ def test_a_sentence_that_the_model_cannot_say_is_counted(tmp_path):
         raise TextError("nothing to pronounce")
 
     made._synthesizer.model.prompts.build = build
-    assert make_pairs(made, ["One two three."], Ranking(), tmp_path).dropped == {"cannot be said": 1}
+    assert make_pairs(made, ["Red green blue."], Ranking(), tmp_path).dropped == {"cannot be said": 1}
 
 
 def test_sentences_are_those_of_the_lines_each_once(tmp_path):
     made = maker(tmp_path, {})
-    assert made.sentences(["One two. Three four.", " ", "Three four."]) == ["One two.", "Three four."]
+    assert made.sentences(["Red green.", " ", "Blue 3.", "Red green."]) == ["Red green.", "Blue three."]
     with pytest.raises(TextError, match="the list has no sentence to say"):
         made.sentences(["", " "])
 
@@ -163,13 +163,13 @@ def test_the_chosen_take_ended_by_itself():
 @pytest.fixture
 def cli(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "list.txt").write_text("One two three.\n")
+    (tmp_path / "list.txt").write_text("Red green blue.\n")
     monkeypatch.setattr("parlando.evaluate.judges.registry.asr", lambda spec, key: LengthAsr())
 
     def run(plans, *arguments):
         monkeypatch.setattr(parlando.speech, "load", lambda *_, **__: Synthesizer(Spoken(plans)))
         with pytest.raises(SystemExit) as stopped:
-            main(["data", "preferences", "list.txt", "-o", "pairs", "--speaker", "none", *map(str, arguments)])
+            main(["data", "preferences", "list.txt", "-o", "pairs", *map(str, arguments)])
         return int(stopped.value.code or 0), capsys.readouterr().err
 
     return run

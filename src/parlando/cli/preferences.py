@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from parlando.cli.judging import JudgeOptions
+from parlando.cli.judging import NONE, JudgeOptions
 from parlando.cli.options import ModelOptions, command
 from parlando.cli.sources import CloneOptions, choose_voice, read_text_file
 from parlando.core.errors import InputError
@@ -48,9 +48,11 @@ class PreferenceOptions(JudgeOptions, CloneOptions, ModelOptions):
         from parlando.evaluate.suite.systems import folder_digest
         from parlando.models.locate import locate
 
-        judges = self.judges()
-        chosen = TakeJudges(judges.asr, judges.speaker, judges.mos, self.references())
-        synthesizer = self.load(rows=max(self.takes, 1))
+        references = self.references()
+        # Nobody has to be there who would have nothing to compare.
+        judges = self.judges() if references else replace(self, speaker=NONE).judges()
+        chosen = TakeJudges(judges.asr, judges.speaker, judges.mos, references)
+        synthesizer = self.load(rows=self.takes)
         digests = [folder_digest(folder) for folder in (locate(self.model), self.adapter) if folder is not None]
         given: dict[str, Any] = {"temperature": self.temperature, "language": self.language, "seed": self.seed}
         options = {name: value for name, value in given.items() if value is not None}

@@ -241,7 +241,7 @@ def make_pairs(maker: TakeMaker, lines: Iterable[str], ranking: Ranking, folder:
     pairs = [pair for pair in found if isinstance(pair, Pair)]
     takes = [take for each in heard if each is not None for take in each.takes]
     failed = sum(each.failed for each in heard if each is not None)
-    dropped = Counter(reason for reason in found if isinstance(reason, str))
+    dropped = dict(Counter(reason for reason in found if isinstance(reason, str)))
     result = Yield(len(sentences), len(pairs), len(takes), failed, dropped, means(takes))
     write_pairs(folder, pairs, {**maker.described(), "ranking": asdict(ranking), "yield": asdict(result)})
     return result
