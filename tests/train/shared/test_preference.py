@@ -34,8 +34,8 @@ from parlando.train.shared.preference import DPOConfig, PairMix, dpo_losses
 BUDGET = Budget(steps=1)
 MIX = PairMix(tokens_per_batch=900, candidates=8, held_out_share=0.25)
 OPTIM = OptimConfig(rate=1e-2, weight_decay=0.0, warmup=0.0, final=1.0)
-ADAPTER = LoRAConfig(4, 16.0, targets=("self_attn.*", "*mlp.up_proj"))
-STEPS = 25
+ADAPTER = LoRAConfig(8, 32.0, targets=("*_proj",))
+STEPS = 40
 EXACT = ParallelConfig(precision="float32")
 
 
@@ -213,8 +213,8 @@ def test_batches_of_unequal_pairs_weigh_by_their_number(family, pairs):
 
 def test_packed_pairs_are_learned_like_padded_ones(family, pairs):
     padded, packed = (family.make(pairs, mix=replace(MIX, pack=pack)) for pack in (False, True))
-    one, other = (task.losses(task.batch(0)) for task in (padded, packed))
-    assert float(other["nll"]) == pytest.approx(float(one["nll"]), rel=1e-5)
+    one, other = (task.losses(task.batch(0))["nll"].detach() for task in (padded, packed))
+    torch.testing.assert_close(other, one, rtol=1e-5, atol=0.0)
 
 
 def test_codebooks_count_as_often_as_the_recipe_says(tiny_folder, tmp_path):
