@@ -40,7 +40,10 @@ def cli(capsys, monkeypatch, tmp_path):
     return run
 
 
-STEPS = "synthesise check install-teacher import align pack encode pitch voice-transfer resample-tokens mels lexicon"
+STEPS = (
+    "synthesise check install-teacher preferences import align pack encode pitch voice-transfer resample-tokens mels "
+    "lexicon"
+)
 
 
 @pytest.mark.parametrize("step", STEPS.split())

@@ -6,7 +6,7 @@ from torch import nn
 
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError
-from parlando.nn.lora import LoRAConfig, LoRALinear, adapt, adapted_layers, merge, merged_state
+from parlando.nn.lora import LoRAConfig, LoRALinear, adapt, adapted_layers, merge, merged_state, without_adapter
 from parlando.nn.packing import pack
 
 
@@ -111,3 +111,13 @@ def test_a_target_or_rank_that_does_not_exist_is_named(config, message):
 def test_a_recipe_asks_for_nothing_impossible(table):
     with pytest.raises(ConfigError, match=rf"recipe\.adapter\.{next(iter(table))}: .* is out of range"):
         from_mapping(LoRAConfig, table, "recipe.adapter")
+
+
+def test_without_its_adapter_a_module_is_what_it_was():
+    torch.manual_seed(0)
+    block, x = Block(), torch.randn(3, 6)
+    before = block(x)
+    trained(block, LoRAConfig(2, 8.0, 0.5, ("q_proj", "k_proj")))
+    with without_adapter(block):
+        assert torch.equal(block(x), before)
+    assert not torch.allclose(block.eval()(x), before)

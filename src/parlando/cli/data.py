@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from parlando.cli.options import command
+from parlando.cli.preferences import make_preferences
 from parlando.cli.teach import check_recordings, install_teacher, read_sentences, synthesise_corpus
 
 app = typer.Typer(help="Make or import a training corpus.", no_args_is_help=True)
@@ -17,6 +18,7 @@ app = typer.Typer(help="Make or import a training corpus.", no_args_is_help=True
 app.command("synthesise")(synthesise_corpus)
 app.command("check")(check_recordings)
 app.command("install-teacher")(install_teacher)
+app.command("preferences")(make_preferences)
 
 
 @app.command("import")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parlando.cli.judging import NONE, JudgeOptions
 from parlando.cli.options import command
 from parlando.core.errors import InputError
 
 if TYPE_CHECKING:
-    from parlando.evaluate.protocols.shared import Judges
     from parlando.evaluate.suite.items import ItemList
     from parlando.evaluate.suite.report import EvalReport
     from parlando.evaluate.suite.run import Run
@@ -23,7 +23,6 @@ SYSTEM_HELP = (
     "A model [@voice]; recordings; folder:WAVS; teacher:VOICE; http://host[#model][@voice]; "
     "command:'say {text} {out}'; call:FILE.py:FUNCTION[@voice]. May be repeated; default: the built-in model."
 )
-NONE = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,28 +80,8 @@ class SuiteOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgedOptions(SuiteOptions):
+class JudgedOptions(JudgeOptions, SuiteOptions):
     """What protocols understand that have judges."""
-
-    asr: Annotated[
-        str, typer.Option(help="Who writes down: whisper[:size or folder], paraformer, pocketsphinx, URL …, or none.")
-    ] = "whisper"
-    speaker: Annotated[
-        str, typer.Option(help="Who tells voices apart: resemblyzer, campplus, wavlm:FILE, or none.")
-    ] = "resemblyzer"
-    mos: Annotated[str, typer.Option(help="Who gives marks: distillmos, dnsmos[:FILE], or none.")] = "distillmos"
-
-    def judges(self, emotion: str = NONE) -> Judges:
-        """The judges asked for."""
-        from parlando.evaluate.judges import registry
-        from parlando.evaluate.protocols.shared import Judges
-
-        return Judges(
-            asr=None if self.asr == NONE else registry.asr(self.asr, self.key),
-            speaker=None if self.speaker == NONE else registry.speaker_encoder(self.speaker),
-            mos=None if self.mos == NONE else registry.mos(self.mos),
-            emotion=None if emotion == NONE else registry.emotion_encoder(emotion),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

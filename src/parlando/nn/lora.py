@@ -5,7 +5,8 @@ Parameters are named as peft names them in its files, so that an adapter is a pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -43,7 +44,12 @@ class LoRAConfig:
 
 
 class LoRALinear(nn.Linear):
-    """A linear layer with an adapter; ``weight`` and ``bias`` are the layer's own, and frozen."""
+    """A linear layer with an adapter; ``weight`` and ``bias`` are the layer's own, and frozen.
+
+    While it is not ``adapting``, it is the layer as it was.
+    """
+
+    adapting = True
 
     def __init__(self, linear: nn.Linear, rank: int, scale: float, dropout: float = 0.0) -> None:
         nn.Module.__init__(self)
@@ -59,9 +65,8 @@ class LoRALinear(nn.Linear):
 
     def forward(self, x: Float[Tensor, "*rest input"]) -> Float[Tensor, "*rest output"]:
         """The layer's output, and the adapter's."""
-        return functional.linear(x, self.weight, self.bias) + self.scale * self.lora_B(
-            self.lora_A(self.lora_dropout(x))
-        )
+        own = functional.linear(x, self.weight, self.bias)
+        return own + self.scale * self.lora_B(self.lora_A(self.lora_dropout(x))) if self.adapting else own
 
     @torch.no_grad()
     def merged_weight(self) -> Float[Tensor, "output input"]:
@@ -125,6 +130,19 @@ def adapt(module: nn.Module, config: LoRAConfig) -> list[str]:
 def adapted_layers(module: nn.Module) -> dict[str, LoRALinear]:
     """The layers of a module that have an adapter, by name."""
     return {name: each for name, each in module.named_modules() if isinstance(each, LoRALinear)}
+
+
+@contextmanager
+def without_adapter(module: nn.Module) -> Iterator[None]:
+    """Meanwhile, the layers of a module compute what they did before they had an adapter."""
+    layers = adapted_layers(module).values()
+    for layer in layers:
+        layer.adapting = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.adapting = True
 
 
 def merge(module: nn.Module) -> None:

@@ -51,6 +51,7 @@ class Training:
 SOURCES: Mapping[str, str] = {
     "corpus": "Packed corpus; its pitch measured, where the recipe is about pitch.",
     "codes": "Encoded corpus.",
+    "pairs": "Folder of preference pairs (data preferences).",
     "codec": "Folder of the codec that encoded it (Higgs).",
     "start_from": "Folder to start from: a finished training of the same part; of a language model also a model.",
     "resampled": "The codes as a language model draws them (data resample-tokens).",
@@ -120,6 +121,20 @@ TRAININGS: Mapping[str, Training] = {
         Example: parlando train chat chat.toml --codes corpus/chat --from my-model -o runs/chat
         """,
         {"higgs": Maker(f"{_HIGGS}.chat:ChatRecipe", f"{_HIGGS}.chat:make_chat_task", ("codes",), ("start_from",))},
+    ),
+    "dpo": Training(
+        """Tune a language model to what judges prefer (DPO).
+
+        It learns from pairs of takes that it made itself (parlando data preferences), and begins with that model.
+
+        Example: parlando train dpo recipes/preference/dpo.toml --pairs pairs --from higgs-mini -o runs/dpo
+        """,
+        {
+            "higgs": Maker(f"{_HIGGS}.dpo:HiggsDPORecipe", f"{_HIGGS}.dpo:make_dpo_task", ("pairs",), ("start_from",)),
+            "cosyvoice": Maker(
+                f"{_COSYVOICE}.dpo:CosyVoiceDPORecipe", f"{_COSYVOICE}.dpo:make_dpo_task", ("pairs",), ("start_from",)
+            ),
+        },
     ),
     "speech-tokenizer": Training(
         """Train CosyVoice's speech tokenizer.

@@ -7,38 +7,26 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from safetensors.torch import load_file, save_file
+from by_heart import HIGGS_ADAPTER, HIGGS_RECIPE, STEPS, higgs_says, higgs_task, write_conversations
+from safetensors.torch import load_file
 
-from higgs_published import CODEBOOKS, CODEC, CODES, write_published_lm
+from higgs_published import CODEBOOKS, CODEC, write_published_lm
 from parlando.core.errors import ConfigError, FileMissingError, InputError
-from parlando.core.types import IGNORED_LABEL, SamplingOptions
-from parlando.data.tokens import Codes, write_described
-from parlando.models.higgs.lm_inference import HiggsTokenLM
+from parlando.core.types import IGNORED_LABEL
 from parlando.models.higgs.lm_weights import ADAPTER_NAMES, load_published_lm, to_own_layout, to_published_layout
-from parlando.models.higgs.parts.chatml import SPEAK, AudioContent, Message
-from parlando.models.higgs.parts.delay import Undelay
+from parlando.models.higgs.parts.chatml import AudioContent, Message
 from parlando.models.higgs.prompt import ChatPrompt
-from parlando.models.higgs.sampler import HiggsSampler
 from parlando.nn.lora import LoRAConfig, merged_state
 from parlando.nn.peft import AdapterFolder
-from parlando.train.higgs.chat import ChatMix, ChatRecipe, make_chat_task
+from parlando.train.higgs.chat import make_chat_task
 from parlando.train.higgs.chat_samples import ChatCorpus, encode_samples
 from parlando.train.higgs.encoders import find_encoder
 from parlando.train.higgs.lm_recipe import prompt_config
 from parlando.train.higgs.start import find_start
-from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.recipe import Sources
 from parlando.train.loop.step import Stepper
-from parlando.train.loop.trainer import Budget
 
 LAYOUTS = ("original", "transformers")
-OPTIM = OptimConfig(rate=6e-3, weight_decay=0.0, warmup=0.1)
-MIX = ChatMix(tokens_per_batch=4000, candidates=5, held_out_share=0.0)
-RECIPE = ChatRecipe(Budget(steps=1), MIX, OPTIM)
-TEXTS = ("One.", "Two of us.", "[SPEAKER0] Hi. [SPEAKER1] Ho.", "Rain fell.", "A dog.")
-ADAPTER = LoRAConfig(
-    8, 16.0, targets=("self_attn.*", "mlp.*", "audio_mlp.*", "audio_lm_head"), whole=("embed_audio_tokens",)
-)
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)
@@ -48,65 +36,18 @@ def published(request, tmp_path_factory):
     return write_published_lm(folder, request.param)
 
 
-def messages_of(place, text):
-    """A scene, sometimes a clip to follow, the words, and the answer."""
-    start = [{"role": "system", "content": f"Scene {place}."}] if place % 2 else []
-    if place == 0:
-        reference = [{"role": "user", "content": "No."}, {"role": "assistant", "content": {"type": "audio"}}]
-        start += reference
-    answer = {"role": "assistant", "content": [{"type": "audio", "audio_url": "x.wav"}]}
-    return [*start, {"role": "user", "content": [{"type": "text", "text": text}]}, answer]
-
-
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
     """Five conversations with random codes, as `encode_samples` writes them."""
-    folder, generator = tmp_path_factory.mktemp("samples"), np.random.default_rng(1)
-    lines, clips = [], {}
-    for place, text in enumerate(TEXTS):
-        messages = messages_of(place, text)
-        start = 2 if place == 0 else 0
-        lines.append(json.dumps({"messages": messages, "start_index": start, "first_clip": len(clips)}))
-        for _ in range(sum(message["role"] == "assistant" for message in messages)):
-            codes = generator.integers(CODES, size=(CODEBOOKS, 5 + place)).astype(np.int16)
-            clips[str(len(clips))] = torch.from_numpy(codes)
-    (folder / "samples.jsonl").write_text("\n".join(lines) + "\n")
-    save_file(clips, folder / "clips.safetensors")
-    write_described(folder, Codes(CODEBOOKS, CODES))
-    return folder
-
-
-def make(published, samples, **changes):
-    recipe = ChatRecipe(**{**vars(RECIPE), **changes})
-    torch.manual_seed(0)
-    return make_chat_task(recipe, Sources(codes=samples, start_from=published))
-
-
-def spoken(lm, start, sample):
-    """What a model says greedily after all but the answer."""
-    config = prompt_config(lm.config)
-    prompt = ChatPrompt(start.tokenizer, config).render(sample.messages[:-1], sample.clips[:-1], SPEAK)
-    greedy = SamplingOptions(temperature=0.0, repetition_window=None)
-    sampler = HiggsSampler(lm.config, prompt, greedy, config.layout)
-    model, undelay = HiggsTokenLM(lm), Undelay(CODEBOOKS, lm.config.stream_bos, lm.config.stream_eos)
-    cache, whole = model.new_cache(1, len(prompt) + 40), []
-    logits = model.prefill(prompt, cache, 0)
-    for _ in range(39):
-        frame = sampler.next(logits)
-        if not hasattr(frame, "codes"):
-            break
-        if frame.codes:
-            whole.append(undelay.push(frame.codes))
-        logits = model.step([frame], cache)[0]
-    return np.stack([codes for codes in whole if codes is not None], axis=1)
+    return write_conversations(tmp_path_factory.mktemp("samples"))
 
 
 @pytest.mark.slow
 def test_five_conversations_are_learned_by_heart(published, samples, tmp_path):
     """One layout in full, the other by an adapter: the tasks differ in nothing else."""
-    adapter = ADAPTER if find_start(str(published)).sizes.delay_id is None else None
-    task = make(published, samples, adapter=adapter)
-    stepper, steps = Stepper(task), 160
+    adapter = HIGGS_ADAPTER if find_start(str(published)).sizes.delay_id is None else None
+    task = higgs_task(published, samples, adapter=adapter)
+    stepper, steps = Stepper(task), STEPS
     first = stepper.step(0, 0.0)["codes"]
     for step in range(1, steps):
         last = stepper.step(step, step / steps)["codes"]
@@ -122,7 +63,7 @@ def test_five_conversations_are_learned_by_heart(published, samples, tmp_path):
     else:
         lm.load_state_dict(load_file(tmp_path / "lm.safetensors"))
     for sample in ChatCorpus(samples).samples:
-        assert np.array_equal(spoken(lm, start, sample), sample.clips[-1])
+        assert np.array_equal(higgs_says(lm, start, sample), sample.clips[-1])
 
 
 def test_what_is_learned_are_the_answers_from_the_first_turn_on_that_is_asked_for(published, samples):
@@ -140,7 +81,7 @@ def test_what_is_learned_are_the_answers_from_the_first_turn_on_that_is_asked_fo
 
 
 def test_only_the_dual_ffn_learns_where_that_is_asked_for(published, samples):
-    task = make(published, samples, trainable=("audio_mlp.*", "audio_*layernorm.*"))
+    task = higgs_task(published, samples, trainable=("audio_mlp.*", "audio_*layernorm.*"))
     before = {name: tensor.clone() for name, tensor in task.lm.state_dict().items()}
     stepper = Stepper(task)
     stepper.step(0, 0.5)
@@ -152,21 +93,21 @@ def test_only_the_dual_ffn_learns_where_that_is_asked_for(published, samples):
 
 def test_codebooks_count_as_the_recipe_says(published, samples):
     weights = (4.0, *(0.5,) * 7)
-    tasks = [make(published, samples, codebook_weights=each) for each in ((), weights)]
+    tasks = [higgs_task(published, samples, codebook_weights=each) for each in ((), weights)]
     batch = tasks[0].batch(0)
     losses = [task.losses(batch) for task in tasks]
     assert torch.equal(losses[0]["first"], losses[1]["first"])
     rest = losses[0]["codes"] * 8 - losses[0]["first"]
     torch.testing.assert_close(losses[1]["codes"], (4 * losses[0]["first"] + 0.5 * rest) / 7.5)
     with pytest.raises(ConfigError, match="codebook_weights: 2 for 8 codebooks"):
-        make(published, samples, codebook_weights=(1.0, 2.0))
+        higgs_task(published, samples, codebook_weights=(1.0, 2.0))
 
 
 @pytest.mark.slow
 def test_loss_and_gradients_are_those_of_transformers(tmp_path, samples):
     transformers = pytest.importorskip("transformers")
     published = write_published_lm(tmp_path, "transformers")
-    task = make(published, samples)
+    task = higgs_task(published, samples)
     batch = task.batch(0)
     losses = task.losses(batch)
     ours = losses["codes"] * CODEBOOKS + losses["text"]
@@ -249,13 +190,13 @@ def test_a_line_that_is_no_sample_is_named(published, tmp_path, line, message):
 
 def test_what_cannot_be_tuned_is_told(published, samples, tmp_path):
     with pytest.raises(ConfigError, match="name its folder or hub id with --from"):
-        make_chat_task(RECIPE, Sources(codes=samples))
+        make_chat_task(HIGGS_RECIPE, Sources(codes=samples))
     with pytest.raises(FileMissingError, match="encode-chat"):
-        make_chat_task(RECIPE, Sources(codes=tmp_path, start_from=published))
+        make_chat_task(HIGGS_RECIPE, Sources(codes=tmp_path, start_from=published))
     with pytest.raises(ConfigError, match=r"'higgs-mini' speaks 5 codebooks of 512 codes, .* has 8 of 64"):
-        make_chat_task(RECIPE, Sources(codes=samples, start_from="higgs-mini"))
+        make_chat_task(HIGGS_RECIPE, Sources(codes=samples, start_from="higgs-mini"))
     with pytest.raises(ConfigError, match=r"adapter\.targets: nothing is called 'qkv'"):
-        make(published, samples, adapter=LoRAConfig(targets=("qkv",)))
+        higgs_task(published, samples, adapter=LoRAConfig(targets=("qkv",)))
 
 
 def test_a_conversation_without_an_answer_has_nothing_to_learn(published):

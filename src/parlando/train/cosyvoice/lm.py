@@ -32,7 +32,7 @@ from parlando.train.cosyvoice.digits import digits_of_codes
 from parlando.train.cosyvoice.lm_examples import CosyVoiceExampleSampler, LabelledExample
 from parlando.train.cosyvoice.start import LMStart
 from parlando.train.loop.task import Arrays
-from parlando.train.shared.lm import SequenceTask, SequenceTrainConfig, known_phones, prompt_lengths
+from parlando.train.shared.lm import Examples, SequenceTask, SequenceTrainConfig, known_phones, prompt_lengths
 
 TABLE, HEAD = "embed_speech.weight", "speech_head.weight"
 Seen = tuple[Tensor, RopeTable, Tensor | Packing]
@@ -173,9 +173,8 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
     """Trains a `CosyVoiceLM`."""
 
     config: CosyVoiceTrainConfig
-    sampler: CosyVoiceExampleSampler
 
-    def __init__(self, sampler: CosyVoiceExampleSampler, config: CosyVoiceTrainConfig, start: LMStart) -> None:
+    def __init__(self, sampler: Examples[LabelledExample], config: CosyVoiceTrainConfig, start: LMStart) -> None:
         self.lm = CosyVoiceLM(config.lm)
         self.lm.set_dropout(config.dropout)
         std = INITIAL_STD if start.tensors is None else 0.0
@@ -183,7 +182,7 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         self.shared = SharedDigits(config.lm, config.code_levels, std) if shares else None
         super().__init__(sampler, self.lm, config, start, () if self.shared is None else (self.shared,))
         layer = config.lm.num_layers // 2 if config.lm.guided_layer is None else config.lm.guided_layer
-        self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(sampler.builder.tokenizer)
+        self.guide, self._aligner = AttentionGuide(self.lm, layer), TextAligner(start.tokenizer)
         self._guided = layer
 
     @property
@@ -218,6 +217,14 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
         """What stands for the model's own while codes share something."""
         return {} if self.shared is None else self.shared.tables(self.lm)
 
+    def log_probabilities(self, batch: Batch, lm: nn.Module) -> Float[Tensor, "batch position"]:
+        """Of the codes, as the language model has them without what codes share."""
+        hidden = lm(batch.tokens, batch.codes, batch.is_speech, batch.lengths)
+        speaking = batch.targets != IGNORED_LABEL
+        logits = cast("CosyVoiceLM", lm).speech_logits(hidden[speaking])
+        found = -functional.cross_entropy(logits, batch.targets[speaking], reduction="none")
+        return found.new_zeros(speaking.shape).masked_scatter(speaking, found)
+
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Of the codes, of phones, and of where the guided head looks."""
         tables, codes = self._tables(), batch.codes
@@ -238,5 +245,7 @@ class CosyVoiceLMTask(SequenceTask[LabelledExample, Batch]):
 
     def evaluate(self, device: torch.device) -> Mapping[str, float]:
         """Losses and accuracies on held-out sentences, and the same where text arrives (``arriving_``...)."""
-        arriving = self.mean_losses(self.sampler.held_out(arriving=True), device)
+        # Only examples of a corpus are laid out both ways.
+        sampler = cast("CosyVoiceExampleSampler", self.sampler)
+        arriving = self.mean_losses(sampler.held_out(arriving=True), device)
         return {**super().evaluate(device), **{f"arriving_{name}": value for name, value in arriving.items()}}

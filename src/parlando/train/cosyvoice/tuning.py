@@ -91,8 +91,7 @@ def _vocoder_task(tuning: Tuning) -> VocoderTask:
 
 
 def _lm_task(tuning: Tuning, budget: Budget) -> CosyVoiceLMTask:
-    sizes = find_start(str(tuning.base)).sizes
-    assert sizes is not None, "a model says its sizes"
+    sizes = find_start(str(tuning.base)).trained_sizes
     recipe = CosyVoiceLMRecipe(
         "cosyvoice",
         budget,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from parlando.core.errors import ConfigError
-from parlando.models.higgs.prompt import ChatPrompt, TrainingExample
+from parlando.models.higgs.prompt import ChatPrompt
 from parlando.nn.lora import LoRAConfig
 from parlando.train.higgs.chat_samples import ChatCorpus
 from parlando.train.higgs.lm import LMTask, LMTrainConfig
@@ -23,7 +23,7 @@ from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.recipe import Sources
 from parlando.train.loop.sharding import ParallelConfig
 from parlando.train.loop.trainer import Budget
-from parlando.train.shared.batching import similar
+from parlando.train.shared.batching import Deck
 
 logger = logging.getLogger(__name__)
 _NO_PHONES = np.zeros(0, dtype=np.int64)
@@ -77,32 +77,16 @@ class ChatSampler:
             logger.warning("left out %d samples longer than %d positions", len(made) - len(fitting), context_length)
         if not fitting:
             raise ConfigError(f"no sample of '{corpus.folder}' fits the model's {context_length} positions; cut them")
-        self.mix, count = mix, round(mix.held_out_share * len(fitting))
-        order = np.random.default_rng(7).permutation(len(fitting))
-        self.train = [fitting[i] for i in order[count:]]
-        self._held_out = [fitting[i] for i in order[:count]] or self.train[:1]
+        self.mix, self._deck = mix, Deck([(example, _NO_PHONES) for example in fitting], mix.held_out_share)
 
     def batch(self, number: int) -> list[LabelledExample]:
         """Conversations of similar length, together about ``tokens_per_batch`` positions."""
-        generator = np.random.default_rng((31, number))
-        drawn = [self.train[i] for i in generator.choice(len(self.train), self._drawn, replace=False)]
-        return [_labelled(each) for each in similar(drawn, _length, self.mix.tokens_per_batch, generator)]
+        mix = self.mix
+        return self._deck.batch(number, lambda example: len(example[0].prompt), mix.tokens_per_batch, mix.candidates)
 
     def held_out(self) -> list[LabelledExample]:
         """Those that training never sees; where there are too few to keep any back, one that it sees."""
-        return [_labelled(each) for each in self._held_out]
-
-    @property
-    def _drawn(self) -> int:
-        return min(self.mix.candidates, len(self.train))
-
-
-def _length(example: TrainingExample) -> int:
-    return len(example.prompt)
-
-
-def _labelled(example: TrainingExample) -> LabelledExample:
-    return example, _NO_PHONES
+        return self._deck.held_out
 
 
 def make_chat_task(recipe: ChatRecipe, sources: Sources) -> LMTask:
@@ -113,9 +97,7 @@ def make_chat_task(recipe: ChatRecipe, sources: Sources) -> LMTask:
     """
     recipe, corpus = sources.start(recipe), ChatCorpus(sources.need("codes"))
     start = find_start(recipe.start_from)
-    if start.sizes is None:
-        raise ConfigError("a fine-tuning begins with a model; name its folder or hub id with --from")
-    lm, books = start.sizes, (corpus.num_codebooks, corpus.codebook_size)
+    lm, books = start.trained_sizes, (corpus.num_codebooks, corpus.codebook_size)
     if (lm.num_codebooks, lm.codebook_size) != books:
         raise ConfigError(
             f"'{recipe.start_from}' speaks {lm.num_codebooks} codebooks of {lm.codebook_size} codes, "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from parlando.core.errors import ConfigError
@@ -109,6 +110,15 @@ class LMTask(SequenceTask[LabelledExample, Batch]):
     def adapter_names(self) -> Names:
         """Those of `transformers`."""
         return ADAPTER_NAMES
+
+    def log_probabilities(self, batch: Batch, lm: nn.Module) -> Float[Tensor, "batch position"]:
+        """Of all codebooks' codes together, each as often as its weight says."""
+        hidden = lm(batch.tokens, batch.codes, batch.audio_mask, batch.lengths)
+        speaking = (batch.targets != IGNORED_LABEL).any(-1)
+        logits, targets = cast("HiggsLM", lm).audio_logits(hidden[speaking]), batch.targets[speaking]
+        losses = functional.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORED_LABEL, reduction="none")
+        found = -(losses * losses.new_tensor(self._weights)).sum(-1)
+        return found.new_zeros(speaking.shape).masked_scatter(speaking, found)
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Of the codes (the first and last book's too), of phones, and of the text around the clips."""

@@ -72,8 +72,7 @@ def _decoder_task(tuning: Tuning) -> CodecTask:
 
 
 def _lm_task(tuning: Tuning, budget: Budget) -> LMTask:
-    sizes = find_start(str(tuning.base)).sizes
-    assert sizes is not None, "a model says its sizes"
+    sizes = find_start(str(tuning.base)).trained_sizes
     recipe = LMRecipe(
         budget,
         MixConfig({tuning.speaker: tuning.description}, clone_share=0.0, tokens_per_batch=1500, candidates=24),

@@ -152,7 +152,7 @@ def whole(modules: Iterable[nn.Module], leads: bool) -> Iterator[None]:
         for owner, name, parameter in held:
             gathered = parameter.full_tensor().detach().cpu()
             if leads:
-                owner._parameters[name] = nn.Parameter(gathered, requires_grad=False)
+                owner._parameters[name] = nn.Parameter(gathered, requires_grad=parameter.requires_grad)
         yield
     finally:
         for owner, name, parameter in held:

@@ -129,6 +129,10 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         """Losses and accuracies by name; ``phone`` among them."""
 
     @abstractmethod
+    def log_probabilities(self, batch: BatchT, lm: nn.Module) -> Float[Tensor, "batch position"]:
+        """Of what is said after every position, by a language model of this task's shape; 0 where that is nothing."""
+
+    @abstractmethod
     def total(self, losses: Mapping[str, Tensor], progress: float) -> Float[Tensor, ""]:
         """What is minimised besides the phone aid at a share of the budget."""
 
@@ -141,9 +145,14 @@ class SequenceTask(Task[BatchT], Generic[ExampleT, BatchT]):
         """The language model's."""
 
     @property
+    def speaker(self) -> nn.Module:
+        """The language model."""
+        return self._lm
+
+    @property
     def blocks(self) -> Sequence[nn.Module]:
         """The language model's layers."""
-        return tuple(cast("Any", self.trained[0]).layers)
+        return tuple(cast("Any", self._lm).layers)
 
     @property
     @abstractmethod

@@ -64,6 +64,17 @@ class Start(Generic[SizesT, TokenizerT]):
     tensors: Mapping[str, Tensor] | None = None
     base: str = ""
 
+    @property
+    def trained_sizes(self) -> SizesT:
+        """The sizes of what was trained before.
+
+        Raises:
+            ConfigError: nothing was, or its folder does not say them.
+        """
+        if self.sizes is None:
+            raise ConfigError("a fine-tuning begins with a model; name its folder or hub id with --from")
+        return self.sizes
+
     def save_text(self, folder: Path) -> None:
         """Write ``text.json``, and ``tokenizer.json`` if the vocabulary is in a file, so that one can start here."""
         write_json(folder / TEXT_CONFIG, asdict(self.text))
