@@ -45,6 +45,7 @@ from parlando.serve.limits import Budgets
 from parlando.serve.memory import give_back
 from parlando.serve.metrics import Registry, StreamStats
 from parlando.serve.names import find_model, model_names
+from parlando.serve.partner import partner_of
 from parlando.serve.problems import INTERNAL, InternalError
 from parlando.serve.voices import Recording, VoiceRegistry, WantedVoice
 from parlando.text.normalize import check_speakable
@@ -97,6 +98,7 @@ class Service:
         self.hosts, self.config, self.voices = hosts, config, voices
         self.models = model_names(config.models, {name: host.synthesizer.model.family for name, host in hosts.items()})
         self.registry = Registry()
+        self.partner = partner_of(config, voices.recogniser)
         self.bridge = Bridge()
         self.budgets = Budgets(config.limits)
         self.admissions = {name: Admission(host.rows, config.limits, host.sound_rate) for name, host in hosts.items()}
