@@ -137,12 +137,12 @@ def _recorded(
 
     sink = Recording(synthesizer.sample_rate)
     conversation = _conversation(options, partner, synthesizer, sink, tell)
-    if options.text:
+    if options.recording is None:
         for line in filter(None, map(str.strip, sys.stdin)):
             conversation.answer(line)
             conversation.wait()
     else:
-        for piece in _pieces(options.recording):
+        for piece in pieces_of(options.recording):
             conversation.hear(piece)
             conversation.wait()
         conversation.finish()
@@ -171,11 +171,11 @@ def _live(options: ChatOptions, partner: Partner, synthesizer: Synthesizer, tell
             conversation.wait()
 
 
-def _pieces(path: Path | None) -> Iterable[np.ndarray]:
+def pieces_of(path: Path) -> Iterable[np.ndarray]:
+    """A recording as a microphone would hand it out."""
     from parlando.audio.files import read_audio
     from parlando.audio.resample import resample
 
-    assert path is not None
     clip = read_audio(path)
     samples = resample(clip.samples, clip.sample_rate, LISTENING_RATE)
     size = round(PIECE_SECONDS * LISTENING_RATE)

@@ -34,8 +34,9 @@ _BEFORE = re.compile(
 _SUBJECT = re.compile(rf"^(?P<who>{_NAME}|{_ROLE})\s+[a-z]+")
 _PRONOUNS = {"he": "male", "him": "male", "his": "male", "she": "female", "her": "female", "hers": "female"}
 _PRONOUN = re.compile(rf"\b(?:{'|'.join(_PRONOUNS)})\b", re.I)
-_MALE = "mr sir lord captain uncle king prince father monsieur man boy gentleman husband brother son grandfather wizard"
-_FEMALE = "mrs ms miss lady aunt queen princess mother madame woman girl wife sister daughter grandmother witch maid"
+_MEN = "mr sir lord captain uncle king prince father monsieur man boy gentleman husband brother son grandfather wizard"
+_WOMEN = "mrs ms miss lady aunt queen princess mother madame woman girl wife sister daughter grandmother witch maid"
+_MALE, _FEMALE = frozenset(_MEN.split()), frozenset(_WOMEN.split())
 _OTHER_WORDS = """
     the a an and but or so then when while after before if as at in on it its this that these those there here what why
     how who yes no oh ah well now not never nothing everything nobody everybody i you we they
@@ -67,7 +68,7 @@ class _Scene:
     def last_of(self, gender: str) -> str | None:
         """Who spoke last of those that may be called so."""
         for name in reversed(self.recent):
-            votes = self.genders.get(name, Counter())
+            votes = self.genders.get(name, Counter()) + _by_title(name)
             if votes[gender] >= sum(votes.values()) - votes[gender]:
                 return name
         return None
@@ -96,7 +97,8 @@ def genders_of(paragraphs: Iterable[str], names: Iterable[str]) -> dict[str, Gen
     votes = _votes([[*quoted_spans(paragraph)] for paragraph in paragraphs])
     known: dict[str, Gender] = {}
     for name in names:
-        male, female = votes.get(name, Counter())["male"], votes.get(name, Counter())["female"]
+        seen = votes.get(name, Counter()) + _by_title(name)
+        male, female = seen["male"], seen["female"]
         if male != female:
             known[name] = "male" if male > female else "female"
     return known
@@ -106,15 +108,14 @@ def _speaker(spans: Sequence[Span], scene: _Scene) -> str | None:
     """Who speaks in a paragraph: one person, by whom it is said to be, whose turn it is, or who goes on."""
     if scene.open_speaker is not None:
         return scene.open_speaker
-    named = _attributed(spans)
-    if named is not None:
-        gender = _PRONOUNS.get(named.lower())
-        if gender is None:
-            return _called(named)
-        return scene.last_of(gender)
-    first = spans[0]
-    if not first.is_speech and (subject := _SUBJECT.match(first.text)) and _is_name(subject["who"]):
+    named, first = _attributed(spans), spans[0]
+    if named is not None and named.lower() not in _PRONOUNS:
+        return _called(named)
+    subject = None if first.is_speech else _SUBJECT.match(first.text)
+    if subject and _is_name(subject["who"]) and subject["who"].lower() not in _PRONOUNS:
         return _called(subject["who"])
+    if named is not None:
+        return scene.last_of(_PRONOUNS[named.lower()])
     others = [name for name in scene.recent[-2:] if name != scene.recent[-1]]
     return others[-1] if others else scene.recent[-1] if len(scene.recent) == 1 and not first.is_speech else None
 
@@ -147,7 +148,7 @@ def _called(who: str) -> str:
 
 
 def _votes(told: Sequence[Sequence[Span]]) -> dict[str, Counter[str]]:
-    """For every name what speaks for a woman or a man: its title, and the first pronoun after it."""
+    """For every name what speaks for a woman or a man: the first pronoun after it, wherever they are said to speak."""
     votes: dict[str, Counter[str]] = {}
     for spans in told:
         named = _attributed(spans)
@@ -155,12 +156,15 @@ def _votes(told: Sequence[Sequence[Span]]) -> dict[str, Counter[str]]:
             continue
         name = _called(named)
         seen = votes.setdefault(name, Counter())
-        for word in name.lower().replace(".", "").split():
-            seen["male"] += 3 * (word in _MALE.split())
-            seen["female"] += 3 * (word in _FEMALE.split())
         for span in spans:
             if not span.is_speech and (at := span.text.find(named)) >= 0:
                 near = _PRONOUN.search(span.text, at + len(named), at + len(named) + NEAR_CHARACTERS)
                 if near:
                     seen[_PRONOUNS[near.group().lower()]] += 1
     return votes
+
+
+def _by_title(name: str) -> Counter[str]:
+    """What a name's own words say: a title or a role counts as three pronouns."""
+    words = name.lower().replace(".", "").split()
+    return Counter(male=3 * sum(word in _MALE for word in words), female=3 * sum(word in _FEMALE for word in words))
