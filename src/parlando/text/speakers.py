@@ -25,7 +25,9 @@ _TITLES = (
     "|Mother"
 )
 _NAME = rf"(?:(?:{_TITLES})\.?\s+)?[A-Z][\w’'-]+(?:\s+[A-Z][\w’'-]+){{0,2}}"
-_ROLE = r"[Tt]he\s+(?:[a-z-]+\s+){0,2}?[A-Za-z-]+"
+# What may follow a role and is none of its words.
+_NO_ROLE = r"(?!(?:and|who|as|with|in|into|to|from|of|on|when|that|at|but|then|while|again|\w+ly|\w{3,}ing)\b)"
+_ROLE = rf"[Tt]he(?:\s+{_NO_ROLE}[A-Za-z-]+){{1,3}}"
 _WHO = rf"(?P<who>{_NAME}|{_ROLE}|he|she|I|He|She)"
 _AFTER = re.compile(rf"^\W*(?:(?:{_VERBS})\s+{_WHO}\b|{_WHO.replace('who', 'subject')}\s+(?:\w+ly\s+)?(?:{_VERBS})\b)")
 _BEFORE = re.compile(
@@ -135,9 +137,9 @@ def _attributed(spans: Sequence[Span]) -> str | None:
 
 def _is_name(who: str) -> bool:
     words = who.split()
-    return (
-        who.lower() in _PRONOUNS or (words[0].lower() == "the" and len(words) > 1) or words[0].lower() not in _NO_NAMES
-    )
+    if who == "I" or who.lower() in _PRONOUNS:
+        return True
+    return len(words) > 1 if words[0].lower() == "the" else words[0].lower() not in _NO_NAMES
 
 
 def _called(who: str) -> str:
