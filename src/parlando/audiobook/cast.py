@@ -50,7 +50,7 @@ def cast_of(
             raise VoiceNotFoundError(voice, voices)
         cast[folded[name.casefold()]] = voice
     cast.setdefault(NARRATOR, narrator)
-    for name, _ in said.most_common():
+    for name in sorted(said, key=lambda each: (-said[each], each)):
         if name not in cast:
             cast[name] = _fitting(name, genders.get(name), voices, list(cast.values()))
     return cast

@@ -233,6 +233,31 @@ def test_words_alone_where_words_are_asked_for(sound):
     assert got[-1]["response"]["output"][0]["content"] == [{"type": "output_text", "text": "It is noon."}]
 
 
+def test_an_answer_ends_about_where_its_tokens_do(sound):
+    with talking(sound, mind=Mind(*["word "] * 100)) as client:
+        client.write("Go on.")
+        client.send("response.create", response={"output_modalities": ["text"], "max_output_tokens": 5})
+        done = client.until("response.done")[-1]["response"]
+    assert done["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
+    assert done["output"][0]["content"][0]["text"] == "word " * 4
+
+
+def test_recordings_that_wait_to_be_written_down_are_few(sound):
+    waits = threading.Event()
+    ears = Ears()
+    ears.hear = lambda clip, language: waits.wait(HANG_SECONDS) and "Hello."
+    with talking(sound, ears=ears) as client:
+        client.send("session.update", session={"turn_detection": None})
+        client.until("session.updated")
+        for _ in range(9):
+            client.say(vowels(0.5))
+            client.send("input_audio_buffer.commit")
+        assert client.refused()["code"] == "too_large"
+        waits.set()
+        client.send("response.create")
+        client.until("response.done")
+
+
 def test_a_response_of_its_own_leaves_the_conversation_alone(sound):
     mind = Mind()
     with talking(sound, mind=mind) as client:

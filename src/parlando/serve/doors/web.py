@@ -25,7 +25,7 @@ from parlando.serve.config import HIGHEST_RATE, LOWEST_RATE
 from parlando.serve.service import Service
 
 Rate = Annotated[int, Query(ge=LOWEST_RATE, le=HIGHEST_RATE)]
-INDEX = "index.html"
+INDEX, CHAT = "index.html", "chat.html"
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -77,6 +77,10 @@ def build_router(service: Service) -> APIRouter:
     @router.api_route("/", methods=["GET", "HEAD"])
     async def index(request: Request) -> Response:
         return _sent(pages[INDEX], request)
+
+    @router.api_route("/chat", methods=["GET", "HEAD"])
+    async def chat(request: Request) -> Response:
+        return _sent(pages[CHAT], request)
 
     @router.get("/webui/models.json")
     async def models() -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Told:
     sentences: dict[tuple[int, int], str] = field(default_factory=dict)
     samples: int = 0
     trouble: list[ParlandoError] = field(default_factory=list)
+    limited: bool = False
     speakings: list[Speaking] = field(default_factory=list)
 
     def hear(self, piece: Piece) -> None:
@@ -88,6 +89,7 @@ class Answer:
         kind = TEXT if setting.output.modality == "text" else AUDIO
         self.item = Item("assistant", [Part(kind)], status="in_progress")
         self._setting, self._asked, self._teller = setting, asked, setting.teller
+        self._reply: Reply | None = None
         self._text: Stream[str] | None = None
         self._live: LiveText | None = None
 
@@ -133,6 +135,7 @@ class Answer:
         reply = (
             self._unheard() if unheard else setting.partner.reply(items.history(), manner, setting.output.instructions)
         )
+        self._reply = reply
         await self._begin()
         self._text = self._written(reply)
         if self.item.parts[0].kind == TEXT:
@@ -171,9 +174,20 @@ class Answer:
         stream.when_cancelled = reply.cancel
 
         def pieces() -> Iterator[str]:
-            return _within(setting.partner.spoken(reply, self.told.trouble.append), setting.output.most_tokens)
+            return self._within(setting.partner.spoken(reply, self.told.trouble.append))
 
         return setting.service.bridge.open(stream, pieces, lambda: None)
+
+    def _within(self, pieces: Iterator[str]) -> Iterator[str]:
+        """The pieces, as long as they are no longer than the tokens asked for, about."""
+        most = self._setting.output.most_tokens
+        left = float("inf") if most == "inf" else int(most) * CHARACTERS_PER_TOKEN
+        for piece in pieces:
+            if left <= 0:
+                self.told.limited = True
+                return
+            yield piece
+            left -= len(piece)
 
     def _utterance(self, manner: Manner) -> Utterance:
         setting = self._setting
@@ -242,7 +256,7 @@ class Answer:
 
     async def _finish(self) -> None:
         self.over = True
-        status = "cancelled" if self.cancelled else "failed" if self.told.trouble else "completed"
+        status = self._status()
         if self.begun:
             await self._end_part("completed" if status == "completed" else "incomplete")
         problem = problem_of(self.told.trouble[0]) if status == "failed" else None
@@ -251,10 +265,19 @@ class Answer:
         details: dict[str, Any] | None = None
         if status == "cancelled":
             details = {"type": "cancelled", "reason": self.reason}
+        elif status == "incomplete":
+            details = {"type": status, "reason": "max_output_tokens"}
         elif problem is not None:
             error = openai_shape(problem)["error"]
             details = {"type": "failed", "error": {name: error[name] for name in ("type", "code", "message")}}
         await self._teller.tell("response.done", response=self._described(status, details, self.told.usage()))
+
+    def _status(self) -> str:
+        if self.cancelled:
+            return "cancelled"
+        if self.told.trouble:
+            return "failed"
+        return "incomplete" if self.told.limited else "completed"
 
     async def _end_part(self, status: str) -> None:
         part = self.item.parts[0]
@@ -286,17 +309,9 @@ class Answer:
         return self._teller.response(self.id, self._setting.output, **more)
 
     def _release(self) -> None:
+        if self._reply is not None:
+            self._reply.cancel()
         if self._text is not None:
             self._text.cancel()
         if self._live is not None:
             self._live.cancel()
-
-
-def _within(pieces: Iterator[str], most_tokens: int | str) -> Iterator[str]:
-    """The pieces, as long as they are no longer than so many tokens, about."""
-    left = float("inf") if most_tokens == "inf" else int(most_tokens) * CHARACTERS_PER_TOKEN
-    for piece in pieces:
-        yield piece
-        left -= len(piece)
-        if left <= 0:
-            return

@@ -73,6 +73,12 @@ class Items:
         """The newest one's."""
         return self._items[-1].id if self._items else None
 
+    @property
+    def waiting(self) -> int:
+        """How many recordings are still being written down."""
+        works = [part.understanding for item in self._items for part in item.parts]
+        return sum(work is not None and not work.done() for work in works)
+
     def add(self, item: Item, after: str | None = None) -> str | None:
         """Put a message at the end, at the beginning (``root``) or behind another one; returns the id before it.
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from parlando.audio.clip import Clip
 from parlando.converse.partner import Understood
 from parlando.converse.turns import Started, Stopped, TurnTaker
-from parlando.core.errors import InputError, ParlandoError
+from parlando.core.errors import InputError, ParlandoError, TooLargeError
 from parlando.serve.problems import Problem, openai_shape
 from parlando.serve.realtime.answer import Answer, Asked, Setting
 from parlando.serve.realtime.events import Teller
@@ -42,6 +42,7 @@ from parlando.serve.sockets import JsonSocket
 MESSAGES: TypeAdapter[Any] = TypeAdapter(ClientMessage)
 SLICE_SECONDS = 0.5  # of sound that is listened to before others have their turn
 LEAST_COMMIT_SECONDS = 0.1
+MOST_WAITING = 8
 
 
 class Session:
@@ -175,8 +176,15 @@ class Session:
             self._teller.speak(self._transcribe(item))
 
     def _recorded(self, clip: Clip) -> Part:
+        """A recording, being written down.
+
+        Raises:
+            TooLargeError: too many others still are.
+        """
+        if self._items.waiting >= MOST_WAITING:
+            raise TooLargeError(f"{MOST_WAITING} recordings wait to be written down; send more when they have been")
         partner, language = self._service.partner, self._settings.language
-        work = asyncio.ensure_future(self._service.bridge.call(partner.understand, clip, language))
+        work = asyncio.ensure_future(self._service.bridge.listen(partner.understand, clip, language))
         work.add_done_callback(lambda done: done.cancelled() or done.exception())  # told by whoever awaits it
         return Part(AUDIO, understanding=work, seconds=clip.duration_seconds)
 
