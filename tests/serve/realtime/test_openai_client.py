@@ -24,7 +24,8 @@ def connected(running, mind, beta=False):
     usual = running.service.partner
     model = PatientModel(mind, Patience(HANG_SECONDS, HANG_SECONDS))
     running.service.partner = replace(usual, text_model=model, recogniser=Ears())
-    client = openai.OpenAI(base_url=f"{running.url}/v1", api_key="none")
+    sockets = running.url.replace("http", "ws") + "/v1"  # its beta would take wss by itself
+    client = openai.OpenAI(base_url=f"{running.url}/v1", websocket_base_url=sockets, api_key="none")
     try:
         realtime = client.beta.realtime if beta else client.realtime
         with realtime.connect(model="gpt-realtime") as connection:

@@ -408,3 +408,12 @@ def test_vowels_are_what_the_detector_takes_for_speech(sound):
         client.send("session.update", session={"turn_detection": {"type": "semantic_vad", "eagerness": "high"}})
         told = client.until("session.updated")[-1]["session"]["audio"]["input"]["turn_detection"]
     assert (told["type"], told["eagerness"], told["create_response"]) == ("semantic_vad", "high", True)
+
+
+def test_how_lively_somebody_speaks_is_heard_and_told(serving):
+    mind = Mind()
+    with serving(feelings="arousal") as running, talking(running, mind=mind) as client:
+        for voice in ({"pitch_hz": 110.0, "level": 0.1}, {"pitch_hz": 190.0, "level": 0.9}):
+            client.say(question(1.0, **voice))
+            client.until("response.done")
+    assert ["excited" in asked[0].content for asked in mind.asked] == [False, True]

@@ -11,9 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
 from parlando.audio.clip import Clip
-from parlando.converse.partner import Understood
+from parlando.converse.arousal import ArousalListener
+from parlando.converse.partner import Partner, Understood
 from parlando.converse.turns import Started, Stopped, TurnTaker
 from parlando.core.errors import InputError, ParlandoError, TooLargeError
+from parlando.serve.config import AROUSAL
 from parlando.serve.problems import Problem, openai_shape
 from parlando.serve.realtime.answer import Answer, Asked, Setting
 from parlando.serve.realtime.events import Teller
@@ -55,9 +57,16 @@ class Session:
         voice = host.synthesizer.model.default_voice or None
         self._settings = Settings(Output(instructions=service.partner.system, voice=voice))
         self._turns = self._new_turns()
+        self._feelings = ArousalListener() if service.config.feelings == AROUSAL else None
         self._items = Items()
         self._answer: Answer | None = None
         self._turn_id = new_id("item")
+
+    @property
+    def _partner(self) -> Partner:
+        """The server's, with ears of its own for this speaker."""
+        partner = self._service.partner
+        return partner if self._feelings is None else replace(partner, feelings=self._feelings)
 
     async def begin(self) -> None:
         """Tell what the session is."""
@@ -183,7 +192,7 @@ class Session:
         """
         if self._items.waiting >= MOST_WAITING:
             raise TooLargeError(f"{MOST_WAITING} recordings wait to be written down; send more when they have been")
-        partner, language = self._service.partner, self._settings.language
+        partner, language = self._partner, self._settings.language
         work = asyncio.ensure_future(self._service.bridge.listen(partner.understand, clip, language))
         work.add_done_callback(lambda done: done.cancelled() or done.exception())  # told by whoever awaits it
         return Part(AUDIO, understanding=work, seconds=clip.duration_seconds)
@@ -238,8 +247,8 @@ class Session:
         return self._answer is not None and not self._answer.over and not self._answer.cancelled
 
     def _begin_answer(self, asked: Asked, output: Output) -> None:
-        service, partner = self._service, self._service.partner
-        setting = Setting(service, partner, self._teller, self._wire.allowance, self._model, output)
+        service = self._service
+        setting = Setting(service, self._partner, self._teller, self._wire.allowance, self._model, output)
         self._answer = Answer(setting, asked)
         self._teller.speak(self._answer.run())
 
