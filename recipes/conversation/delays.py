@@ -14,6 +14,7 @@ import json
 import statistics
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,31 +33,38 @@ class Talk:
 
     def __init__(self, wire: ClientConnection) -> None:
         self.events: list[tuple[float, dict]] = []
-        self._wire, self._news = wire, threading.Condition()
+        self._wire, self._news, self._due = wire, threading.Condition(), 0.0
         threading.Thread(target=self._listen, daemon=True).start()
 
     def send(self, type: str, **fields: object) -> None:
         self._wire.send(json.dumps({"type": type, **fields}))
 
     def say(self, samples: np.ndarray) -> float:
-        """Speak as fast as people do; returns when the last of it was sent."""
-        size, begun = round(PIECE_SECONDS * RATE), time.perf_counter()
-        for number, at in enumerate(range(0, len(samples), size)):
-            time.sleep(max(0.0, begun + number * PIECE_SECONDS - time.perf_counter()))
+        """Speak as fast as people do, whatever was said before; returns when the last of it was sent."""
+        size = round(PIECE_SECONDS * RATE)
+        for at in range(0, len(samples), size):
+            self._due = max(self._due, time.perf_counter() - PIECE_SECONDS) + PIECE_SECONDS
+            time.sleep(max(0.0, self._due - time.perf_counter()))
             audio = base64.b64encode(to_pcm(samples[at : at + size]).tobytes()).decode()
             self.send("input_audio_buffer.append", audio=audio)
         return time.perf_counter()
 
     def wait(self, type: str, after: float) -> float:
-        """When the first event of that type came after a moment; the silence of a microphone goes on meanwhile."""
+        """`moment`, while the microphone goes on, in silence."""
+        return self.moment(type, after, lambda: self.say(np.zeros(round(PIECE_SECONDS * RATE), np.float32)))
+
+    def moment(self, type: str, after: float, meanwhile: Callable[[], object] | None = None) -> float:
+        """When the first event of that type came after a moment."""
         deadline = time.perf_counter() + PATIENCE_SECONDS
         while time.perf_counter() < deadline:
-            for moment, event in self.events:
+            for moment, event in [*self.events]:
                 if event["type"] == "error":
                     raise SystemExit(f"the server says: {event['error']['message']}")
                 if moment >= after and event["type"] == type:
                     return moment
-            self.say(np.zeros(round(PIECE_SECONDS * RATE), np.float32))
+            if meanwhile is not None:
+                meanwhile()
+                continue
             with self._news:
                 self._news.wait(PIECE_SECONDS)
         raise SystemExit(f"no {type} within {PATIENCE_SECONDS:g} s")
@@ -75,28 +83,16 @@ def measure(talk: Talk, question: np.ndarray) -> tuple[float, float, int]:
     over = time.perf_counter()
     interrupting = threading.Thread(target=talk.say, args=(question,))
     interrupting.start()
-    quiet = _moment(talk, "input_audio_buffer.speech_started", over)
+    quiet = talk.moment("input_audio_buffer.speech_started", over)
     interrupting.join()
-    talk.wait("response.done", talk.wait("response.created", over))
-    interrupted = next(event for moment, event in talk.events if moment >= over and event["type"] == "response.done")
+    talk.wait("input_audio_buffer.speech_stopped", over)
+    answer = next(event["response_id"] for moment, event in talk.events if moment == first)
     late = [
-        event
+        event["delta"]
         for moment, event in talk.events
-        if moment > quiet
-        and event["type"] == "response.output_audio.delta"
-        and event["response_id"] == interrupted["response"]["id"]
+        if moment > quiet and event["type"] == "response.output_audio.delta" and event["response_id"] == answer
     ]
-    return first - asked, quiet - over, sum(len(base64.b64decode(event["delta"])) // 2 for event in late)
-
-
-def _moment(talk: Talk, type: str, after: float) -> float:
-    deadline = time.perf_counter() + PATIENCE_SECONDS
-    while time.perf_counter() < deadline:
-        found = [moment for moment, event in talk.events if moment >= after and event["type"] == type]
-        if found:
-            return found[0]
-        time.sleep(0.001)
-    raise SystemExit(f"no {type} within {PATIENCE_SECONDS:g} s")
+    return first - asked, quiet - over, sum(len(base64.b64decode(delta)) // 2 for delta in late)
 
 
 def main() -> None:
