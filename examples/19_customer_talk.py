@@ -1,12 +1,11 @@
 """Customer service by voice: how strongly a caller feels, from 0 to 1, decides how calmly they are answered."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 import parlando
 from parlando.audio.clip import Clip
 from parlando.audio.files import write_audio
+from parlando.converse.arousal import Arousal
 from parlando.converse.conversation import Conversation
 from parlando.converse.devices import Recording
 from parlando.converse.echo import Echo
@@ -16,26 +15,21 @@ from parlando.converse.speaking import speaker
 from parlando.converse.turns import TurnTaker
 
 
-@dataclass
-class Level:
-    """Stands for an emotion model: the louder a caller, the stronger the emotion."""
+class Ears:
+    """Stands for a recogniser and for an emotion model: the louder a caller, the stronger the emotion."""
 
-    label: str = "even"
-
-    def feel(self, clip: Clip) -> "Level":
-        level = min(1.0, 4 * float(np.sqrt(np.square(clip.samples).mean())))
-        return Level("upset" if level > 0.7 else "calm" if level < 0.3 else "even")
-
-    def hear(self, clip: Clip, language: str) -> str:
-        """Stands for a recogniser."""
+    def hear(self, clip, language):
         return "My parcel has not come."
 
+    def feel(self, clip):
+        level = min(1.0, 4 * float(np.sqrt(np.square(clip.samples).mean())))
+        return Arousal("upset" if level > 0.7 else "calm" if level < 0.3 else "neutral")
 
-manners = Manners({"upset": Manner(speed=0.85, note="Say sorry first."), "calm": Manner(), "even": Manner(speed=1.05)})
+
+manners = Manners({"upset": Manner(speed=0.85, note="Say sorry first."), "calm": Manner(speed=1.05)})
 with parlando.load() as synthesizer:
     caller = synthesizer.say("My parcel has not come.", seed=1)
-    agent = Partner(Echo(), Level(), Level(), manners)
-    sink = Recording(synthesizer.sample_rate)
+    agent, sink = Partner(Echo(), Ears(), Ears(), manners), Recording(synthesizer.sample_rate)
     talk = Conversation(agent, speaker(synthesizer, None, {"seed": 1}), sink, TurnTaker(caller.sample_rate), print)
     talk.answer(Clip(caller.samples, caller.sample_rate))
     talk.wait()
