@@ -26,8 +26,8 @@ def test_whisper_gets_its_rate_and_the_language(monkeypatch, name, model):
     asked = []
 
     class WhisperModel:
-        def __init__(self, size):
-            asked.append(size)
+        def __init__(self, size, compute_type):
+            asked.append((size, compute_type))
 
         def transcribe(self, samples, language):
             asked.append((len(samples), samples.dtype, language))
@@ -39,7 +39,7 @@ def test_whisper_gets_its_rate_and_the_language(monkeypatch, name, model):
     assert asked == [], "a model is loaded when it is needed"
     clip = Clip(np.zeros(48000, np.float32), 24000)
     assert [recogniser.hear(clip, language) for language in ("en", "auto")] == ["Hello there. And more."] * 2
-    assert asked == [model, (32000, np.float32, "en"), (32000, np.float32, None)]
+    assert asked == [(model, "auto"), (32000, np.float32, "en"), (32000, np.float32, None)]
 
 
 def test_what_cannot_be_is_named(monkeypatch):

@@ -16,12 +16,13 @@ from parlando.core.errors import ConfigError, TextModelError
 EVENT, LAST = b"data:", b"[DONE]"
 LONGEST_REASON, LONGEST_LINE = 200, 2**20
 OK = 200
+ANY_MODEL = "default"  # where a service has but one, whatever it is called
 
 
 class ChatService:
     """Asks ``POST …/v1/chat/completions``; the URL is with or without ``/v1`` at its end."""
 
-    def __init__(self, url: str, model: str = "default", key: str | None = None, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, model: str = ANY_MODEL, key: str | None = None, timeout_seconds: float = 30.0) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(f"'{url}' is not a valid URL of a text model; give one such as http://127.0.0.1:8000")

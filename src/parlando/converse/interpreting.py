@@ -77,9 +77,7 @@ class Interpreter:
         translated: list[str] = []
         pieces = _noted(self._translator.translate(words), translated)
         chunks = self._synthesizer.stream(pieces, voice, language=self._target, **how)
-        yield Interpreted(
-            words, getattr(voice, "name", voice) or self._synthesizer.model.default_voice, translated, chunks
-        )
+        yield Interpreted(words, self._synthesizer.request(voice).voice.name, translated, chunks)
 
     def _voice(self, clip: Clip, words: str) -> str | Voice | None:
         """The speaker's own voice, as far as it can be told by now; until then the model's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parlando.converse.chat_service import ChatService
+from parlando.converse.chat_service import ANY_MODEL, ChatService
 from parlando.converse.echo import Echo
 from parlando.converse.local_model import LocalModel
 from parlando.converse.patience import USUAL_PATIENCE, Patience, PatientModel
@@ -29,7 +29,7 @@ def _opened(spec: str, key: str | None) -> TextModel:
         return Echo()
     if "://" in spec:
         url, _, model = spec.partition("#")
-        return ChatService(url, *([model] if model else []), key=key)
+        return ChatService(url, model or ANY_MODEL, key)
     if not spec.strip():
         raise ConfigError(f"a text model is a URL (http://host:port#model), a folder, or {ECHO}; give one of them")
     if not Path(spec).is_dir():

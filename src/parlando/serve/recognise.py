@@ -55,7 +55,9 @@ class FasterWhisper:
     def hear(self, clip: Clip, language: str) -> str:
         """The words."""
         with self._lock:
-            self._whisper = self._whisper or import_module("faster_whisper").WhisperModel(self._model)
+            if self._whisper is None:
+                # In whatever type is fastest here: somebody may be waiting for an answer.
+                self._whisper = import_module("faster_whisper").WhisperModel(self._model, compute_type="auto")
             known = None if language == "auto" else language
             segments, _ = self._whisper.transcribe(_at_its_rate(clip).astype(np.float32), language=known)
             return _tidy(" ".join(segment.text for segment in segments))

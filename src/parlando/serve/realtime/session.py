@@ -129,7 +129,7 @@ class Session:
         if settings.input_format != before.input_format:
             self._turns = self._new_turns()
         else:
-            self._turns.watch(settings.watch and settings.watch.turns)
+            self._turns.watch(None if settings.watch is None else settings.watch.turns)
         await self._teller.tell("session.updated", session=self._described())
 
     def _check_voice(self, output: Output) -> None:
@@ -151,11 +151,11 @@ class Session:
         watch = self._settings.watch
         if watch is not None and watch.interrupt_response and self._answer is not None:
             self._answer.cancel("turn_detected")
-        told = {"audio_start_ms": round(started.start_seconds * MS), "item_id": self._turn_id}
+        told: dict[str, Any] = {"audio_start_ms": round(started.start_seconds * MS), "item_id": self._turn_id}
         await self._teller.tell("input_audio_buffer.speech_started", **told)
 
     async def _stopped(self, stopped: Stopped) -> None:
-        told = {"audio_end_ms": round(stopped.end_seconds * MS), "item_id": self._turn_id}
+        told: dict[str, Any] = {"audio_end_ms": round(stopped.end_seconds * MS), "item_id": self._turn_id}
         await self._teller.tell("input_audio_buffer.speech_stopped", **told)
         await self._turn(stopped.clip)
         watch = self._settings.watch
@@ -198,7 +198,8 @@ class Session:
         return Part(AUDIO, understanding=work, seconds=clip.duration_seconds)
 
     async def _transcribe(self, item: Item) -> None:
-        part, place = item.parts[0], {"item_id": item.id, "content_index": 0}
+        part = item.parts[0]
+        place: dict[str, Any] = {"item_id": item.id, "content_index": 0}
         name = "conversation.item.input_audio_transcription"
         assert part.understanding is not None
         try:
@@ -224,7 +225,11 @@ class Session:
         if message.audio_end_ms > seconds * MS + 1:
             raise InputError(f"audio_end_ms: {message.audio_end_ms} is past the end, {seconds * MS:.0f} ms; say less")
         part.words = heard_share(words, message.audio_end_ms / MS / seconds if seconds else 0.0)
-        told = {"item_id": item.id, "content_index": message.content_index, "audio_end_ms": message.audio_end_ms}
+        told: dict[str, Any] = {
+            "item_id": item.id,
+            "content_index": message.content_index,
+            "audio_end_ms": message.audio_end_ms,
+        }
         await self._teller.tell("conversation.item.truncated", **told)
 
     async def _respond(self, body: ResponseBody, event_id: str | None) -> None:
@@ -264,7 +269,7 @@ class Session:
 
     def _item_of(self, body: ItemBody) -> Item:
         parts = [self._part_of(each, body.role) for each in body.content]
-        return replace(Item(body.role, parts), **({"id": body.id} if body.id else {}))
+        return Item(body.role, parts, body.id or new_id("item"))
 
     def _part_of(self, content: Content, role: str) -> Part:
         if content.type.endswith(AUDIO):

@@ -87,7 +87,7 @@ class Output:
         modalities = told.output_modalities or told.modalities
         format = told.output_audio_format or (general.format if general else None)
         speed = getattr(told, "speed", None) or (general.speed if general else None)
-        given = {
+        given: dict[str, Any] = {
             "modality": None if modalities is None else "audio" if "audio" in modalities else "text",
             "instructions": told.instructions,
             "format": None if format is None else format.type,
