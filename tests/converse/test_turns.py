@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from parlando.converse.turns import LONGEST_SECONDS, USUAL_TURNS, Started, Stopped, TurnOptions, TurnTaker
+from parlando.converse.turns import LONGEST_SECONDS, USUAL_TURNS, Paused, Started, Stopped, TurnOptions, TurnTaker
 from parlando.core.errors import AudioError, ConfigError, TooLargeError
 from talk_parts import question, silence, vowels
 from whisper import whisper
@@ -13,13 +13,13 @@ from whisper import whisper
 RATE = 24_000
 
 
-def events_of(samples, piece=960, options=USUAL_TURNS, rate=RATE):
+def events_of(samples, piece=960, options=USUAL_TURNS, rate=RATE, kinds=(Started, Stopped)):
     """The events, each with the seconds that had been taken by then."""
     taker = TurnTaker(rate, options)
     told = []
     for at in range(0, len(samples), piece):
         told += [(event, taker.taken_seconds) for event in taker.take(samples[at : at + piece])]
-    return told
+    return [each for each in told if isinstance(each[0], kinds)]
 
 
 def test_a_turn_begins_within_200_ms_and_ends_after_the_silence_asked_for():
@@ -67,6 +67,16 @@ def test_a_pause_shorter_than_the_silence_does_not_end_a_turn():
 )
 def test_what_is_no_speech_begins_no_turn(sound):
     assert events_of(np.asarray(sound, np.float32)) == []
+
+
+def test_every_moment_of_silence_is_told_with_what_was_said_until_then():
+    samples = np.concatenate([silence(0.6), vowels(0.6), silence(0.3), vowels(0.6), silence(1.0)])
+    told = events_of(samples, options=TurnOptions(silence_seconds=0.5), kinds=(Started, Paused, Stopped))
+    assert [type(event) for event, _ in told] == [Started, Paused, Paused, Stopped]
+    first, second, whole = (event.clip for event, _ in told[1:])
+    assert first.duration_seconds == pytest.approx(0.3 + 0.6 + 0.2, abs=0.15)
+    assert whole.duration_seconds - second.duration_seconds == pytest.approx(0.5 - 0.2, abs=0.021)
+    np.testing.assert_array_equal(whole.samples[: len(second.samples)], second.samples)
 
 
 def test_a_whisper_begins_a_turn_later():

@@ -17,6 +17,7 @@ RECENT_FRAMES, LEAST_LOUD, LEAST_VOICED = 8, 5, 3
 # Whispered speech has no pitch and begins later, once its level has swung as syllables make it.
 WHISPER_FRAMES = 24
 BRIDGE_SECONDS = 0.06  # what goes on is not over for so long
+PAUSE_FRAMES = 10  # after which a turn may be over
 LONGEST_SECONDS = 120.0
 
 
@@ -47,6 +48,13 @@ class Started:
     """Somebody began to speak; ``start_seconds`` count from the first sample that was ever taken."""
 
     start_seconds: float
+
+
+@dataclass(frozen=True)
+class Paused:
+    """Somebody is silent for a moment: what was said so far, and perhaps all of it."""
+
+    clip: Clip
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class TurnTaker:
             self._detector = self._new_detector()
             self._forget()
 
-    def take(self, samples: np.ndarray) -> Iterator[Started | Stopped]:
+    def take(self, samples: np.ndarray) -> Iterator[Started | Paused | Stopped]:
         """What happens in the next samples (float32 [n]).
 
         Raises:
@@ -130,7 +138,7 @@ class TurnTaker:
         """How much was taken, since the first sample."""
         return (self._taken_samples + len(self._unheard)) / self._rate
 
-    def _hear(self, heard: Heard, options: TurnOptions) -> Iterator[Started | Stopped]:
+    def _hear(self, heard: Heard, options: TurnOptions) -> Iterator[Started | Paused | Stopped]:
         self._recent.append(heard)
         if not self.speaking:
             evidence_frames = self._evidence()
@@ -142,13 +150,16 @@ class TurnTaker:
                 yield Started(self._begun_samples / self._rate)
             return
         self._silent_frames = 0 if heard.goes_on else self._silent_frames + 1
+        silent_seconds = self._silent_frames * FRAME_SECONDS
         too_long = self._kept_samples >= LONGEST_SECONDS * self._rate
-        if self._silent_frames * FRAME_SECONDS >= max(options.silence_seconds, BRIDGE_SECONDS) or too_long:
+        if silent_seconds >= max(options.silence_seconds, BRIDGE_SECONDS) or too_long:
             stopped = Stopped(self._clip(), self._begun_samples / self._rate, self._taken_samples / self._rate)
             unheard = self._unheard
             self.clear()
             self._unheard = unheard
             yield stopped
+        elif self._silent_frames == PAUSE_FRAMES:
+            yield Paused(self._clip())
 
     def _evidence(self) -> int:
         """In how many of the last frames somebody began to speak; 0 if nobody did."""

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from parlando.audio.clip import check_sample_rate
+import numpy as np
+
+from parlando.audio.clip import Clip, check_sample_rate
 from parlando.audio.containers import STREAM_FORMATS, open_encoder
 from parlando.audio.files import read_audio
 from parlando.audio.formats import find_format
@@ -105,6 +107,7 @@ class Service:
         self._watched: list[Admission] = []
         self.draining = False
         self._telling = 0
+        self._awake = False
         self._resting: asyncio.TimerHandle | None = None
         self._tidying: asyncio.Future[bool] | None = None
         self.ports: dict[str, int] = {}  # of doors that listen on their own
@@ -193,6 +196,12 @@ class Service:
         """Take note of a door on a port of its own, and say so in the log."""
         self.ports[protocol] = port
         log.info(json.dumps({"event": "listening", "protocol": protocol, "port": port}))
+
+    def wake(self) -> None:
+        """Have the recogniser load its model, before somebody has spoken and waits; blocks."""
+        if self.voices.recogniser is not None and not self._awake:
+            self._awake = True
+            self.voices.recogniser.hear(Clip(np.zeros(LOWEST_RATE, np.float32), LOWEST_RATE), "en")
 
     @property
     def ready(self) -> bool:

@@ -128,7 +128,36 @@ def test_a_spoken_question_is_heard_and_answered_aloud(sound):
     assert got[-1]["response"]["status"] == "completed"
     assert got[-1]["response"]["output"][0]["content"] == [{"type": "output_audio", "transcript": "It is noon."}]
     assert got[-1]["response"]["usage"]["output_tokens"] == 25
-    assert ears.clips[0][0].duration_seconds == pytest.approx(2.0, abs=0.2)
+    (clip,) = [clip for clip, _ in ears.clips]
+    assert clip.duration_seconds == pytest.approx(0.3 + 1.2 + 0.2, abs=0.15), "heard at the pause, not at the end of it"
+
+
+def test_what_is_said_after_a_pause_is_heard_too(sound):
+    ears = Ears("What is", "What is the time?")
+    with talking(sound, ears=ears) as client:
+        client.say(np.concatenate([silence(0.6), vowels(0.6), silence(0.3), vowels(0.6), silence(1.0)]))
+        got = client.until("response.done")
+        client.send("conversation.item.retrieve", item_id=got[0]["item_id"])
+        item = client.until("conversation.item.retrieved")[-1]["item"]
+    assert [kind for kind in types(got) if kind.startswith("input_audio_buffer")] == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+    ]
+    assert item["content"][0]["transcript"] == "What is the time?"
+    assert ears.clips[-1][0].duration_seconds > ears.clips[0][0].duration_seconds + 0.6
+
+
+def test_the_recogniser_is_woken_once_somebody_connects(serving, monkeypatch):
+    ears = Ears("")
+    monkeypatch.setattr("parlando.serve.voices.open_recogniser", lambda name: ears)
+    with serving(recogniser="any") as running:
+        with Client(running):
+            running.wait_until(lambda: ears.clips)
+        with Client(running) as client:
+            client.write("Hello?")
+            client.until("conversation.item.done")
+    assert len(ears.clips) == 1, "once is enough"
 
 
 def test_the_beta_dialect_has_its_own_names(sound):

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from parlando.audio.clip import Clip
 from parlando.converse.arousal import ArousalListener
 from parlando.converse.partner import Partner, Understood
-from parlando.converse.turns import Started, Stopped, TurnTaker
+from parlando.converse.turns import Paused, Started, Stopped, TurnTaker
 from parlando.core.errors import InputError, ParlandoError, TooLargeError
 from parlando.serve.config import AROUSAL
 from parlando.serve.problems import Problem, openai_shape
@@ -58,6 +58,7 @@ class Session:
         self._settings = Settings(Output(instructions=service.partner.system, voice=voice))
         self._turns = self._new_turns()
         self._feelings = ArousalListener() if service.config.feelings == AROUSAL else None
+        self._early: tuple[Part, float] | None = None
         self._items = Items()
         self._answer: Answer | None = None
         self._turn_id = new_id("item")
@@ -71,6 +72,7 @@ class Session:
     async def begin(self) -> None:
         """Tell what the session is."""
         await self._teller.tell("session.created", session=self._described())
+        self._teller.speak(self._service.bridge.listen(self._service.wake))
 
     async def take(self, raw: dict[str, Any] | InputError) -> None:
         """Do what one message says; what is wrong with it is told, and the connection goes on."""
@@ -89,8 +91,9 @@ class Session:
         """End what is being said and listened to."""
         if self._answer is not None:
             self._answer.cancel("client_cancelled")
-        for item in self._items:
-            for part in item.parts:
+        early = [] if self._early is None else [self._early[0]]
+        for parts in (early, *(item.parts for item in self._items)):
+            for part in parts:
                 if part.understanding is not None:
                     part.understanding.cancel()
 
@@ -144,7 +147,12 @@ class Session:
         size = round(SLICE_SECONDS * self._settings.input_rate)
         for at in range(0, len(samples), size):
             for event in self._turns.take(samples[at : at + size]):
-                await (self._started(event) if isinstance(event, Started) else self._stopped(event))
+                if isinstance(event, Started):
+                    await self._started(event)
+                elif isinstance(event, Stopped):
+                    await self._stopped(event)
+                else:
+                    self._paused(event)
             await asyncio.sleep(0)
 
     async def _started(self, started: Started) -> None:
@@ -153,6 +161,25 @@ class Session:
             self._answer.cancel("turn_detected")
         told: dict[str, Any] = {"audio_start_ms": round(started.start_seconds * MS), "item_id": self._turn_id}
         await self._teller.tell("input_audio_buffer.speech_started", **told)
+
+    def _paused(self, paused: Paused) -> None:
+        """Have it written down what was said so far, if nobody else has need of the machine: often that is all."""
+        work = None if self._early is None else self._early[0].understanding
+        if (work is None or work.done()) and self._service.has_one_task():
+            self._early = self._recorded(paused.clip), paused.clip.duration_seconds
+
+    def _heard_early(self, clip: Clip) -> Part | None:
+        """What was begun at the pause that ended this turn; of a pause before it nothing is of use."""
+        early, self._early = self._early, None
+        watch = self._settings.watch
+        if early is None or watch is None:
+            return None
+        part, seconds = early
+        if clip.duration_seconds - seconds <= watch.turns.silence_seconds:
+            return part
+        if part.understanding is not None:
+            part.understanding.cancel()
+        return None
 
     async def _stopped(self, stopped: Stopped) -> None:
         told: dict[str, Any] = {"audio_end_ms": round(stopped.end_seconds * MS), "item_id": self._turn_id}
@@ -176,7 +203,7 @@ class Session:
 
     async def _turn(self, clip: Clip) -> None:
         """Put what was said into the conversation, and have it written down."""
-        item = Item("user", [self._recorded(clip)], self._turn_id)
+        item = Item("user", [self._heard_early(clip) or self._recorded(clip)], self._turn_id)
         self._turn_id = new_id("item")
         before = self._items.add(item)
         await self._teller.tell("input_audio_buffer.committed", previous_item_id=before, item_id=item.id)
