@@ -87,6 +87,15 @@ def test_the_manner_follows_what_was_felt():
     assert mind.asked[0][0].content.endswith("Be brief.")
 
 
+def test_a_feeling_that_cannot_be_heard_costs_no_answer():
+    class Broken:
+        def feel(self, clip):
+            raise RuntimeError("no memory")
+
+    _, (exchange,), _ = talk(question(0.8), feelings=Broken())
+    assert (exchange.answer, exchange.feeling) == ("It is noon.", None)
+
+
 def test_a_turn_that_the_end_of_the_recording_cuts_off_is_answered():
     _, (exchange,), _ = talk(np.concatenate([silence(0.6), vowels(0.8)]))
     assert exchange.answer == "It is noon."

@@ -380,6 +380,18 @@ def test_a_voice_that_fails_is_an_alarm_and_an_error(sound):
     assert len(audio(got)) == 2 * 12_000, "two tones of a quarter of a second"
 
 
+def test_a_recogniser_that_breaks_is_heard_and_told(sound):
+    with talking(sound, ears=Ears(failure=RuntimeError("no memory"))) as client:
+        client.send("session.update", session={"input_audio_transcription": {"model": "whisper-1"}})
+        client.until("session.updated")
+        client.say(question(0.8))
+        got = client.until("response.done")
+        kinds = types(client.told)
+    assert "conversation.item.input_audio_transcription.failed" in kinds
+    assert got[-1]["response"]["status"] == "failed"
+    assert len(audio(got)) == 2 * 12_000, "two tones"
+
+
 def test_without_a_recogniser_that_is_said(sound):
     with Client(sound) as client:
         client.say(question(0.8))

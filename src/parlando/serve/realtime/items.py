@@ -104,10 +104,7 @@ class Items:
 
     def remove(self, id: str) -> None:
         """Take a message away; errors as for `get`."""
-        part_of = self._items.pop(self._place(id))
-        for part in part_of.parts:
-            if part.understanding is not None:
-                part.understanding.cancel()
+        del self._items[self._place(id)]
 
     def history(self) -> list[Message]:
         """What was said, as text models are told."""

@@ -231,7 +231,7 @@ class Session:
         assert part.understanding is not None
         try:
             understood: Understood = await part.understanding
-        except ParlandoError as error:
+        except Exception as error:  # noqa: BLE001  the wire logs it, the client is told
             told = openai_shape(self._wire.trouble(error))["error"]
             await self._teller.tell(f"{name}.failed", **place, error=told)
             return
