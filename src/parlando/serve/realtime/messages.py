@@ -18,7 +18,7 @@ OFF = "none"
 # Where null switches something off, rather than leaving it out.
 SWITCHES = ("turn_detection", "transcription", "input_audio_transcription")
 BETA_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
-LONGEST_TEXT = 100_000
+LONGEST_TEXT = 20_000
 
 
 class AudioFormat(Body):
