@@ -52,7 +52,8 @@ def run(options: TranslateOptions) -> None:
     interpreter = _interpreter(options, translator)
     from parlando.result import join
 
-    deliver(join(_spoken(options, interpreter), voice=options.voice or "speaker"), options)
+    speech = join(_spoken(options, interpreter), voice=options.voice or "speaker", seed=options.seed or 0)
+    deliver(speech, options, seeded=options.seed is not None)
 
 
 def _translator(options: TranslateOptions) -> Translator:
