@@ -27,12 +27,12 @@ def packaged(tiny_folder, tiny_cosyvoice_folder, monkeypatch):
 
 def test_there_is_an_example_for_each_published_snippet_and_each_mode():
     names = " ".join(path.stem for path in EXAMPLES)
-    assert len(EXAMPLES) == 18
+    assert len(EXAMPLES) == 21
     for topic in ("say", "scene_prompt", "dialogue", "streaming", "batch", "voice_clone"):
         assert topic in names
     for mode in ("zero_shot", "cross_lingual", "instruct", "preset", "voice_conversion", "text_arriving", "snippet"):
         assert mode in names
-    for use in ("customer_service", "audiobook", "translation", "normalisation"):
+    for use in ("customer_service", "audiobook", "translation", "normalisation", "customer_talk", "interpreter"):
         assert use in names
 
 

@@ -9,6 +9,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"serve", "train", "evaluate", "annotate"},
+    {"audiobook", "converse"},
     {"higgs", "cosyvoice"},
     {"speech"},
     {"request", "result"},

@@ -25,19 +25,30 @@ def test_files_come_with_a_strict_policy_and_a_tag(stub):
     for name in ("none.js", "..%2fapp.py", "%2e%2e/app.py", "app.py", "../app.py", ""):
         assert stub.http.get(f"/webui/{name}").status_code == 404, name
     assert stub.http.post("/").status_code == 405
-    assert not [path for path in stub.http.get("/openapi.json").json()["paths"] if "webui" in path or path == "/"]
+    assert not [
+        path for path in stub.http.get("/openapi.json").json()["paths"] if "webui" in path or path in ("/", "/chat")
+    ]
 
 
 def test_the_page_is_small_and_needs_nothing_from_elsewhere():
     files = sorted(WEBUI.iterdir())
     texts = {path.name: path.read_text(encoding="utf-8") for path in files}
     assert {"index.html", "app.js", "base.css", "page.css", "icon.svg"} < set(texts)
-    assert sum(map(len, texts.values())) < 140_000
+    of_chat = {name for name in texts if name.startswith("chat.") or name == "microphone.js"}
+    assert sum(len(text) for name, text in texts.items() if name not in of_chat) < 140_000
+    assert sum(len(texts[name]) for name in of_chat) < 12_000
     for name, text in texts.items():
         assert text.count("\n") <= 300, name
         addresses = [found for found in re.findall(r"(?:https?:)?//[\w.-]+\.\w+", text) if "www.w3.org" not in found]
         assert addresses == [], name
         assert not re.search(r"innerHTML|insertAdjacentHTML|\beval\(|new Function|\bon\w+=\"| style=\"", text), name
     imports = {found for name, text in texts.items() for found in re.findall(r'from "\./([\w.]+)"', text)}
-    linked = set(re.findall(r"webui/([\w.]+)", texts["index.html"]))
-    assert imports | linked | {"index.html"} == set(texts), "no file is missing, none is left over"
+    linked = {found for text in texts.values() for found in re.findall(r"\"webui/([\w.]+)\"", text)} - {"models.json"}
+    assert imports | linked | {"index.html", "chat.html"} == set(texts), "no file is missing, none is left over"
+
+
+def test_the_page_to_talk_on_comes_under_the_same_policy(stub):
+    first, talk = stub.http.get("/"), stub.http.get("/chat")
+    assert "<title>Parlando: talk</title>" in talk.text
+    assert talk.headers["content-security-policy"] == first.headers["content-security-policy"]
+    assert "microphone=(self)" in talk.headers["permissions-policy"]

@@ -17,7 +17,7 @@ from parlando.serve.recognise import open_recogniser
 @pytest.mark.slow
 def test_pocketsphinx_hears_what_a_model_says():
     speech = parlando.load().say("Good morning. Thank you very much.", seed=1)
-    heard = open_recogniser("pocketsphinx").transcribe(Clip(speech.samples, speech.sample_rate), "en")
+    heard = open_recogniser("pocketsphinx").hear(Clip(speech.samples, speech.sample_rate), "en")
     assert {"good", "thank", "you", "very", "much"} <= set(heard.split())
 
 
@@ -26,8 +26,8 @@ def test_whisper_gets_its_rate_and_the_language(monkeypatch, name, model):
     asked = []
 
     class WhisperModel:
-        def __init__(self, size):
-            asked.append(size)
+        def __init__(self, size, compute_type):
+            asked.append((size, compute_type))
 
         def transcribe(self, samples, language):
             asked.append((len(samples), samples.dtype, language))
@@ -38,8 +38,8 @@ def test_whisper_gets_its_rate_and_the_language(monkeypatch, name, model):
     recogniser = open_recogniser(name)
     assert asked == [], "a model is loaded when it is needed"
     clip = Clip(np.zeros(48000, np.float32), 24000)
-    assert [recogniser.transcribe(clip, language) for language in ("en", "auto")] == ["Hello there. And more."] * 2
-    assert asked == [model, (32000, np.float32, "en"), (32000, np.float32, None)]
+    assert [recogniser.hear(clip, language) for language in ("en", "auto")] == ["Hello there. And more."] * 2
+    assert asked == [(model, "auto"), (32000, np.float32, "en"), (32000, np.float32, None)]
 
 
 def test_what_cannot_be_is_named(monkeypatch):

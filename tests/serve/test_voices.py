@@ -401,7 +401,7 @@ def created(running, **more):
 
 
 def test_openais_client_makes_a_voice_where_a_recogniser_hears_the_words(serving, monkeypatch):
-    said = SimpleNamespace(transcribe=lambda clip, language: f"{clip.duration_seconds:.0f} seconds in {language}")
+    said = SimpleNamespace(hear=lambda clip, language: f"{clip.duration_seconds:.0f} seconds in {language}")
     monkeypatch.setattr("parlando.serve.voices.open_recogniser", lambda name: said)
     with serving(recogniser="pocketsphinx") as running:
         voice = created(running)

@@ -14,6 +14,8 @@ from parlando.core.errors import ParlandoError
 COMMANDS = {
     "say": "parlando.cli.say",
     "dialogue": "parlando.cli.dialogue",
+    "audiobook": "parlando.cli.audiobook",
+    "translate": "parlando.cli.translate",
     "convert": "parlando.cli.convert",
     "voices": "parlando.cli.voices",
     "models": "parlando.cli.models",
@@ -24,6 +26,7 @@ COMMANDS = {
     "eval": "parlando.cli.eval",
     "judges": "parlando.cli.judges",
     "bench": "parlando.cli.bench",
+    "chat": "parlando.cli.chat",
     "serve": "parlando.cli.serve",
 }
 USER_ERROR = 2

@@ -57,6 +57,16 @@ class ServeOptions(ModelOptions):
         str | None,
         typer.Option(help="Writes down recordings without words: pocketsphinx, or faster-whisper[:MODEL]."),
     ] = None
+    text_model: Annotated[
+        str | None, typer.Option(help="Answers in conversations: a URL with #model, a folder, or echo. Default: echo")
+    ] = None
+    text_model_key: Annotated[
+        str | None, typer.Option(envvar="PARLANDO_TEXT_MODEL_KEY", help="The key that its URL asks for.")
+    ] = None
+    manners: Annotated[Path | None, typer.Option(help="TOML file: in which manner to answer which emotion.")] = None
+    feelings: Annotated[str | None, typer.Option(help="Who hears how something is said: arousal. Default: nobody")] = (
+        None
+    )
     strict: Annotated[bool, typer.Option("--strict", help="Refuse requests with unknown fields.")] = False
     max_streams: Annotated[
         int | None, typer.Option(help="Maximum number of requests that run or wait at once.", min=1)
@@ -151,6 +161,10 @@ def settings(options: ServeOptions) -> ServeConfig:
         "tls_cert": options.tls_cert and str(options.tls_cert),
         "tls_key": options.tls_key and str(options.tls_key),
         "recogniser": options.recogniser,
+        "text_model": options.text_model,
+        "text_model_key": options.text_model_key,
+        "manners": options.manners and str(options.manners),
+        "feelings": options.feelings,
         "strict": options.strict or None,
         "voice_folder": options.voice_folder and str(options.voice_folder),
         "preset_folder": options.presets and str(options.presets),

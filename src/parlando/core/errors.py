@@ -14,6 +14,7 @@ ParlandoError
 ├── CheckpointError             missing, unexpected or misshapen tensors, no model in a folder
 ├── MissingDependencyError      an optional package or program is not installed
 ├── GenerationError             the model produced no usable audio
+├── TextModelError              a text model that hangs, died or cannot be reached
 ├── TrainingError               a training that cannot go on
 ├── AccessError                 a key that is missing or not known
 │   ├── NotYoursError           something that belongs to somebody else
@@ -123,6 +124,10 @@ class MissingDependencyError(ParlandoError):
 
 class GenerationError(ParlandoError):
     """The model produced no usable audio."""
+
+
+class TextModelError(ParlandoError):
+    """A text model that says nothing, broke off, or cannot be reached."""
 
 
 class TrainingError(ParlandoError):

@@ -1,4 +1,4 @@
-"""Writing a model's folder: all of it or nothing."""
+"""Writing a model's folder, or a file: all of it or nothing."""
 
 from __future__ import annotations
 
@@ -41,6 +41,21 @@ def whole_folder(folder: Path, optional: Sequence[str] = ()) -> Iterator[Path]:
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path to write to, which becomes ``path`` once the block ends without an error.
+
+    Raises:
+        FileMissingError: the folder to put it in is not there.
+    """
+    if not path.parent.is_dir():
+        raise FileMissingError(path.parent, "folder")
+    with tempfile.TemporaryDirectory(prefix=".parlando-", dir=path.parent) as name:
+        partial = Path(name) / path.name
+        yield partial
+        partial.replace(path)
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

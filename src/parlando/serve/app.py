@@ -31,6 +31,7 @@ from parlando.serve.doors import (
     elevenlabs_timed,
     health,
     live,
+    realtime,
     samples,
     speech,
     voices,
@@ -40,6 +41,7 @@ from parlando.serve.doors import (
 from parlando.serve.gate import AuthMiddleware, SideGate
 from parlando.serve.hosts import Host
 from parlando.serve.limits import KeyRing
+from parlando.serve.partner import partner_of
 from parlando.serve.problems import refusal
 from parlando.serve.service import Service
 from parlando.serve.tls import check_tls
@@ -56,6 +58,7 @@ DOORS: tuple[Callable[[Service], APIRouter], ...] = (
     live.build_router,
     elevenlabs_live.build_router,
     chat.build_router,
+    realtime.build_router,
     voices.build_router,
     samples.build_router,
     conversions.build_router,
@@ -80,7 +83,7 @@ def check_start(config: ServeConfig) -> KeyRing:
 
     Raises:
         ConfigError: settings contradict each other, or a file of keys, voices or presets is wrong.
-        FileMissingError: a file or folder that the configuration names is not there.
+        FileMissingError: a file or folder that the configuration names is not there, its text model's among them.
         MissingDependencyError: gRPC or telemetry is asked for, and not installed.
     """
     if config.api_keys is not None and config.wyoming_port is not None:
@@ -91,6 +94,7 @@ def check_start(config: ServeConfig) -> KeyRing:
     if config.telemetry is not None:
         check_telemetry(config.telemetry)
     VoiceRegistry(config)
+    partner_of(config, None)
     return KeyRing() if config.api_keys is None else KeyRing.read(Path(config.api_keys).expanduser())
 
 

@@ -136,11 +136,15 @@ class Stream(Generic[T]):
 
 
 class Bridge:
-    """Threads for work that blocks: one for each stream while it is spoken, and a few for the rest."""
+    """Threads for work that blocks: one for each stream while it is spoken, and a few for the rest.
 
-    def __init__(self, helpers: int = 4) -> None:
+    ``listeners`` are for what people say: writing it down takes long, and must not keep the helpers.
+    """
+
+    def __init__(self, helpers: int = 4, listeners: int = 2) -> None:
         self._speakers: set[threading.Thread] = set()
         self._helpers = ThreadPoolExecutor(helpers, "parlando-help")
+        self._listeners = ThreadPoolExecutor(listeners, "parlando-ears")
         self._open: set[Stream[Any]] = set()
         self._closed = False
         self.helping = 0  # how many calls are at work, or wait for a helper
@@ -181,9 +185,16 @@ class Bridge:
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """What a blocking function returns, from a helper's thread."""
+        return await self._called(self._helpers, function, *arguments)
+
+    async def listen(self, function: Callable[..., T], *arguments: Any) -> T:
+        """The same, from a listener's thread."""
+        return await self._called(self._listeners, function, *arguments)
+
+    async def _called(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
         self.helping += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._helpers, function, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
         finally:
             self.helping -= 1
 
@@ -195,6 +206,7 @@ class Bridge:
         for speaker in tuple(self._speakers):
             speaker.join()
         self._helpers.shutdown(wait=True)
+        self._listeners.shutdown(wait=True, cancel_futures=True)
 
 
 class TextFeed(Iterable[str]):

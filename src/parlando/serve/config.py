@@ -12,8 +12,19 @@ from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, FileMissingError
 
 MEBIBYTE = 2**20
+AROUSAL = "arousal"
 HIGHEST_PORT = 65535
-NEVER_EMPTY = ("host", "voice_folder", "preset_folder", "api_keys", "tls_cert", "tls_key", "recogniser", "telemetry")
+NEVER_EMPTY = (
+    "host",
+    "voice_folder",
+    "preset_folder",
+    "api_keys",
+    "tls_cert",
+    "tls_key",
+    "recogniser",
+    "text_model",
+    "telemetry",
+)
 LOWEST_RATE, HIGHEST_RATE = 8000, 48000
 
 
@@ -60,7 +71,11 @@ class ServeConfig:
     ``voices`` and ``models`` give local names to names that clients ask for; what is not named there of OpenAI's
     voices takes one that fits. ``instructions`` hands a request's instructions, if the model takes none, to it as
     the scene, for models that were trained to follow one; ``strict`` refuses requests with unknown fields. A
-    ``recogniser`` writes down what is said in recordings that come without words. CosyVoice's gRPC, of at most
+    ``recogniser`` writes down what is said in recordings that come without words, and in conversations, which a
+    ``text_model`` (a URL with ``#model``, a folder, or ``echo``, which says again what was said) answers, with the
+    ``text_model_key`` where it needs one, in the manner that ``manners``, a file, has for how they were felt;
+    ``feelings`` is ``arousal``, or nothing where nobody listens for them.
+    CosyVoice's gRPC, of at most
     ``grpc_max_concurrent`` calls at once, and Home Assistant's Wyoming are spoken on ports of their own, where given;
     ``cosyvoice_rate`` (hertz; 0 is the model's own) is what CosyVoice's clients write their files at. With
     ``tls_cert`` and ``tls_key``, files in PEM, all but Wyoming is encrypted. ``telemetry`` is an OpenTelemetry
@@ -85,6 +100,10 @@ class ServeConfig:
     instructions: bool = False
     strict: bool = False
     recogniser: str | None = None
+    text_model: str = "echo"
+    text_model_key: str | None = None
+    manners: str | None = None
+    feelings: str | None = None
     drain_seconds: float = 30.0
     telemetry: str | None = None
     limits: Limits = field(default_factory=Limits)
@@ -93,6 +112,8 @@ class ServeConfig:
         for name in NEVER_EMPTY:
             if getattr(self, name) == "":
                 raise ConfigError(f"serve.{name}: it is empty; give a value, or leave the setting out")
+        if self.feelings not in (None, AROUSAL):
+            raise ConfigError(f"serve.feelings: '{self.feelings}' is not known here; use {AROUSAL}, or leave it out")
         if not self.drain_seconds >= 0:
             raise ConfigError(f"serve.drain_seconds: must be 0 or more, got {self.drain_seconds}")
         _check_tables({name: getattr(self, name) for name in ("voices", "models")})

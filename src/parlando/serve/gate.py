@@ -25,6 +25,7 @@ from parlando.serve.tracing import Trace
 log = logging.getLogger("parlando.serve")
 REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
 GUARDED = ("/v1/", "/v2/", "/inference_", "/tts")
+KEY_PROTOCOL = "openai-insecure-api-key."
 HARMLESS = ("GET", "HEAD", "OPTIONS")
 TOO_LARGE, TOO_SLOW = 413, 408
 
@@ -135,11 +136,13 @@ class SideGate:
 
 
 def key_of(headers: Mapping[bytes, bytes]) -> str | None:
-    """The key of ``Authorization: Bearer``, or of ElevenLabs' ``xi-api-key``."""
+    """The key of ``Authorization: Bearer``, of ElevenLabs' ``xi-api-key``, or among a browser's WebSocket protocols."""
     scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    return headers.get(b"xi-api-key", b"").decode("latin-1") or None
+    offered = headers.get(b"sec-websocket-protocol", b"").decode("latin-1").split(",")
+    in_protocol = [each.strip().removeprefix(KEY_PROTOCOL) for each in offered if each.strip().startswith(KEY_PROTOCOL)]
+    return headers.get(b"xi-api-key", b"").decode("latin-1") or next(iter(in_protocol), None) or None
 
 
 def _too_large(limit: int) -> HTTPException:

@@ -27,6 +27,7 @@ SPEAKERS = {
 OPENAI_MODELS = (
     *("tts-1", "tts-1-hd", "tts-1-1106", "tts-1-hd-1106", "gpt-4o-mini-tts"),
     *("gpt-audio", "gpt-audio-mini", "gpt-4o-audio-preview", "gpt-4o-mini-audio-preview"),
+    *("gpt-realtime", "gpt-realtime-mini", "gpt-4o-realtime-preview", "gpt-4o-mini-realtime-preview"),
 )
 
 SHE, HE = (re.compile(rf"\b(?:{words})\b", re.I) for words in ("woman|female|feminine|girl", "man|male|masculine|boy"))

@@ -43,6 +43,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.CancelledError: (503, "cancelled"),
     errors.MissingDependencyError: (501, "not_installed"),
     errors.GenerationError: (500, "generation_failed"),
+    errors.TextModelError: (502, "text_model_failed"),
     InternalError: (500, "internal_error"),
     TimeoutError: (408, "timeout"),
 }

@@ -7,26 +7,19 @@ import threading
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from parlando.audio.clip import Clip
 from parlando.audio.resample import resample
+from parlando.converse.stages import Recogniser
 from parlando.core.errors import ConfigError, MissingDependencyError, nearest
 
 RECOGNISER_RATE = 16_000
 PCM_FULL_SCALE = 32767
 SIZE = "small"  # of Whisper, unless one is named
 NOISE = re.compile(r"<[^>]*>|\+\+\w+\+\+|\[[^\]]*\]|\(\d+\)")
-
-
-class Recogniser(Protocol):
-    """Writes down what is said."""
-
-    def transcribe(self, clip: Clip, language: str) -> str:
-        """The words of a recording; empty where there are none."""
-        ...
 
 
 class PocketSphinx:
@@ -38,7 +31,7 @@ class PocketSphinx:
         self._lock = threading.Lock()
         self._decoder: Any = None
 
-    def transcribe(self, clip: Clip, language: str) -> str:
+    def hear(self, clip: Clip, language: str) -> str:
         """The words, English whatever the language."""
         from pocketsphinx import Decoder
 
@@ -59,10 +52,12 @@ class FasterWhisper:
         self._model, self._lock = model or SIZE, threading.Lock()
         self._whisper: Any = None
 
-    def transcribe(self, clip: Clip, language: str) -> str:
+    def hear(self, clip: Clip, language: str) -> str:
         """The words."""
         with self._lock:
-            self._whisper = self._whisper or import_module("faster_whisper").WhisperModel(self._model)
+            if self._whisper is None:
+                # In whatever type is fastest here: somebody may be waiting for an answer.
+                self._whisper = import_module("faster_whisper").WhisperModel(self._model, compute_type="auto")
             known = None if language == "auto" else language
             segments, _ = self._whisper.transcribe(_at_its_rate(clip).astype(np.float32), language=known)
             return _tidy(" ".join(segment.text for segment in segments))

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from parlando.audio.clip import check_sample_rate
+import numpy as np
+
+from parlando.audio.clip import Clip, check_sample_rate
 from parlando.audio.containers import STREAM_FORMATS, open_encoder
 from parlando.audio.files import read_audio
 from parlando.audio.formats import find_format
@@ -45,6 +47,7 @@ from parlando.serve.limits import Budgets
 from parlando.serve.memory import give_back
 from parlando.serve.metrics import Registry, StreamStats
 from parlando.serve.names import find_model, model_names
+from parlando.serve.partner import partner_of
 from parlando.serve.problems import INTERNAL, InternalError
 from parlando.serve.voices import Recording, VoiceRegistry, WantedVoice
 from parlando.text.normalize import check_speakable
@@ -97,12 +100,14 @@ class Service:
         self.hosts, self.config, self.voices = hosts, config, voices
         self.models = model_names(config.models, {name: host.synthesizer.model.family for name, host in hosts.items()})
         self.registry = Registry()
+        self.partner = partner_of(config, voices.recogniser)
         self.bridge = Bridge()
         self.budgets = Budgets(config.limits)
         self.admissions = {name: Admission(host.rows, config.limits, host.sound_rate) for name, host in hosts.items()}
         self._watched: list[Admission] = []
         self.draining = False
         self._telling = 0
+        self._awake = False
         self._resting: asyncio.TimerHandle | None = None
         self._tidying: asyncio.Future[bool] | None = None
         self.ports: dict[str, int] = {}  # of doors that listen on their own
@@ -191,6 +196,12 @@ class Service:
         """Take note of a door on a port of its own, and say so in the log."""
         self.ports[protocol] = port
         log.info(json.dumps({"event": "listening", "protocol": protocol, "port": port}))
+
+    def wake(self) -> None:
+        """Have the recogniser load its model, before somebody has spoken and waits; blocks."""
+        if self.voices.recogniser is not None and not self._awake:
+            self._awake = True
+            self.voices.recogniser.hear(Clip(np.zeros(LOWEST_RATE, np.float32), LOWEST_RATE), "en")
 
     @property
     def ready(self) -> bool:

@@ -39,9 +39,9 @@ class JsonSocket:
         """Who asks."""
         return call_of(self._socket.scope)
 
-    async def accept(self) -> None:
+    async def accept(self, subprotocol: str | None = None) -> None:
         """Open the connection."""
-        await self._socket.accept()
+        await self._socket.accept(subprotocol)
 
     async def messages(self) -> AsyncIterator[dict[str, Any] | InputError]:
         """What the client sends; an error for what is no JSON object. The end is the client's leaving."""

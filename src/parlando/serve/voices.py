@@ -82,7 +82,7 @@ class VoiceRegistry:
         self._own_by_model: dict[str, Mapping[str, Voice]] = {}
         self._aliases_by_model: dict[str, Mapping[str, str]] = {}
         self._taken: frozenset[str] = frozenset()
-        self._recogniser = None if config.recogniser is None else open_recogniser(config.recogniser)
+        self.recogniser = None if config.recogniser is None else open_recogniser(config.recogniser)
 
     def resolve(self, host: Host, name: str, caller: str = "") -> str:
         """The name of the voice that answers to a name; errors as for `chosen`."""
@@ -303,9 +303,9 @@ class VoiceRegistry:
         Raises:
             TextError: the model cannot.
         """
-        heard = "" if given.strip() or self._recogniser is None else self._recogniser.transcribe(clip, language)
+        heard = "" if given.strip() or self.recogniser is None else self.recogniser.hear(clip, language)
         if not (given.strip() or heard) and host.synthesizer.model.needs_transcript:
-            missed = "none could be recognised" if self._recogniser else "no recogniser runs on this server"
+            missed = "none could be recognised" if self.recogniser else "no recogniser runs on this server"
             raise TextError(
                 f"model '{host.name}' needs the words that are said in the recording, and {missed}; send them with it "
                 "(as text, ref_text or prompt_text), or serve a model that clones without words, such as cosyvoice-mini"

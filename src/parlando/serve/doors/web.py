@@ -6,6 +6,7 @@ Only the names found at start are served, so no path of a request reaches the di
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ from parlando.serve.config import HIGHEST_RATE, LOWEST_RATE
 from parlando.serve.service import Service
 
 Rate = Annotated[int, Query(ge=LOWEST_RATE, le=HIGHEST_RATE)]
-INDEX = "index.html"
+INDEX, CHAT = "index.html", "chat.html"
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -74,9 +75,8 @@ def build_router(service: Service) -> APIRouter:
     pages = read_pages()
     abilities: dict[str, dict[str, Any]] = {}
 
-    @router.api_route("/", methods=["GET", "HEAD"])
-    async def index(request: Request) -> Response:
-        return _sent(pages[INDEX], request)
+    for path, name in (("/", INDEX), ("/chat", CHAT)):
+        router.add_api_route(path, _sender(pages[name]), methods=["GET", "HEAD"])
 
     @router.get("/webui/models.json")
     async def models() -> dict[str, Any]:
@@ -117,6 +117,13 @@ def read_pages() -> dict[str, Page]:
             content = path.read_bytes()
             found[path.name] = Page(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:16]}"')
     return found
+
+
+def _sender(page: Page) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return _sent(page, request)
+
+    return answer
 
 
 def _sent(page: Page, request: Request) -> Response:

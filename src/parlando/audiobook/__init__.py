@@ -1,0 +1,1 @@
+"""Audiobooks: a text or an EPUB, a voice for every character, chapters in one file."""

@@ -1,0 +1,1 @@
+"""OpenAI's Realtime protocol: a conversation over one WebSocket."""
