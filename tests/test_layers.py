@@ -11,7 +11,7 @@ LAYERS = [
     {"serve", "train", "evaluate", "annotate"},
     {"higgs", "cosyvoice"},
     {"speech"},
-    {"request", "result"},
+    {"request", "result", "words"},
     {"engine", "models"},
     {"data", "nn"},
     {"audio", "text"},
