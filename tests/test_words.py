@@ -98,7 +98,9 @@ def test_words_that_were_never_reached_share_what_is_left():
 
 def test_a_word_is_told_when_the_next_one_begins():
     clock = WordClock(FRAME_SECONDS, RATE, tokens)
-    clock.hear([Frame(0, (1,), place) for place in (0, 0, 1)], sound(1, lambda frame: True))
+    clock.hear([Frame(0, (1,), 0)], sound(0, lambda frame: True))
+    assert clock.words("one two", final=False) == (), "nothing holds up the first sound"
+    clock.hear([Frame(0, (1,), place) for place in (0, 1)], sound(1, lambda frame: True))
     assert clock.words("one two", final=False) == (), "its sound was not heard yet"
     clock.hear([Frame(0, (1,), 1)], sound(2, lambda frame: True))
     (word,) = clock.words("one two", final=False)

@@ -103,7 +103,7 @@ class Speech:
         return f'<audio controls title="{title}" src="data:audio/wav;base64,{data}"></audio>'
 
 
-class Sentences:
+class SaidSentences:
     """The sentences of a stream, with their words in seconds of all its audio; told every chunk in order."""
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ def join(
     if not audible:
         raise GenerationError("the model made no audio for this text; try another seed or a higher temperature")
     reports = tuple(chunk.report for chunk in collected if chunk.report is not None)
-    sentences = Sentences()
+    sentences = SaidSentences()
     said = tuple(filter(None, map(sentences.hear, collected)))
     return Speech(
         samples=np.concatenate([chunk.samples for chunk in audible]).astype(np.float32, copy=False),

@@ -48,13 +48,14 @@ class WordClock:
         self._frame_seconds, self._spans = frame_seconds, spans
         self._window = round(WINDOW_SECONDS * sample_rate)
         self._begun: list[int] = []  # the frame of the sound with which each token, or one after it, begins
-        self._frames, self._told = 0, 0
+        self._chunks, self._frames, self._told = 0, 0, 0
         self._places: list[_Place] = []
         self._levels: list[float] = []
         self._rest = np.zeros(0, np.float32)
 
     def hear(self, frames: Sequence[Frame], samples: np.ndarray) -> None:
         """Take the next frames and samples (float32 [n])."""
+        self._chunks += 1
         for frame in frames:
             if frame.place != NOWHERE:
                 self._begun += [self._frames] * (frame.place + 1 - len(self._begun))
@@ -67,6 +68,8 @@ class WordClock:
 
     def words(self, sentence: str, final: bool) -> tuple[SpokenWord, ...]:
         """The words of the sentence that are known now and were not told before; with ``final`` all that are left."""
+        if self._chunks == 1 and not final:
+            return ()  # nothing holds up the first sound
         if not self._places:
             self._places = _places(sentence, self._spans(sentence))
         known = self._reached() - 1

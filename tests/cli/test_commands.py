@@ -243,7 +243,8 @@ def test_subtitles_come_with_the_audio_or_a_stream_of_it(say, tmp_path):
     first, second, *_ = (tmp_path / "a.srt").read_text(encoding="utf-8").split("\n\n")
     assert first.startswith("1\n00:00:00,")
     assert first.endswith("\nHe paid $3.50 for it.")
-    assert second.split("\n")[2] == "Then he left the shop,"
+    assert second.split("\n")[2].startswith("Then he left the shop,")
+    assert max(map(len, second.split("\n")[2:])) <= 42
     assert say(text, "-o", "b.wav", "--seed", 7, "--quiet", "--subtitles", "b.VTT")[0] == 0
     lines = (tmp_path / "b.VTT").read_text(encoding="utf-8").split("\n")
     assert (lines[0], lines[3]) == ("WEBVTT", "He paid $3.50 for it.")

@@ -92,6 +92,22 @@ def test_events_tell_when_each_word_of_the_text_is_heard_if_asked(stub):
     assert kinds.index("speech.word") < len(kinds) - 1 - kinds[::-1].index("speech.audio.delta"), "while it is spoken"
 
 
+def test_words_are_where_they_sound_at_another_rate(stub):
+    def starts(rate):
+        body = {
+            "input": "The first one is here. The second one is next.",
+            "response_format": "pcm",
+            "sample_rate": rate,
+        }
+        lines = stub.http.post(
+            "/v1/audio/speech", json={**body, "stream_format": "sse", "words": True}
+        ).text.splitlines()
+        told = [json.loads(line[6:]) for line in lines if line]
+        return [each["start_seconds"] for each in told if each["type"] == "speech.word"]
+
+    assert starts(8000) == pytest.approx(starts(24000), abs=0.001)
+
+
 def test_what_models_can_do_is_found_by_asking_them(serving, several_stubs):
     one, other = several_stubs("one", "other")
 

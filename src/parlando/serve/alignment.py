@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
-from parlando.result import Chunk, Sentences
+from parlando.result import Chunk, SaidSentences
 from parlando.serve.service import Service, Utterance
 from parlando.text.alignment import Alignment, SaidSentence, Timed, spread
 from parlando.text.reading import Reading
@@ -41,7 +41,7 @@ class LiveAlignment:
     """Follows a text that is still being written."""
 
     def __init__(self, reading: Reading) -> None:
-        self._alignment, self._sentences, self._written = Alignment("", reading), Sentences(), [""]
+        self._alignment, self._sentences, self._written = Alignment("", reading), SaidSentences(), [""]
         self._as_written, self._as_read = Told(), Told()
 
     def write(self, text: str) -> None:

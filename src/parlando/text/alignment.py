@@ -50,7 +50,8 @@ class Timed:
         """The characters of a sentence: those of a word share its time, those between two what is between."""
         edges = {0: said.start_seconds, len(said.text): said.end_seconds}
         for word in said.words:
-            edges[word.start], edges[word.stop] = word.start_seconds, word.end_seconds
+            # The last samples of a sentence may come with the next one, where they are resampled.
+            edges[word.start], edges[word.stop] = word.start_seconds, min(word.end_seconds, said.end_seconds)
         return _timed(said.text, edges)
 
 

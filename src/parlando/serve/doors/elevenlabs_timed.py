@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from parlando.result import Sentences
+from parlando.result import SaidSentences
 from parlando.serve.alignment import as_json, reading_of
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
@@ -90,7 +90,7 @@ def build_router(service: Service) -> APIRouter:
 
 async def parts_of(service: Service, speaking: Speaking, alignment: Alignment) -> AsyncIterator[Part]:
     """The pieces of a stream, with the times of what they say."""
-    sentences = Sentences()
+    sentences = SaidSentences()
     while pieces := await speaking.stream.batch():
         for piece in pieces:
             if (said := sentences.hear(piece.chunk)) is None:
