@@ -99,7 +99,7 @@ class WordClock:
         if not final:
             return starts
         end = max([self._heard_seconds, *starts[-1:]])
-        begun = starts.pop() if starts else min(self._frames * self._frame_seconds, end)
+        begun = starts.pop() if starts else 0.0
         left = self._places[first + len(starts) :]
         letters = [0, *accumulate(place.letters for place in left)]
         return [*starts, *(begun + (end - begun) * count / max(1, letters[-1]) for count in letters)]
