@@ -35,8 +35,10 @@ def _making(service: Service, body: SpeechRequest, caller: str, whole: bool) -> 
     """What becomes of the chunks: events' pieces, a finished file, or a stream of the format."""
     if body.stream_format == "sse":
         rate = body.sample_rate or service.host(body.model).synthesizer.sample_rate
-        reading = reading_of(service, utterance_of(body, body.input), caller) if body.words else None
-        return pieces_of(body.response_format, rate, finder=reading and WordFinder(body.input, reading))
+        finder = None
+        if body.words:
+            finder = WordFinder(body.input, reading_of(service, utterance_of(body, body.input), caller))
+        return pieces_of(body.response_format, rate, finder=finder)
     return whole_file(body.response_format) if whole else body.response_format
 
 
