@@ -81,7 +81,7 @@ class FollowingCache(KVCache):
     def __init__(self, attention: AttentionConfig, num_layers: int, rows: int, length: int, like: Tensor) -> None:
         super().__init__(attention, num_layers, rows, length, like)
         self.follower = TextFollower(rows)
-        self.looks = torch.zeros(rows, length)
+        self.looks = torch.zeros(rows, length, dtype=torch.float32, device="cpu")
 
     def copy(self, row: int) -> Any:
         """A copy of everything a row holds, and where it is in its text, for `resume`."""
