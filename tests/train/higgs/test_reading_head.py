@@ -59,6 +59,7 @@ def teach(lm, layer, head):
 
 def test_an_untrained_model_has_none(lm):
     assert find_reading_head(lm, [spoken(seed) for seed in range(3)]) is None
+    assert find_reading_head(lm, []) is None
 
 
 @pytest.mark.parametrize(("layer", "head"), [(0, 1), (1, 2)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 import torch
 
 from parlando.core.config import from_mapping, read_json
+from parlando.core.errors import PromptTooLongError
 from parlando.core.types import Prompt, SamplingOptions, Voice
 from parlando.data.tokens import TokenCorpus
 from parlando.models.higgs.build import TOKENIZER_FILE, HiggsModel, Parts, build_tokenizer, save_model
@@ -87,10 +89,13 @@ def _spoken(corpus: TokenCorpus, config: LMConfig, tokenizer: TextTokenizer, rec
     builder = HiggsPromptBuilder(tokenizer, sizes)
     voice = Voice(recipe.default_voice, recipe.voices.get(recipe.default_voice))
     chosen = [s for s in corpus.utterances if s.speaker == voice.name and s.speed == 1.0]
-    prompts = []
-    for utterance in chosen[:READING_SENTENCES]:
+    prompts: list[Prompt] = []
+    for utterance in chosen:
         text = normalize(utterance.text)
-        positions = builder.build(text, voice).sentence_positions
-        example = builder.build_training(text, voice, corpus.codes(utterance))
-        prompts.append(replace(example.prompt, sentence_positions=positions))
+        with suppress(PromptTooLongError):
+            positions = builder.build(text, voice).sentence_positions
+            example = builder.build_training(text, voice, corpus.codes(utterance))
+            prompts.append(replace(example.prompt, sentence_positions=positions))
+        if len(prompts) == READING_SENTENCES:
+            break
     return prompts

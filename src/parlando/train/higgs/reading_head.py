@@ -27,6 +27,8 @@ def find_reading_head(lm: HiggsLM, spoken: Sequence[Prompt]) -> ReadingHead | No
 
     Each sentence is a prompt with its sentence's positions that goes on in the delayed frames of its speech.
     """
+    if not spoken:
+        return None
     scores = np.mean(
         [[[_score(head, prompt) for head in layer] for layer in _looks(lm, prompt)] for prompt in spoken], 0
     )
