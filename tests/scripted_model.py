@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-from parlando.core.types import Frame, Notation, Prompt, Reference, SamplingOptions, Voice
+from parlando.core.types import NOWHERE, Frame, Notation, Prompt, Reference, SamplingOptions, Voice
 
 RATE, PER_FRAME, LOUD, QUIET = 1000, 100, 1, 0
+FRAMES_PER_WORD = 10
 
 
 class Cache:
@@ -53,17 +56,18 @@ class LM:
 
 
 class Script:
-    """Frames that count up, so that no loop is seen; ``plan`` says how loud each is."""
+    """Frames that count up, so that no loop is seen; ``plan`` says how loud each is, and every tenth begins a word."""
 
-    def __init__(self, plan):
-        self.plan = iter(plan)
+    def __init__(self, plan, tells_places=False):
+        self.plan, self.tells_places = iter(plan), tells_places
         self.number = 0
         self.ended = False
 
     def next(self, logits):
         self.number += 1
         loud = next(self.plan, None)
-        return None if loud is None else Frame(0, (loud, self.number))
+        place = (self.number - 1) // FRAMES_PER_WORD if self.tells_places else NOWHERE
+        return None if loud is None else Frame(0, (loud, self.number), place)
 
 
 class Stream:
@@ -84,19 +88,23 @@ class Decoder:
 
 class Prompts:
     def build(self, sentence, voice):
-        frames = float(len(sentence.split()) * 10)
+        frames = float(len(sentence.split()) * FRAMES_PER_WORD)
         return Prompt((1, 2, 3), np.zeros(3, bool), np.zeros((0, 2), np.int64), sentence, frames)
+
+    def spans(self, sentence):
+        return [word.span() for word in re.finditer(r"\S+", sentence)]
 
 
 class Model:
-    """Says ten loud frames per word, unless ``plans`` has something else for a seed."""
+    """Says ten loud frames per word, unless ``plans`` has something else for a seed; may tell which word that is."""
 
     name, family, sample_rate, frame_rate = "fake", "fake", RATE, RATE / PER_FRAME
     default_voice, sampling, needs_transcript = "ada", SamplingOptions(), True
     takes_instructions, arriving, converter = False, None, None
     notation = Notation()
 
-    def __init__(self, plans=None):
+    def __init__(self, plans=None, tells_places=False):
+        self.tells_places = tells_places
         self.plans = {} if plans is None else plans
         self.seeds = []
         self.lm, self.decoder, self.prompts = LM(), Decoder(), Prompts()
@@ -106,7 +114,7 @@ class Model:
         self.seeds.append(options.seed)
         normal = [LOUD] * int(prompt.expected_frames)
         plan = self.plans.get(options.seed, normal)
-        return Script(plan(prompt) if callable(plan) else plan)
+        return Script(plan(prompt) if callable(plan) else plan, self.tells_places)
 
     def refer(self, text, samples, sample_rate):
         return Reference(text, self.encode(samples, sample_rate))

@@ -12,7 +12,7 @@ LAYERS = [
     {"audiobook", "converse"},
     {"higgs", "cosyvoice"},
     {"speech"},
-    {"request", "result"},
+    {"request", "result", "words"},
     {"engine", "models"},
     {"data", "nn"},
     {"audio", "text"},

@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import html
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from parlando.audio.files import encode_audio, write_audio
+from parlando.audio.onset import OnsetTrimmer
 from parlando.audio.play import play
 from parlando.core.errors import GenerationError
-from parlando.core.types import Frame, GenerationReport, SentenceReport, Timings
+from parlando.core.types import Frame, GenerationReport, SentenceReport, SpokenWord, Timings, Word
+from parlando.text.alignment import SaidSentence, written_words
+from parlando.text.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Chunk:
 
     ``sentence`` counts from 0, ``text`` is that sentence as it was normalised; ``report`` comes with a sentence's
     last chunk. ``elapsed_seconds`` is the time since the call, ``frames`` what the language model made since the
-    chunk before. A pause between sentences is a chunk with an empty ``text``.
+    chunk before. A pause between sentences is a chunk with an empty ``text``. ``words`` are those of ``text`` that are
+    known now to have been said, in seconds from the sentence's begin.
     """
 
     samples: np.ndarray
@@ -33,6 +38,7 @@ class Chunk:
     report: SentenceReport | None = None
     elapsed_seconds: float = 0.0
     frames: tuple[Frame, ...] = ()
+    words: tuple[SpokenWord, ...] = ()
 
     @property
     def duration_seconds(self) -> float:
@@ -51,11 +57,18 @@ class Speech:
     seed: int = 0
     timings: Timings = field(default_factory=lambda: Timings(0.0, 0.0))
     report: GenerationReport = field(default_factory=GenerationReport)
+    said: tuple[SaidSentence, ...] = ()
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def duration_seconds(self) -> float:
         """Length of the audio."""
         return len(self.samples) / self.sample_rate
+
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        """The words of the text as it was given, each with the seconds at which it is heard."""
+        return tuple(written_words(self.text, self.said, self.reading))
 
     @property
     def real_time_factor(self) -> float:
@@ -90,8 +103,35 @@ class Speech:
         return f'<audio controls title="{title}" src="data:audio/wav;base64,{data}"></audio>'
 
 
-def join(chunks: Iterable[Chunk], *, text: str = "", voice: str = "", seed: int = 0) -> Speech:
+class SaidSentences:
+    """The sentences of a stream, with their words in seconds of all its audio; told every chunk in order."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._samples, self._sentence, self._begun_seconds = 0, -1, 0.0
+        self._words: list[SpokenWord] = []
+
+    def hear(self, chunk: Chunk) -> SaidSentence | None:
+        """Take the next chunk; the sentence that ends with it, if one does. Silence between two is of none."""
+        if chunk.text and chunk.sentence != self._sentence:
+            self._sentence, self._begun_seconds = chunk.sentence, self.seconds
+        self._samples += len(chunk.samples)
+        self.seconds = self._samples / chunk.sample_rate
+        self._words += (word.later(self._begun_seconds) for word in chunk.words)
+        if chunk.report is None:
+            return None
+        said = SaidSentence(chunk.text, self._begun_seconds, self.seconds, tuple(self._words))
+        self._sentence = -1
+        self._words.clear()
+        return said
+
+
+def join(
+    chunks: Iterable[Chunk], *, text: str = "", voice: str = "", seed: int = 0, reading: Reading | None = None
+) -> Speech:
     """Collect a stream into one `Speech`: offline synthesis is this and nothing else.
+
+    ``reading`` is how the ``text`` was read, so that its words are found in what was said.
 
     Raises:
         GenerationError: the stream made no samples.
@@ -103,6 +143,8 @@ def join(chunks: Iterable[Chunk], *, text: str = "", voice: str = "", seed: int 
     if not audible:
         raise GenerationError("the model made no audio for this text; try another seed or a higher temperature")
     reports = tuple(chunk.report for chunk in collected if chunk.report is not None)
+    sentences = SaidSentences()
+    said = tuple(filter(None, map(sentences.hear, collected)))
     return Speech(
         samples=np.concatenate([chunk.samples for chunk in audible]).astype(np.float32, copy=False),
         sample_rate=audible[0].sample_rate,
@@ -111,4 +153,25 @@ def join(chunks: Iterable[Chunk], *, text: str = "", voice: str = "", seed: int 
         seed=seed,
         timings=Timings(audible[0].elapsed_seconds, total_seconds),
         report=GenerationReport(reports),
+        said=said,
+        reading=reading or Reading(),
     )
+
+
+def trimmed(chunks: Iterable[Chunk], sample_rate: int, lead_silence_seconds: float) -> Iterator[Chunk]:
+    """The chunks with no more silence before the first word than that, and with their words as much earlier."""
+    trimmer = OnsetTrimmer(sample_rate, lead_silence_seconds)
+    words: tuple[SpokenWord, ...] = ()
+    for chunk in chunks:
+        samples, words = trimmer.push(chunk.samples), (*words, *chunk.words)
+        if samples is chunk.samples and not trimmer.cut_samples:
+            yield chunk
+        elif trimmer.begun or chunk.report is not None:
+            cut_seconds = trimmer.cut_samples / sample_rate if chunk.sentence == 0 else 0.0
+            yield replace(chunk, samples=samples, words=tuple(word.later(-cut_seconds) for word in words))
+        else:
+            yield replace(chunk, samples=samples, words=())
+            continue
+        words = ()
+    if len(rest := trimmer.close()):
+        yield Chunk(rest, sample_rate)

@@ -21,7 +21,6 @@ import numpy as np
 from parlando.audio.check import DEFAULT_LIMITS, check_reference
 from parlando.audio.clip import Clip
 from parlando.audio.files import Source, read_audio
-from parlando.audio.onset import OnsetTrimmer
 from parlando.audio.silence import SilenceMeter, speech_spans
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, InputError, TextError, VoiceNotFoundError
@@ -46,12 +45,13 @@ from parlando.request import (
     check_speed,
     derived_seed,
 )
-from parlando.result import Chunk, Speech, join
+from parlando.result import Chunk, Speech, join, trimmed
 from parlando.text.arriving import ArrivingSentences
 from parlando.text.normalize import check_speakable
 from parlando.text.reading import Reading
 from parlando.text.sentences import check_text, spoken_sentences
 from parlando.text.unread import nothing_read
+from parlando.words import WordClock
 
 logger = logging.getLogger(__name__)
 # How many times longer or shorter than usual the words of a recording may take.
@@ -127,7 +127,8 @@ class Synthesizer:
         check_text(text)
         said: list[str] = []
         request = self.request(voice, **{"schedule": WHOLE_SENTENCES, **options})
-        speech = join(self.run(_overheard(text, said), request), voice=request.voice.name, seed=request.seed)
+        chunks = self.run(_overheard(text, said), request)
+        speech = join(chunks, voice=request.voice.name, seed=request.seed, reading=request.reading)
         return replace(speech, text="".join(said))
 
     def say_many(
@@ -198,7 +199,7 @@ class Synthesizer:
 
     def run(self, text: str | Iterable[str], request: Request) -> Iterator[Chunk]:
         """The whole way of a text: segment, normalise, prompt, generate, decode, and cut the silence before it."""
-        for chunk in _trimmed(self._spoken(text, request), request, self.sample_rate):
+        for chunk in trimmed(self._spoken(text, request), self.sample_rate, request.lead_silence_seconds):
             if request.playback is not None:
                 request.playback.hand_out(chunk.duration_seconds)
             yield chunk
@@ -223,7 +224,7 @@ class Synthesizer:
                 )
             if pause_seconds > 0:
                 yield self.pause(pause_seconds / request.speed, index)
-            for chunk in self._speak(prompt, index, request, started):
+            for chunk in self._speak(prompt, index, request, started, said):
                 yield _told(chunk, said)
             pause_seconds = request.pauses.after(ends_paragraph)
             index += 1
@@ -345,8 +346,10 @@ class Synthesizer:
             raise VoiceNotFoundError(name, self.voices)
         return self.voices[name]
 
-    def _speak(self, prompt: Prompt, index: int, request: Request, started: float) -> Iterator[Chunk]:
-        """One sentence, tried again as long as nothing of it was heard."""
+    def _speak(
+        self, prompt: Prompt, index: int, request: Request, started: float, said: Sequence[str]
+    ) -> Iterator[Chunk]:
+        """One sentence, tried again as long as nothing of it was heard; ``said`` has its text when it was read."""
         heard = False
         for number in range(1, request.retries.attempts + 1):
             options = replace(request.sampling, seed=derived_seed(request.seed, index, number))
@@ -354,6 +357,7 @@ class Synthesizer:
             if request.playback is not None:
                 request.playback.begin_sentence(self._decoding.seconds_per_frame, request.speed)
             attempt = Attempt(prompt, request, self.model.decoder, self._decoding)
+            clock = WordClock(attempt.frame_seconds, self.sample_rate, self.model.prompts.spans)
             session = self.engine.submit(prompt, sampler, options.max_frames, request.playback)
             with session, request.cancellation.covering(session):
                 for frames, samples in attempt.play(session, self.model.decoder.open(prompt, request.speed)):
@@ -361,8 +365,11 @@ class Synthesizer:
                         break
                     heard = heard or len(samples) > 0
                     report = attempt.report(number, options.seed)
+                    clock.hear(frames, samples)
+                    sentence = prompt.sentence or ("".join(said).strip() if report else "")
+                    words = clock.words(sentence, final=report is not None)
                     elapsed = time.perf_counter() - started
-                    yield Chunk(samples, self.sample_rate, index, prompt.sentence, report, elapsed, frames)
+                    yield Chunk(samples, self.sample_rate, index, prompt.sentence, report, elapsed, frames, words)
                 else:
                     return
 
@@ -375,6 +382,7 @@ class Attempt:
         self.num_frames = 0
         self._prompt, self._request, self._sample_rate = prompt, request, decoder.sample_rate
         self._samples_per_frame, self._made_samples = decoder.samples_per_frame, 0
+        self.frame_seconds = decoder.samples_per_frame / decoder.sample_rate / request.speed
         self._gate = gate
         self._guard = RunawayGuard(prompt.expected_frames, request.retries.guard)
         self._verdict: str | None = None
@@ -388,7 +396,6 @@ class Attempt:
 
     def play(self, session: Session, stream: WaveStream) -> Iterator[tuple[tuple[Frame, ...], np.ndarray]]:
         """Frames and samples (float32 [n], n may be 0) chunk by chunk; with the last ones ``finish`` is set."""
-        frame_seconds = self._samples_per_frame / self._sample_rate / self._request.speed
         playback = self._request.playback
 
         def expect(frames: int) -> None:
@@ -396,7 +403,7 @@ class Attempt:
 
         watched = self._watched(session)
         for frames, final in chunked(
-            watched, self._request.schedule, playback, frame_seconds, expect, stream.frames_until
+            watched, self._request.schedule, playback, self.frame_seconds, expect, stream.frames_until
         ):
             with session.rest() if playback is not None and playback.hurries else nullcontext():
                 frames, samples = self._decoded(stream, frames, final, lambda: islice(watched, session.held_frames))
@@ -456,16 +463,6 @@ class Attempt:
         spans = speech_spans(samples, self._sample_rate)
         kept_samples = round(self._request.retries.kept_tail_seconds * self._sample_rate)
         return samples[: spans[-1].end + kept_samples] if spans else samples[:kept_samples]
-
-
-def _trimmed(chunks: Iterator[Chunk], request: Request, sample_rate: int) -> Iterator[Chunk]:
-    """The chunks with no more silence before the first word than the request allows."""
-    trimmer = OnsetTrimmer(sample_rate, request.lead_silence_seconds)
-    for chunk in chunks:
-        samples = trimmer.push(chunk.samples)
-        yield chunk if samples is chunk.samples else replace(chunk, samples=samples)
-    if len(rest := trimmer.close()):
-        yield Chunk(rest, sample_rate)
 
 
 def _overheard(text: str | Iterable[str], said: list[str]) -> str | Iterator[str]:

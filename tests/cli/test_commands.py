@@ -170,6 +170,8 @@ def test_play_hands_the_samples_to_the_player(say, monkeypatch):
         ((TEXT, "-o", "."), "is a folder"),
         ((TEXT, "-o", "none/a.wav"), "no folder at 'none'"),
         ((TEXT, "-o", "a.wav", "--format", "mp9"), "no audio format 'mp9'"),
+        ((TEXT, "-o", "a.wav", "--subtitles", "a.txt"), "'a.txt' is not a name for subtitles; end it in .srt or .vtt"),
+        ((TEXT, "-o", "a.wav", "--subtitles", "none/a.srt"), "no folder at 'none'"),
         ((TEXT, "-o", "a.wav", "--file", "b.txt"), "leave one of them out"),
         (("--file", "b.txt", "-o", "a.wav"), "no text file at 'b.txt'"),
         ((TEXT, "-o", "a.wav", "--voice", "adda"), "Did you mean 'ada'"),
@@ -233,6 +235,28 @@ def test_ctrl_c_is_130_and_leaves_no_file(say, monkeypatch, tmp_path):
     monkeypatch.setattr("parlando.models.higgs.sampler.HiggsSampler.next", interrupt)
     assert say(TEXT, "-o", "a.wav")[0] == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_subtitles_come_with_the_audio_or_a_stream_of_it(say, tmp_path):
+    text = "He paid $3.50 for it. Then he left the shop, and nobody ever saw him again in the town where he was born."
+    assert say(text, "-o", "a.wav", "--seed", 7, "--quiet", "--subtitles", "a.srt") == (0, "", "")
+    first, second, *_ = (tmp_path / "a.srt").read_text(encoding="utf-8").split("\n\n")
+    assert first.startswith("1\n00:00:00,")
+    assert first.endswith("\nHe paid $3.50 for it.")
+    assert second.split("\n")[2].startswith("Then he left the shop,")
+    assert max(map(len, second.split("\n")[2:])) <= 42
+    assert say(text, "-o", "b.wav", "--seed", 7, "--quiet", "--subtitles", "b.VTT")[0] == 0
+    lines = (tmp_path / "b.VTT").read_text(encoding="utf-8").split("\n")
+    assert (lines[0], lines[3]) == ("WEBVTT", "He paid $3.50 for it.")
+    assert lines[2].replace(".", ",") == first.split("\n")[1]
+
+
+def test_subtitles_of_a_dialogue_name_its_speakers(cli, tiny_folder, tmp_path):
+    (tmp_path / "script.txt").write_text("Anna: Good morning to you.\nBen: And to you, my friend.\n  Sleep well.\n")
+    arguments = ("script.txt", "-o", "out.wav", "--subtitles", "out.vtt", "--model", tiny_folder, "--seed", 3)
+    assert cli("dialogue", *arguments)[0] == 0
+    shown = [block.split("\n")[1] for block in (tmp_path / "out.vtt").read_text().strip().split("\n\n")[1:]]
+    assert shown == ["<v Anna>Good morning to you.", "<v Ben>And to you, my friend.", "<v Ben>Sleep well."]
 
 
 def test_dialogue_gives_each_speaker_a_voice(cli, tiny_folder, tmp_path):

@@ -15,6 +15,7 @@ from parlando.engine.engine import Engine
 from parlando.engine.prefixes import PrefixCounts, Prefixes
 from parlando.models.registry import FAMILIES, load_model
 from parlando.speech import Synthesizer
+from parlando.text.words import word_spans
 
 # What it runs is counted elsewhere: watched line by line it takes nearly twice as long.
 pytestmark = pytest.mark.no_cover
@@ -82,6 +83,13 @@ def test_prompts_are_plain_data_and_pure(model, prompt):
     assert prompt.audio_mask.sum() == len(prompt.codes)
     assert 0 < len(prompt) < model.lm.context_length
     assert 20 < prompt.expected_frames < 200
+
+
+def test_every_word_of_a_sentence_has_tokens_in_their_order(model):
+    spans = [span for span in model.prompts.spans(SENTENCE) if span[0] < span[1]]
+    assert spans == sorted(spans)
+    for start, stop in word_spans(SENTENCE):
+        assert any(first < stop and start < last for first, last in spans), SENTENCE[start:stop]
 
 
 def test_prompts_grow_with_a_reference(model, prompt):

@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import os
+import re
 import socket
 import ssl
 import sys
@@ -68,16 +69,18 @@ class StubLM:
 
 
 class StubSampler:
+    """Every word takes as many frames."""
+
     ended = False
 
-    def __init__(self, frames):
-        self.left = frames
-        self.count = 0
+    def __init__(self, frames, words):
+        self.left = self.frames = frames
+        self.words, self.count = words, 0
 
     def next(self, logits):
         self.left, self.count = self.left - 1, self.count + 1
         self.ended = self.left <= 0
-        return Frame(token=self.count)
+        return Frame(token=self.count, place=(self.count - 1) * self.words // self.frames)
 
 
 class StubStream:
@@ -133,7 +136,10 @@ class StubModel:
 
     def new_sampler(self, prompt, options):
         wanted = [frames for word, frames in LENGTHS.items() if word in prompt.sentence]
-        return StubSampler(wanted[0] if wanted else FRAMES)
+        return StubSampler(wanted[0] if wanted else FRAMES, len(self.spans(prompt.sentence)))
+
+    def spans(self, sentence):
+        return [word.span() for word in re.finditer(r"\S+", sentence)]
 
     def refer(self, text, samples, sample_rate):
         return Reference(text, self.encode(samples, sample_rate))

@@ -76,10 +76,17 @@
     });
   },
 
-  /** When the words of a sentence begin, in shares of a second of 1000 samples; or as the server says. */
-  async starts(text, words) {
+  /** When the words of a sentence begin, in shares of a second of 1000 samples. */
+  async starts(text) {
     const { startsOf, wordsOf } = await import("/webui/reading.js");
-    return startsOf({ start: 100, end: 1100, ...(words && { words }) }, wordsOf(text), 0).map((start) => Math.round(start));
+    return startsOf({ start: 100, end: 1100 }, wordsOf(text), 0).map((start) => Math.round(start));
+  },
+
+  /** The words of a text that the server tells of, and when they begin. */
+  async told(text, words) {
+    const { placesOf, wordsOf } = await import("/webui/reading.js");
+    const written = wordsOf(text);
+    return placesOf(words, written, text).map(({ place, start }) => `${written[place].word} ${start}`);
   },
 
   async fileNames() {

@@ -1,119 +1,16 @@
-"""Times of characters: none is lost, none goes back, and words lie where their sentence says them."""
+"""Times of characters in ElevenLabs' words: they add up, and words lie where they are heard."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from parlando.core.types import SentenceReport
+from parlando.core.types import SentenceReport, SpokenWord
 from parlando.result import Chunk
-from parlando.serve.alignment import Alignment, LiveAlignment, as_json, spread
+from parlando.serve.alignment import LiveAlignment, as_json
+from parlando.text.alignment import spread
 from parlando.text.reading import Reading
-from parlando.text.sentences import spoken_sentences
 
 REPORT = SentenceReport("", 25, 1, "end", 0)
-
-
-def aligned(text):
-    """Every sentence lasts a second; times of the text's characters, in the parts in which they came."""
-    reading = Reading("en")
-    alignment, parts, count = Alignment(text, reading), [], 0
-    for count, (said, _) in enumerate(spoken_sentences(text, reading), start=1):
-        parts.append(alignment.sentence(said, count - 1.0, float(count))[0])
-    return [*parts, alignment.rest(float(count))]
-
-
-@pytest.mark.parametrize(
-    ("text", "sentences"),
-    [
-        ("Hello there, all of you. And the same to you!", ["Hello there, all of you. ", "And the same to you!"]),
-        ("It cost $3. The dollars fell.", ["It cost $3. ", "The dollars fell."]),
-        (
-            "Dr. Smith paid $3.50 on 3/4/2025. He left at once.",
-            ["Dr. Smith paid $3.50 on 3/4/2025. ", "He left at once."],
-        ),
-    ],
-)
-def test_a_sentence_takes_its_own_part_of_the_text(text, sentences):
-    parts = aligned(text)
-    assert [part.characters for part in parts if part.characters] == sentences
-    assert [(part.edges[0], part.edges[-1]) for part in parts[:-1]] == [(0.0, 1.0), (1.0, 2.0)]
-
-
-LINES = {
-    "a rule": "-----" * 200,
-    "rules": "=====\n" * 30,
-    "a blank": "_" * 300,
-    "white": "\n" * 300,
-    "faces": "\N{GRINNING FACE}" * 200,
-    "a picture": f"![](data:image/png;base64,{'A' * 300})",
-}
-
-
-@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
-@pytest.mark.parametrize("behind", ["Yes. No. It is fine.", "$3 is fine, he said."])
-def test_what_nobody_says_goes_with_the_sentence_behind_it(line, behind):
-    text = f"Hello there, all of you.\n\n{line}\n\n{behind}\n\nThat is all of it."
-    first, second, third, rest = aligned(text)
-    assert (first.characters.strip(), rest.characters) == ("Hello there, all of you.", "")
-    assert second.characters.strip().endswith(behind)
-    assert third.characters == "That is all of it."
-
-
-def test_each_row_of_a_table_has_its_own_sentence():
-    text = f"| a | b |\n|{'-' * 80}|{'-' * 80}|\n| c | d |\n\nYes. No. It is fine."
-    parts = [part.characters for part in aligned(text)]
-    assert [parts[0], parts[1][-11:], *parts[2:]] == ["| a | b |\n", "| c | d |\n\n", "Yes. No. It is fine.", ""]
-
-
-def test_an_address_inside_a_sentence_is_part_of_it():
-    picture = f"See ![the shore](data:image/png;base64,{'A' * 300}) first. "
-    assert [part.characters for part in aligned(picture + "Then it is all good.")] == [
-        picture,
-        "Then it is all good.",
-        "",
-    ]
-
-
-@pytest.mark.parametrize(
-    "unsaid", ["word, " * 300, "words " * 300, "A" * 3000 + " "], ids=["clauses", "one", "address"]
-)
-def test_words_that_are_not_said_are_passed_over(unsaid):
-    alignment = Alignment(f"Hello there. {unsaid}It is fine. Good day to you.", Reading("en"))
-    said = [alignment.sentence(said, 0.0, 1.0)[0].characters for said in ("Hello there.", "It is fine.")]
-    assert said == ["Hello there. ", f"{unsaid}It is fine. "]
-    assert alignment.sentence("Good day to you.", 1.0, 2.0)[0].characters == "Good day to you."
-
-
-def test_a_sentence_that_is_nowhere_takes_no_more_than_the_next_part():
-    alignment = Alignment("One. Two. Three.", Reading("en"))
-    assert alignment.sentence("Else.", 0.0, 1.0)[0].characters == "One. "
-    assert alignment.sentence("Two.", 1.0, 2.0)[0].characters == "Two. "
-
-
-def test_words_that_are_said_as_written_have_their_times():
-    first, _ = Alignment("It cost $3 again.", Reading("en")).sentence("It cost three dollars again.", 0.0, 2.8)
-    assert first.edges[3] == pytest.approx(0.3), "cost"
-    assert first.edges[8] == pytest.approx(0.8), "the price"
-    assert first.edges[11] == pytest.approx(2.2), "again"
-
-
-@given(st.text("ab 1$.,!\n?", max_size=80).map(lambda text: "Hello " + text))
-def test_no_character_is_lost_and_time_goes_on(text):
-    parts = aligned(text)
-    assert "".join(part.characters for part in parts) == text
-    edges = [edge for part in parts for edge in part.edges]
-    assert edges == sorted(edges)
-    assert all(len(part.edges) == len(part.characters) + 1 for part in parts)
-
-
-def test_a_long_text_without_marks_goes_on_sentence_by_sentence():
-    parts = aligned("word " * 1000)
-    sizes = [len(part.characters) for part in parts[:-2]]
-    assert len(sizes) > 5
-    assert max(sizes) < 2 * min(sizes)
 
 
 def test_characters_share_the_time():
@@ -159,3 +56,15 @@ def test_times_add_up_over_a_sentence_of_which_nothing_is_told():
     assert ends == {"alignment": [500, 1300], "normalizedAlignment": [500, 600, 700]}
     assert told[2]["alignment"]["chars"] == [" ", "T", "w", "o", "."], "the space is not lost"
     assert told[2]["alignment"]["charDurationsMs"][0] == 600, "it lasts as long as what was not told"
+
+
+def test_words_whose_times_are_known_have_those():
+    live = LiveAlignment(Reading("en"))
+    live.write("It cost $3.")
+    times = ((0, 2, 0.0, 0.25), (3, 7, 0.25, 0.5), (8, 13, 0.5, 0.75), (14, 21, 0.75, 0.9))
+    words = tuple(SpokenWord(*word, "attention") for word in times)
+    told = live.hear(Chunk(np.zeros(1000, np.float32), 1000, 0, "It cost three dollars.", REPORT, words=words))()
+    written, read = told["alignment"], told["normalizedAlignment"]
+    assert (written["charStartTimesMs"][3], written["charStartTimesMs"][8]) == (250, 500)
+    assert written["charStartTimesMs"][-1] == 900, "the mark lasts as long as the pause"
+    assert read["charStartTimesMs"][14] == 750

@@ -193,6 +193,17 @@ def test_stream_input_tells_with_a_sentences_last_sound_when_its_characters_are_
     assert got[-1]["alignment"] is None
 
 
+def test_characters_are_heard_with_their_words(stub):
+    body = {"text": "It costs $3 now."}
+    answer = stub.http.post("/v1/text-to-speech/ada/with-timestamps?output_format=pcm_24000", json=body).json()
+    times, read = answer["alignment"], answer["normalized_alignment"]
+    assert "".join(times["characters"]) == body["text"]
+    assert "".join(read["characters"]) == "It costs three dollars now."
+    starts, words = times["character_start_times_seconds"], ("It", "costs", "$3", "now")
+    assert [starts[body["text"].index(word)] for word in words] == pytest.approx([0.0, 0.2, 0.4, 0.8])
+    assert read["character_start_times_seconds"][15] == pytest.approx(0.6), "dollars"
+
+
 def test_alignments_of_contexts_do_not_mix(stub):
     messages = [
         {"text": "Hello there. ", "context_id": "a"},

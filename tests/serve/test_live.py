@@ -88,6 +88,28 @@ def test_sentences_tell_where_they_are_in_the_audio(client):
     assert got[-1]["audio_seconds"] == pytest.approx(len(audio(got)) / 24000, abs=0.001) == ends[-1]
 
 
+def test_words_tell_when_they_are_heard_over_all_that_was_written(client):
+    client.send("start", words=True)
+    written = ["It costs $3", " now. ", "And more", ".", " Then the end."]
+    for text in written[:4]:
+        client.send("text", text=text)
+    client.send("flush")
+    got = client.until("flushed")
+    client.send("text", text=written[4])
+    client.send("end")
+    got += client.until("done")
+    words, text = [m for m in got if m["type"] == "word"], "".join(written)
+    assert [m["text"] for m in words] == ["It", "costs", "$3", "now", "And", "more", "Then", "the", "end"]
+    assert [text[m["start"] : m["stop"]] for m in words] == [m["text"] for m in words]
+    begins = {m["sentence"]: m["start_seconds"] for m in got if m["type"] == "sentence.started"}
+    assert [m["start_seconds"] for m in words if m["sentence"] == 0] == pytest.approx([0.0, 0.2, 0.4, 0.8])
+    later = [m["start_seconds"] - begins[m["sentence"]] for m in words if m["sentence"] > 0]
+    assert later == pytest.approx([0.0, 0.52, 0.0, 0.36, 0.68])
+    client.send("text", text="Nobody asked.", context="b")
+    client.send("end", context="b")
+    assert not [m for m in client.until("done", "b") if m["type"] == "word"]
+
+
 def test_a_flush_speaks_what_has_no_end_yet_and_says_when_it_was_sent(client):
     client.send("text", text="Just a moment")
     client.send("flush")

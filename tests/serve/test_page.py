@@ -351,7 +351,8 @@ def test_spoken_words_fall_on_the_written_ones_they_come_from(open_page):
     assert aligned("你好。世界", "你好。", "世界") == ["你:你 好:好", "世:世 界:界"]
     assert aligned("", "Anything") == ["Anything:undefined"]
     assert page.run(f"{PARTS}.starts('One, thirteen.')") == [100, 538]
-    assert page.run(f"{PARTS}.starts('One two.', [{{ start: 7 }}, {{ start: 9 }}])") == [7, 9], "times that are known"
+    told = "[{ place: 2, stop: 5, start: 7 }, { place: 6, stop: 10, start: 9 }, { place: 90, stop: 95, start: 11 }]"
+    assert page.run(f"{PARTS}.told('\U0001f600 One 3/4.', {told})") == ["One 7", "3 9"], "times that are known"
 
 
 def test_examples_are_offered_in_languages_that_the_model_speaks(serving, several_stubs, stub, open_page, browser):

@@ -70,6 +70,44 @@ def test_events_tell_of_sentences_only_if_asked(stub):
     assert len(audio[0]) == len(audio[1]) > 96000
 
 
+def test_events_tell_when_each_word_of_the_text_is_heard_if_asked(stub):
+    text = "Its price is $3, \N{GRINNING FACE} all in. The fourth word **begins** here."
+    body = {"input": text, "response_format": "pcm", "stream_format": "sse", "words": True, "speed": 0.5}
+    lines = stub.http.post("/v1/audio/speech", json=body).text.splitlines()
+    told = [json.loads(line[6:]) for line in lines if line]
+    assert {each["type"] for each in told} == {"speech.audio.delta", "speech.word", "speech.audio.done"}
+    words = [each for each in told if each["type"] == "speech.word"]
+    said = ["Its", "price", "is", "$3", "all", "in", "The", "fourth", "word", "begins", "here"]
+    assert [each["text"] for each in words] == said
+    assert [text[each["start"] : each["stop"]] for each in words] == said
+    assert {each["source"] for each in words} == {"attention"}
+    starts = [each["start_seconds"] for each in words]
+    # Its price is three dollars, all in: seven words in two seconds of 50 frames.
+    assert starts[:5] == pytest.approx([2 * word / 7 for word in (0, 1, 2, 3, 5)], abs=0.081)
+    pause_seconds = starts[6] - 2.0
+    assert 0 < pause_seconds < 1
+    assert np.diff(starts[6:]) == pytest.approx([0.4] * 4, abs=0.001)
+    assert words[-1]["end_seconds"] == pytest.approx(4 + pause_seconds)
+    kinds = [each["type"] for each in told]
+    assert kinds.index("speech.word") < len(kinds) - 1 - kinds[::-1].index("speech.audio.delta"), "while it is spoken"
+
+
+def test_words_are_where_they_sound_at_another_rate(stub):
+    def starts(rate):
+        body = {
+            "input": "The first one is here. The second one is next.",
+            "response_format": "pcm",
+            "sample_rate": rate,
+        }
+        lines = stub.http.post(
+            "/v1/audio/speech", json={**body, "stream_format": "sse", "words": True}
+        ).text.splitlines()
+        told = [json.loads(line[6:]) for line in lines if line]
+        return [each["start_seconds"] for each in told if each["type"] == "speech.word"]
+
+    assert starts(8000) == pytest.approx(starts(24000), abs=0.001)
+
+
 def test_what_models_can_do_is_found_by_asking_them(serving, several_stubs):
     one, other = several_stubs("one", "other")
 

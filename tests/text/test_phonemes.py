@@ -35,6 +35,21 @@ def test_words_are_phones_or_letters_with_borders_between_them(reader):
     assert shown(reader, "\u4f60 42 *") == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "stand_for"),
+    [
+        ("Hello, a zb", ["Hello"] * 4 + [","] + ["a"] + [""] + ["zb"] * 2),
+        ("(a)  \u2014 {hh ax0}\u4f60 a", ["a", "\u2014", *["{hh ax0}"] * 2, "", "a"]),
+        ("z\u00e9 ze\u0301a\u2026", ["z\u00e9", "z\u00e9", "", *["ze\u0301a"] * 3, "\u2026"]),
+        ("\u4f60", []),
+    ],
+)
+def test_every_id_stands_for_characters_of_the_text(reader, text, stand_for):
+    spans = reader.spans(text)
+    assert [text[start:stop] for start, stop in spans] == stand_for
+    assert len(spans) == len(reader.read(text))
+
+
 def test_units_and_pauses_are_counted(reader):
     assert reader.measure(reader.read("hello, zyx a!")) == (4 + 3 + 1, 2)
 

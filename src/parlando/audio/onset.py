@@ -25,14 +25,16 @@ class OnsetTrimmer:
 
     What rises to it, such as a soft consonant, is of the word and stays, however long.
 
-    Windows are counted from the first sample, so that it does not matter in which pieces the signal comes.
+    Windows are counted from the first sample, so that it does not matter in which pieces the signal comes. Once it has
+    ``begun``, ``cut_samples`` of the signal's beginning are known to be left out.
     """
 
     def __init__(self, sample_rate: int, kept_seconds: float) -> None:
         self._sample_rate = sample_rate
         self._window = max(1, round(WINDOW_SECONDS * sample_rate))
         self._kept_seconds = kept_seconds
-        self._begun = math.isinf(kept_seconds)
+        self.cut_samples = 0
+        self.begun = math.isinf(kept_seconds)
         self._held = np.zeros(0, np.float32)
         self._levels: list[float] = []
         self._quietest = 0.0
@@ -40,16 +42,16 @@ class OnsetTrimmer:
 
     def push(self, samples: np.ndarray) -> np.ndarray:
         """Take more of the signal (float32 [n]); returns what of it is to be heard."""
-        if self._begun:
+        if self.begun:
             return samples
         self._held = np.concatenate((self._held, samples))
-        while not self._begun and len(self._held) >= (end := (len(self._levels) + 1) * self._window):
+        while not self.begun and len(self._held) >= (end := (len(self._levels) + 1) * self._window):
             self._judge(_level(self._held[end - self._window : end]))
-        return self.close() if self._begun else samples[:0]
+        return self.close() if self.begun else samples[:0]
 
     def close(self) -> np.ndarray:
         """What is held back, where no word came."""
-        self._begun = True
+        self.begun = True
         held, self._held = self._held, self._held[:0]
         return held
 
@@ -64,7 +66,7 @@ class OnsetTrimmer:
         if len(self._loud) * WINDOW_SECONDS >= WORD_SECONDS:
             loud, rise = self._seconds(self._loud[0]), self._seconds(self._onset())
             self._cut(min(loud - self._kept_seconds, rise - HIDDEN_SHARE * (loud - rise)))
-        self._begun = self._begun or len(self._levels) * WINDOW_SECONDS >= self._kept_seconds + WAIT_SECONDS
+        self.begun = self.begun or len(self._levels) * WINDOW_SECONDS >= self._kept_seconds + WAIT_SECONDS
 
     def _seconds(self, window: int) -> float:
         return window * self._window / self._sample_rate
@@ -78,9 +80,10 @@ class OnsetTrimmer:
         return onset
 
     def _cut(self, seconds: float) -> None:
-        self._begun = True
+        self.begun = True
         cut = round(min(seconds, MOST_CUT_SECONDS) * self._sample_rate)
         if cut > 0:
+            self.cut_samples = cut
             self._held = self._held[cut:].copy()
             fade = min(max(1, round(FADE_SECONDS * self._sample_rate)), len(self._held))
             self._held[:fade] *= np.linspace(0.0, 1.0, fade, endpoint=False, dtype=np.float32)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from parlando.cli.options import SpeakOptions, command
-from parlando.cli.output import check_target, deliver, with_progress
+from parlando.cli.output import check_subtitles, check_target, deliver, with_progress, write_subtitles
 from parlando.cli.sources import named_voice, read_standard_input, read_text_file
 from parlando.core.errors import InputError
 
@@ -53,6 +54,7 @@ def run(options: DialogueOptions) -> None:
     from parlando.text.tags import parse_script
 
     check_target(options)
+    check_subtitles(options.subtitles)
     turns = [Line(turn.speaker or "", turn.text) for turn in parse_script(_read_script(options.script))]
     synthesizer = options.load()
     voices = assign(turns, parse_cast(options.cast), list(synthesizer.voices), synthesizer.model.default_voice)
@@ -60,7 +62,13 @@ def run(options: DialogueOptions) -> None:
     seed = next(iter(requests.values())).seed
     text = "\n".join(turn.text for turn in turns)
     chunks = with_progress(spoken(synthesizer, turns, requests, options.pause), len(text), options.quiet)
-    deliver(join(chunks, text=text, voice=", ".join(dict.fromkeys(voices.values())), seed=seed), options)
+    reading = next(iter(requests.values())).reading
+    speech = join(chunks, text=text, voice=", ".join(dict.fromkeys(voices.values())), seed=seed, reading=reading)
+    deliver(speech, options)
+    if options.subtitles is not None:
+        begins = accumulate((len(turn.text) + 1 for turn in turns), initial=0)
+        speakers = [(begin, turn.speaker) for begin, turn in zip(begins, turns, strict=False)]
+        write_subtitles(options.subtitles, speech, speakers)
 
 
 def _read_script(path: Path) -> str:

@@ -153,6 +153,9 @@ class SpeakOptions(OutputOptions):
     top_p: Annotated[
         float | None, typer.Option(help="Draw from the likeliest codes of this mass.", min=0.0, max=1.0)
     ] = None
+    subtitles: Annotated[Path | None, typer.Option(help="File for subtitles of what is heard when: .srt or .vtt.")] = (
+        None
+    )
 
     def sampling(self) -> dict[str, Any]:
         """The sampling choices that were made, as keyword arguments of `Synthesizer.say`."""

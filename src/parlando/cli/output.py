@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parlando.cli.options import OutputOptions
 from parlando.core.descriptors import STDOUT, descriptor_of
-from parlando.core.errors import FileMissingError, InputError
+from parlando.core.errors import ConfigError, FileMissingError, InputError
 
 if TYPE_CHECKING:
     from parlando.result import Chunk, Speech
 
 PROGRESS_AFTER_SECONDS = 2.0
+SUBTITLES = (".srt", ".vtt")
 
 
 def check_target(options: OutputOptions, streams: bool = False) -> None:
@@ -134,6 +135,32 @@ def deliver(speech: Speech, options: OutputOptions, streams: bool = False, seede
         print(summary(speech, path, seeded), file=sys.stderr)
     if options.play:
         speech.play()
+
+
+def check_subtitles(path: Path | None) -> None:
+    """Refuse, before any work, a file for subtitles that cannot be written.
+
+    Raises:
+        ConfigError: its ending names no format of subtitles.
+        InputError: it is a folder.
+        FileMissingError: its folder is not there.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in SUBTITLES:
+        raise ConfigError(f"'{path}' is not a name for subtitles; end it in {' or '.join(SUBTITLES)}")
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder; name a file in it, such as {path / 'speech.srt'}")
+    if not path.parent.is_dir():
+        raise FileMissingError(path.parent, "folder")
+
+
+def write_subtitles(path: Path, speech: Speech, speakers: Sequence[tuple[int, str]] = ()) -> None:
+    """Write the words of a speech as subtitles, in the format of the file's ending; ``speakers`` as for `cues`."""
+    from parlando.text.subtitles import cues, srt, vtt
+
+    write = srt if path.suffix.lower() == ".srt" else vtt
+    path.write_text(write(cues(speech.text, speech.words, speakers)), encoding="utf-8")
 
 
 def summary(speech: Speech, path: Path | str | None, seeded: bool = True) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parlando.cli.options import SpeakOptions, StreamOptions, command
-from parlando.cli.output import check_target, deliver, with_progress, write_out
+from parlando.cli.output import check_subtitles, check_target, deliver, with_progress, write_out, write_subtitles
 from parlando.cli.sources import CloneOptions, choose_voice, read_standard_input, read_text_file
 from parlando.core.errors import InputError, TextError
 
@@ -33,6 +33,7 @@ def run(options: SayOptions) -> None:
     Example: parlando say "Dr. Smith paid $3.50." -o out.wav
     """
     check_target(options, streams=options.stream)
+    check_subtitles(options.subtitles)
     text = read_text(options)
     synthesizer = options.load()
     voice = choose_voice(options, synthesizer, options.ref_text)
@@ -45,7 +46,10 @@ def run(options: SayOptions) -> None:
     chunks = with_progress(synthesizer.run(text, request), len(text), options.quiet)
     if options.stream:
         chunks = sent_out(chunks, options.format or "wav")
-    deliver(join(chunks, text=text, voice=request.voice.name, seed=request.seed), options, options.stream)
+    speech = join(chunks, text=text, voice=request.voice.name, seed=request.seed, reading=request.reading)
+    deliver(speech, options, options.stream)
+    if options.subtitles is not None:
+        write_subtitles(options.subtitles, speech)
 
 
 def read_text(options: SayOptions) -> str:

@@ -21,6 +21,10 @@ class PromptBuilder(Protocol):
         """
         ...
 
+    def spans(self, sentence: str) -> Sequence[tuple[int, int]]:
+        """The characters of a sentence that each of its tokens stands for (`Frame.place` counts them)."""
+        ...
+
 
 class ArrivingPromptBuilder(Protocol):
     """Turns a sentence that still arrives into a prompt, for a model that reads while it speaks."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
 IGNORED_LABEL = -100  # a place where nothing is to be predicted
+WordSource = Literal["attention", "share"]
+NOWHERE = -1  # the place in a text of what is not known to say any of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +19,13 @@ class Frame:
 
     ``token`` is the text-vocabulary id of the position; ``codes`` holds one code per codebook, still in the
     family's own order of time (delayed, where it has a delay pattern), and is empty for a step that is only text.
+    ``place`` is the token of the sentence that it says, counted from 0, where the LM tells: the n-th frame with a place
+    is the n-th of the sound.
     """
 
     token: int
     codes: tuple[int, ...] = ()
+    place: int = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,7 @@ class Prompt:
     ``tokens`` has one text-vocabulary id per position, audio placeholders already expanded to one per frame;
     ``audio_mask`` (bool [position]) marks those, and ``codes`` (int64 [audio position, codebook], delayed) fills them
     in order.
+    ``sentence_positions`` are those of the sentence's tokens, from the first to behind the last, where they are known.
     ``expected_frames`` is the length prior for the audio to come, 0 where there is none. ``unread`` is the first word
     of the sentence that the model has no way to say, so that it is left out, in part or as a whole. The first
     ``voice_positions`` are the voice's, and the same for all that it says.
@@ -116,6 +123,7 @@ class Prompt:
     expected_frames: float = 0.0
     unread: str = ""
     voice_positions: int = 0
+    sentence_positions: tuple[int, int] = (0, 0)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -124,6 +132,37 @@ class Prompt:
         """The first so many positions, as a prompt."""
         mask = self.audio_mask[:positions]
         return replace(self, tokens=self.tokens[:positions], audio_mask=mask, codes=self.codes[: mask.sum()])
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word of a sentence as it is read out: its characters there, and when it is heard, from the sentence's begin.
+
+    ``source`` says how that is known: from the language model's ``attention``, or by the word's ``share`` of the time.
+    """
+
+    start: int
+    stop: int
+    start_seconds: float
+    end_seconds: float
+    source: WordSource
+
+    def later(self, seconds: float) -> SpokenWord:
+        """The same word so much later, but not before 0."""
+        start, end = max(0.0, self.start_seconds + seconds), max(0.0, self.end_seconds + seconds)
+        return replace(self, start_seconds=start, end_seconds=end)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text as it was given, its characters there, and when it is heard; ``source`` as of a `SpokenWord`."""
+
+    text: str
+    start: int
+    stop: int
+    start_seconds: float
+    end_seconds: float
+    source: WordSource
 
 
 @dataclass(frozen=True)

@@ -210,10 +210,14 @@ class Bridge:
 
 
 class TextFeed(Iterable[str]):
-    """Text that still arrives: a door pushes pieces, the speaking thread iterates over them, and may ``lack`` some."""
+    """Text that still arrives: a door pushes pieces, the speaking thread iterates over them, and may ``lack`` some.
 
-    def __init__(self) -> None:
+    It tells ``note`` each piece that it takes.
+    """
+
+    def __init__(self, note: Callable[[str], object] = str) -> None:
         self.lack = Lack()
+        self._note = note
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def push(self, piece: str) -> None:
@@ -226,6 +230,7 @@ class TextFeed(Iterable[str]):
 
     def __iter__(self) -> Iterator[str]:
         while (piece := self._next()) is not None:
+            self._note(piece)
             yield piece
 
     def _next(self) -> str | None:

@@ -15,7 +15,6 @@ from parlando.serve.livetext import pieces_of
 from parlando.serve.schemas import LanguageName, Words
 from parlando.serve.service import Making, Service, Utterance
 from parlando.serve.voices import Recording
-from parlando.text.reading import Reading
 
 THEIR_MODELS = "eleven_"
 PCM_RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -144,16 +143,3 @@ def conversion_of(service: Service, voice_id: str, form: ChangeForm, audio: byte
         speed=form.settings.speed,
         sample_rate=output.sample_rate,
     )
-
-
-def reading_of(service: Service, wanted: Utterance, caller: str) -> Reading:
-    """How the voice of an utterance reads.
-
-    Raises:
-        VoiceNotFoundError: nobody has the voice's name.
-        ConfigError: nothing is read out in the language.
-    """
-    host = service.host(wanted.model)
-    name = service.voices.resolve(host, str(wanted.voice), caller)
-    languages = {each.name: each.language for each in service.voices.listed(host, caller)}
-    return Reading(wanted.language or languages.get(name, "en"), notation=host.synthesizer.model.notation)

@@ -16,11 +16,13 @@ import numpy as np
 
 from parlando.audio.containers import StreamEncoder, open_encoder
 from parlando.core.errors import InputError, ParlandoError, TooLargeError
+from parlando.core.types import Word
 from parlando.request import derived_seed
 from parlando.result import Chunk
 from parlando.serve.allowance import Allowance
 from parlando.serve.bridge import TextFeed
 from parlando.serve.service import Making, Service, Speaking, Utterance, check_characters
+from parlando.text.alignment import WordFinder
 
 
 class Mark(Enum):
@@ -32,20 +34,24 @@ class Mark(Enum):
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes of the wanted format that are final now, and the chunk that they came with."""
+    """Bytes of the wanted format that are final now, the chunk that they came with, and the text's words in it."""
 
     data: bytes
     chunk: Chunk
+    words: tuple[Word, ...] = ()
 
 
-def pieces_of(format: str, sample_rate: int, bits_per_second: int | None = None) -> Making:
-    """For `Service.open`: chunks as `Piece`s of an encoder for that format."""
+def pieces_of(
+    format: str, sample_rate: int, bits_per_second: int | None = None, finder: WordFinder | None = None
+) -> Making:
+    """For `Service.open`: chunks as `Piece`s of an encoder for that format, with the words that a finder finds."""
 
     def made(chunks: Iterator[Chunk]) -> Iterator[Piece]:
         encoder = open_encoder(format, sample_rate, bits_per_second)
         chunk = Chunk(np.zeros(0, np.float32), sample_rate)
         for chunk in chunks:
-            yield Piece(_fed(encoder, chunk), chunk)
+            words = () if finder is None else tuple(finder.hear(chunk.text, chunk.words, chunk.report is not None))
+            yield Piece(_fed(encoder, chunk), chunk, words)
         yield Piece(encoder.close(), replace(chunk, samples=chunk.samples[:0], text="", report=None))
 
     return made
@@ -81,22 +87,34 @@ class Turn:
 class LiveText:
     """One text that a client writes; iterate over it for `Speaking` at each turn's begin, `Piece`s and `Mark`s.
 
-    ``wanted`` is the utterance but for its text; ``making`` is told the rate of the audio. ``warnings`` are what may be
+    ``wanted`` is the utterance but for its text; ``making`` is told the rate of the audio, and ``note`` the text
+    as it is read, in the thread that speaks. ``warnings`` are what may be
     wrong with its voice, known with the first piece. An error ends the iteration. Whoever iterates calls `cancel` when
     done. What raises `TooLargeError` here has not been done, and the text is cancelled by whoever sent it.
     """
 
     def __init__(
-        self, service: Service, wanted: Utterance, making: Callable[[int], Making], allowance: Allowance
+        self,
+        service: Service,
+        wanted: Utterance,
+        making: Callable[[int], Making],
+        allowance: Allowance,
+        note: Callable[[str], object] = str,
     ) -> None:
         self.cancelled = self._ended = False
         self.warnings: list[str] = []
-        self._service, self._wanted, self._making, self._allowance = service, wanted, making, allowance
+        self._service, self._wanted, self._making, self._allowance, self._note = (
+            service,
+            wanted,
+            making,
+            allowance,
+            note,
+        )
         self._waiting_characters = self._waiting_entries = 0
         self._take(entries=1)
         self._queue: asyncio.Queue[Turn | Mark] = asyncio.Queue()
         self._writing: Turn | None = None
-        self._feed = TextFeed()
+        self._feed = TextFeed(self._note)
         self._unspoken: deque[Turn] = deque()
         self._held, self._characters, self._turns = "", 0, 0
         self._pause: asyncio.TimerHandle | None = None
@@ -122,7 +140,7 @@ class LiveText:
             if not any(map(str.isalnum, text)):
                 self._held = text
                 return
-            self._feed = TextFeed()
+            self._feed = TextFeed(self._note)
             self._writing = self._add(Turn(self._feed))
         if text:
             self._feed.push(text)

@@ -87,6 +87,7 @@ class SpeechRequest(SpeechFields):
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool | None = Field(default=None, description="False: a finished file, with its true length.")
     sentences: bool = Field(default=False, description="Events also tell where each sentence begins and ends.")
+    words: bool = Field(default=False, description="Events also tell when each word is heard.")
 
 
 ContextName = Annotated[str, Field(max_length=128)]
@@ -99,6 +100,7 @@ class LiveStart(SpeechFields):
     type: Literal["start"]
     context: ContextName = DEFAULT_CONTEXT
     response_format: AudioName = "pcm"
+    words: bool = Field(default=False, description="Messages also tell when each word is heard.")
 
 
 class LiveWords(RequestBody):

@@ -400,10 +400,15 @@ class Source:
 
     def _shaped(self, rate: int) -> Iterator[Chunk]:
         resampler = StreamResampler(self._host.synthesizer.sample_rate, rate)
+        late_seconds = begun_late_seconds = 0.0
         for chunk in self._spoken():
             samples = resampler.feed(chunk.samples)
             self.stats.sound(len(samples) / rate)
-            yield chunk if samples is chunk.samples else replace(chunk, samples=samples, sample_rate=rate)
+            late_seconds += chunk.duration_seconds - len(samples) / rate
+            words = tuple(word.later(begun_late_seconds) for word in chunk.words)
+            if chunk.report is not None or not chunk.text:  # the next sentence follows what is held back now
+                begun_late_seconds = late_seconds
+            yield chunk if samples is chunk.samples else replace(chunk, samples=samples, sample_rate=rate, words=words)
         samples = resampler.close()
         self.stats.sound(len(samples) / rate)
         if len(samples):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -62,20 +62,33 @@ class PhonemeReader:
 
     def read(self, text: str, spell: Spell | None = None) -> list[int]:
         """Ids of ordinary text; words for which ``spell`` says so are read by letters although the lexicon has them."""
-        ids: list[int] = []
+        return [index for ids in self._read(self._units.findall(_plain(text)), spell) for index in ids]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters of the text that each id of `read` stands for; none, where a boundary stands."""
+        plain, places = _plain_places(text)
+        found = [match.span() for match in self._units.finditer(plain)]
+        spans = [(places[start], places[stop - 1] + 1) for start, stop in found]
+        read = self._read([plain[start:stop] for start, stop in found])
+        return [
+            (span[0], span[0]) if index == self._boundary else span
+            for ids, span in zip(read, spans, strict=True)
+            for index in ids
+        ]
+
+    def _read(self, units: Sequence[str], spell: Spell | None = None) -> Iterator[tuple[int, ...]]:
+        """Each unit's ids, after a boundary's where there is one before it."""
         after_word = False
-        units = self._units.findall(_plain(text))
         for index, unit in enumerate(units):
             mark = self._punctuation_ids.get(unit)
             if mark is not None:
-                ids.append(mark)
+                yield (mark,)
                 after_word = False
                 continue
             by_letters = spell is not None and spell(unit.lower())
             word = (not by_letters and self._in_context(units, index)) or self._word(unit.lower(), by_letters)
-            ids.extend((self._boundary, *word) if after_word and word else word)
+            yield (self._boundary, *word) if after_word and word else word
             after_word = after_word or bool(word)
-        return ids
 
     def measure(self, ids: Iterable[int]) -> tuple[int, int]:
         """How many of the ids are spoken (phones and letters), and how many are punctuation marks."""
@@ -128,10 +141,20 @@ def any_of(strings: Sequence[str] | Mapping[str, int]) -> str:
 
 def _plain(text: str) -> str:
     """Accents dropped, typographic apostrophes and dashes made plain."""
+    return text if text.isascii() else _plain_places(text)[0]
+
+
+def _plain_places(text: str) -> tuple[str, Sequence[int]]:
+    """The same, and which character of the text each of its characters comes from."""
     if text.isascii():
-        return text
-    folded = unicodedata.normalize("NFKD", text.translate(_TYPOGRAPHY))
-    return "".join(character for character in folded if not unicodedata.combining(character))
+        return text, range(len(text))
+    folded = [
+        (part, place)
+        for place, character in enumerate(text.translate(_TYPOGRAPHY))
+        for part in unicodedata.normalize("NFKD", character)
+        if not unicodedata.combining(part)
+    ]
+    return "".join(part for part, _ in folded), [place for _, place in folded]
 
 
 _TYPOGRAPHY = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": "-", "\u2026": "."})

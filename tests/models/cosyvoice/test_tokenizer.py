@@ -147,3 +147,13 @@ def test_text_that_arrives_in_pieces_has_the_same_phonemes(phonemes, size):
     while not arriving.ended:
         arriving.pull()
     assert arriving.tokens == phonemes.encode(text)
+
+
+def test_ids_stand_for_characters_tags_and_byte_pairs_too(blank_en):
+    phonemes = PhonemeTokenizer(default_phoneme_config(), {"so": ("s", "ow1")}.get)
+    text = "[breath] <strong>so</strong>, so"
+    found = [text[start:stop] for start, stop in phonemes.spans(text)]
+    assert found == ["[breath]", "<strong>", "so", "so", "</strong>", ",", "so", "so"]
+    assert len(found) == len(phonemes.encode(text))
+    bpe = HubTokenizer(blank_en)
+    assert "".join("Hello world"[start:stop] for start, stop in bpe.spans("Hello world")) == "Hello world"

@@ -160,3 +160,9 @@ def test_original_style_refuses_what_is_not_computed(change, message):
     with pytest.raises(ConfigError) as caught:
         lm_config_from_original(ORIGINAL | change)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("head", [{"layer": 2, "head": 0}, {"layer": 0, "head": 4}, {"layer": -1, "head": 0}])
+def test_a_head_that_is_not_there_is_refused(head):
+    with pytest.raises(ConfigError, match="there is no head .* the model has 2 layers of 4 heads"):
+        parse_higgs_config({**OWN, "lm": {**LM, "reading_head": head}})

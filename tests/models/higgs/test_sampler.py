@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parlando.core.errors import ConfigError, GenerationError
-from parlando.core.types import Frame, Prompt, SamplingOptions
+from parlando.core.types import NOWHERE, Frame, Prompt, SamplingOptions
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.parts.delay import Undelay, build_delay
 from parlando.models.higgs.sampler import HiggsSampler, Ramp
@@ -32,6 +32,7 @@ class FakeLogits:
 
     def __init__(self, audio: torch.Tensor, text: torch.Tensor | None = None) -> None:
         self.ranking, self.row, self.text = Ranking(audio[None]), 0, text
+        self.place = NOWHERE
 
 
 def wanting(codes, token: int | None = None) -> FakeLogits:

@@ -220,3 +220,13 @@ def test_sound_events_are_not_read_aloud():
 def test_the_first_word_that_is_left_out_is_named(tokenizer, bpe_file, text, word):
     assert tokenizer.unread(text) == word
     assert HubTokenizer(bpe_file).unread(text) == ""
+
+
+def test_ids_stand_for_characters_whatever_is_left_out(tokenizer, bpe_file):
+    text = "[SPEAKER0] Hello <SE>[Laughter]</SE> don\u2019t."
+    spans = tokenizer.spans(text)
+    assert len(spans) == len(tokenizer.encode(text))
+    found = [text[start:stop] for start, stop in spans]
+    assert found == ["[SPEAKER0]", *["Hello"] * 4, "", *["don\u2019t"] * 4, "."]
+    bpe = HubTokenizer(bpe_file)
+    assert len(bpe.spans("hello")) == len(bpe.encode("hello"))

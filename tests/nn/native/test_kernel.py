@@ -11,7 +11,7 @@ import torch
 
 from parlando.core.types import Frame, Prompt
 from parlando.models.higgs import lm_inference
-from parlando.models.higgs.config import LMConfig
+from parlando.models.higgs.config import LMConfig, ReadingHead
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM
 from parlando.nn.native import kernel
@@ -74,6 +74,22 @@ def test_steps_equal_those_in_torch(rows, is_half):
                     torch.testing.assert_close(got.text, expected.text, atol=2e-5, rtol=1e-4)
     lengths = [[cache.length(row) for row in range(rows)] for cache in (fast_cache, slow_cache)]
     assert lengths[0] == lengths[1]
+
+
+@needs_kernel
+@pytest.mark.parametrize("rows", [1, 3, 9])
+def test_what_a_head_looks_at_equals_that_in_torch(rows):
+    lm = make_lm(replace(CONFIG, reading_head=ReadingHead(1, 2)))
+    pairs = [start(lm, rows, compiled) for compiled in (True, False)]
+    for step in range(4):
+        fed = frames(rows, step)
+        places = [[one and one.place for one in token_lm.step(fed, cache)] for token_lm, cache in pairs]
+        assert places[0] == places[1]
+        compiled, in_torch = (cache.looks for _, cache in pairs)
+        for row in (row for row, frame in enumerate(fed) if frame is not None):
+            length = pairs[0][1].length(row)
+            assert torch.allclose(compiled[row, :length], in_torch[row, :length], atol=1e-5)
+            assert float(compiled[row, :length].sum()) == pytest.approx(1.0, abs=1e-5)
 
 
 @needs_kernel

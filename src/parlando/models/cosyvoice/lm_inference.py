@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from parlando.core.errors import GenerationError, PromptTooLongError
-from parlando.core.types import Frame, Prompt
+from parlando.core.types import NOWHERE, Frame, Prompt
 from parlando.models.cosyvoice.config import DRAW_RULES, LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM, DecoderLayer
 from parlando.models.cosyvoice.parts.monotonic_attention import MonotonicAttention, MonotonicCache, attend_monotonic
@@ -28,10 +28,14 @@ from parlando.nn.sampling import Ranking
 
 @dataclass(frozen=True)
 class Logits:
-    """Those of one request: row ``row`` of ``ranking`` (float32, on the host, one codebook), which a step shares."""
+    """Those of one request: row ``row`` of ``ranking`` (float32, on the host, one codebook), which a step shares.
+
+    ``place`` is the token of the sentence that is said next, where a head is led through the text.
+    """
 
     ranking: Ranking
     row: int
+    place: int = NOWHERE
 
 
 class _Layer:
@@ -106,7 +110,7 @@ class CosyVoiceTokenLM:
         if isinstance(cache, MonotonicCache):
             text = [position for position, token in enumerate(prompt.tokens) if token < self.config.vocab_size]
             cache.monotonic.begin(row, text, prompt.lead_tokens if isinstance(prompt, SpeechPrompt) else 0)
-        return self._logits(hidden[-1:])[0]
+        return replace(self._logits(hidden[-1:])[0], place=_place(cache, row))
 
     @torch.inference_mode()
     def step(self, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
@@ -142,7 +146,7 @@ class CosyVoiceTokenLM:
         logits = self._logits(self._run(tokens, codes, is_speech, attend))
         for row, is_live in enumerate(live):
             cache.advance(row, int(is_live))
-        return [each if is_live else None for each, is_live in zip(logits, live, strict=True)]
+        return [replace(logits[row], place=_place(cache, row)) if live[row] else None for row in range(len(live))]
 
     def _attend_monotonic(
         self,
@@ -182,3 +186,7 @@ class CosyVoiceTokenLM:
         logits = self._head.addmm(self._head_bias, hidden).float().cpu()
         ranking = Ranking(logits[:, None], DRAW_RULES)
         return [Logits(ranking, row) for row in range(len(hidden))]
+
+
+def _place(cache: KVCache, row: int) -> int:
+    return cache.follower.said(row) if isinstance(cache, MonotonicCache) else NOWHERE

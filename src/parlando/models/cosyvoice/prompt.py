@@ -98,6 +98,10 @@ class CosyVoicePromptBuilder:
             text_tokens=len(tokens), lead_tokens=len(lead.tokens), voice_positions=1 + len(lead.tokens),
         )  # fmt: skip
 
+    def spans(self, sentence: str) -> list[tuple[int, int]]:
+        """The characters of a sentence that each of its tokens stands for."""
+        return self.tokenizer.spans(_MARKUP.sub(lambda markup: " " * len(markup[0]), sentence))
+
     def build_arriving(self, pieces: Iterable[str], voice: Voice) -> SpeechPrompt:
         """The prompt of a text that arrives in pieces, as many of which are taken as it needs; the sampler asks for the
         others when they are due. Any number of samplers may be made of it, one after another.

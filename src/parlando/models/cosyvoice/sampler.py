@@ -31,6 +31,11 @@ class StepLogits(Protocol):
         """Which row of them is this request's."""
         ...
 
+    @property
+    def place(self) -> int:
+        """The token of the sentence that is said next, or `NOWHERE`."""
+        ...
+
 
 class CosyVoiceSampler:
     """The frames of one request (a `core.stages.FrameSampler`); owns its place in the text, history and random numbers.
@@ -79,7 +84,7 @@ class CosyVoiceSampler:
             code = self._draw(logits, self._not_in_group)
             if code != self._config.fill:
                 turns.spoke()
-                frame = self._speech(code)
+                frame = self._speech(code, logits.place)
                 if not turns.speech_left:
                     self._remember(self._config.fill)
                 return frame
@@ -98,7 +103,7 @@ class CosyVoiceSampler:
             return None
         code = self._draw(logits, self._config.stop_codes if self.made_frames < least else ())
         self.ended = code in self._config.stop_codes
-        return None if self.ended else self._speech(code)
+        return None if self.ended else self._speech(code, logits.place)
 
     def _lengths(self) -> tuple[int, int]:
         """The least and the most frames; what is fed before a text that arrives may have been spoken, or not."""
@@ -125,11 +130,11 @@ class CosyVoiceSampler:
         repeats = window and (self._history[-window:] == agreed).sum() >= limit
         return code if repeats else agreed
 
-    def _speech(self, code: int) -> Frame:
+    def _speech(self, code: int, place: int) -> Frame:
         self._remember(code)
         self.made_frames += 1
         self.ended = self.made_frames == self._options.max_frames
-        return Frame(self._config.speech_id, (code,))
+        return Frame(self._config.speech_id, (code,), place)
 
     def _remember(self, code: int) -> None:
         window = self._options.repetition_window

@@ -61,6 +61,10 @@ class TextTokenizer(Protocol):
         """The first word of a text that is left out, in part or as a whole; empty if there is none."""
         ...
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters of a text that each of its ids stands for."""
+        ...
+
 
 class HubTokenizer:
     """The Qwen2 byte-pair encoding of a published checkpoint, from its ``CosyVoice-BlankEN`` folder.
@@ -103,6 +107,10 @@ class HubTokenizer:
     def encode(self, text: str, spell: Spell | None = None) -> list[int]:
         """Ids of a text; BPE has its own subwords, so ``spell`` changes nothing here."""
         return self._bpe.encode(text, add_special_tokens=False).ids
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters of a text that each of its ids stands for."""
+        return self._bpe.encode(text, add_special_tokens=False).offsets
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special strings included."""
@@ -204,6 +212,16 @@ class PhonemeTokenizer:
     def unread(self, text: str) -> str:
         """The first word with a letter that is in no way in the vocabulary."""
         return next(filter(None, map(self._reader.unread, self._specials.split(text)[::2])), "")
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters of a text that each of its ids stands for."""
+        spans: list[tuple[int, int]] = []
+        end = 0
+        for index, piece in enumerate(self._specials.split(text)):
+            start, end = end, end + len(piece)
+            inside = [(0, len(piece))] if index % 2 else self._reader.spans(piece)
+            spans += [(start + first, start + last) for first, last in inside]
+        return spans
 
     def knows(self, word: str) -> bool:
         """Whether a word is read by its phones rather than by letters."""

@@ -18,13 +18,22 @@ from parlando.text.length import Expected
 
 
 @dataclass(frozen=True)
+class ReadingHead:
+    """A head of a layer, both counted from 0."""
+
+    layer: int
+    head: int
+
+
+@dataclass(frozen=True)
 class LMConfig:
     """Sizes and special ids of the language model.
 
     ``codebook_size`` counts the codec's codes only; each table holds two more rows, `stream_bos` and `stream_eos`.
     Ids are of the text vocabulary: ``audio_bos_id`` opens reference audio, ``audio_out_bos_id`` spoken audio,
     ``audio_eos_id`` closes either; ``audio_in_id``, ``audio_out_id`` and ``delay_id`` (transformers layout only) are
-    placeholders of audio frames; ``eot_id`` ends a turn; ``end_of_text_id`` pads.
+    placeholders of audio frames; ``eot_id`` ends a turn; ``end_of_text_id`` pads. ``reading_head`` names the layer and
+    the head that look at what is said next, where there are any.
 
     Raises:
         ConfigError: sizes that do not fit together, or an id outside the vocabulary.
@@ -51,6 +60,7 @@ class LMConfig:
     rope: RopeConfig = field(default_factory=RopeConfig)
     rms_norm_eps: Positive = 1e-5
     text_head: bool = True
+    reading_head: ReadingHead | None = None
 
     def __post_init__(self) -> None:
         sizes = {name: value for name, value in vars(self).items() if type(value) is int and not name.endswith("_id")}
@@ -61,6 +71,12 @@ class LMConfig:
             raise ConfigError(f"lm.num_heads: {self.num_heads} is not a multiple of num_kv_heads = {self.num_kv_heads}")
         if self.head_dim % 2:
             raise ConfigError(f"lm.head_dim: {self.head_dim} is odd; rotary positions need an even size")
+        head = self.reading_head
+        if head is not None and not (0 <= head.layer < self.num_layers and 0 <= head.head < self.num_heads):
+            raise ConfigError(
+                f"lm.reading_head: there is no head {head.head} in a layer {head.layer}; the model has "
+                f"{self.num_layers} layers of {self.num_heads} heads, counted from 0"
+            )
         for name, value in vars(self).items():
             if name.endswith("_id") and value is not None and not 0 <= value < self.vocab_size:
                 raise ConfigError(f"lm.{name}: {value} is outside the vocabulary of {self.vocab_size} ids")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import cast
 
@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from parlando.core.errors import GenerationError, PromptTooLongError
-from parlando.core.types import Frame, Prompt
+from parlando.core.types import NOWHERE, Frame, Prompt
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import DualFFNLayer, HiggsLM
 from parlando.nn.attention import attend_cached, attend_causal
+from parlando.nn.following import FollowingCache, looks_of
 from parlando.nn.kvcache import KVCache
 from parlando.nn.lora import adapted_layers
 from parlando.nn.mlp import GatedMLP
@@ -36,12 +37,14 @@ LONGEST_COMPILED_PROMPT = 256
 class Logits:
     """Float32, on the host: of the next frame, and of the next text token where the last position was text.
 
-    The frame's are those of row ``row`` of ``ranking``, which all rows of a step share.
+    The frame's are those of row ``row`` of ``ranking``, which all rows of a step share. ``place`` is the token of the
+    sentence that it says, where a head reads along.
     """
 
     ranking: Ranking
     row: int
     text: Float[Tensor, " vocab"] | None
+    place: int = NOWHERE
 
     @property
     def audio(self) -> Float[Tensor, "codebook rows"]:
@@ -52,7 +55,7 @@ class Logits:
 class LastLogits:
     """Those of a prompt's last position, found when somebody asks: a clip's first frame is given and not drawn."""
 
-    row = 0
+    row, place = 0, NOWHERE
 
     def __init__(self, find: Callable[[], Logits]) -> None:
         self._find = find
@@ -176,7 +179,8 @@ class HiggsTokenLM:
             return None
         self._head_panels = Panels(self._audio_head.weight)
         layers = [layer.weights for layer in self._layers]
-        return Kernel(config.attention, layers, config.rms_norm_eps, self._rope)
+        watched = None if config.reading_head is None else (config.reading_head.layer, config.reading_head.head)
+        return Kernel(config.attention, layers, config.rms_norm_eps, self._rope, watched)
 
     @property
     def is_compiled(self) -> bool:
@@ -186,7 +190,8 @@ class HiggsTokenLM:
     def new_cache(self, rows: int, length: int) -> KVCache:
         """Allocate ``rows`` sequences of at most ``length`` positions, on the model's device and in its dtype."""
         length = min(length, self.context_length)
-        return KVCache(self.config.attention, self.config.num_layers, rows, length, self._like)
+        kind = KVCache if self.config.reading_head is None else FollowingCache
+        return kind(self.config.attention, self.config.num_layers, rows, length, self._like)
 
     @torch.inference_mode()
     def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> LastLogits:
@@ -209,6 +214,8 @@ class HiggsTokenLM:
         else:
             hidden = self._run_prompt(prompt, cache, row, start)
         cache.advance(row, length - start)
+        if isinstance(cache, FollowingCache):
+            cache.follower.begin(row, range(*prompt.sentence_positions), 0)
         return LastLogits(partial(self._last_logits, hidden[-1:], not prompt.audio_mask[-1]))
 
     @torch.inference_mode()
@@ -231,7 +238,7 @@ class HiggsTokenLM:
             cache.advance(row, int(is_live))
         wants_text = [frame is not None and not frame.codes for frame in frames]
         results = self._logits(self._norm(hidden), wants_text)
-        return [result if is_live else None for result, is_live in zip(results, live, strict=True)]
+        return [_placed(results[row], cache, row) if live[row] else None for row in range(len(live))]
 
     def _run_prompt(self, prompt: Prompt, cache: KVCache, row: int, start: int) -> Tensor:
         inputs = torch.zeros(len(prompt), 1 + self.config.num_codebooks, dtype=torch.int64)
@@ -272,6 +279,7 @@ class HiggsTokenLM:
         def attend(layer: int, qkv: Tensor) -> Tensor:
             q, pairs = self._split_heads(qkv, rope)
             keys, values = cache.append(layer, plan, pairs)
+            self._watch(layer, q, keys, plan.mask, cache)
             return attend_cached(q, keys, values, plan.mask)
 
         return self._run(inputs.to(device, non_blocking=True), route, attend)
@@ -295,8 +303,25 @@ class HiggsTokenLM:
         results: list[Logits | None] = [None] * len(frames)
         for index, cache_row in enumerate(cache_rows):
             text = self._text_logits(self._norm(hidden[index : index + 1])) if index < num_text else None
-            results[cache_row] = Logits(ranking, index, text)
+            results[cache_row] = _placed(Logits(ranking, index, text), cache, cache_row)
         return results
+
+    def _watch(
+        self,
+        layer: int,
+        q: Float[Tensor, "row head dim"],
+        keys: Float[Tensor, "row kv_head position dim"],
+        mask: Float[Tensor, "row 1 1 position"] | None,
+        cache: KVCache,
+    ) -> None:
+        """Note what each row looks at, if the head that reads along is in this layer."""
+        reading = self.config.reading_head
+        if reading is None or layer != reading.layer or not isinstance(cache, FollowingCache):
+            return
+        kv_head = reading.head * self.config.num_kv_heads // self.config.num_heads
+        seen = None if mask is None else mask[:, 0, 0]
+        looks = looks_of(q[:, reading.head], keys[:, kv_head], seen)
+        cache.looks[: len(q), : keys.shape[2]] = looks.float().cpu()
 
     def _text_logits(self, hidden: Float[Tensor, "1 dim"]) -> Float[Tensor, " vocab"] | None:
         return None if self._text_head is None else self._text_head.mm(hidden).float()[0]
@@ -331,6 +356,10 @@ class HiggsTokenLM:
                 text[row] = logits
         ranking = Ranking(audio)
         return [Logits(ranking, row, found) for row, found in enumerate(text)]
+
+
+def _placed(logits: Logits, cache: KVCache, row: int) -> Logits:
+    return replace(logits, place=cache.follow(row)) if isinstance(cache, FollowingCache) else logits
 
 
 def _route_of(is_audio: list[bool], device: torch.device, few: bool) -> Route:

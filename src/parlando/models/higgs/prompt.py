@@ -162,6 +162,10 @@ class HiggsPromptBuilder:
         sentence = _without_markup(sentence)
         return self._build([voice], sentence, [sentence])
 
+    def spans(self, sentence: str) -> list[tuple[int, int]]:
+        """The characters of a sentence that each of its tokens stands for."""
+        return self.tokenizer.spans(_without_markup(sentence))
+
     def build_dialogue(self, turns: Sequence[tuple[int, str]], voices: Sequence[Voice]) -> Prompt:
         """The prompt after which the model speaks a dialogue; each turn is an index into ``voices`` and its text.
 
@@ -223,10 +227,11 @@ class HiggsPromptBuilder:
         unread = self.tokenizer.unread(" ".join(texts))
         # What comes before the last turn; only the builder writes the end of one.
         ends = [place for place, token in enumerate(prompt.tokens) if token == self.tokenizer.eot]
-        voice_positions = ends[-2] + 1 if len(ends) > 1 else 0
         prompt = replace(
-            prompt, sentence=content, expected_frames=expected, unread=unread, voice_positions=voice_positions
-        )
+            prompt, sentence=content, expected_frames=expected, unread=unread,
+            voice_positions=ends[-2] + 1 if len(ends) > 1 else 0,
+            sentence_positions=(ends[-1] - len(self.tokenizer.encode(content)), ends[-1]),
+        )  # fmt: skip
         self._check_length(prompt, math.ceil(expected) + self.config.num_codebooks + 1, content)
         return prompt
 

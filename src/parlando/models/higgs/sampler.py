@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from parlando.core.errors import GenerationError
-from parlando.core.types import Frame, Prompt, SamplingOptions
+from parlando.core.types import NOWHERE, Frame, Prompt, SamplingOptions
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.parts.chatml import Layout
 from parlando.nn.sampling import Ranking, check_options, draw
@@ -40,6 +40,11 @@ class StepLogits(Protocol):
     @property
     def text(self) -> Float[Tensor, " vocab"] | None:
         """Logits of the next text token, if the model made them."""
+        ...
+
+    @property
+    def place(self) -> int:
+        """The token of the sentence that is said next, or `NOWHERE`."""
         ...
 
 
@@ -141,7 +146,7 @@ class HiggsSampler:
         if self._ramp.over:
             return self._close_clip()
         drawn = draw(logits.ranking, logits.row, self._options, self._history, self._generator).tolist()
-        frame = self._audio_frame(self._ramp.constrain(drawn))
+        frame = self._audio_frame(self._ramp.constrain(drawn), logits.place)
         self.ended = self._ramp.over and self._speech_only
         return frame
 
@@ -151,14 +156,14 @@ class HiggsSampler:
         assert self._config.audio_eos_id is not None, "a model with a text head names its end of audio"
         return Frame(self._config.audio_eos_id)
 
-    def _audio_frame(self, codes: list[int]) -> Frame:
+    def _audio_frame(self, codes: list[int], place: int = NOWHERE) -> Frame:
         """The frame, remembered in the history."""
         window = self._options.repetition_window
         if window:
             self._history = np.concatenate((self._history, self._remembered(np.array([codes]))))[-window:]
         ending = self._layout == "transformers" and self._config.stream_eos in codes
         token = self._config.delay_id if ending and self._config.delay_id is not None else self._config.audio_out_id
-        return Frame(token, tuple(codes))
+        return Frame(token, tuple(codes), place)
 
     def _text_frame(self, logits: StepLogits) -> Frame | None:
         if logits.text is None:

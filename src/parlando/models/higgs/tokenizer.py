@@ -80,6 +80,10 @@ class TextTokenizer(Protocol):
         """The first word of a text that is left out, in part or as a whole; empty if there is none."""
         ...
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters of an ordinary text that each of its ids stands for."""
+        ...
+
 
 class _SpecialIds:
     """The named ids, looked up once."""
@@ -126,6 +130,10 @@ class HubTokenizer(_SpecialIds):
     def encode(self, text: str, spell: Spell | None = None) -> list[int]:
         """Ids of a text; BPE has its own subwords, so ``spell`` changes nothing here."""
         return self._bpe.encode(text, add_special_tokens=False).ids
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters of a text that each of its ids stands for."""
+        return self._bpe.encode(text, add_special_tokens=False).offsets
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special strings included."""
@@ -213,6 +221,19 @@ class PhonemeTokenizer(_SpecialIds):
         """The first word with a letter that is in no way in the vocabulary."""
         ordinary = (_EVENT.sub(" ", piece) for piece in self._prompt_strings.split(text)[::2])
         return next(filter(None, map(self._reader.unread, ordinary)), "")
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters of an ordinary text that each of its ids stands for."""
+        spans: list[tuple[int, int]] = []
+        end = 0
+        for index, piece in enumerate(self._prompt_strings.split(text)):
+            start, end = end, end + len(piece)
+            if index % 2:
+                spans.append((start, end))
+            else:
+                inside = self._reader.spans(_EVENT.sub(lambda event: " " * len(event[0]), piece))
+                spans += [(start + first, start + last) for first, last in inside]
+        return spans
 
     def knows(self, word: str) -> bool:
         """Whether a word is read by its phones rather than by letters."""

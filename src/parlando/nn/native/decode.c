@@ -32,6 +32,12 @@ typedef struct {
     int64_t rows, length;
 } Cache;
 
+/* One head of one layer, and room for what each row of the cache looks at with it: [row][length]; or no room. */
+typedef struct {
+    int64_t layer, head;
+    float *looks;
+} Watched;
+
 /* Room for BLOCK rows of each, for the rows of a product side by side, and for the scores of one head. */
 typedef struct {
     float *normed, *qkv, *mixed, *inner, *across, *scores;
@@ -58,8 +64,9 @@ static inline void turn(float *head, const float *cosine, const float *sine, int
     }
 }
 
-/* Softmax attention of one query over count keys and values of its head. */
-static inline void attend(
+/* Softmax attention of one query over count keys and values of its head; scores are then its weights, times the total
+   that is returned. */
+static inline float attend(
     const float *query, const float *keys, const float *values, int64_t count, int64_t size, float *scores, float *out)
 {
     const float scale = (float)(1.0 / sqrt((double)size));
@@ -98,11 +105,12 @@ static inline void attend(
             mixed += *(const vec *)(values + t * size + i) * scores[t];
         *(vec *)(out + i) = mixed / total;
     }
+    return total;
 }
 
 static inline void attention(
     const Sizes *s, int64_t layer, int64_t rows, const int64_t *cache_rows, const int64_t *positions, const float *cosine,
-    const float *sine, const Cache *cache, const Scratch *room)
+    const float *sine, const Cache *cache, const Watched *watched, const Scratch *room)
 {
     const int64_t size = s->head_dim, group = s->heads / s->kv_heads, all = s->heads + 2 * s->kv_heads;
     const int64_t head_room = cache->length * size, row_room = head_room * s->kv_heads;
@@ -119,8 +127,11 @@ static inline void attention(
         }
         for (int64_t head = 0; head < s->heads; head++) {
             const int64_t place = start + head / group * head_room;
-            attend(heads + head * size, keys + place, values + place, position + 1, size, room->scores,
-                   room->mixed + (row * s->heads + head) * size);
+            const float total = attend(heads + head * size, keys + place, values + place, position + 1, size,
+                                       room->scores, room->mixed + (row * s->heads + head) * size);
+            if (watched->looks && layer == watched->layer && head == watched->head)
+                for (int64_t t = 0; t <= position; t++)
+                    watched->looks[cache_rows[row] * cache->length + t] = room->scores[t] / total;
         }
     }
 }
@@ -145,8 +156,8 @@ static inline void feed_forward(
 /* One layer for at most BLOCK rows; attention begins once those `ahead`, if any, have passed it. */
 static inline void pass(
     const Sizes *s, const Layer *layer, int64_t index, int64_t rows, int64_t texts, float *x, const int64_t *cache_rows,
-    const int64_t *positions, const float *cosine, const float *sine, const Cache *cache, const Scratch *room,
-    const int64_t *ahead)
+    const int64_t *positions, const float *cosine, const float *sine, const Cache *cache, const Watched *watched,
+    const Scratch *room, const int64_t *ahead)
 {
     const int64_t mixed = s->heads * s->head_dim, all = mixed + 2 * s->kv_heads * s->head_dim;
     for (int64_t row = 0; row < rows; row++)
@@ -155,7 +166,7 @@ static inline void pass(
     product(room->normed, rows, s->hidden, s->hidden, &layer->qkv, room->qkv, all, 0, room->across);
     while (ahead && __atomic_load_n(ahead, __ATOMIC_ACQUIRE) <= index)
         sched_yield();
-    attention(s, index, rows, cache_rows, positions, cosine, sine, cache, room);
+    attention(s, index, rows, cache_rows, positions, cosine, sine, cache, watched, room);
     product(room->mixed, rows, mixed, mixed, &layer->out, x, s->hidden, 1, room->across);
     if (texts)
         feed_forward(s, &layer->kinds[0], texts, x, room);
@@ -172,13 +183,13 @@ static inline void pass(
 __attribute__((flatten)) void parlando_step(
     const Sizes *s, const Layer *layers, int64_t blocks, const int64_t *sizes, const int64_t *texts, float *x,
     const int64_t *cache_rows, const int64_t *positions, const float *cosine, const float *sine, const Cache *cache,
-    const Scratch *room, const int64_t *ahead, int64_t *done)
+    const Watched *watched, const Scratch *room, const int64_t *ahead, int64_t *done)
 {
     for (int64_t index = 0; index < s->layers; index++) {
         int64_t first = 0;
         for (int64_t block = 0; block < blocks; first += sizes[block++])
             pass(s, layers + index, index, sizes[block], texts[block], x + first * s->hidden, cache_rows + first,
-                 positions + first, cosine, sine, cache, room, ahead);
+                 positions + first, cosine, sine, cache, watched, room, ahead);
         if (done)
             __atomic_store_n(done, index + 1, __ATOMIC_RELEASE);
     }

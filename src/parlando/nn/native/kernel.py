@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from parlando.nn.attention import AttentionConfig
+from parlando.nn.following import FollowingCache
 from parlando.nn.kvcache import KVCache
 from parlando.nn.native.library import constant, library
 from parlando.nn.rope import RopeTable
@@ -57,6 +58,10 @@ class _Layer(ctypes.Structure):
 
 class _Cache(ctypes.Structure):
     _fields_ = (("pairs", _Address), ("rows", _Count), ("length", _Count))
+
+
+class _Watched(ctypes.Structure):
+    _fields_ = (("layer", _Count), ("head", _Count), ("looks", _Address))
 
 
 class _Scratch(ctypes.Structure):
@@ -161,14 +166,22 @@ class _Half:
 
 
 class Kernel:
-    """The layers of one model, packed: copies of their weights, and room for one call at a time."""
+    """The layers of one model, packed: copies of their weights, and room for one call at a time.
+
+    What the ``watched`` head of a layer looks at is left in the cache, if that is a `FollowingCache`.
+    """
 
     def __init__(
-        self, attention: AttentionConfig, layers: Sequence[LayerWeights], epsilon: float, rope: RopeTable
+        self,
+        attention: AttentionConfig,
+        layers: Sequence[LayerWeights],
+        epsilon: float,
+        rope: RopeTable,
+        watched: tuple[int, int] | None = None,
     ) -> None:
         code = library()
         assert code is not None, "there is no compiled kernel"
-        self._code, self._rope, self._rows = code, rope, constant("rows")
+        self._code, self._rope, self._rows, self._watched = code, rope, constant("rows"), watched
         self._held: list[Any] = []
         self._one_at_a_time = threading.Lock()
         inner = layers[0].text.down.shape[0]
@@ -263,6 +276,7 @@ class Kernel:
         part = slice(first, rows.blocks[-1][0] + rows.blocks[-1][1])
         many = part.stop - part.start
         pairs = _Cache(held.pairs.data_ptr(), held.rows, held.capacity)
+        looks = held.looks.data_ptr() if self._watched and isinstance(held, FollowingCache) else None
         self._code.parlando_step(
             ctypes.byref(self._sizes),
             self._layers,
@@ -275,6 +289,7 @@ class Kernel:
             _Address(self._rope.cos.data_ptr()),
             _Address(self._rope.sin.data_ptr()),
             ctypes.byref(pairs),
+            ctypes.byref(_Watched(*(self._watched or (0, 0)), looks)),
             ctypes.byref(room),
             ahead,
             done,

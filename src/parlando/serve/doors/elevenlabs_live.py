@@ -12,9 +12,9 @@ from pydantic import AliasChoices, Field, ValidationError
 
 from parlando.core.errors import InputError, ParlandoError, TextError, TooLargeError
 from parlando.result import Chunk
-from parlando.serve.alignment import LiveAlignment
+from parlando.serve.alignment import LiveAlignment, reading_of
 from parlando.serve.bodies import Body
-from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, Seed, SpeechBody, VoiceSettings, reading_of, utterance_of
+from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, Seed, SpeechBody, VoiceSettings, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
 from parlando.serve.problems import POLICY
 from parlando.serve.service import Service, Utterance

@@ -12,14 +12,16 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from parlando.serve.alignment import Alignment, Spans, Timed, as_json
+from parlando.result import SaidSentences
+from parlando.serve.alignment import as_json, reading_of
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
 from parlando.serve.call import call_of
-from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, OutputName, SpeechBody, reading_of, utterance_of
+from parlando.serve.elevenlabs import DEFAULT_OUTPUT, Output, OutputName, SpeechBody, utterance_of
 from parlando.serve.openapi import ELEVENLABS_ERRORS, TIMED, TIMED_STREAM
 from parlando.serve.service import Service, Speaking
 from parlando.serve.streamed import Body, Streamed, leave_with_reader
+from parlando.text.alignment import Alignment, Timed
 
 PATH = "/v1/text-to-speech/{voice_id}"
 LINES = "application/x-ndjson"
@@ -88,14 +90,14 @@ def build_router(service: Service) -> APIRouter:
 
 async def parts_of(service: Service, speaking: Speaking, alignment: Alignment) -> AsyncIterator[Part]:
     """The pieces of a stream, with the times of what they say."""
-    spans = Spans()
+    sentences = SaidSentences()
     while pieces := await speaking.stream.batch():
         for piece in pieces:
-            if (span := spans.hear(piece.chunk)) is None:
+            if (said := sentences.hear(piece.chunk)) is None:
                 yield Part(piece.data)
             else:
-                yield Part(piece.data, *await service.bridge.call(alignment.sentence, piece.chunk.text, *span))
-    yield Part(b"", alignment.rest(spans.seconds))
+                yield Part(piece.data, *await service.bridge.call(alignment.sentence, said))
+    yield Part(b"", alignment.rest(sentences.seconds))
 
 
 def answer(parts: list[Part]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
 from parlando.core.errors import InputError, ParlandoError, TextError, TooLargeError
+from parlando.serve.alignment import reading_of
 from parlando.serve.doors.speech import usage, utterance_of
 from parlando.serve.livetext import LiveText, Mark, Piece, pieces_of
 from parlando.serve.problems import openai_shape
@@ -18,6 +19,7 @@ from parlando.serve.schemas import DEFAULT_CONTEXT, LiveMessage, LiveSign, LiveS
 from parlando.serve.sentences import Sentences
 from parlando.serve.service import Service, Speaking
 from parlando.serve.sockets import JsonSocket
+from parlando.text.alignment import WordFinder
 
 MOST_CONTEXTS = 32
 MESSAGES: TypeAdapter[LiveStart | LiveWords | LiveSign] = TypeAdapter(LiveMessage)
@@ -85,7 +87,16 @@ class Conversation:
         host = self._service.host(wanted.model)
         if isinstance(wanted.voice, str):
             self._service.voices.resolve(host, wanted.voice, self._wire.allowance.caller)
-        live = LiveText(self._service, wanted, lambda rate: pieces_of(format, rate), self._wire.allowance)
+        read, finder = ReadText(), None
+        if start.words:
+            finder = WordFinder("", reading_of(self._service, wanted, self._wire.allowance.caller), read.take)
+        live = LiveText(
+            self._service,
+            wanted,
+            lambda rate: pieces_of(format, rate, finder=finder),
+            self._wire.allowance,
+            read.note if start.words else str,
+        )
         self._contexts[start.context] = live
         self._wire.speak(self._tell(start.context, live, Story(format, warnings, live.warnings)))
 
@@ -130,8 +141,25 @@ class Conversation:
         await self._wire.send({"type": "error", "context": context, **openai_shape(self._wire.trouble(error))})
 
 
+class ReadText:
+    """What was read of a text and not taken yet; noted and taken in the thread that speaks."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
+    def note(self, piece: str) -> None:
+        """Take note of more."""
+        self._pieces.append(piece)
+
+    def take(self) -> str:
+        """All that was noted since."""
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        return text
+
+
 class Story:
-    """One context's messages: audio, and where its sentences begin and end, in seconds of all its audio.
+    """One context's messages: audio, and where its sentences and words begin and end, in seconds of all its audio.
 
     ``warnings`` are told at the start, and ``late_warnings``, which come with the first sound, at the end.
     """
@@ -162,6 +190,7 @@ class Story:
         yield from self._sentences.begun(piece.chunk)
         if piece.data:
             yield {"type": "audio", "audio": base64.b64encode(piece.data).decode("ascii")}
+        yield from self._sentences.words(piece.words)
         yield from self._sentences.ended(piece.chunk)
 
     def _ended(self, mark: Mark) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from starlette.responses import Response
 
 from parlando.audio.containers import media_type_of
 from parlando.core.errors import ModelNotFoundError, ParlandoError
+from parlando.serve.alignment import reading_of
 from parlando.serve.asking import begin
 from parlando.serve.bodies import heed
+from parlando.serve.call import call_of
 from parlando.serve.livetext import pieces_of
 from parlando.serve.openapi import AUDIO_OR_EVENTS, ERRORS
 from parlando.serve.problems import openai_shape, problem_of
@@ -23,16 +25,20 @@ from parlando.serve.sentences import SpeechEvents
 from parlando.serve.service import Making, Service, Speaking, Utterance
 from parlando.serve.streamed import Streamed, collect
 from parlando.serve.whole import whole_file
+from parlando.text.alignment import WordFinder
 
 EVENT_STREAM = "text/event-stream"
 ABOUT = "reads text aloud; in a chat it speaks the last user message, and writes no answer of its own"
 
 
-def _making(service: Service, body: SpeechRequest, whole: bool) -> str | Making:
+def _making(service: Service, body: SpeechRequest, caller: str, whole: bool) -> str | Making:
     """What becomes of the chunks: events' pieces, a finished file, or a stream of the format."""
     if body.stream_format == "sse":
         rate = body.sample_rate or service.host(body.model).synthesizer.sample_rate
-        return pieces_of(body.response_format, rate)
+        finder = None
+        if body.words:
+            finder = WordFinder(body.input, reading_of(service, utterance_of(body, body.input), caller))
+        return pieces_of(body.response_format, rate, finder=finder)
     return whole_file(body.response_format) if whole else body.response_format
 
 
@@ -47,7 +53,8 @@ def build_router(service: Service) -> APIRouter:
         """Speak a text; the answer begins with the first sound, or with ``"stream": false`` is a finished file."""
         heed(body, request)
         whole = body.stream is False and body.stream_format == "audio"
-        speaking = begin(service, request, utterance_of(body, body.input), _making(service, body, whole))
+        making = _making(service, body, call_of(request.scope).caller, whole)
+        speaking = begin(service, request, utterance_of(body, body.input), making)
         headers = {"x-seed": str(speaking.seed), "x-sample-rate": str(speaking.sample_rate)}
         if body.stream_format == "sse":
             told = partial(events, speaking, body.sentences)
@@ -104,7 +111,7 @@ def utterance_of(body: SpeechFields, text: str) -> Utterance:
 
 
 async def events(speaking: Speaking, with_sentences: bool = False) -> AsyncIterator[bytes]:
-    """OpenAI's events, and those of ``with_sentences``; one of type ``error`` ends a stream that fails on its way."""
+    """OpenAI's events, and those of words and ``with_sentences``; an ``error`` ends a stream that fails on its way."""
     told, begun = SpeechEvents(with_sentences), False
     try:
         while pieces := await speaking.stream.batch():

@@ -100,14 +100,14 @@ export async function* convert(recording, fields, signal) {
 }
 
 /**
- * Speak, and yield `{seed, rate}` once and then, as they arrive, `{samples}` (Float32Array, mono) and sentences that
- * begin and end, `{began}` and `{ended}`. Events rather than bare PCM: a failure on the way has a message there.
+ * Speak, and yield `{seed, rate}` once and then, as they arrive, `{samples}` (Float32Array, mono), sentences that begin
+ * and end, `{began}` and `{ended}`, and words that were said, `{word}`. Events rather than bare PCM: a failure on the way has a message there.
  */
 export async function* speak(body, signal) {
   const response = await ask("v1/audio/speech", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: toJson({ ...body, response_format: "pcm", stream_format: "sse", sentences: true }),
+    body: toJson({ ...body, response_format: "pcm", stream_format: "sse", sentences: true, words: true }),
     signal,
   });
   yield { seed: response.headers.get("X-Seed"), rate: Number(response.headers.get("X-Sample-Rate")) };
@@ -116,6 +116,7 @@ export async function* speak(body, signal) {
     if (event.type === "speech.audio.delta") yield { samples: decode(bytesOf(event.audio)) };
     else if (event.type === "speech.sentence.started") yield { began: event };
     else if (event.type === "speech.sentence.ended") yield { ended: event };
+    else if (event.type === "speech.word") yield { word: event };
     else if (event.type === "error") throw new Failure(event.error.message, { status: 500, code: event.error.code });
     else if (event.type === "speech.audio.done") return;
   }

@@ -8,7 +8,7 @@ export class Clip {
     this.length = 0;
     this.complete = false;
     this.turns = []; // where each line of a dialogue begins: {start, owner}
-    this.sentences = []; // as they are read, in samples: {line, text, start, end}; end is null while it is made
+    this.sentences = []; // as they are read, in samples: {line, text, start, end, words}; end is null while it is made
     this.store = new Float32Array(rate * 8);
   }
 

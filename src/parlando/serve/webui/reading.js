@@ -1,7 +1,7 @@
 /*
- * The words that are said, the one that is heard marked. The server tells where each sentence begins and ends and how
- * it is read; within it a word has the share of the time that its letters are of all. Where the server tells the times
- * of words, as `words` of a sentence, those are taken.
+ * The words that are said, the one that is heard marked. The server tells when each word of the text begins, and where
+ * each sentence begins and ends and how it is read: until its first word is known, a word has the share of the time that
+ * its letters are of all.
  */
 
 import { byId, h } from "./dom.js";
@@ -73,12 +73,29 @@ function change(spoken, written) {
 
 /** Where each spoken word of a sentence begins, in samples. */
 export function startsOf(sentence, spoken, samplesPerLetter) {
-  if (sentence.words) return spoken.map((_, index) => sentence.words[index]?.start ?? sentence.end);
   const weights = spoken.map(({ word, pause }) => word.length + 1 + (pause ? PAUSE_LETTERS : 0));
   const all = weights.reduce((sum, weight) => sum + weight, 0);
   const length = sentence.end === null ? all * samplesPerLetter : sentence.end - sentence.start;
   let before = 0;
   return weights.map((weight) => sentence.start + (length * (before += weight) - length * weight) / all);
+}
+
+/** The index of the written word at each told one, and when it begins, in samples: `[{place, start}]`. */
+export function placesOf(told, written, text) {
+  const unit = unitsOf(text);
+  const found = told.map(({ place, stop, start }) => ({
+    place: written.findIndex((word) => word.end > unit(place) && word.start < unit(stop)),
+    start,
+  }));
+  return found.filter(({ place }) => place >= 0);
+}
+
+/** From characters, as the server counts them, to the units of a string. */
+function unitsOf(text) {
+  if (!/[\u{10000}-\u{10ffff}]/u.test(text)) return (place) => place;
+  const ends = [0];
+  for (const character of text) ends.push(ends.at(-1) + character.length);
+  return (place) => ends[place] ?? text.length;
 }
 
 export class Reading {
@@ -94,7 +111,7 @@ export class Reading {
   /** Show lines of text: `[{text, owner, name}]`. */
   show(lines) {
     Object.assign(this, { times: [], known: "", marked: null });
-    this.lines = lines.map(({ text }) => ({ words: wordsOf(text), elements: [] }));
+    this.lines = lines.map(({ text }) => ({ text, words: wordsOf(text), elements: [] }));
     byId("reading").hidden = !lines.length;
     byId("reading").replaceChildren(...lines.map((line, index) => this.paragraph(line, this.lines[index])));
     byId("reading").scrollTop = 0;
@@ -122,7 +139,7 @@ export class Reading {
   }
 
   wordAt(clip, position) {
-    const known = clip.sentences.map(({ end }) => end).join();
+    const known = clip.sentences.map(({ end, words }) => `${end} ${words?.length}`).join();
     if (known !== this.known) {
       this.known = known;
       this.times = this.timesOf(clip);
@@ -138,7 +155,12 @@ export class Reading {
     const perLetter = letters && samples ? samples / letters : clip.rate / LETTERS_PER_SECOND;
     const next = this.lines.map(() => 0);
     return clip.sentences.flatMap((sentence) => {
-      const { words, elements } = this.lines[sentence.line] ?? { words: [], elements: [] };
+      const { text, words, elements } = this.lines[sentence.line] ?? { text: "", words: [], elements: [] };
+      if (sentence.words?.length) {
+        const told = placesOf(sentence.words, words, text);
+        next[sentence.line] = Math.max(next[sentence.line], ...told.map(({ place }) => place + 1));
+        return told.map(({ place, start }) => ({ element: elements[place], start }));
+      }
       const spoken = wordsOf(sentence.text);
       const { places, next: after } = align(spoken, words, next[sentence.line]);
       next[sentence.line] = after;

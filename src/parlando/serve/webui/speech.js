@@ -34,9 +34,13 @@ export async function perform(script, fields, { signal, onClip, onGrow }) {
         made.seed ??= part.seed;
       } else if (part.began) {
         begin();
-        made.clip.sentences.push({ line: index, text: part.began.text, start: start + Math.round(part.began.start_seconds * rate), end: null });
+        const sentence = { line: index, text: part.began.text, start: start + Math.round(part.began.start_seconds * rate) };
+        made.clip.sentences.push({ ...sentence, end: null, words: [] });
       } else if (part.ended) {
         Object.assign(made.clip.sentences.at(-1), { end: start + Math.round(part.ended.end_seconds * rate) });
+      } else if (part.word) {
+        const { start: place, stop, start_seconds } = part.word;
+        made.clip.sentences.at(-1).words.push({ place, stop, start: start + Math.round(start_seconds * rate) });
       } else if (part.samples.length) {
         begin();
         made.clip.append(part.samples);

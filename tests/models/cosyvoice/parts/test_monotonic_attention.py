@@ -14,8 +14,9 @@ from parlando.core.errors import ConfigError
 from parlando.core.types import Frame
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
-from parlando.models.cosyvoice.parts.monotonic_attention import AHEAD, BACK, SURE, MonotonicAttention, MonotonicCache
+from parlando.models.cosyvoice.parts.monotonic_attention import MonotonicAttention, MonotonicCache
 from parlando.models.cosyvoice.prompt import SpeechPrompt
+from parlando.nn.following import AHEAD, BACK, SURE
 
 GUIDED = replace(LM, guided_layer=1)
 TEXT = 30
