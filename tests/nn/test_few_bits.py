@@ -82,6 +82,26 @@ def test_few_rows_are_multiplied_by_what_is_meant(kind, most, rows):
         assert torch.equal(alone, found), "a row's numbers must not depend on what is beside it"
 
 
+def misplaced(tensor):
+    """The same in memory that lies two bytes beyond what processors like, as a file's may."""
+    raw = torch.empty(tensor.numel() * tensor.element_size() + 128, dtype=torch.uint8)
+    start = -raw.data_ptr() % 64 + 2
+    return (
+        raw[start : start + tensor.numel() * tensor.element_size()].view(tensor.dtype).view(tensor.shape).copy_(tensor)
+    )
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_memory_may_lie_anywhere(kind):
+    kept, scale = FORMATS[kind].encode(weights())
+    product = FORMATS[kind].few_rows(kept, scale)
+    if product is None:
+        pytest.skip("this processor has no kernel for it")
+    x = torch.randn(6, 4 * GROUP).bfloat16()
+    moved = FORMATS[kind].few_rows(misplaced(kept), misplaced(scale))(misplaced(x))
+    assert torch.equal(moved, product(x))
+
+
 def test_there_is_no_kernel_for_inputs_that_it_would_read_beyond():
     int8 = FORMATS["int8"]
     assert int8.few_rows(*int8.encode(weights(16, 20))) is None

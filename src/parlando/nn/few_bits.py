@@ -22,6 +22,7 @@ Product = Callable[[Tensor], Tensor]
 GROUP = 32  # inputs that share a scale in int4
 BLOCK = 64  # outputs that int4 keeps together, as the processor's kernel reads them
 _ALIGNED = 32  # the processor's kernels read so many inputs at a time
+_LINE_BYTES = 64
 _FP8 = torch.float8_e4m3fn
 
 
@@ -79,8 +80,8 @@ class Int8:
         """See `Format`."""
         if not _has_kernel("_weight_int8pack_mm", kept.device) or kept.shape[1] % _ALIGNED:
             return None
-        narrow = scale.bfloat16()
-        return lambda x: torch._weight_int8pack_mm(x.bfloat16(), kept, narrow).to(x.dtype)
+        matrix, narrow = aligned(kept), scale.bfloat16()
+        return lambda x: torch._weight_int8pack_mm(_narrow(x), matrix, narrow).to(x.dtype)
 
 
 class Int4:
@@ -125,8 +126,8 @@ class Int4:
         """See `Format`."""
         if kept.device.type != "cpu" or not _kernel_reads_blocks():
             return None
-        matrix, narrow = kept.view(-1, kept.shape[1] // 2), scale.bfloat16().contiguous()
-        return lambda x: torch._weight_int4pack_mm_for_cpu(x.bfloat16(), matrix, GROUP, narrow).to(x.dtype)
+        matrix, narrow = aligned(kept).view(-1, kept.shape[1] // 2), scale.bfloat16().contiguous()
+        return lambda x: torch._weight_int4pack_mm_for_cpu(_narrow(x), matrix, GROUP, narrow).to(x.dtype)
 
 
 class Fp8:
@@ -203,6 +204,16 @@ FORMATS: dict[str, Format] = {"int8": Int8(), "int4": Int4(), "fp8": Fp8(), "hal
 def format_for(kind: str, inputs: int) -> Format:
     """The format of a kind; groups of int4 must be whole, and where they would not be it is int8."""
     return FORMATS["int8" if kind == "int4" and inputs % GROUP else kind]
+
+
+def aligned(tensor: Tensor) -> Tensor:
+    """A tensor, or its copy, that lies as processors' kernels ask; any other memory, such as a file's, ends them."""
+    return tensor.clone() if tensor.data_ptr() % _LINE_BYTES else tensor
+
+
+def _narrow(x: Tensor) -> Tensor:
+    """Rows as those kernels take them."""
+    return aligned(x.bfloat16().contiguous())
 
 
 def _scale(steps: Tensor) -> Tensor:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from parlando.nn.few_bits import BLOCK
+from parlando.nn.few_bits import BLOCK, aligned
 from parlando.nn.lora import LoRALinear
 from parlando.nn.quantized import QuantizedLinear
 
@@ -67,7 +67,7 @@ class QuantizedPacked:
     def mm(self, x: Float[Tensor, "row inputs"]) -> Float[Tensor, "row outputs"]:
         """The product."""
         if self._few_rows is not None and len(x) <= FEW_ROWS:
-            y = self._few_rows(x.contiguous())
+            y = self._few_rows(x)
         else:
             y = functional.linear(x, self._format.decode(self._kept, self._scale, x.dtype))
         return y if self._columns is None else y[:, self._columns]
@@ -80,9 +80,7 @@ class QuantizedPacked:
 def _joined(linears: Sequence[QuantizedLinear], name: str, along: int) -> Tensor:
     """One tensor for all, of which theirs become views."""
     parts = [getattr(linear, name) for linear in linears]
-    if len(parts) == 1:
-        return cast("Tensor", parts[0])
-    whole = torch.cat(parts, dim=along)
+    whole = aligned(parts[0]) if len(parts) == 1 else torch.cat(parts, dim=along)
     for linear, view in zip(linears, whole.split([part.shape[along] for part in parts], dim=along), strict=True):
         setattr(linear, name, view)
     return whole
@@ -99,15 +97,11 @@ def _columns(linears: Sequence[QuantizedLinear]) -> Tensor | None:
     return torch.cat(ranges)
 
 
-def pack(linears: Sequence[nn.Linear]) -> Joined:
+def pack(linears: Sequence[nn.Linear | QuantizedLinear]) -> Joined:
     """The linears' outputs side by side (without their biases), with what their adapters add."""
     quantized = [linear for linear in linears if isinstance(linear, QuantizedLinear)]
-    return QuantizedPacked(quantized) if quantized else pack_dense(linears)
-
-
-def pack_dense(linears: Sequence[nn.Linear]) -> Packed:
-    """`pack` of linears that are not quantised."""
-    return Packed(pack_linears(linears), _thin(linears))
+    dense = [linear for linear in linears if isinstance(linear, nn.Linear)]
+    return QuantizedPacked(quantized) if quantized else Packed(pack_linears(dense), _thin(dense))
 
 
 def _thin(linears: Sequence[nn.Linear]) -> tuple[Tensor, Tensor] | None:

@@ -63,8 +63,9 @@ def cosyvoice_parts(kind: Kind | None) -> cosyvoice.Parts:
     sizes = FlowConfig(), HiFTConfig(), SpeechTokenizerConfig(), CampPlusConfig()
     config = CosyVoiceConfig("cosyvoice2", lm, *sizes, CosyVoiceText(), default_voice="")
     with SkipInitialisation(), torch.device("meta"):
-        modules = [make(size) for make, size in zip((Flow, HiFT, SpeechTokenizer, CampPlus), sizes, strict=True)]
-        parts = cosyvoice.Parts(config, CosyVoiceLM(lm).bfloat16(), *modules, cast("Any", None))
+        flow, hift, speech_tokenizer, speaker = sizes
+        modules = Flow(flow), HiFT(hift), SpeechTokenizer(speech_tokenizer), CampPlus(speaker)
+        parts = cosyvoice.Parts(config, CosyVoiceLM(lm).bfloat16(), *modules, tokenizer=cast("Any", None))
         return cosyvoice.quantized_parts(parts, kind)
 
 
