@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -421,7 +422,10 @@ def quantize_folder(folder: Path, out: Path, kind: Kind) -> Path:
     is_published = (folder / published.SETTINGS_FILE).is_file()
     parts = read_published_parts(folder) if is_published else read_parts(folder)
     check_kind(kind, parts.config.quantize, f"model '{parts.config.name}'")
-    return save_parts(quantized_parts(parts, kind), out, read_card(folder), dtype=None)
+    save_parts(quantized_parts(parts, kind), out, read_card(folder), dtype=None)
+    if not is_published:
+        shutil.copy(folder / HIFT_FILE, out / HIFT_FILE)  # as it is: folding its weight norm anew would round it
+    return out
 
 
 def _check_fit(parts: Parts) -> None:

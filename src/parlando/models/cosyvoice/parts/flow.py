@@ -325,7 +325,7 @@ class Flow(nn.Module):
         ratio = self.config.encoder.frames_per_token
         known = self._ids(state.pending[: new + self.config.encoder.lookahead_tokens])[None]
         embedded = self._embed(known, state.voice)
-        span = Span(state.past_tokens, new, self.config.grid)
+        span = Span(state.past_tokens, new, state.grid)
         mean = self.encoder_proj(self.encoder(embedded[:, :new], embedded[:, new:], span, state.encoder))
         first, last = state.past_tokens * ratio, (state.past_tokens + new) * ratio
         prompt = self._prompt_frames([state.prompt_mel[first:last]], last - first)
