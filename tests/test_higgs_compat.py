@@ -38,6 +38,7 @@ from parlando.higgs.conversation import Conversation, SpokenTurn, cast, read_con
 from parlando.higgs.reply import Call, chat_reply
 from parlando.models.higgs.build import new_model
 from parlando.models.higgs.parts.delay import Undelay
+from parlando.nn.quantized import is_quantized
 from parlando.request import WHOLE_SENTENCES
 from parlando.speech import Synthesizer
 
@@ -290,10 +291,19 @@ def test_cache_rows_are_as_long_as_was_asked(tiny_folder):
         HiggsAudioServeEngine(tiny_folder, device="cpu", kv_cache_lengths=[1])
 
 
-def test_options_that_have_no_effect_say_what_is_done_instead(tiny_folder, caplog):
-    HiggsAudioServeEngine(tiny_folder, device="cpu", torch_compile=True, load_in_8bit=True).close()
+def test_an_option_that_has_no_effect_says_what_is_done_instead(tiny_folder, caplog):
+    HiggsAudioServeEngine(tiny_folder, device="cpu", torch_compile=True).close()
     assert "torch_compile is not used here: small models step in a compiled kernel" in caplog.text
-    assert "load_in_8bit is not used here: weights keep their precision; torch_dtype='bfloat16'" in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_load_in_8bit_keeps_the_language_model_in_int8(tiny_folder, caplog):
+    engine = HiggsAudioServeEngine(tiny_folder, device="cpu", load_in_8bit=True)
+    assert engine._model.config.quantize == "int8"
+    assert is_quantized(engine._model.parts.lm)
+    assert engine.generate(sample(Message("user", "Good morning.")), max_new_tokens=12, seed=1).audio is not None
+    engine.close()
+    assert caplog.text == ""
 
 
 def test_a_model_of_the_other_family_names_the_class_for_it(tiny_cosyvoice_folder):

@@ -82,7 +82,7 @@ def test_every_alias_is_another_name_of_a_published_argument():
 
 WITHOUT_EFFECT = {
     "load_jit": True, "load_trt": True, "load_vllm": True, "trt_engine": True, "trt_concurrent": 2,
-    "num_decoding_left_chunks": 2, "buffer_size": 2048, "enable_kv_cache": False,
+    "buffer_size": 2048, "enable_kv_cache": False,
 }  # fmt: skip
 
 
@@ -98,6 +98,10 @@ def test_an_option_without_effect_says_what_is_done_instead(name, caplog):
 def test_options_with_an_effect_have_it(tiny_cosyvoice_folder, caplog):
     for options, rows in (({"max_concurrent": 4}, 4), ({"max_batch_size": 2}, 2), ({}, 8)):
         assert CosyVoice2(tiny_cosyvoice_folder, **options)._synthesizer.rows == rows
+    few = CosyVoice2(tiny_cosyvoice_folder, load_in_8bit=True, num_decoding_left_chunks=2, chunk_size=4)
+    assert few._model.config.quantize == "int8"
+    flow = few._model.config.flow
+    assert (flow.encoder.left_chunks, flow.first_tokens) == (2, 4)
     model = CosyVoice2(
         tiny_cosyvoice_folder, chunk_size=50, num_decoding_left_chunks=-1, enable_kv_cache=True, fp16=False
     )

@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -34,8 +34,8 @@ from parlando.engine.guard import RunawayGuard
 from parlando.engine.scheduler import Policy
 from parlando.engine.session import Session
 from parlando.models.locate import locate
+from parlando.models.options import LoadOptions, ModelOptions
 from parlando.models.registry import load_model
-from parlando.nn.peft import AdapterFolder
 from parlando.request import (
     GROWING,
     MAX_SEED,
@@ -65,16 +65,19 @@ def load(
     dtype: str | None = None,
     rows: int = 8,
     context: int | None = None,
-    adapter: str | Path | AdapterFolder | None = None,
+    **options: Unpack[LoadOptions],
 ) -> Synthesizer:
     """Load a model: the packaged default, another packaged name, a folder, or a hub id ``org/name``.
 
-    ``device`` is cpu, cuda, cuda:1 …, by default the best there is; ``dtype`` is float32, bfloat16 or float16. Up to
-    ``rows`` requests share a batch, each with ``context`` positions of cache (``None``: as many as the model knows, but
-    at most 8,192, five minutes of sound), allocated at once: for the published 3B model 112 KiB a position in bfloat16,
-    1.75 GiB for 8 rows of 2,048. Voices that were read before may take as much again as one row. ``adapter`` is the
-    folder of a LoRA adapter of the language model, in peft's layout; it is merged into the weights, unless it is an
-    `AdapterFolder` that says otherwise.
+    ``device`` is cpu, cuda, cuda:1 …, by default the best there is; ``dtype`` is float32, bfloat16 or float16, or auto:
+    bfloat16 for a large model on a processor that computes with it. Up to ``rows`` requests share a batch, each with
+    ``context`` positions of cache (``None``: as many as the model knows, but at most 8,192, five minutes of sound),
+    allocated at once: for the published 3B model 112 KiB a position in bfloat16, 1.75 GiB for 8 rows of 2,048. Voices
+    that were read before may take as much again as one row.
+
+    Options: ``adapter``, the folder of a LoRA adapter of the language model, in peft's layout; it is merged into the
+    weights, unless it is an `AdapterFolder` that says otherwise. ``quantize``, int8, int4 or (on a GPU) fp8: weights
+    are kept in so few bits. ``flow``, how the flow of a model that has one is followed, by the names of `FlowOptions`.
 
     Raises:
         InputError: there is no such model.
@@ -85,9 +88,7 @@ def load(
     check_type("model", model, str | PathLike | None, "a name or a path")
     check_type("device", device, str | None)
     check_type("dtype", dtype, str | None)
-    check_type("adapter", adapter, str | PathLike | AdapterFolder | None, "a path")
-    chosen = AdapterFolder(Path(adapter)) if isinstance(adapter, str | PathLike) else adapter
-    return Synthesizer(load_model(locate(model), device, dtype, chosen), rows, context)
+    return Synthesizer(load_model(locate(model), device, dtype, ModelOptions.of(**options)), rows, context)
 
 
 class Synthesizer:

@@ -20,6 +20,7 @@ COMMANDS = {
     "voices": "parlando.cli.voices",
     "models": "parlando.cli.models",
     "inspect": "parlando.cli.inspect",
+    "quantize": "parlando.cli.quantize",
     "finetune": "parlando.cli.finetune",
     "train": "parlando.cli.train",
     "data": "parlando.cli.data",

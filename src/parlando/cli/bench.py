@@ -1,14 +1,14 @@
-"""`parlando bench`: how fast a model is here, next to a peer in the same run; and `bench serve|stream|train`."""
+"""`parlando bench`: how fast a model is here, next to a peer in the same run; and what else `bench` measures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from parlando.cli import bench_serve, bench_stream, bench_train
+from parlando.cli import bench_lm, bench_memory, bench_serve, bench_stream, bench_train
 from parlando.cli.options import ModelOptions, command, group_of
 
 
@@ -33,15 +33,27 @@ def run(options: BenchOptions) -> None:
     from parlando.evaluate.report import save_json
     from parlando.evaluate.speed.bench import bench_markdown, run_bench
     from parlando.evaluate.speed.contender import Load
+    from parlando.models.options import known_kind
     from parlando.nn.placement import Placement
 
     options.set_threads()
     dtype = Placement.choose(options.device, options.dtype).dtype
-    work = Load(batches=(1, 2), shortest=8, longest=24, repeats=1, dtype=dtype) if options.quick else Load(dtype=dtype)
+    work = Load(dtype=dtype, quantize=None if options.quantize is None else known_kind(options.quantize, "--quantize"))
+    if options.quick:
+        work = replace(work, batches=(1, 2), shortest=8, longest=24, repeats=1)
     report = run_bench(options.load, work, options.peer)
     typer.echo(bench_markdown(report))
     if options.out is not None:
         save_json(report, options.out)
 
 
-app = group_of(run, {"serve": bench_serve.run, "stream": bench_stream.run, "train": bench_train.run})
+app = group_of(
+    run,
+    {
+        "lm": bench_lm.run,
+        "memory": bench_memory.run,
+        "serve": bench_serve.run,
+        "stream": bench_stream.run,
+        "train": bench_train.run,
+    },
+)

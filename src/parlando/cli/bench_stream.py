@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from parlando.cli.options import command
+from parlando.cli.options import command, numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,10 @@ class BenchStreamOptions:
         list[int] | None, typer.Option(help="Tokens of a chunk; repeat it for each, the last one stays.")
     ] = None
     steps: Annotated[int, typer.Option(help="Steps of the flow's solver.", min=1)] = 10
+    flow: Annotated[
+        list[str] | None, typer.Option(help="How the flow is followed: left_chunks=N or first_tokens=N; repeat it.")
+    ] = None
+    peer: Annotated[bool, typer.Option(help="Measure the whole sequence anew as well.")] = True
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …")] = "cpu"
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: all.", min=1)] = None
     seed: Annotated[int, typer.Option(help="Of the random weights and tokens.")] = 0
@@ -38,15 +42,21 @@ def run(options: BenchStreamOptions) -> None:
     import torch
 
     from parlando.audio.draw import check_picture
+    from parlando.core.config import from_mapping
     from parlando.evaluate.report import save_json
     from parlando.evaluate.speed.stream import StreamLoad, draw_stream, run_stream_bench, stream_markdown
+    from parlando.models.cosyvoice.config import followed
+    from parlando.models.cosyvoice.parts.flow import FlowConfig
+    from parlando.models.options import FlowOptions
 
     if options.plot is not None:
         check_picture(options.plot)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     hops = tuple(options.hops) if options.hops else StreamLoad.hops
-    report = run_stream_bench(StreamLoad(options.seconds, hops, options.steps), options.device, options.seed)
+    flow = followed(FlowConfig(), from_mapping(FlowOptions, numbers(options.flow or (), "--flow"), "--flow"))
+    load = StreamLoad(options.seconds, hops, options.steps, flow, peer=options.peer)
+    report = run_stream_bench(load, options.device, options.seed)
     typer.echo(stream_markdown(report))
     if options.out is not None:
         save_json(report, options.out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from parlando.audio.formats import FILE_FORMATS
+from parlando.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from parlando.speech import Synthesizer
@@ -67,13 +68,35 @@ def group_of(alone: Callable[..., None], commands: Mapping[str, Callable[..., No
     return app
 
 
+def numbers(given: Iterable[str], option: str) -> dict[str, int]:
+    """What repeated NAME=NUMBER say.
+
+    Raises:
+        ConfigError: one of them says something else.
+    """
+    found = {}
+    for each in given:
+        name, equals, number = each.partition("=")
+        if not equals or not number.isdecimal():
+            raise ConfigError(f"{option}: '{each}' is not NAME=NUMBER; write, say, {option} solver_steps=6")
+        found[name.strip()] = int(number)
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """Which model, and where it computes."""
 
     model: Annotated[str | None, typer.Option(help="Packaged name, folder or hub id; the default is built in.")] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …; default: the best there is.")] = None
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16, float16, or auto: bfloat16 where a large model is faster so.")
+    ] = None
+    quantize: Annotated[str | None, typer.Option(help="Keep weights in few bits: int8, int4, or fp8 on a GPU.")] = None
+    flow: Annotated[
+        list[str] | None,
+        typer.Option(help="How the flow is followed: solver_steps=N, left_chunks=N or first_tokens=N; repeat it."),
+    ] = None
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter (peft's layout) to speak with.")] = None
     threads: Annotated[
         int | None, typer.Option(help="Processor threads; default: one for a small model, else all.", min=1)
@@ -84,7 +107,8 @@ class ModelOptions:
         from parlando.speech import load
 
         self.set_threads()
-        return load(self.model, self.device, self.dtype, rows, adapter=self.adapter)
+        flow = numbers(self.flow or (), "--flow")
+        return load(self.model, self.device, self.dtype, rows, adapter=self.adapter, quantize=self.quantize, flow=flow)
 
     def set_threads(self) -> None:
         """As many as asked for; the steps of a small model are too short to be shared out."""

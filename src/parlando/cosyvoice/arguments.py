@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError
 from parlando.engine.chunking import HopSchedule
+from parlando.models.options import FlowOptions, ModelOptions
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -79,6 +80,7 @@ class EngineArguments:
     max_batch_size: int | None = None
     buffer_size: int | None = None
     enable_kv_cache: bool = True
+    load_in_8bit: bool = False
 
     @property
     def rows(self) -> int:
@@ -103,6 +105,20 @@ class EngineArguments:
             raise ConfigError(f"chunk_size: {self.chunk_size} is out of range; use at least 1")
         return HopSchedule(first=self.chunk_size, largest=max(self.chunk_size, STREAMED.largest))
 
+    @property
+    def options(self) -> ModelOptions:
+        """How the model is loaded: a piece smaller than the flow's chunk counts for the first chunk.
+
+        Raises:
+            ConfigError: a number is out of range.
+        """
+        left = self.num_decoding_left_chunks
+        if left < -1:
+            raise ConfigError(f"num_decoding_left_chunks: {left} is out of range; use -1 for all, or a number")
+        first = self.schedule.first if self.schedule.first < STREAMED.first else None
+        flow = FlowOptions(left_chunks=None if left == -1 else left, first_tokens=first)
+        return ModelOptions(quantize="int8" if self.load_in_8bit else None, flow=flow)
+
     def warn(self) -> None:
         """Say what is done instead of that which has no effect here."""
         pytorch = "this engine runs on PyTorch alone; the results are the same"
@@ -112,10 +128,6 @@ class EngineArguments:
             "load_vllm": (self.load_vllm, pytorch),
             "trt_engine": (self.trt_engine, pytorch),
             "trt_concurrent": (self.trt_concurrent > 1, f"{pytorch}; max_concurrent says how many share a batch"),
-            "num_decoding_left_chunks": (
-                self.num_decoding_left_chunks != -1,
-                "every chunk sees all that came before, so that a stream sounds as the whole does",
-            ),
             "buffer_size": (
                 self.buffer_size is not None,
                 "samples are handed out as soon as they are final; chunk_size says how many tokens a piece has",

@@ -23,6 +23,7 @@ from parlando.models.cosyvoice.prompt import with_instruction, without_transcrip
 from parlando.models.cosyvoice.voices import VOICES_FILE
 from parlando.models.locate import PACKAGED, locate
 from parlando.models.registry import family_of
+from parlando.nn.placement import AUTO
 from parlando.request import WHOLE_SENTENCES
 from parlando.result import Chunk
 from parlando.speech import Synthesizer
@@ -54,7 +55,7 @@ class CosyVoice2:
         """Load a model: a packaged name, a folder or a hub id.
 
         ``options`` are those of `arguments.EngineArguments`, some of them also by position in the published order
-        (``load_jit``, ``load_trt``, ``load_vllm``, ``fp16``, ``trt_concurrent``). ``fp16`` counts on a GPU.
+        (``load_jit``, ``load_trt``, ``load_vllm``, ``fp16``, ``trt_concurrent``).
 
         Raises:
             ParlandoError: as `parlando.load`.
@@ -70,14 +71,19 @@ class CosyVoice2:
                 f"'{model_dir}' is a model of the family '{family}', which CosyVoice2 does not speak; use "
                 f"parlando.higgs.HiggsAudioServeEngine or parlando.load for it, or CosyVoice2('cosyvoice-mini')"
             )
-        on_gpu, fp16 = torch.cuda.is_available(), self._arguments.fp16
-        if fp16 and not on_gpu:
-            logger.warning("fp16 is for GPUs; there is none here, so float32 is used")
-        self._model: CosyVoiceModel = load_model(self._folder, dtype="float16" if fp16 and on_gpu else None)
+        self._model: CosyVoiceModel = load_model(self._folder, dtype=self._dtype(), options=self._arguments.options)
+        if self._arguments.fp16 and self._model.dtype == torch.float32:
+            logger.warning("fp16 is for GPUs, and for large models on processors with matrix units; float32 is used")
         self._synthesizer = Synthesizer(self._model, self._arguments.rows)
         self._voices = dict(self._model.voices)
         self.sample_rate = self._model.sample_rate
         self.text_frontend = TextFrontend(self._model.notation)
+
+    def _dtype(self) -> str | None:
+        """Half precision, if asked for: on a processor bfloat16, where that is the faster."""
+        if not self._arguments.fp16:
+            return None
+        return "float16" if torch.cuda.is_available() else AUTO
 
     def list_available_spks(self) -> list[str]:
         """Names of the preset speakers and of those that were added."""

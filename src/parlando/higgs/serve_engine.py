@@ -21,6 +21,7 @@ from parlando.models.higgs.build import HiggsModel, load_model, load_published
 from parlando.models.higgs.parts.chatml import AudioContent
 from parlando.models.higgs.parts.delay import Undelay, build_delay
 from parlando.models.locate import is_own_layout, locate
+from parlando.models.options import ModelOptions
 from parlando.models.registry import family_of
 from parlando.request import WHOLE_SENTENCES
 from parlando.speech import Synthesizer
@@ -57,19 +58,17 @@ class HiggsAudioServeEngine:
 
         Published checkpoints keep codec and text tokenizer in folders of their own; own ones do not need those
         arguments. Cache rows are as long as the longest of ``kv_cache_lengths``, without them as `parlando.load` has
-        them. ``torch_compile`` and ``load_in_8bit`` are found in snippets; a warning says what is done instead.
+        them. ``load_in_8bit`` keeps the language model's weights in int8. ``torch_compile`` is found in snippets; a
+        warning says what is done instead.
 
         Raises:
             ParlandoError: as `parlando.load`.
             CheckpointError: the model is of another family.
         """
-        instead = {
-            "torch_compile": (torch_compile, "small models step in a compiled kernel, others in PyTorch as it is"),
-            "load_in_8bit": (load_in_8bit, "weights keep their precision; torch_dtype='bfloat16' halves their memory"),
-        }
-        for name, (asked, what) in instead.items():
-            if asked:
-                logger.warning("%s is not used here: %s", name, what)
+        if torch_compile:
+            logger.warning(
+                "torch_compile is not used here: small models step in a compiled kernel, others in PyTorch as it is"
+            )
         folder = locate(model_name_or_path)
         target = None if device is None else str(device)
         dtype = None if torch_dtype == "auto" else str(torch_dtype).removeprefix("torch.")
@@ -79,12 +78,13 @@ class HiggsAudioServeEngine:
                 f"'{model_name_or_path}' is a model of the family '{family}', which HiggsAudioServeEngine does not "
                 "speak; use parlando.cosyvoice.CosyVoice2 or parlando.load for it"
             )
+        options = ModelOptions(quantize="int8" if load_in_8bit else None)
         if is_own_layout(folder):
-            self._model: HiggsModel = load_model(folder, target, dtype)
+            self._model: HiggsModel = load_model(folder, target, dtype, options)
         else:
             codec = locate(audio_tokenizer_name_or_path)
             text = folder if tokenizer_name_or_path is None else locate(tokenizer_name_or_path)
-            self._model = load_published(folder, codec, text, target, dtype)
+            self._model = load_published(folder, codec, text, target, dtype, options)
         self._synthesizer = Synthesizer(self._model, context=_longest_row(kv_cache_lengths, self._model))
 
     @published(GenerateArguments)

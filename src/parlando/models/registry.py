@@ -14,7 +14,8 @@ from parlando.core.stages import Model
 from parlando.core.types import Voice
 
 if TYPE_CHECKING:
-    from parlando.nn.peft import AdapterFolder
+    from parlando.models.options import ModelOptions
+    from parlando.nn.few_bits import Kind
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,11 @@ class Family:
     of the ``model_types``. One with ``other_files`` is of a generation that is not supported. ``voices`` lists those of
     a published folder, and ``add_voice`` puts one into their file (``module:function``), where it has any.
     ``published`` are the names of its published models, without an organisation or folder in front.
+    ``quantizer`` writes a folder anew with its weights in few bits.
     """
 
     loader: str
+    quantizer: str
     model_types: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     other_files: tuple[str, ...] = ()
@@ -37,6 +40,7 @@ class Family:
 FAMILIES = {
     "higgs": Family(
         "parlando.models.higgs.build:load_model",
+        "parlando.models.higgs.build:quantize_folder",
         ("higgs_audio", "higgs_audio_v2"),
         published=(
             *("higgs-audio-generation-3B-base", "higgs-audio-v2-generation-3B-base"),
@@ -45,6 +49,7 @@ FAMILIES = {
     ),
     "cosyvoice": Family(
         "parlando.models.cosyvoice.build:load_model",
+        "parlando.models.cosyvoice.build:quantize_folder",
         files=("cosyvoice2.yaml",),
         other_files=("cosyvoice.yaml", "cosyvoice3.yaml"),
         voices="parlando.models.cosyvoice.voices:list_published",
@@ -120,17 +125,27 @@ def add_published_voice(model: Model, path: Path, voice: Voice) -> None:
 
 
 def load_model(
-    folder: Path, device: str | None = None, dtype: str | None = None, adapter: AdapterFolder | None = None
+    folder: Path, device: str | None = None, dtype: str | None = None, options: ModelOptions | None = None
 ) -> Model:
     """Load whatever model a folder holds; ``device`` and ``dtype`` default to the family's choice.
-
-    An ``adapter`` is one of its language model.
 
     Raises:
         FileMissingError: there is no such folder.
         CheckpointError: it holds no model, or one that does not fit its config.
     """
-    return cast("Model", _function(FAMILIES[family_of(folder)].loader)(folder, device, dtype, adapter))
+    return cast(
+        "Model",
+        _function(FAMILIES[family_of(folder)].loader)(folder, device, dtype, *([] if options is None else [options])),
+    )
+
+
+def quantize_folder(folder: Path, out: Path, kind: Kind) -> Path:
+    """Write whatever model a folder holds anew, in our own layout and with its weights in few bits; returns the folder.
+
+    Raises:
+        FileMissingError, ConfigError, CheckpointError: as for `load_model`; or it is stored in few bits already.
+    """
+    return cast("Path", _function(FAMILIES[family_of(folder)].quantizer)(folder, out, kind))
 
 
 def _function(place: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,7 +106,8 @@ def read_weights(path: Path, device: str | torch.device = "cpu", counters: tuple
     if wrong:
         raise CheckpointError(
             f"{path}: weights must be floating-point numbers: {_listing(wrong).replace('torch.', '')}; "
-            "fetch the file again, or save the weights as float32, bfloat16 or float16"
+            "fetch the file again, save the weights as float32, bfloat16 or float16, or take a quantised model in full "
+            "precision"
         )
     check_finite(weights, str(path))
     return tensors
@@ -142,6 +143,13 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> Path:
         path,
     )
     return path
+
+
+def exact_dtype(module: nn.Module, without: Collection[str] = ()) -> torch.dtype:
+    """Half precision if that holds a module's weights exactly, as it does for what was saved in it; else float32."""
+    state = module.state_dict()
+    weights = (each for name, each in state.items() if each.is_floating_point() and name not in without)
+    return torch.float16 if all(torch.equal(each.half().float(), each.float()) for each in weights) else torch.float32
 
 
 def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:

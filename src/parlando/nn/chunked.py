@@ -8,26 +8,48 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+N = TypeVar("N", int, Tensor)
 _SPARE = 1.5
 
 
 @dataclass(frozen=True)
 class ChunkGrid:
-    """Chunks of ``size`` positions; ``left_chunks`` is how many earlier chunks a position sees (None: all of them)."""
+    """Chunks of ``size`` positions; ``left_chunks`` is how many earlier chunks a position sees (None: all of them).
+
+    The first chunk is ``shift`` positions shorter. Where it is within a chunk, ``split`` makes two of that one.
+    """
 
     size: int
     left_chunks: int | None = None
+    shift: int = 0
+    split: int | None = None
 
     @property
     def reach(self) -> int | None:
         """How many positions before its chunk a position sees; None: all of them."""
         return None if self.left_chunks is None else self.left_chunks * self.size
+
+    def scaled(self, ratio: int) -> ChunkGrid:
+        """The same chunks in positions that are ``ratio`` times as many."""
+        split = None if self.split is None else self.split * ratio
+        return replace(self, size=self.size * ratio, shift=self.shift * ratio, split=split)
+
+    def chunk(self, position: N) -> N:
+        """Numbers of the chunks of positions, which rise from chunk to chunk."""
+        number = (position + self.shift) // self.size
+        return number if self.split is None else number + (position >= self.split)
+
+    def end(self, position: int) -> int:
+        """Where the chunk of a position ends, exclusive."""
+        end = position + self.size - (position + self.shift) % self.size
+        return self.split if self.split is not None and position < self.split < end else end
 
 
 @dataclass(frozen=True)
@@ -45,7 +67,7 @@ class Span:
 
     def scaled(self, ratio: int) -> Span:
         """The same pass in positions that are ``ratio`` times as many."""
-        grid = None if self.grid is None else replace(self.grid, size=self.grid.size * ratio)
+        grid = None if self.grid is None else self.grid.scaled(ratio)
         lengths = None if self.lengths is None else self.lengths * ratio
         return Span(self.past * ratio, self.new * ratio, grid, lengths)
 
@@ -69,11 +91,11 @@ class Span:
 
     def _visible_chunks(self, grid: ChunkGrid, device: torch.device) -> Bool[Tensor, "1 1 query key"] | None:
         held = self.past if grid.reach is None else min(self.past, grid.reach)
-        first, last = self.past // grid.size, (self.past + self.new - 1) // grid.size
-        is_near = grid.left_chunks is None or (self.past - held) // grid.size >= last - grid.left_chunks
+        first, last = grid.chunk(self.past), grid.chunk(self.past + self.new - 1)
+        is_near = grid.left_chunks is None or grid.chunk(self.past - held) >= last - grid.left_chunks
         if first == last and is_near:
             return None
-        keys = torch.arange(self.past - held, self.past + self.new, device=device) // grid.size
+        keys = grid.chunk(torch.arange(self.past - held, self.past + self.new, device=device))
         queries = keys[held:, None]
         seen = keys <= queries
         if grid.left_chunks is not None:

@@ -100,8 +100,7 @@ class RelativeAttention(nn.Module):
         return table[:, :, reach - keys : reach + queries - 1]
 
     def _project(self, reach: int) -> Float[Tensor, "head dim distance"]:
-        weight = self.linear_pos.weight
-        waves = self.linear_pos(distance_waves(reach, weight.shape[1], weight))
+        waves = self.linear_pos(distance_waves(reach, self.linear_pos.in_features, self.pos_bias_u))
         return waves.unflatten(1, (self.num_heads, -1)).permute(1, 2, 0)
 
     def _split(self, x: Float[Tensor, "batch position dim"]) -> Float[Tensor, "batch head position head_dim"]:

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
+from parlando.nn.few_bits import BLOCK, aligned
 from parlando.nn.lora import LoRALinear
+from parlando.nn.quantized import QuantizedLinear
+
+FEW_ROWS = 16
+"""Up to so many, a processor multiplies by weights of few bits as they are; for more, they are widened first."""
+
+
+class Joined(Protocol):
+    """Linear layers with the same input, as one product."""
+
+    def mm(self, x: Float[Tensor, "row inputs"]) -> Float[Tensor, "row outputs"]:
+        """The product."""
+        ...
+
+    def addmm(self, to: Tensor, x: Float[Tensor, "row inputs"]) -> Float[Tensor, "row outputs"]:
+        """The product added to something."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,9 +50,58 @@ class Packed:
         return y if self.thin is None else torch.addmm(y, torch.mm(x, self.thin[0]), self.thin[1])
 
 
-def pack(linears: Sequence[nn.Linear]) -> Packed:
+class QuantizedPacked:
+    """Joined linears that are kept in fewer bits; their tensors become views of the joined ones.
+
+    A row's numbers do not depend on what is beside it, as long as there are no more than `FEW_ROWS`.
+    """
+
+    def __init__(self, linears: Sequence[QuantizedLinear]) -> None:
+        self._format = linears[0].format
+        along_kept, along_scale = self._format.joins
+        self._kept = _joined(linears, "kept", along_kept)
+        self._scale = _joined(linears, "scale", along_scale)
+        self._few_rows = self._format.few_rows(self._kept, self._scale)
+        self._columns = _columns(linears) if self._kept.dim() > 2 else None
+
+    def mm(self, x: Float[Tensor, "row inputs"]) -> Float[Tensor, "row outputs"]:
+        """The product."""
+        if self._few_rows is not None and len(x) <= FEW_ROWS:
+            y = self._few_rows(x)
+        else:
+            y = functional.linear(x, self._format.decode(self._kept, self._scale, x.dtype))
+        return y if self._columns is None else y[:, self._columns]
+
+    def addmm(self, to: Tensor, x: Float[Tensor, "row inputs"]) -> Float[Tensor, "row outputs"]:
+        """The product added to something."""
+        return self.mm(x).add_(to)
+
+
+def _joined(linears: Sequence[QuantizedLinear], name: str, along: int) -> Tensor:
+    """One tensor for all, of which theirs become views."""
+    parts = [getattr(linear, name) for linear in linears]
+    whole = aligned(parts[0]) if len(parts) == 1 else torch.cat(parts, dim=along)
+    for linear, view in zip(linears, whole.split([part.shape[along] for part in parts], dim=along), strict=True):
+        setattr(linear, name, view)
+    return whole
+
+
+def _columns(linears: Sequence[QuantizedLinear]) -> Tensor | None:
+    """Which outputs of joined blocks do not only fill them up; None: all."""
+    if not any(linear.out_features % BLOCK for linear in linears):
+        return None
+    ranges, start = [], 0
+    for linear in linears:
+        ranges.append(torch.arange(start, start + linear.out_features, device=linear.kept.device))
+        start += -(-linear.out_features // BLOCK) * BLOCK
+    return torch.cat(ranges)
+
+
+def pack(linears: Sequence[nn.Linear | QuantizedLinear]) -> Joined:
     """The linears' outputs side by side (without their biases), with what their adapters add."""
-    return Packed(pack_linears(linears), _thin(linears))
+    quantized = [linear for linear in linears if isinstance(linear, QuantizedLinear)]
+    dense = [linear for linear in linears if isinstance(linear, nn.Linear)]
+    return QuantizedPacked(quantized) if quantized else Packed(pack_linears(dense), _thin(dense))
 
 
 def _thin(linears: Sequence[nn.Linear]) -> tuple[Tensor, Tensor] | None:

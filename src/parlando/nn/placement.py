@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -10,6 +11,13 @@ from parlando.core.errors import ConfigError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICE_TYPES = ("cpu", "cuda", "mps")
+AUTO = "auto"
+_LARGE_BYTES = 256 * 2**20
+
+
+def is_large(weights: Path) -> bool:
+    """Whether a file of weights is that of a large model: small ones compute in float32, in which they step fastest."""
+    return weights.is_file() and weights.stat().st_size > _LARGE_BYTES
 
 
 def has_matrix_units() -> bool:
@@ -34,13 +42,16 @@ class Placement:
     def choose(cls, device: str | None, dtype: str | None, large: bool = False) -> Placement:
         """Fill in what was left open: the GPU if there is one, and float32 but for large models there.
 
+        With "auto" large models are in bfloat16 on processors with matrix units, too.
+
         Raises:
             ConfigError: there is no such device or dtype.
         """
         target = cls._device(device)
-        name = dtype or ("bfloat16" if large and target.type == "cuda" else "float32")
+        halves = target.type == "cuda" or (dtype == AUTO and target.type == "cpu" and has_matrix_units())
+        name = dtype if dtype not in (None, AUTO) else "bfloat16" if large and halves else "float32"
         if name not in DTYPES:
-            raise ConfigError(f"no dtype '{name}'; there are: {', '.join(DTYPES)}")
+            raise ConfigError(f"no dtype '{name}'; there are: {', '.join((*DTYPES, AUTO))}")
         return cls(target, DTYPES[name])
 
     @staticmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -51,6 +53,34 @@ def test_the_report_is_a_table_and_a_picture(tmp_path):
     assert "recomputation's time" in table
     pytest.importorskip("matplotlib")
     assert draw_stream(report, tmp_path / "stream.png").stat().st_size > 5_000
+
+
+def test_without_a_peer_ours_is_measured_alone():
+    report = run_stream_bench(replace(LOAD, peer=False))
+    assert [chunk.recomputed_seconds for chunk in report.chunks] == [0.0] * len(report.chunks)
+    assert all(chunk.ours_seconds > 0 for chunk in report.chunks)
+    lines = stream_markdown(report).splitlines()
+    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == [
+        "chunk ends at",
+        "audio",
+        "ours",
+        "per second of audio",
+    ]
+    assert len(lines) == 2 + len(report.chunks) + 2
+
+
+def test_the_command_follows_the_flow_as_asked(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(stream_bench, "run_stream_bench", lambda load, *_: asked.append(load) or run_stream_bench(LOAD))
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "stream", "--no-peer", "--flow", "left_chunks=4", "--flow", "first_tokens=8"])
+    assert not ended.value.code
+    assert not asked[0].peer
+    assert (asked[0].flow.encoder.left_chunks, asked[0].flow.first_tokens) == (4, 8)
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "stream", "--flow", "left_chunks"])
+    assert ended.value.code == 2
+    assert "'left_chunks' is not NAME=NUMBER" in capsys.readouterr().err
 
 
 def test_the_command_prints_draws_and_writes(monkeypatch, tmp_path, capsys):

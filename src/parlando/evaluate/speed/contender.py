@@ -6,13 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.core.types import SamplingOptions
+from parlando.nn.few_bits import Kind
+from parlando.nn.quantized import quantize
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Load:
     """Requests of a prompt and of ``shortest`` to ``longest`` frames, so many at a time; medians of ``repeats``.
 
     There are ``rounds`` times as many requests as run at a time. ``dtype`` is that in which ours and the
-    peer compute; the random weights of both are rounded to half precision, which our compiled step reads as such.
+    peer compute; the random weights of both are rounded to half precision, which our compiled step reads as such. Ours
+    are kept in few bits with ``quantize``.
     """
 
     batches: tuple[int, ...] = (1, 2, 4, 8)
@@ -30,6 +36,7 @@ class Load:
     prompt_tokens: int = 48
     repeats: int = 3
     dtype: torch.dtype = torch.float32
+    quantize: Kind | None = None
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(seed=0))
 
     def lengths(self, batch: int) -> list[int]:
@@ -37,6 +44,15 @@ class Load:
         count = batch * self.rounds
         spread = np.linspace(self.shortest, self.longest, count).round().astype(int)
         return [int(length) for length in np.random.default_rng(0).permutation(spread)]
+
+
+def as_loaded(lm: M, load: Load) -> M:
+    """A language model with random weights as the load wants it."""
+    lm = lm.half().to(load.dtype).eval()
+    if load.quantize is not None:
+        quantize(lm, load.quantize)
+        lm.to(load.dtype)
+    return lm
 
 
 class Generator(Protocol):
@@ -61,8 +77,8 @@ class Contenders:
     note: str = ""
 
 
-def contenders(family: str, config: Any, load: Load, with_peer: bool) -> Contenders:
-    """Those of a family, by ``config`` of its language model: `ours` and `peer` of the module of its name beside this.
+def maker(family: str, who: Literal["ours", "peer"]) -> Callable[[Any, Load], Generator]:
+    """What makes ours or the peer of a family, of the config of a language model.
 
     Raises:
         ConfigError: nobody wrote one for this family.
@@ -70,13 +86,20 @@ def contenders(family: str, config: Any, load: Load, with_peer: bool) -> Contend
     place = f"{__package__}.{family}"
     if find_spec(place) is None:
         raise ConfigError(f"there is no benchmark of the family '{family}'")
-    module = import_module(place)
-    ours = cast("Generator", module.ours(config, load))
+    return cast("Callable[[Any, Load], Generator]", getattr(import_module(place), who))
+
+
+def contenders(family: str, config: Any, load: Load, with_peer: bool) -> Contenders:
+    """Those of a family, by ``config`` of its language model: `ours` and `peer` of the module of its name beside this.
+
+    Raises:
+        ConfigError: nobody wrote one for this family.
+    """
+    ours = maker(family, "ours")(config, load)
     compiled = bool(getattr(ours, "is_compiled", False))
-    make_peer: Callable[[Any, Load], Generator] = module.peer
     if not with_peer:
         return Contenders(ours, None, "transformers", compiled, "transformers was left out")
     try:
-        return Contenders(ours, make_peer(config, load), "transformers", compiled)
+        return Contenders(ours, maker(family, "peer")(config, load), "transformers", compiled)
     except MissingDependencyError as error:
         return Contenders(ours, None, "transformers", compiled, str(error))

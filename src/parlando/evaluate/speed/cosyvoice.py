@@ -11,7 +11,7 @@ import torch
 
 from parlando.core.stages import TokenLM
 from parlando.evaluate.optional import require
-from parlando.evaluate.speed.contender import Load
+from parlando.evaluate.speed.contender import Load, as_loaded
 from parlando.evaluate.speed.engine_load import EngineGenerator
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM
@@ -26,7 +26,7 @@ def ours(config: LMConfig, load: Load) -> EngineGenerator:
     """Our engine; a text of a million tokens has no end within the frames that are asked for."""
     # Without a text to follow, a guided layer is like any other.
     plain = replace(config, guided_layer=None, min_frames_per_token=1.0)
-    lm = CosyVoiceTokenLM(CosyVoiceLM(plain).half().to(load.dtype).eval())
+    lm = CosyVoiceTokenLM(as_loaded(CosyVoiceLM(plain), load))
     drawn = torch.randint(plain.vocab_size, (load.prompt_tokens - 2,), generator=torch.Generator().manual_seed(0))
     tokens = (plain.sos_id, *drawn.tolist(), plain.task_id)
     nothing = np.zeros((0, 1), dtype=np.int64)

@@ -11,7 +11,7 @@ import torch
 
 from parlando.core.stages import TokenLM
 from parlando.core.types import Frame, Prompt
-from parlando.evaluate.speed.contender import Load
+from parlando.evaluate.speed.contender import Load, as_loaded
 from parlando.evaluate.speed.engine_load import EngineGenerator
 from parlando.evaluate.speed.higgs_peer import TransformersPeer
 from parlando.models.higgs.config import LMConfig
@@ -54,7 +54,7 @@ def random_prompt(config: LMConfig, length: int, seed: int = 0) -> tuple[int, ..
 
 def ours(config: LMConfig, load: Load) -> EngineGenerator:
     """Our engine; weights as our own models are saved, in half precision, whatever they are computed in."""
-    lm = EndlessLM(HiggsLM(config).half().to(load.dtype).eval())
+    lm = EndlessLM(as_loaded(HiggsLM(config), load))
     tokens = random_prompt(config, load.prompt_tokens)
     nothing = np.zeros((0, config.num_codebooks), dtype=np.int64)
     prompt = Prompt(tokens, np.zeros(len(tokens), dtype=bool), nothing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,11 +21,17 @@ from parlando.core.stages import ArrivingPromptBuilder, Converter, PromptBuilder
 from parlando.core.types import Frame, Prompt, Reference, SamplingOptions, Voice
 from parlando.core.voicefile import write_voices
 from parlando.models.cosyvoice import published
-from parlando.models.cosyvoice.config import CosyVoiceConfig, LMConfig, lm_config_from_published, parse_cosyvoice_config
+from parlando.models.cosyvoice.config import (
+    CosyVoiceConfig,
+    LMConfig,
+    followed,
+    lm_config_from_published,
+    parse_cosyvoice_config,
+)
 from parlando.models.cosyvoice.decoder import CosyVoiceDecoder, CosyVoiceWaveStream
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
-from parlando.models.cosyvoice.lm_weights import ADAPTER_NAMES, load_lm, load_published_lm, save_lm
+from parlando.models.cosyvoice.lm_weights import ADAPTER_NAMES, LM_FILE, load_lm, load_published_lm, save_lm
 from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.parts.features import mel_config
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
@@ -62,9 +69,11 @@ from parlando.models.cosyvoice.voices import (
     load_voices,
     published_voices,
 )
-from parlando.nn.checkpoint import first_file
-from parlando.nn.peft import AdapterFolder
-from parlando.nn.placement import Placement
+from parlando.models.options import PLAIN, FlowOptions, ModelOptions, read_card
+from parlando.nn.checkpoint import exact_dtype, first_file
+from parlando.nn.few_bits import Kind
+from parlando.nn.placement import Placement, is_large
+from parlando.nn.quantized import check_kind, few_bit_names, quantize
 from parlando.text.lists import ITEMS_AT_ONCE
 from parlando.text.markup import VOCAL
 
@@ -107,6 +116,7 @@ class CosyVoiceModel:
         _check_fit(parts)
         config, device = parts.config, placement.device
         self.parts, self.config, self.name, self.device = parts, config, config.name, device
+        self.dtype = placement.dtype
         for part in (parts.flow, parts.hift, parts.speech_tokenizer, parts.speaker):
             part.to(device).eval().requires_grad_(False)
         lm = parts.lm.to(device, placement.dtype).eval().requires_grad_(False)
@@ -184,9 +194,9 @@ class CosyVoiceModel:
 
 
 def load_model(
-    folder: Path, device: str | None = None, dtype: str | None = None, adapter: AdapterFolder | None = None
+    folder: Path, device: str | None = None, dtype: str | None = None, options: ModelOptions = PLAIN
 ) -> CosyVoiceModel:
-    """Load a folder in our own layout, or a published one; an ``adapter`` is one of its language model.
+    """Load a folder in our own layout, or a published one.
 
     Raises:
         FileMissingError: a file is not there.
@@ -194,20 +204,26 @@ def load_model(
         CheckpointError: tensors are missing, unexpected, misshapen or not finite, or the parts do not belong together.
     """
     if (folder / published.SETTINGS_FILE).is_file():
-        return load_published(folder, device, dtype, adapter=adapter)
-    placement = Placement.choose(device, dtype)
+        return load_published(folder, device, dtype, options=options)
+    placement = Placement.choose(device, dtype, large=is_large(folder / LM_FILE))
+    return CosyVoiceModel(_as_asked(read_parts(folder, options.flow), placement, options), placement)
+
+
+def read_parts(folder: Path, flow: FlowOptions = PLAIN.flow) -> Parts:
+    """The parts of a folder in our own layout; errors as for `load_model`."""
     config = parse_cosyvoice_config(read_json(folder / CONFIG_FILE), str(folder / CONFIG_FILE))
-    parts = Parts(
+    config = replace(config, flow=followed(config.flow, flow))
+    kind = config.quantize
+    return Parts(
         config=config,
-        lm=_adapted(load_lm(folder, config.lm), placement, adapter),
-        flow=load_flow(folder, config.flow),
+        lm=load_lm(folder, config.lm, quantized=kind),
+        flow=load_flow(folder, config.flow, kind),
         hift=load_hift(folder / HIFT_FILE, config.hift),
-        speech_tokenizer=load_speech_tokenizer(folder, config.speech_tokenizer),
+        speech_tokenizer=load_speech_tokenizer(folder, config.speech_tokenizer, None if kind is None else "half"),
         speaker=load_speaker(folder, config.speaker),
         tokenizer=build_tokenizer(config.text, folder),
         voices=load_voices(folder, voice_sizes(config.lm, config.flow), config.default_voice),
     )
-    return CosyVoiceModel(parts, placement)
 
 
 @dataclass(frozen=True)
@@ -223,16 +239,25 @@ def load_published(
     device: str | None = None,
     dtype: str | None = None,
     sizes: PublishedSizes | None = None,
-    adapter: AdapterFolder | None = None,
+    options: ModelOptions = PLAIN,
 ) -> CosyVoiceModel:
     """Load a published folder as it is; nothing in it is executed.
 
     Raises:
         FileMissingError, ConfigError, CheckpointError: as for `load_model`.
     """
-    placement, sizes = Placement.choose(device, dtype, large=True), sizes or PublishedSizes()
-    text_folder = folder / TEXT_FOLDER
+    placement = Placement.choose(device, dtype, large=True)
+    parts = read_published_parts(folder, sizes, options.flow)
+    return CosyVoiceModel(_as_asked(parts, placement, options), placement)
+
+
+def read_published_parts(
+    folder: Path, sizes: PublishedSizes | None = None, followed_as: FlowOptions = PLAIN.flow
+) -> Parts:
+    """The parts of a published folder; errors as for `load_model`."""
+    sizes, text_folder = sizes or PublishedSizes(), folder / TEXT_FOLDER
     lm, flow, hift, sampling = read_published_configs(folder)
+    flow = followed(flow, followed_as)
     tokenizer = HubTokenizer(text_folder)
     voices = published_voices(folder, tokenizer.decode, voice_sizes(lm, flow))
     config = CosyVoiceConfig(
@@ -247,10 +272,9 @@ def load_published(
         sampling=sampling,
     )
     speech_tokenizer, speaker = load_published_encoders(folder, sizes)
-    weights = load_published_lm(first_file(folder, PUBLISHED_LM_FILES, "language model weights"), lm)
-    parts = Parts(
+    return Parts(
         config=config,
-        lm=_adapted(weights, placement, adapter),
+        lm=load_published_lm(first_file(folder, PUBLISHED_LM_FILES, "language model weights"), lm),
         flow=load_part(Flow, flow, first_file(folder, PUBLISHED_FLOW_FILES, "flow weights")),
         hift=load_hift(first_file(folder, PUBLISHED_HIFT_FILES, "vocoder weights"), hift),
         speech_tokenizer=speech_tokenizer,
@@ -258,7 +282,6 @@ def load_published(
         tokenizer=tokenizer,
         voices=voices,
     )
-    return CosyVoiceModel(parts, placement)
 
 
 def load_published_encoders(folder: Path, sizes: PublishedSizes | None = None) -> tuple[SpeechTokenizer, CampPlus]:
@@ -316,22 +339,31 @@ def new_model(
 def save_model(
     model: CosyVoiceModel, folder: Path, card: str | None = None, dtype: torch.dtype = torch.float32
 ) -> Path:
-    """Write a model in our own layout, its tensors in ``dtype``; returns the folder.
+    """Write a model in our own layout, its tensors in ``dtype``; returns the folder; see `save_parts`."""
+    return save_parts(model.parts, folder, card, dtype)
 
-    Files appear only when all of them are written.
+
+def save_parts(parts: Parts, folder: Path, card: str | None = None, dtype: torch.dtype | None = torch.float32) -> Path:
+    """Write a model's parts in our own layout, their tensors in ``dtype``; returns the folder.
+
+    Without a dtype, a part is in half precision if that holds it exactly. Files appear only when all of them are
+    written.
 
     Raises:
         FileMissingError: the folder to put it in is not there.
     """
-    parts = model.parts
+    files = {
+        FLOW_FILE: parts.flow,
+        HIFT_FILE: parts.hift,
+        SPEECH_TOKENIZER_FILE: parts.speech_tokenizer,
+        SPEAKER_FILE: parts.speaker,
+    }
     with whole_folder(folder, optional=(TOKENIZER_FILE, CARD_FILE)) as partial:
-        write_json(partial / CONFIG_FILE, to_mapping(model.config))
+        write_json(partial / CONFIG_FILE, to_mapping(parts.config))
         save_lm(parts.lm, partial)
-        save_part(parts.flow, partial / FLOW_FILE, dtype)
-        save_part(parts.hift, partial / HIFT_FILE, dtype)
-        save_part(parts.speech_tokenizer, partial / SPEECH_TOKENIZER_FILE, dtype)
-        save_part(parts.speaker, partial / SPEAKER_FILE, dtype)
-        write_voices(partial / VOICES_FILE, model.voices)
+        for file, part in files.items():
+            save_part(part, partial / file, dtype or exact_dtype(part, few_bit_names(part)))
+        write_voices(partial / VOICES_FILE, parts.voices)
         if isinstance(parts.tokenizer, HubTokenizer):
             parts.tokenizer.save(partial / TOKENIZER_FILE)
         if card is not None:
@@ -358,9 +390,42 @@ def add_voice(model: CosyVoiceModel, path: Path, voice: Voice) -> None:
     add_speaker(path, voice, model.parts.tokenizer.encode)
 
 
-def _adapted(lm: CosyVoiceLM, placement: Placement, adapter: AdapterFolder | None) -> CosyVoiceLM:
-    """The language model with its adapter, in the dtype in which it will compute."""
-    return lm if adapter is None else adapter.given_to(lm.to(dtype=placement.dtype), ADAPTER_NAMES)
+def _as_asked(parts: Parts, placement: Placement, options: ModelOptions) -> Parts:
+    """The parts with the language model's adapter, in the dtype in which it will compute, and then in few bits."""
+    where = f"model '{parts.config.name}'"
+    options.check(parts.config.quantize, placement.device, where)
+    lm = parts.lm
+    if options.adapter is not None:
+        lm = options.adapter.given_to(lm.to(dtype=placement.dtype), ADAPTER_NAMES)
+    return quantized_parts(replace(parts, lm=lm), options.quantize)
+
+
+def quantized_parts(parts: Parts, kind: Kind | None) -> Parts:
+    """The parts, language model and flow kept in few bits; the vocoder and what hears speakers stay as they are.
+
+    What hears words decides between codes and is used once a voice: half precision is small enough, and nearly exact.
+    """
+    if kind is None or parts.config.quantize is not None:
+        return parts
+    quantize(parts.lm, kind)
+    quantize(parts.flow, kind)
+    quantize(parts.speech_tokenizer, "half")
+    return replace(parts, config=replace(parts.config, quantize=kind))
+
+
+def quantize_folder(folder: Path, out: Path, kind: Kind) -> Path:
+    """Write the model of a folder, of any layout, in our own, with its weights in few bits; returns the folder.
+
+    Raises:
+        FileMissingError, ConfigError, CheckpointError: as for `load_model`.
+    """
+    is_published = (folder / published.SETTINGS_FILE).is_file()
+    parts = read_published_parts(folder) if is_published else read_parts(folder)
+    check_kind(kind, parts.config.quantize, f"model '{parts.config.name}'")
+    save_parts(quantized_parts(parts, kind), out, read_card(folder), dtype=None)
+    if not is_published:
+        shutil.copy(folder / HIFT_FILE, out / HIFT_FILE)  # as it is: folding its weight norm anew would round it
+    return out
 
 
 def _check_fit(parts: Parts) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from parlando.core.config import AtLeastOne, Count, NotNegative, Positive, Size, from_known, from_mapping
@@ -14,7 +14,9 @@ from parlando.models.cosyvoice.parts.flow import FlowConfig
 from parlando.models.cosyvoice.parts.hift import HiFTConfig
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizerConfig
 from parlando.models.cosyvoice.tokenizer import HubTextConfig, PhonemeTextConfig
+from parlando.models.options import FlowOptions
 from parlando.nn.attention import AttentionConfig
+from parlando.nn.few_bits import Kind
 from parlando.nn.rope import RopeConfig
 from parlando.nn.sampling import DrawRules, check_options
 from parlando.text.length import Expected
@@ -129,7 +131,7 @@ class LMConfig:
 class CosyVoiceConfig:
     """`config.json` of a checkpoint in Parlando's own layout.
 
-    ``expected`` holds what the recipe measured.
+    ``expected`` holds what the recipe measured; ``quantize`` is as which kind of few bits the weights are stored.
     """
 
     name: str
@@ -144,6 +146,7 @@ class CosyVoiceConfig:
     family: Literal["cosyvoice"] = "cosyvoice"
     sampling: SamplingOptions = PUBLISHED_SAMPLING
     expected: Expected = field(default_factory=Expected)
+    quantize: Kind | None = None
 
     def __post_init__(self) -> None:
         check_options(self.sampling)
@@ -156,6 +159,16 @@ def parse_cosyvoice_config(data: Mapping[str, Any], where: str = "config.json") 
         ConfigError: an unknown or missing key, a wrong type or a value out of range.
     """
     return from_mapping(CosyVoiceConfig, data, where)
+
+
+def followed(flow: FlowConfig, options: FlowOptions) -> FlowConfig:
+    """How a flow is followed if these options are asked for; the others stay. A first chunk is at most a whole one."""
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    if "first_tokens" in given:
+        given["first_tokens"] = min(given["first_tokens"], flow.encoder.chunk_tokens)
+    if "left_chunks" in given:
+        given["encoder"] = replace(flow.encoder, left_chunks=given.pop("left_chunks"))
+    return replace(flow, **given)
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def flow_prompt(voice: Voice, flow: Flow) -> FlowPrompt:
     codes = [torch.from_numpy(clip.codes[0].astype(np.int64)) for clip in clips]
     mels = [torch.from_numpy(clip.features.get(MEL, np.zeros((0, bins), np.float32))) for clip in clips]
     speakers = [torch.from_numpy(clip.features[SPEAKER]) for clip in clips]
-    device = flow.encoder_proj.weight.device
+    device = flow.encoder.after_norm.weight.device
     speaker = torch.nn.functional.normalize(torch.stack(speakers).float(), dim=1).mean(0)
     parts = (torch.cat(codes), torch.cat(mels).float(), speaker)
     return FlowPrompt(*(part.to(device) for part in parts)).trimmed(flow.config.encoder.frames_per_token)

@@ -12,7 +12,9 @@ from parlando.core.errors import CheckpointError
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.nn.checkpoint import built, load_strictly, read_weights, save_tensors
+from parlando.nn.few_bits import Kind
 from parlando.nn.peft import Names
+from parlando.nn.quantized import kept_as, quantize
 
 LM_FILE = "lm.safetensors"
 _BACKBONE = "llm.model."
@@ -42,15 +44,17 @@ def save_lm(lm: CosyVoiceLM, folder: Path) -> Path:
     return save_tensors(lm.state_dict(), folder / LM_FILE)
 
 
-def load_lm(folder: Path, config: LMConfig, device: str | torch.device = "cpu") -> CosyVoiceLM:
-    """The model of a folder in our own layout, in the dtype it is stored in.
+def load_lm(
+    folder: Path, config: LMConfig, device: str | torch.device = "cpu", quantized: Kind | None = None
+) -> CosyVoiceLM:
+    """The model of a folder in our own layout, in the dtype or the kind of few bits that it is stored in.
 
     Raises:
         FileMissingError: the folder has no language model.
         CheckpointError: tensors are missing, unexpected, misshapen or not finite.
     """
     path = folder / LM_FILE
-    return _fill(config, read_weights(path, device), str(path))
+    return _fill(config, read_weights(path, device, kept_as(quantized)), str(path), quantized)
 
 
 def load_published_lm(path: Path, config: LMConfig, device: str | torch.device = "cpu") -> CosyVoiceLM:
@@ -105,7 +109,9 @@ def _renamed(key: str, prefixes: Mapping[str, str]) -> str:
     return key
 
 
-def _fill(config: LMConfig, tensors: Mapping[str, Tensor], where: str) -> CosyVoiceLM:
+def _fill(config: LMConfig, tensors: Mapping[str, Tensor], where: str, quantized: Kind | None = None) -> CosyVoiceLM:
     lm = empty_lm(config, where)
+    if quantized is not None:
+        quantize(lm, quantized, filled=False)
     load_strictly(lm, tensors, where)
     return lm.eval()

@@ -23,7 +23,7 @@ from parlando.models.higgs.config import HiggsConfig, parse_higgs_config
 from parlando.models.higgs.decoder import HiggsDecoder
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM
-from parlando.models.higgs.lm_weights import ADAPTER_NAMES, load_lm, load_published_lm, save_lm
+from parlando.models.higgs.lm_weights import ADAPTER_NAMES, LM_FILE, load_lm, load_published_lm, save_lm
 from parlando.models.higgs.parts.codec import CodecModule, build_codec
 from parlando.models.higgs.parts.codec_weights import load_codec, load_published_codec, save_codec
 from parlando.models.higgs.parts.delay import build_delay
@@ -37,8 +37,11 @@ from parlando.models.higgs.tokenizer import (
     TextTokenizer,
 )
 from parlando.models.higgs.voices import VOICES_FILE, check_voices, load_voices
-from parlando.nn.peft import AdapterFolder
-from parlando.nn.placement import Placement
+from parlando.models.options import PLAIN, ModelOptions, read_card
+from parlando.nn.checkpoint import exact_dtype
+from parlando.nn.few_bits import Kind
+from parlando.nn.placement import Placement, is_large
+from parlando.nn.quantized import check_kind, quantize
 from parlando.text.length import LengthPrior
 from parlando.text.lists import ITEMS_AT_ONCE
 
@@ -137,32 +140,33 @@ class HiggsModel:
 
 
 def load_model(
-    folder: Path, device: str | None = None, dtype: str | None = None, adapter: AdapterFolder | None = None
+    folder: Path, device: str | None = None, dtype: str | None = None, options: ModelOptions = PLAIN
 ) -> HiggsModel:
     """Load a folder in our own layout, or a published one with the audio tokenizer's folder inside it.
-
-    An ``adapter`` is one of its language model.
 
     Raises:
         FileMissingError: a file is not there.
         ConfigError: a config has an unknown key or a value that does not fit, or there is no such device or dtype.
         CheckpointError: tensors are missing, unexpected or misshapen, or the parts do not belong together.
     """
-    data = read_json(folder / CONFIG_FILE)
-    if "family" not in data:
-        return load_published(folder, _codec_folder(folder), folder, device, dtype, adapter)
-    config = parse_higgs_config(data, str(folder / CONFIG_FILE))
-    placement = Placement.choose(device, dtype)
+    if "family" not in read_json(folder / CONFIG_FILE):
+        return load_published(folder, _codec_folder(folder), folder, device, dtype, options)
+    placement = Placement.choose(device, dtype, large=is_large(folder / LM_FILE))
+    return HiggsModel(_as_asked(read_parts(folder), placement, options), placement)
+
+
+def read_parts(folder: Path) -> Parts:
+    """The parts of a folder in our own layout; errors as for `load_model`."""
+    config = parse_higgs_config(read_json(folder / CONFIG_FILE), str(folder / CONFIG_FILE))
     file = folder / TOKENIZER_FILE
-    parts = Parts(
+    return Parts(
         config=config,
-        lm=_adapted(load_lm(folder, config.lm), placement, adapter),
+        lm=load_lm(folder, config.lm, quantized=config.quantize),
         codec=load_codec(folder, config.codec),
         tokenizer=build_tokenizer(config.text, folder),
         voices=load_voices(folder, config.lm, config.default_voice),
         tokenizer_file=file if file.is_file() else None,
     )
-    return HiggsModel(parts, placement)
 
 
 def load_published(
@@ -171,7 +175,7 @@ def load_published(
     text_folder: Path,
     device: str | None = None,
     dtype: str | None = None,
-    adapter: AdapterFolder | None = None,
+    options: ModelOptions = PLAIN,
 ) -> HiggsModel:
     """Load a published checkpoint, in the original or the transformers layout, from its three folders.
 
@@ -179,7 +183,13 @@ def load_published(
         FileMissingError, ConfigError, CheckpointError: as for `load_model`.
     """
     placement = Placement.choose(device, dtype, large=True)
-    lm = _adapted(load_published_lm(lm_folder), placement, adapter)
+    parts = read_published_parts(lm_folder, codec_folder, text_folder)
+    return HiggsModel(_as_asked(parts, placement, options), placement)
+
+
+def read_published_parts(lm_folder: Path, codec_folder: Path, text_folder: Path) -> Parts:
+    """The parts of a published checkpoint; errors as for `load_model`."""
+    lm = load_published_lm(lm_folder)
     codec, tokenizer = load_published_codec(codec_folder), HubTokenizer(text_folder)
     named = {f"{name}_id": getattr(tokenizer, name) for name in ("audio_in", "audio_bos", "audio_eos")}
     config = HiggsConfig(
@@ -192,7 +202,7 @@ def load_published(
     )
     voices = {PUBLISHED_VOICE: Voice(PUBLISHED_VOICE)}
     file = text_folder / TOKENIZER_FILE
-    return HiggsModel(Parts(config, lm, codec, tokenizer, voices, file), placement)
+    return Parts(config, lm, codec, tokenizer, voices, file)
 
 
 def new_model(
@@ -215,18 +225,23 @@ def new_model(
 
 
 def save_model(model: HiggsModel, folder: Path, card: str | None = None) -> Path:
-    """Write a model in our own layout; returns the folder. Files appear only when all of them are written.
+    """Write a model in our own layout; returns the folder; see `save_parts`."""
+    return save_parts(model.parts, folder, card)
+
+
+def save_parts(parts: Parts, folder: Path, card: str | None = None) -> Path:
+    """Write a model's parts in our own layout; returns the folder. Files appear only when all of them are written.
 
     Raises:
         FileMissingError: the folder to put it in is not there.
     """
     with whole_folder(folder, optional=(TOKENIZER_FILE, CARD_FILE)) as partial:
-        write_json(partial / CONFIG_FILE, to_mapping(model.config))
-        save_lm(model.parts.lm, partial)
-        save_codec(model.codec, partial)
-        write_voices(partial / VOICES_FILE, model.voices)
-        if model.parts.tokenizer_file is not None:
-            shutil.copy(model.parts.tokenizer_file, partial / TOKENIZER_FILE)
+        write_json(partial / CONFIG_FILE, to_mapping(parts.config))
+        save_lm(parts.lm, partial)
+        save_codec(parts.codec, partial)
+        write_voices(partial / VOICES_FILE, parts.voices)
+        if parts.tokenizer_file is not None:
+            shutil.copy(parts.tokenizer_file, partial / TOKENIZER_FILE)
         if card is not None:
             (partial / CARD_FILE).write_text(card, encoding="utf-8")
     return folder
@@ -246,9 +261,39 @@ def build_tokenizer(text: PhonemeTextConfig | HubTextConfig, folder: Path | None
     return HubTokenizer(folder)
 
 
-def _adapted(lm: HiggsLM, placement: Placement, adapter: AdapterFolder | None) -> HiggsLM:
-    """The language model with its adapter, in the dtype in which it will compute."""
-    return lm if adapter is None else adapter.given_to(lm.to(dtype=placement.dtype), ADAPTER_NAMES)
+def _as_asked(parts: Parts, placement: Placement, options: ModelOptions) -> Parts:
+    """The parts with the language model's adapter, in the dtype in which it will compute, and then in few bits."""
+    where = f"model '{parts.config.name}'"
+    if options.flow:
+        raise ConfigError(f"{where} has no flow; leave the options of one out")
+    options.check(parts.config.quantize, placement.device, where)
+    lm = parts.lm
+    if options.adapter is not None:
+        lm = options.adapter.given_to(lm.to(dtype=placement.dtype), ADAPTER_NAMES)
+    return quantized_parts(replace(parts, lm=lm), options.quantize)
+
+
+def quantized_parts(parts: Parts, kind: Kind | None) -> Parts:
+    """The parts, the language model kept in few bits; the codec makes the sound and stays as it is."""
+    if kind is None or parts.config.quantize is not None:
+        return parts
+    quantize(parts.lm, kind)
+    return replace(parts, config=replace(parts.config, quantize=kind))
+
+
+def quantize_folder(folder: Path, out: Path, kind: Kind) -> Path:
+    """Write the model of a folder, of any layout, in our own, with its weights in few bits; returns the folder.
+
+    Raises:
+        FileMissingError, ConfigError, CheckpointError: as for `load_model`.
+    """
+    if "family" in read_json(folder / CONFIG_FILE):
+        parts = read_parts(folder)
+    else:
+        parts = read_published_parts(folder, _codec_folder(folder), folder)
+    check_kind(kind, parts.config.quantize, f"model '{parts.config.name}'")
+    parts = replace(quantized_parts(parts, kind), codec=parts.codec.to(exact_dtype(parts.codec)))
+    return save_parts(parts, out, read_card(folder))
 
 
 def _prompt_config(config: HiggsConfig) -> PromptConfig:

@@ -12,6 +12,7 @@ from parlando.core.types import SamplingOptions
 from parlando.models.higgs.parts.codec import CodecConfig
 from parlando.models.higgs.tokenizer import HubTextConfig, PhonemeTextConfig
 from parlando.nn.attention import AttentionConfig
+from parlando.nn.few_bits import Kind
 from parlando.nn.rope import RopeConfig
 from parlando.nn.sampling import check_options
 from parlando.text.length import Expected
@@ -113,7 +114,8 @@ class HiggsConfig:
     """`config.json` of a checkpoint in Parlando's own layout.
 
     ``codec`` and ``text`` name their ``kind`` and carry its settings; ``expected`` holds what the recipe measured.
-    ``references_in`` says where prompts put the clips of a voice.
+    ``references_in`` says where prompts put the clips of a voice, ``quantize`` as which kind of few bits the weights
+    are stored.
     """
 
     name: str
@@ -127,6 +129,7 @@ class HiggsConfig:
     references_in: Literal["turns", "system"] = "turns"
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     expected: Expected = field(default_factory=Expected)
+    quantize: Kind | None = None
 
     def __post_init__(self) -> None:
         check_options(self.sampling)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from parlando.models.higgs.config import LMConfig
 from parlando.nn.attention import CausalSelfAttention, places
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.norm import RMSNorm
 from parlando.nn.packed import Packing, merge_rows, take_rows
+from parlando.nn.quantized import summed_rows
 from parlando.nn.residual import Residual, set_residual_dropout
 from parlando.nn.rope import RopeTable
 
@@ -107,7 +107,7 @@ class HiggsLM(nn.Module):
     def embed_frames(self, codes: Int[Tensor, "frame codebook"]) -> Float[Tensor, "frame dim"]:
         """Sum over codebooks of each code's row in that codebook's part of the table."""
         offsets = torch.arange(self.config.num_codebooks, device=codes.device) * self.config.table_rows
-        return functional.embedding_bag(codes + offsets, self.embed_audio_tokens.weight, mode="sum")
+        return summed_rows(self.embed_audio_tokens, codes + offsets)
 
     def forward(
         self,

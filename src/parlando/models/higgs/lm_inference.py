@@ -23,7 +23,8 @@ from parlando.nn.lora import adapted_layers
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.native.kernel import BranchWeights, Kernel, LayerWeights, Panels
 from parlando.nn.norm import FastRMSNorm, RMSNorm
-from parlando.nn.packing import pack
+from parlando.nn.packing import Packed, pack
+from parlando.nn.quantized import is_quantized
 from parlando.nn.rope import RopeTable, rotate_
 from parlando.nn.sampling import Ranking
 
@@ -127,7 +128,12 @@ class _Branch:
         self.norm, self._after = FastRMSNorm(before), FastRMSNorm(after)
         self._gate_up = pack((mlp.gate_proj, mlp.up_proj))
         self._down = pack((mlp.down_proj,))
-        self.weights = BranchWeights(before.weight, after.weight, self._gate_up.weight, self._down.weight)
+        self._weights = before.weight, after.weight
+
+    @property
+    def weights(self) -> BranchWeights:
+        """As the compiled kernel wants them; only where nothing is quantised."""
+        return BranchWeights(*self._weights, *(cast("Packed", each).weight for each in (self._gate_up, self._down)))
 
     def feed_forward(self, x: Tensor) -> Tensor:
         gate, up = self._gate_up.mm(self._after(x)).chunk(2, dim=-1)
@@ -143,7 +149,12 @@ class _Layer:
         self._out = pack((attention.o_proj,))
         self._text = _Branch(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp)
         self._audio = _Branch(layer.audio_input_layernorm, layer.audio_post_attention_layernorm, layer.audio_mlp)
-        self.weights = LayerWeights(self._qkv.weight, self._out.weight, self._text.weights, self._audio.weights)
+
+    @property
+    def weights(self) -> LayerWeights:
+        """As the compiled kernel wants them; only where nothing is quantised."""
+        qkv, out = (cast("Packed", each).weight for each in (self._qkv, self._out))
+        return LayerWeights(qkv, out, self._text.weights, self._audio.weights)
 
     def forward(self, x: Tensor, route: Route, attend: Block) -> Tensor:
         """Advance the residual stream ``x`` [row, dim]; ``attend`` maps packed q, k, v to mixed values."""
@@ -157,7 +168,7 @@ class HiggsTokenLM:
 
     After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
     A small model takes its steps in the compiled kernel, where there is one and unless ``compiled`` is false, or the
-    model has an adapter that is not merged.
+    model is quantised or has an adapter that is not merged.
     """
 
     def __init__(self, lm: HiggsLM, compiled: bool = True) -> None:
@@ -170,14 +181,14 @@ class HiggsTokenLM:
         self._norm = FastRMSNorm(lm.norm)
         self._like = lm.norm.weight.detach()
         self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
-        self._kernel = self._compiled() if compiled and not adapted_layers(lm) else None
+        self._kernel = self._compiled() if compiled and not adapted_layers(lm) and not is_quantized(lm) else None
 
     def _compiled(self) -> Kernel | None:
         config = self.config
         num_weights = sum(weight.numel() for weight in self._lm.layers.parameters())
         if not Kernel.fits(config.attention, config.intermediate_size, self._like, num_weights):
             return None
-        self._head_panels = Panels(self._audio_head.weight)
+        self._head_panels = Panels(cast("Packed", self._audio_head).weight)
         layers = [layer.weights for layer in self._layers]
         watched = None if config.reading_head is None else (config.reading_head.layer, config.reading_head.head)
         return Kernel(config.attention, layers, config.rms_norm_eps, self._rope, watched)

@@ -18,7 +18,9 @@ from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.published import lm_config_from_original, lm_config_from_transformers
 from parlando.nn.checkpoint import built, first_file, load_strictly, read_weights, save_tensors
+from parlando.nn.few_bits import Kind
 from parlando.nn.peft import Names
+from parlando.nn.quantized import kept_as, quantize
 
 PublishedLayout = Literal["original", "transformers"]
 
@@ -66,15 +68,17 @@ def save_lm(lm: HiggsLM, folder: Path) -> Path:
     return save_tensors(lm.state_dict(), folder / LM_FILE)
 
 
-def load_lm(folder: Path, config: LMConfig, device: str | torch.device = "cpu") -> HiggsLM:
-    """The model of a folder in our own layout, in the dtype it is stored in.
+def load_lm(
+    folder: Path, config: LMConfig, device: str | torch.device = "cpu", quantized: Kind | None = None
+) -> HiggsLM:
+    """The model of a folder in our own layout, in the dtype or the kind of few bits that it is stored in.
 
     Raises:
         FileMissingError: the folder has no language model.
         CheckpointError: tensors are missing, unexpected, misshapen or not finite.
     """
     path = folder / LM_FILE
-    return _fill(config, read_weights(path, device), str(path))
+    return _fill(config, read_weights(path, device, kept_as(quantized)), str(path), quantized)
 
 
 def load_published_lm(folder: Path, device: str | torch.device = "cpu") -> HiggsLM:
@@ -154,7 +158,9 @@ def _renamed(key: str, rules: tuple[tuple[re.Pattern[str], str], ...]) -> str:
     return key
 
 
-def _fill(config: LMConfig, tensors: Mapping[str, Tensor], where: str) -> HiggsLM:
+def _fill(config: LMConfig, tensors: Mapping[str, Tensor], where: str, quantized: Kind | None = None) -> HiggsLM:
     lm = empty_lm(config, where)
+    if quantized is not None:
+        quantize(lm, quantized, filled=False)
     load_strictly(lm, tensors, where)
     return lm.eval()

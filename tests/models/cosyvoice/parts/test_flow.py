@@ -389,3 +389,77 @@ def test_trimming_cuts_tokens_and_mel_to_one_length(flow):
     long_tokens = FlowPrompt(prompt.tokens, prompt.mel[:13], prompt.speaker).trimmed(2)
     assert (len(long_mel.tokens), len(long_mel.mel)) == (8, 16)
     assert (len(long_tokens.tokens), len(long_tokens.mel)) == (6, 12)
+
+
+FIRST = 1
+
+
+@pytest.fixture(scope="module")
+def early(narrow) -> Flow:
+    """`narrow`, whose first chunk has one token after the prompt."""
+    return tiny_flow(**{**vars(narrow.config), "first_tokens": FIRST})
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    prompt_tokens=st.integers(0, 12),
+    tokens=st.integers(0, 30),
+    sizes=st.lists(st.integers(0, 13), max_size=12),
+    seed=st.integers(0, 9),
+)
+def test_an_early_first_chunk_streams_as_exactly(early, prompt_tokens, tokens, sizes, seed):
+    request = random_request(early, prompt_tokens, tokens, seed)
+    assert furthest(stream(early, request, sizes), early.synthesise([request])[0]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("which", "waits", "computed"), [("early", [4, 9, 14, 19], [4, 5, 5, 5]), ("narrow", [8, 13, 18], [5, 5, 5, 5])]
+)
+def test_an_early_first_chunk_waits_for_little_and_computes_little(request, which, waits, computed):
+    """After a prompt of 10 tokens: when sound comes, and how many tokens each chunk has, the prompt's rest included."""
+    flow = request.getfixturevalue(which)
+    prompt, tokens = random_request(flow, 10, 19)
+    heard, state = [], flow.open(prompt, steps=1)
+    assert flow.tokens_until(state, 1) == waits[0]
+    hook = flow.decoder.estimator.final_block.register_forward_hook(
+        lambda _, args, __: heard.append(args[0].shape[1] // 2)
+    )
+    try:
+        sizes = [flow.push(state, [token]).shape[2] for token in tokens]
+    finally:
+        hook.remove()
+    assert [number for number, size in enumerate(sizes, start=1) if size] == waits
+    assert heard == computed
+
+
+def test_a_batch_with_early_first_chunks_equals_each_alone(early):
+    requests = [random_request(early, *sizes, seed=n) for n, sizes in enumerate([(7, 6), (4, 9)])]
+    for mel, request in zip(early.synthesise(requests), requests, strict=True):
+        assert furthest(mel, early.synthesise([request])[0]) == 0
+
+
+def test_a_first_chunk_that_is_longer_than_a_chunk_is_refused():
+    with pytest.raises(ConfigError, match="first_tokens: 26 are more than a chunk has; use at most 25"):
+        FlowConfig(first_tokens=26)
+
+
+def test_bounded_context_bounds_the_work_of_a_chunk(narrow, monkeypatch):
+    """Positions that enter a chunk's attention, its own and those before, rise to a bound and stay there."""
+    entered, work = [], []
+    append = KeyValueMemory.append
+
+    def counted(self, keys, values):
+        held = append(self, keys, values)
+        entered.append(held[0].shape[2])
+        return held
+
+    monkeypatch.setattr(KeyValueMemory, "append", counted)
+    prompt, tokens = random_request(narrow, 0, 63)
+    state = narrow.open(prompt, steps=1)
+    for start in range(0, 63, 5):
+        entered.clear()
+        narrow.push(state, tokens[start : start + 5])
+        work += [sum(entered)] * bool(entered)
+    layers = {"tokens": 2, "frames": 4 + 4}  # the encoder's, and the encoder's and the estimator's
+    chunk = narrow.config.encoder.chunk_tokens * (layers["tokens"] + 2 * layers["frames"])
+    assert work == [min(number, narrow.config.encoder.left_chunks + 1) * chunk for number in range(1, 13)]

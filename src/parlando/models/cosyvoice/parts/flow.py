@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -35,6 +35,9 @@ class FlowConfig:
     Noise is drawn in blocks of ``noise_block_frames`` frames (`nn.flow_matching.positional_noise`) and multiplied by
     ``temperature``: below 1, a small flow leaves less noise in the mel, and its voice varies less (Matcha-TTS, 2024).
 
+    With ``first_tokens`` the first chunk ends so many tokens after the prompt, and the one before it where the prompt's
+    look-ahead begins, instead of both on the grid: less has to be waited for and computed before there is any sound.
+
     Three things that the published flow has not make a small one clear: ``speaker_in_encoder`` tells the encoder who
     speaks, so that its mean frames are that voice's; with ``prior`` "mean" the noise, of a standard deviation of
     ``noise_scale``, is added to those frames (Grad-TTS, Popov et al., 2021), and the flow has only to find the rest.
@@ -47,6 +50,7 @@ class FlowConfig:
     guidance: NotNegative = 0.7
     temperature: NotNegative = 1.0
     noise_block_frames: Size = 15_000
+    first_tokens: AtLeastOne | None = None
     prior: Prior = "zero"
     noise_scale: NotNegative = 1.0
     speaker_in_encoder: bool = False
@@ -62,11 +66,23 @@ class FlowConfig:
                 f"flow.encoder.lookahead_tokens: {encoder.lookahead_tokens} is not within 1..{encoder.chunk_tokens}, "
                 "the chunk's tokens"
             )
+        if self.first_tokens is not None and self.first_tokens > encoder.chunk_tokens:
+            raise ConfigError(
+                f"flow.first_tokens: {self.first_tokens} are more than a chunk has; use at most {encoder.chunk_tokens}"
+            )
 
     @property
     def grid(self) -> ChunkGrid:
         """The chunks of the streaming attention, in tokens."""
         return ChunkGrid(self.encoder.chunk_tokens, self.encoder.left_chunks)
+
+    def grid_after(self, prompt_tokens: int) -> ChunkGrid:
+        """The same of a stream that continues so many tokens."""
+        if self.first_tokens is None:
+            return self.grid
+        split = prompt_tokens - self.encoder.lookahead_tokens
+        shift = -(prompt_tokens + self.first_tokens) % self.encoder.chunk_tokens
+        return replace(self.grid, shift=shift, split=split if split > 0 else None)
 
 
 @dataclass(frozen=True)
@@ -102,6 +118,7 @@ class FlowState:
     voice: Float[Tensor, "1 1 dim"] | None
     encoder: FlowEncoderState
     steps: list[EstimatorState]
+    grid: ChunkGrid
     pending: list[int] = field(default_factory=list)
     past_tokens: int = 0
     closed: bool = False
@@ -186,6 +203,7 @@ class Flow(nn.Module):
             self._voice(prompt.speaker[None]),
             self.encoder.new_state(lasting=True),
             self.decoder.new_states(self.config.solver_steps if steps is None else steps, lasting=True),
+            self.config.grid_after(len(prompt.tokens)),
         )
         state.pending.extend(prompt.tokens.tolist())
         if ready := self._ready(state):
@@ -208,7 +226,7 @@ class Flow(nn.Module):
         self._check_tokens(tokens)
         state.pending.extend(tokens)
         new = len(state.pending) if final else self._ready(state)
-        mels = [self._advance(state, size) for size in self._chunks(new)]
+        mels = [self._advance(state, size) for size in self._chunks(state, new)]
         if final:
             state.close()
         return torch.cat(mels, dim=2) if mels else self._no_frames()
@@ -217,8 +235,7 @@ class Flow(nn.Module):
         """How many more tokens must be pushed before that many frames are final, counted from the prompt's end."""
         encoder = self.config.encoder
         tokens = math.ceil((len(state.prompt_mel) + frames) / encoder.frames_per_token)
-        chunks = math.ceil(tokens / encoder.chunk_tokens)
-        return chunks * encoder.chunk_tokens + encoder.lookahead_tokens - state.past_tokens - len(state.pending)
+        return state.grid.end(tokens - 1) + encoder.lookahead_tokens - state.past_tokens - len(state.pending)
 
     @torch.inference_mode()
     def synthesise(
@@ -236,13 +253,15 @@ class Flow(nn.Module):
             AudioError: a prompt's tokens and mel do not have the same length, or not the model's sizes.
             IndexError: a token outside the vocabulary.
         """
-        ratio = self.config.encoder.frames_per_token
+        ratio, chunked = self.config.encoder.frames_per_token, attention == "chunked"
+        if chunked and self.config.first_tokens is not None and len(requests) > 1:  # each has chunks of its own
+            return [self.synthesise([request], attention, steps)[0] for request in requests]
         tokens = [self._whole(prompt, target) for prompt, target in requests]
         if not any(len(row) for row in tokens):
             return [self._no_frames()[0] for _ in requests]
         padded = pad_sequence(tokens, batch_first=True)
         lengths = torch.tensor([len(row) for row in tokens], device=self._weight.device)
-        grid = self.config.grid if attention == "chunked" else None
+        grid = self.config.grid_after(len(requests[0][0].tokens)) if chunked else None
         span = Span(0, padded.shape[1], grid, lengths if len(lengths.unique()) > 1 else None)
         speakers = torch.stack([prompt.speaker for prompt, _ in requests])
         conditions = Conditions(
@@ -283,26 +302,30 @@ class Flow(nn.Module):
 
     def _ready(self, state: FlowState) -> int:
         """How many pending tokens fill whole chunks whose look-ahead has come."""
-        chunk = self.config.encoder.chunk_tokens
-        return max(0, len(state.pending) - self.config.encoder.lookahead_tokens) // chunk * chunk
+        known = state.past_tokens + len(state.pending) - self.config.encoder.lookahead_tokens
+        end = state.past_tokens
+        while state.grid.end(end) <= known:
+            end = state.grid.end(end)
+        return end - state.past_tokens
 
-    def _chunks(self, tokens: int) -> Iterator[int]:
+    def _chunks(self, state: FlowState, tokens: int) -> Iterator[int]:
         """Sizes of the pieces that tokens are computed in, a chunk each, however many there are.
 
         Products of other shapes round otherwise, which a vocoder's phase would add up: in equal pieces a stream and
         the whole are equal to the last bit.
         """
-        chunk = self.config.encoder.chunk_tokens
-        yield from [chunk] * (tokens // chunk)
-        if tokens % chunk:
-            yield tokens % chunk
+        start, last = state.past_tokens, state.past_tokens + tokens
+        while start < last:
+            end = min(state.grid.end(start), last)
+            yield end - start
+            start = end
 
     def _advance(self, state: FlowState, new: int) -> Float[Tensor, "1 bin frame"]:
         """Compute the first ``new`` pending tokens and hand out their frames, those of the prompt excepted."""
         ratio = self.config.encoder.frames_per_token
         known = self._ids(state.pending[: new + self.config.encoder.lookahead_tokens])[None]
         embedded = self._embed(known, state.voice)
-        span = Span(state.past_tokens, new, self.config.grid)
+        span = Span(state.past_tokens, new, state.grid)
         mean = self.encoder_proj(self.encoder(embedded[:, :new], embedded[:, new:], span, state.encoder))
         first, last = state.past_tokens * ratio, (state.past_tokens + new) * ratio
         prompt = self._prompt_frames([state.prompt_mel[first:last]], last - first)
@@ -335,7 +358,7 @@ class Flow(nn.Module):
     @property
     def _weight(self) -> Tensor:
         """Any weight: its device and dtype are those of the computation."""
-        return self.encoder_proj.weight
+        return self.encoder.after_norm.weight
 
     def _check(self, prompt: FlowPrompt) -> None:
         """Refuse a prompt whose parts do not fit each other or the model."""

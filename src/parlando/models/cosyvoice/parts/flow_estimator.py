@@ -226,7 +226,7 @@ class TimeEmbedding(nn.Module):
         steps = torch.arange(half, device=time.device, dtype=torch.float32)
         rates = torch.exp(steps * (-math.log(_LONGEST_WAVE) / (half - 1)))
         angles = _TIME_SCALE * time[:, None].float() * rates
-        waves = torch.cat([angles.sin(), angles.cos()], dim=-1).to(self.linear_1.weight.dtype)
+        waves = torch.cat([angles.sin(), angles.cos()], dim=-1).to(self.linear_1.bias.dtype)
         return self.linear_2(functional.silu(self.linear_1(waves)))
 
 

@@ -19,6 +19,7 @@ from parlando.models.cosyvoice.parts.campplus import CampPlus, CampPlusConfig
 from parlando.models.cosyvoice.parts.flow import Flow, FlowConfig
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.nn.checkpoint import built, load_strictly, read_weights, save_tensors
+from parlando.nn.quantized import few_bit_names, kept_as, quantize
 
 M = TypeVar("M", bound=nn.Module)
 C = TypeVar("C")
@@ -27,21 +28,23 @@ SPEAKER_FILE = "speaker.safetensors"
 BATCH_COUNTER = ".num_batches_tracked"
 
 
-def load_flow(folder: Path, config: FlowConfig | None = None) -> Flow:
-    """The flow of a folder; without a config, that of the settings beside it.
+def load_flow(folder: Path, config: FlowConfig | None = None, quantized: str | None = None) -> Flow:
+    """The flow of a folder; without a config, that of the settings beside it. ``quantized`` is as in `load_part`.
 
     Raises:
         FileMissingError: the folder has none.
         ConfigError: the settings are unknown or do not fit each other.
         CheckpointError: tensors are missing, unexpected, misshapen or not finite.
     """
-    return load_part(Flow, config or _settings(FlowConfig, folder / FLOW_FILE), folder / FLOW_FILE)
+    return load_part(Flow, config or _settings(FlowConfig, folder / FLOW_FILE), folder / FLOW_FILE, quantized)
 
 
-def load_speech_tokenizer(folder: Path, config: SpeechTokenizerConfig | None = None) -> SpeechTokenizer:
-    """The speech tokenizer of a folder; config and errors as for `load_flow`."""
+def load_speech_tokenizer(
+    folder: Path, config: SpeechTokenizerConfig | None = None, quantized: str | None = None
+) -> SpeechTokenizer:
+    """The speech tokenizer of a folder; arguments and errors as for `load_flow`."""
     file = folder / SPEECH_TOKENIZER_FILE
-    return load_part(SpeechTokenizer, config or _settings(SpeechTokenizerConfig, file), file)
+    return load_part(SpeechTokenizer, config or _settings(SpeechTokenizerConfig, file), file, quantized)
 
 
 def load_speaker(folder: Path, config: CampPlusConfig | None = None) -> CampPlus:
@@ -49,23 +52,32 @@ def load_speaker(folder: Path, config: CampPlusConfig | None = None) -> CampPlus
     return load_part(CampPlus, config or _settings(CampPlusConfig, folder / SPEAKER_FILE), folder / SPEAKER_FILE)
 
 
-def load_part(build: Callable[[C], M], config: C, file: Path) -> M:
+def load_part(build: Callable[[C], M], config: C, file: Path, quantized: str | None = None) -> M:
     """A part filled from its file, on the CPU, in float32 whatever precision it is stored in.
 
-    Counters of batches, which only a training reads, may be left out. Errors are as for `load_flow`.
+    Its linear layers stay in few bits where they were ``quantized`` to some kind of them. Counters of batches, which
+    only a training reads, may be left out. Errors are as for `load_flow`.
     """
     module = built(build, config, str(file))
-    weights = read_weights(file, counters=(BATCH_COUNTER,))
-    tensors = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in weights.items()}
-    counters = {key: value for key, value in module.state_dict().items() if not value.is_floating_point()}
+    if quantized is not None:
+        quantize(module, quantized, filled=False)
+    weights = read_weights(file, counters=(BATCH_COUNTER, *kept_as(quantized)))
+    few = few_bit_names(module)
+    tensors = {
+        key: tensor.float() if tensor.is_floating_point() and key not in few else tensor
+        for key, tensor in weights.items()
+    }
+    state = module.state_dict()
+    counters = {key: value for key, value in state.items() if key not in few and not value.is_floating_point()}
     load_strictly(module, {**counters, **tensors}, str(file))
     return module.eval()
 
 
 def save_part(module: nn.Module, file: Path, dtype: torch.dtype = torch.float32) -> Path:
-    """Write a part's floating-point tensors in ``dtype``; returns the file."""
-    state = module.state_dict()
-    return save_tensors({key: tensor.to(dtype) for key, tensor in state.items() if tensor.is_floating_point()}, file)
+    """Write a part's weights, in ``dtype`` but for those in few bits; returns the file."""
+    few = few_bit_names(module)
+    kept = {key: tensor for key, tensor in module.state_dict().items() if key in few or tensor.is_floating_point()}
+    return save_tensors({key: tensor if key in few else tensor.to(dtype) for key, tensor in kept.items()}, file)
 
 
 def save_trained(module: nn.Module, config: Any, file: Path) -> Path:
