@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from parlando.nn.attention import (
-    AttentionConfig,
     CausalSelfAttention,
     attend,
     attend_cached,
     attend_causal,
     causal_mask,
 )
+from parlando.nn.heads import AttentionConfig
 from parlando.nn.kvcache import KVCache
 from parlando.nn.rope import RopeConfig, RopeTable
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from parlando.nn.attention import AttentionConfig
 from parlando.nn.following import AHEAD, SURE, FollowingCache, TextFollower, looks_of
+from parlando.nn.heads import AttentionConfig
 
 
 def looking_at(position, weight=0.9):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from parlando.nn.attention import AttentionConfig
+from parlando.nn.heads import AttentionConfig
 from parlando.nn.kvcache import KVCache
 
 

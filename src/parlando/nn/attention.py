@@ -5,27 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from parlando.nn.heads import AttentionConfig
 from parlando.nn.native import training
 from parlando.nn.packed import Packing
 from parlando.nn.rope import RopeConfig, RopeTable, rotate
-
-
-@dataclass(frozen=True)
-class AttentionConfig:
-    """Heads of `head_dim` components; `num_heads` must be a multiple of `num_kv_heads`."""
-
-    hidden_size: int
-    num_heads: int
-    num_kv_heads: int
-    head_dim: int
-    qkv_bias: bool = False
 
 
 def causal_mask(length: int, like: Tensor) -> Float[Tensor, "position position"]:

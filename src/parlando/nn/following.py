@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from parlando.nn.attention import AttentionConfig
+from parlando.nn.heads import AttentionConfig
 from parlando.nn.kvcache import KVCache
 
 BACK, AHEAD = 1, 4

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from parlando.nn.attention import AttentionConfig
+from parlando.nn.heads import AttentionConfig
 
 
 @dataclass(frozen=True)

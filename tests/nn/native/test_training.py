@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from parlando.nn.attention import AttentionConfig, CausalSelfAttention, attend, causal_mask, places
+from parlando.nn.attention import CausalSelfAttention, attend, causal_mask, places
+from parlando.nn.heads import AttentionConfig
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.native import training
 from parlando.nn.native.library import library

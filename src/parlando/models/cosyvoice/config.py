@@ -15,8 +15,8 @@ from parlando.models.cosyvoice.parts.hift import HiFTConfig
 from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizerConfig
 from parlando.models.cosyvoice.tokenizer import HubTextConfig, PhonemeTextConfig
 from parlando.models.options import FlowOptions
-from parlando.nn.attention import AttentionConfig
 from parlando.nn.few_bits import Kind
+from parlando.nn.heads import AttentionConfig
 from parlando.nn.rope import RopeConfig
 from parlando.nn.sampling import DrawRules, check_options
 from parlando.text.length import Expected

@@ -11,8 +11,8 @@ from parlando.core.errors import ConfigError
 from parlando.core.types import SamplingOptions
 from parlando.models.higgs.parts.codec import CodecConfig
 from parlando.models.higgs.tokenizer import HubTextConfig, PhonemeTextConfig
-from parlando.nn.attention import AttentionConfig
 from parlando.nn.few_bits import Kind
+from parlando.nn.heads import AttentionConfig
 from parlando.nn.rope import RopeConfig
 from parlando.nn.sampling import check_options
 from parlando.text.length import Expected

@@ -21,8 +21,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from parlando.nn.attention import AttentionConfig
 from parlando.nn.following import FollowingCache
+from parlando.nn.heads import AttentionConfig
 from parlando.nn.kvcache import KVCache
 from parlando.nn.native.library import constant, library
 from parlando.nn.rope import RopeTable

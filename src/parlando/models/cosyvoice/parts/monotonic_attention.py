@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from parlando.nn.attention import AttentionConfig
 from parlando.nn.following import FollowingCache, TextFollower, looks_of
+from parlando.nn.heads import AttentionConfig
 
 _HIDDEN = float("-inf")
 
