@@ -153,7 +153,9 @@ class CodecTask(Task[CodecBatch]):
             zero = torch.zeros((), device=latent.device)
             content = self.codec.quantizer.content(latent)
             return latent, content, torch.zeros(len(latent), 1, 1, dtype=torch.long), zero
-        return self.codec.quantizer(latent, self._stages_used(len(latent), latent.device))
+        return self.codec.quantizer(
+            latent, self.codec.quantizer.stages_used(len(latent), self.config.dropout, latent.device)
+        )
 
     def _phone_logits(self, content: Float[Tensor, "batch frame content"]) -> Float[Tensor, "batch frame label phone"]:
         return self.phone_head(content).float().unflatten(2, (-1, len(PHONES)))
@@ -162,11 +164,6 @@ class CodecTask(Task[CodecBatch]):
         c = self.config
         weights = {"spectral": c.spectral_weight, "mel": c.mel_weight, "phone": c.phone_weight}
         return {**weights, "commit": c.commit_weight, "speaker": c.speaker_weight}
-
-    def _stages_used(self, batch: int, device: torch.device | str = "cpu") -> Int[Tensor, " batch"]:
-        stages = self.config.codec.num_codebooks
-        drop = torch.rand(batch, device=device) < self.config.dropout
-        return torch.where(drop, torch.randint(1, max(2, stages), (batch,), device=device), stages)
 
     def _decoding(self, discriminators: Discriminators, batch: CodecBatch, progress: float) -> Iterator[Objective]:
         config, codec, wave = self.config, self.codec, batch.wave
