@@ -17,7 +17,7 @@ from parlando.models.higgs.config import HiggsConfig, LMConfig
 from parlando.models.higgs.lm import HiggsLM
 from parlando.nn.placement import Placement
 from parlando.text.length import Expected
-from parlando.train.higgs.encoders import load_trained_codec
+from parlando.train.higgs.encoders import load_any_codec
 from parlando.train.higgs.start import read_text
 from parlando.train.loop.checkpoint import load_weights
 from parlando.train.loop.recipe import Sources
@@ -47,7 +47,7 @@ def assemble_model(recipe: ModelRecipe, sources: Sources, out: Path) -> Path:
         FileMissingError: a run has exported nothing yet.
         CheckpointError: tensors do not fit their config.
     """
-    trained, lm = load_trained_codec(sources.need("codec")), sources.need("lm")
+    trained, lm = load_any_codec(sources.need("codec")), sources.need("lm")
     text = read_text(lm)
     tokenizer = build_tokenizer(text, lm)
     lm_config = from_mapping(LMConfig, read_json(lm / "lm.json"), str(lm / "lm.json"))

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from parlando.train.loop.checkpoint import load_weights
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
 from parlando.train.shared.adversarial import DISCRIMINATORS, GENERATOR, AdversarialConfig, adversarial_objectives
+from parlando.train.shared.codes import mean_used
 from parlando.train.shared.discriminator import Discriminators
 from parlando.train.shared.losses import SpectralLoss, known_cross_entropy
 from parlando.train.shared.speaker_head import SpeakerHead
@@ -142,8 +142,7 @@ class CodecTask(Task[CodecBatch]):
                 "speaker": self.speaker_head(content, batch.speakers),
             }
         loss = sum((weight * losses[name] for name, weight in self._weights().items()), torch.zeros(()))
-        used = np.mean([len(stage.unique()) for stage in codes.unbind(1)])
-        return Objective(GENERATOR, loss, {**losses, "codes_used": torch.tensor(used)})
+        return Objective(GENERATOR, loss, {**losses, "codes_used": torch.tensor(mean_used(codes))})
 
     def _quantize(
         self, latent: Float[Tensor, "batch frame latent"], progress: float
