@@ -70,6 +70,7 @@ def test_an_utterance_without_words_is_left_out_and_none_at_all_an_error(packed,
         UtteranceSampler(packed, CROPS, replace(TEXT, longest_seconds=0.1))
 
 
+@torch.no_grad()
 def test_a_symbol_is_told_from_those_before_it_and_from_what_is_there():
     decoder = TextDecoder(16, 2, 2).eval()
     text = torch.tensor([[72, 105, MARK, NOTHING]])

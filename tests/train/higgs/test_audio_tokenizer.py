@@ -14,11 +14,13 @@ from higgs_published import CODEC
 from hubert_published import TINY_HUBERT, write_hubert
 from parlando.core.errors import ConfigError, FileMissingError
 from parlando.data.sampler import CropConfig
+from parlando.data.tokens import TokenCorpus
 from parlando.models.higgs.build import load_codec_of
 from parlando.models.higgs.parts.codec_weights import load_published_codec
 from parlando.models.higgs.parts.dac import DacConfig
 from parlando.models.higgs.parts.hubert import Hubert
 from parlando.models.higgs.parts.unified_codec import TRAINING_PARTS, UnifiedCodecConfig
+from parlando.train.encode import encode_corpus
 from parlando.train.higgs.audio_tokenizer import AudioTokenizerTask, AudioTokenizerTrainConfig
 from parlando.train.higgs.encoders import codec_shape, find_encoder
 from parlando.train.loop.optim import OptimConfig
@@ -198,6 +200,14 @@ def test_the_export_is_a_published_folder_that_everything_reads(packed, task, tm
     again = small_task(packed, start_from=str(tmp_path))
     assert again.config.codec == SIZES
     assert not moved(copied(task.codec), again.codec)
+
+
+def test_a_corpus_is_encoded_with_it(packed, task, tmp_path, in_this_process):
+    task.export(tmp_path / "run")
+    frames = encode_corpus(packed, find_encoder(tmp_path / "run", 24_000), tmp_path / "codes", warp_share=0.0)
+    codes = TokenCorpus(tmp_path / "codes")
+    assert (codes.num_codebooks, codes.codebook_size) == (3, 16)
+    assert frames == sum(entry.samples // 960 for entry in packed.entries if entry.split != "test")
 
 
 def test_a_published_tokenizer_goes_on_with_its_own_sizes(packed):

@@ -66,7 +66,7 @@ def test_the_small_audio_tokenizer_belongs_to_the_small_teacher(root):
     assert (small.codec.semantic_stride, small.codec.acoustic.samples_per_frame) == (2, 960)
     with torch.device("meta"):
         codec = UnifiedCodec(small.codec)
-    assert sum(p.numel() for p in codec.semantic_model.parameters()) / 1e6 == pytest.approx(1.6, abs=0.1)
+    assert sum(p.numel() for p in codec.semantic_model.parameters()) / 1e6 == pytest.approx(1.3, abs=0.05)
     assert read_recipe(AudioTokenizerRecipe, recipes / "tuned.toml").train.optim.rate < 1e-4
 
 

@@ -218,7 +218,13 @@ def _bandwidths(config: UnifiedCodecConfig) -> list[float]:
     """What the first codebook takes, the first two, and so on, in kilobits per second."""
     bits = max(1, math.ceil(math.log2(config.codebook_size)))
     per_codebook = math.ceil(config.sample_rate / config.acoustic.samples_per_frame) * bits
-    return [count * per_codebook / 1000 for count in range(1, config.num_codebooks + 1)]
+    return [_kilobits(count * per_codebook) for count in range(1, config.num_codebooks + 1)]
+
+
+def _kilobits(bits: int) -> float:
+    """A thousandth that, taken a thousand times, is no less: who reads it counts whole codebooks."""
+    exact = bits / 1000
+    return exact if 1000 * exact >= bits else math.nextafter(exact, math.inf)
 
 
 def _own_teacher(data: Mapping[str, Any], where: str) -> dict[str, Any]:

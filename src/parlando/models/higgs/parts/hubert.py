@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -115,6 +115,7 @@ class PositionConv(nn.Module):
 
     def __init__(self, config: HubertConfig) -> None:
         super().__init__()
+        self.config = config
         kernel, groups = config.position_kernel, config.position_groups
         conv = nn.Conv1d(config.hidden_size, config.hidden_size, kernel, padding=kernel // 2, groups=groups)
         self.conv = weight_norm(conv, dim=2)
@@ -123,6 +124,17 @@ class PositionConv(nn.Module):
         """The positional term to add; an even kernel's extra last frame is dropped."""
         positions = self.conv(hidden.transpose(1, 2))[..., : hidden.shape[1]]
         return functional.gelu(positions).transpose(1, 2)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Settings and state: a module whose weights are normalised cannot be pickled, as for worker processes."""
+        learns = next(self.parameters()).requires_grad
+        return _position_conv, (self.config, self.state_dict(), learns, self.training)
+
+
+def _position_conv(config: HubertConfig, state: Mapping[str, Tensor], learns: bool, training: bool) -> PositionConv:
+    made = PositionConv(config).requires_grad_(learns).train(training)
+    made.load_state_dict(state)
+    return made
 
 
 class Attention(nn.Module):
