@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -20,10 +21,16 @@ from parlando.models.higgs.parts.codec_weights import load_published_codec
 from parlando.models.higgs.parts.dac import DacConfig
 from parlando.models.higgs.parts.hubert import Hubert
 from parlando.models.higgs.parts.unified_codec import TRAINING_PARTS, UnifiedCodecConfig
+from parlando.nn.rvq import CodebookLearning
 from parlando.train.encode import encode_corpus
-from parlando.train.higgs.audio_tokenizer import AudioTokenizerTask, AudioTokenizerTrainConfig
+from parlando.train.higgs.audio_tokenizer import AudioTokenizerTask, AudioTokenizerTrainConfig, WaveBatch
 from parlando.train.higgs.encoders import codec_shape, find_encoder
 from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.recipe import Sources
+from parlando.train.loop.sharding import ParallelConfig
+from parlando.train.loop.step import Stepper
+from parlando.train.loop.trainer import Trainer
+from parlando.train.registry import make_task
 from parlando.train.shared.discriminator import DiscriminatorConfig
 
 SIZES = UnifiedCodecConfig(
@@ -81,7 +88,7 @@ def test_a_step_reports_its_losses(task):
 
 def test_gradients_reach_everything_but_the_teacher(task):
     task.codec.train()
-    next(task.objectives(task.batch(0), 0.0)).loss.backward()
+    next(task.objectives(task.batch(0), 0.5)).loss.backward()
     gradients = {name: parameter.grad for name, parameter in task.codec.named_parameters()}
     assert {name for name, found in gradients.items() if found is None} == {
         name for name in gradients if name.startswith(TEACHER)
@@ -98,14 +105,29 @@ def test_a_step_moves_codebooks_too_and_never_the_teacher(task):
     assert {name for name in still if not name.endswith("inited")} == {n for n in before if n.startswith(TEACHER)}
 
 
+def ten_sounds():
+    """Two clips of five frames, each frame a sine of a pitch and loudness of its own."""
+    hertz, loudness = 200 * 20 ** torch.rand(2, 2, 5, 1, generator=torch.Generator().manual_seed(0))
+    turns = hertz * torch.arange(960) / 24_000
+    return WaveBatch((loudness / 8_000 * torch.sin(2 * torch.pi * turns)).flatten(1))
+
+
 @pytest.fixture(scope="module")
 def by_heart(packed, teacher):
-    """A task that learnt one batch, with dropout, its first and last metrics, and the batch."""
+    """A task that learnt one batch in 40 steps, with dropout, its first and last metrics, and the batch."""
     torch.manual_seed(0)
-    task = small_task(packed, teacher=str(teacher), adversarial_after=1.0, optim=OptimConfig(rate=5e-3, warmup=0.0))
-    batch = task.batch(0)
+    task = small_task(
+        packed,
+        teacher=str(teacher),
+        codec=replace(SIZES, codebook_size=4),
+        adversarial_after=1.0,
+        unquantised=0.4,
+        learning=CodebookLearning(decay=0.9),
+        optim=OptimConfig(rate=5e-3, warmup=0.0),
+    )
+    batch = ten_sounds()
     task.batch = lambda number: batch
-    steps = [stepper(task).step(number, number / 80) for number in range(80)]
+    steps = [stepper(task).step(number, number / 40) for number in range(40)]
     stepper(task).close()
     task.codec.eval()
     return task, steps[0], steps[-1], batch.wave
@@ -113,16 +135,26 @@ def by_heart(packed, teacher):
 
 def test_one_batch_is_learnt_by_heart(by_heart):
     _, first, last, _ = by_heart
-    assert last["mel"] < 0.6 * first["mel"]
-    assert last["semantic"] < 0.5 * first["semantic"]
+    assert last["mel"] < 0.4 * first["mel"]
+    assert last["semantic"] < 0.2 * first["semantic"]
+    assert last["codes_used"] > 2
 
 
-def test_every_first_few_codebooks_decode_alone_and_more_of_them_better(by_heart):
+def test_every_first_few_codebooks_decode_alone_and_all_of_them_better(by_heart):
     task, first, _, wave = by_heart
     codes = task.codec.encode(wave)
     costs = [float(task.spectral(task.codec.decode(codes[:, :count]), wave)) for count in (1, 2, 3)]
-    assert max(costs) < 0.8 * first["mel"]
+    assert max(costs) < 0.4 * first["mel"]
     assert costs[2] < costs[0]
+
+
+def test_codes_wait_until_the_encoder_has_begun(packed, teacher):
+    task = small_task(packed, teacher=str(teacher), adversarial_after=1.0, unquantised=0.2)
+    assert stepper(task).step(0, 0.1)["commit"] == 0
+    assert not any(stage.codebook.inited.item() for stage in task.codec.quantizer.stages)
+    assert stepper(task).step(1, 0.2)["commit"] > 0
+    assert all(stage.codebook.inited.item() for stage in task.codec.quantizer.stages)
+    assert small_task(packed, start_from=str(CODEC), unquantised=0.2).config.unquantised == 0
 
 
 def test_dead_codewords_are_put_where_there_is_something(task):
@@ -169,6 +201,42 @@ def test_a_restored_task_goes_on_as_if_nothing_had_happened(packed, teacher):
     assert stepper(first).evaluate() == stepper(second).evaluate()
 
 
+def test_products_may_be_in_bfloat16(packed, teacher, monkeypatch):
+    """On GPUs they are; where sound is made and codes are chosen they are not, so that losses are nearly the same."""
+    monkeypatch.setattr(AudioTokenizerTask, "autocast_on", ("cpu",))
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        task = small_task(packed, teacher=str(teacher), adversarial_after=0.0)
+        losses.append(Stepper(task, config=ParallelConfig(precision=precision)).step(0, 0.5))
+    exact, narrow = losses
+    assert narrow != exact
+    for name in ("mel", "semantic", "discriminator", "adversarial", "matching"):
+        assert narrow[name] == pytest.approx(exact[name], rel=0.05)
+
+
+def test_a_recipe_becomes_a_published_folder(packed, teacher, tmp_path):
+    (tmp_path / "r.toml").write_text(
+        "[budget]\nsteps = 2\n[train]\nadversarial_after = 0.5\n"
+        "[train.crops]\nbatch = 2\nframes = 5\nheld_out_batch = 2\n[train.crops.kind_weights]\nspeech = 1\n"
+        "[train.discriminators]\nperiods = [2]\nperiod_widths = [4]\nfft_samples = [256]\nspectrum_width = 4\n"
+        "[train.codec]\nnum_codebooks = 2\ncodebook_size = 8\ncodebook_dim = 4\n"
+        "[train.codec.acoustic]\nencoder_channels = 2\ndecoder_channels = 32\nlatent_size = 8\n"
+        "[train.codec.teacher]\n"
+        + "".join(
+            f"{name} = {list(value) if isinstance(value, tuple) else value}\n"
+            for name, value in vars(TINY_HUBERT).items()
+            if isinstance(value, int | tuple) and not isinstance(value, bool)
+        )
+    )
+    sources = Sources(corpus=packed.folder, teacher=teacher)
+    task, budget, parallel = make_task("audio-tokenizer", tmp_path / "r.toml", sources)
+    assert Trainer(task, tmp_path / "run", budget, config=parallel).run()
+    assert load_published_codec(tmp_path / "run").num_codebooks == 2
+    held_out = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])["held_out"]
+    assert set(held_out) == {"mel", "mel_of_half", "semantic", "codes_used", "code_perplexity"}
+
+
 def test_a_checkpoint_does_not_hold_the_teacher(task):
     kept = stepper(task).state()["modules"]["codec"]
     assert not any(name.startswith(TEACHER) for name in kept)
@@ -203,6 +271,7 @@ def test_the_export_is_a_published_folder_that_everything_reads(packed, task, tm
 
 
 def test_a_corpus_is_encoded_with_it(packed, task, tmp_path, in_this_process):
+    (tmp_path / "run").mkdir()
     task.export(tmp_path / "run")
     frames = encode_corpus(packed, find_encoder(tmp_path / "run", 24_000), tmp_path / "codes", warp_share=0.0)
     codes = TokenCorpus(tmp_path / "codes")

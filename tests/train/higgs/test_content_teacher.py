@@ -15,6 +15,8 @@ from parlando.models.higgs.parts.hubert import Hubert
 from parlando.models.higgs.parts.hubert_weights import load_hubert, read_hubert_config
 from parlando.train.higgs.content_teacher import ContentTeacherTask, ContentTeacherTrainConfig
 from parlando.train.loop.optim import OptimConfig
+from parlando.train.loop.sharding import ParallelConfig
+from parlando.train.loop.step import Stepper
 
 CROPS = CropConfig(batch=2, frames=5, held_out_batch=2, warp_share=0.0)
 
@@ -99,6 +101,15 @@ def test_a_restored_task_goes_on_as_if_nothing_had_happened(packed):
     metrics = stepper(first).evaluate()
     assert stepper(second).evaluate() == metrics
     assert set(metrics) == {"phone_accuracy", "cluster", "phone"}
+
+
+def test_products_may_be_in_bfloat16(packed):
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        losses.append(Stepper(small_task(packed), config=ParallelConfig(precision=precision)).step(0, 0.5)["loss"])
+    assert losses[1] != losses[0]
+    assert losses[1] == pytest.approx(losses[0], rel=0.03)
 
 
 def test_the_export_is_a_hubert_checkpoint(packed, tmp_path):

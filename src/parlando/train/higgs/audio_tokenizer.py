@@ -49,7 +49,8 @@ class AudioTokenizerTrainConfig(AdversarialConfig):
     The teacher is a HuBERT of the sizes ``codec.teacher``, read from the folder ``teacher``; what starts from an audio
     tokenizer has that one's sizes, teacher included. ``semantic_loss`` is the distance of the features that are
     rebuilt from the teacher's. Of a share ``dropout`` of the clips only the first few codebooks are used, so that these
-    can be decoded alone.
+    can be decoded alone. Of a new tokenizer there are no codes for a share ``unquantised`` of the budget: vectors of an
+    encoder that knows nothing are not worth clustering.
     """
 
     codec: UnifiedCodecConfig = field(default_factory=UnifiedCodecConfig)
@@ -67,6 +68,7 @@ class AudioTokenizerTrainConfig(AdversarialConfig):
     semantic_loss: Literal["l2", "cosine"] = "l2"
     commit_weight: NotNegative = 1.0
     dropout: Share = 0.5
+    unquantised: Share = 0.01
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class AudioTokenizerTask(Task[WaveBatch]):
 
     def __init__(self, corpus: PackedCorpus, config: AudioTokenizerTrainConfig) -> None:
         self.codec = _begin(config)
-        self.config = config = replace(config, codec=self.codec.config)
+        unquantised = 0.0 if config.start_from else config.unquantised
+        self.config = config = replace(config, codec=self.codec.config, unquantised=unquantised)
         _check_crops(corpus, config.crops, self.codec)
         self.codec.quantizer.learn_by(config.learning)
         self.sampler = CropSampler(corpus, config.crops)
@@ -120,7 +123,7 @@ class AudioTokenizerTask(Task[WaveBatch]):
     def objectives(self, batch: WaveBatch, progress: float) -> Iterator[Objective]:
         """What is rebuilt, then what discriminators say of it, too."""
         config, wave = self.config, batch.wave
-        quantised, codes, commit, features = self._quantise(wave)
+        quantised, codes, commit, features = self._quantise(wave, progress)
         rebuilt = self.codec.rebuilt_features(quantised)
         with full_precision(wave.device):
             made = self.codec.sound(quantised)
@@ -138,7 +141,7 @@ class AudioTokenizerTask(Task[WaveBatch]):
             yield from adversarial_objectives(self.discriminators, config, wave, made, {"loss": loss, **losses})
 
     def _quantise(
-        self, wave: Float[Tensor, "batch sample"]
+        self, wave: Float[Tensor, "batch sample"], progress: float
     ) -> tuple[
         Float[Tensor, "batch frame dim"],
         Int[Tensor, "batch codebook frame"],
@@ -149,10 +152,12 @@ class AudioTokenizerTask(Task[WaveBatch]):
         codec = self.codec
         with full_precision(wave.device):
             features = codec.semantic_features(wave)
-        latents = codec.latents(wave, features)
+        latents = codec.latents(wave, features).float()
+        if progress < self.config.unquantised:
+            return latents, torch.zeros(1, 1, 1, dtype=torch.long), latents.new_zeros(()), features
         with full_precision(wave.device):
             used = codec.quantizer.stages_used(len(wave), self.config.dropout, wave.device)
-            quantised, _, codes, commit = codec.quantizer(latents.float(), used)
+            quantised, _, codes, commit = codec.quantizer(latents, used)
         return quantised, codes, commit, features
 
     def _semantic_loss(
