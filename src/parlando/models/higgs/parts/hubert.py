@@ -187,7 +187,10 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Positions and the stack of layers; the one norm of its own is where the layers' are not: first, or last."""
+    """Positions and the stack of layers.
+
+    The norm of its own comes first. Where each layer normalises first, it would come last, behind all features.
+    """
 
     def __init__(self, config: HubertConfig) -> None:
         super().__init__()
@@ -202,8 +205,6 @@ class Encoder(nn.Module):
         states = [hidden if self.norm_first else self.layer_norm(hidden)]
         for layer in self.layers:
             states.append(layer(states[-1]))
-        if self.norm_first:
-            states[-1] = self.layer_norm(states[-1])
         return states
 
 
