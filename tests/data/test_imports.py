@@ -34,6 +34,13 @@ def test_paths_become_relative_to_the_manifest(recordings, tmp_path):
     assert (manifest.parent / "../rec/one/a.wav").is_file()
 
 
+def test_a_table_may_say_what_is_no_speech(recordings, tmp_path):
+    rows = ("b.wav\t\t\t\t0.1\tmusic\n", "one/a.wav\tada\ten\tHi.\t0.1\t\n")
+    (recordings / "t.tsv").write_text(HEADER.strip() + "\tkind\n" + "".join(rows), encoding="utf-8")
+    import_table(recordings / "t.tsv", tmp_path / "m.jsonl")
+    assert [utterance.kind for utterance in read_manifest(tmp_path / "m.jsonl")] == ["music", "speech"]
+
+
 def test_a_second_import_replaces_the_first(recordings, tmp_path):
     for _ in range(2):
         import_table(table(recordings, ("b.wav", "bob", "en", "Yes.", "0.1")), tmp_path / "m.jsonl")

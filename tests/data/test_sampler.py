@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,8 +45,6 @@ def test_training_sees_no_sentence_that_is_kept_back(packed, sampler, monkeypatc
 
 
 def test_held_out_crops_are_of_validation_and_never_change(packed, monkeypatch):
-    from dataclasses import replace
-
     entries = [replace(e, split="validation") if e.text == packed.entries[0].text else e for e in packed.entries]
     monkeypatch.setattr(packed, "entries", entries)
     sampler = CropSampler(packed, SMALL)
@@ -93,3 +93,36 @@ def test_a_speaker_has_one_number_in_every_batch(packed, monkeypatch):
 def test_crops_longer_than_every_clip_are_refused(packed):
     with pytest.raises(ConfigError, match="as long as a crop of 500 frames"):
         CropSampler(packed, CropConfig(frames=500))
+
+
+def of_kinds(packed, monkeypatch, kinds):
+    """The corpus with a kind for each of its training utterances."""
+    train = [replace(entry, kind=kind) for entry, kind in zip(packed.entries, kinds, strict=True)]
+    monkeypatch.setattr(packed, "entries", train)
+    return packed
+
+
+def test_a_kind_is_drawn_as_often_as_its_weight_says(packed, monkeypatch):
+    kinds = ["music"] * 1 + ["sound"] * 2 + ["speech"] * (len(packed.entries) - 3)
+    of_kinds(packed, monkeypatch, kinds)
+    sampler = CropSampler(packed, replace(SMALL, kind_weights={"speech": 2.0, "music": 6.0}))
+    shares = np.diff(sampler.cumulative, prepend=0.0)
+    for kind, share in {"music": 0.75, "speech": 0.25, "sound": 0.0}.items():
+        assert sum(s for s, e in zip(shares, sampler.train, strict=True) if e.kind == kind) == pytest.approx(share)
+    by_length = CropSampler(packed, SMALL)
+    share = sum(
+        s for s, e in zip(np.diff(by_length.cumulative, prepend=0.0), by_length.train, strict=True) if e.kind == "music"
+    )
+    assert share < 0.2
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"speech": 1.0, "birds": 1.0}, "has no usable 'birds'; of its recordings there are: speech"),
+        ({"speech": 0.0}, "at least one kind needs a weight above 0"),
+    ],
+)
+def test_weights_that_nothing_can_be_drawn_by_are_refused(packed, weights, message):
+    with pytest.raises(ConfigError, match=message):
+        CropSampler(packed, replace(SMALL, kind_weights=weights))

@@ -42,6 +42,21 @@ def test_splits_depend_on_the_sentence_alone():
     ]
 
 
+def test_recordings_without_words_are_split_by_what_they_are_called():
+    splits = [split_of("", (), wordless=f"music_{number}") for number in range(2000)]
+    assert 8 <= splits.count("validation") <= 35
+    assert splits.count("train") + splits.count("validation") == 2000
+
+
+def test_the_kind_of_a_recording_is_packed(tmp_path, in_this_process):
+    rows = [
+        write_clip(tmp_path, Utterance(kind, f"{kind}.wav", "", "", "", 0.3, kind=kind)) for kind in ("music", "sound")
+    ]
+    append_manifest(tmp_path / "m.jsonl", rows)
+    pack([tmp_path / "m.jsonl"], tmp_path / "packed")
+    assert [entry.kind for entry in PackedCorpus(tmp_path / "packed").entries] == ["music", "sound"]
+
+
 def test_clips_become_24_khz_whole_frames_and_keep_their_pitch(tmp_path):
     clip = Utterance("a", "a.wav", "ada", "en", "Yes.", 0.5)
     corpus, entry = pack_one(tmp_path, clip, hertz=300.0)

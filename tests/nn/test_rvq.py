@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from learning_group import learn_in_a_group
-from parlando.nn.rvq import DEAD_SHARE, DECAY, Codebook, Quantizer, ResidualVectorQuantizer
+from parlando.nn.rvq import DEAD_SHARE, DECAY, Codebook, CodebookLearning, Quantizer, ResidualVectorQuantizer
 from waiting import HANG_SECONDS
 
 
@@ -54,6 +54,30 @@ def test_dropout_sums_only_the_first_stages_of_each_item(quantizer):
     total, _, codes, _ = quantizer(x, torch.tensor([1, 2, 3]))
     for item, used in enumerate((1, 2, 3)):
         assert torch.allclose(total[item], quantizer.decode(codes[item : item + 1, :used])[0], atol=1e-5)
+
+
+def test_dropout_uses_some_stages_of_some_items(quantizer):
+    assert quantizer.stages_used(50, 0.0).tolist() == [3] * 50
+    some = quantizer.stages_used(600, 0.5)
+    assert set(some.tolist()) == {1, 2, 3}
+    assert (some < 3).float().mean().item() == pytest.approx(0.5, abs=0.1)
+    one = ResidualVectorQuantizer(dim=6, codebook_dim=6, codebook_size=8, num_codebooks=1)
+    assert one.stages_used(5, 1.0).tolist() == [1] * 5
+
+
+def test_codebooks_learn_as_they_are_told():
+    def after_one_batch(learning):
+        torch.manual_seed(0)
+        made = ResidualVectorQuantizer(dim=6, codebook_dim=6, codebook_size=8, num_codebooks=2)
+        x = torch.randn(4, 50, 6)
+        made(x, torch.full((4,), 2))
+        made.learn_by(learning)
+        before = made.quantizers[1].codebook.embed.clone()
+        made(x + 1, torch.full((4,), 2))
+        return (made.quantizers[1].codebook.embed - before).abs().max()
+
+    assert after_one_batch(CodebookLearning(decay=1.0, dead_share=0.0)) < 1e-3
+    assert after_one_batch(CodebookLearning(decay=0.5, dead_share=0.0)) > 0.1
 
 
 def test_gradients_pass_straight_through(quantizer):

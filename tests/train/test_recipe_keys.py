@@ -44,7 +44,7 @@ def test_every_recipe_that_is_read_has_its_chapter():
     assert [line[3:] for line in recipe_keys().splitlines() if line.startswith("## ")] == list(recipes())
 
 
-@pytest.mark.parametrize("folder", ["higgs-mini", "cosyvoice-mini"])
+@pytest.mark.parametrize("folder", ["higgs-mini", "cosyvoice-mini", "audio-tokenizer", "speech-tokenizer"])
 def test_every_key_that_is_used_is_documented(root, folder):
     known, named = documented()
     for path in (root / "recipes" / folder).glob("*.toml"):

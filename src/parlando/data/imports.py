@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from parlando.core.errors import ConfigError, FileMissingError
-from parlando.data.manifest import Utterance, append_manifest
+from parlando.data.manifest import SPEECH, Utterance, append_manifest
 
 COLUMNS = ("path", "speaker", "language", "text", "seconds")
 
@@ -16,7 +16,8 @@ COLUMNS = ("path", "speaker", "language", "text", "seconds")
 def import_table(table: Path, manifest: Path) -> int:
     """Turn a tab-separated table (path, speaker, language, text, seconds) into a manifest; returns the number of clips.
 
-    A clip's id is its file's name, or its whole path where two files have one name.
+    A column ``kind`` may say what is no speech, such as music or sound. A clip's id is its file's name, or its whole
+    path where two files have one name.
 
     Raises:
         FileMissingError: the table or a recording it names is not there.
@@ -48,7 +49,7 @@ def _utterance(row: dict[str, str | None], where: str, source: Path, target: Pat
             f"{where}: seconds are {seconds!r}, which is no number; see the columns of this line"
         ) from error
     relative = os.path.relpath(audio.resolve(), target.resolve())
-    return Utterance(audio.stem, relative, speaker, language, text, length)
+    return Utterance(audio.stem, relative, speaker, language, text, length, kind=row.get("kind") or SPEECH)
 
 
 def _with_ids(utterances: list[Utterance], paths: list[str]) -> list[Utterance]:

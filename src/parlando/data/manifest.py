@@ -9,10 +9,15 @@ from pathlib import Path
 
 from parlando.core.errors import ConfigError, FileMissingError
 
+SPEECH = "speech"
+
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording and what is said in it; ``phones`` are (name, end in seconds) pairs when they are known."""
+    """One recording and what is said in it; ``phones`` are (name, end in seconds) pairs when they are known.
+
+    ``kind`` is what is heard: "speech", "music", "sound" or a name of the corpus's own.
+    """
 
     id: str
     audio: str
@@ -21,6 +26,7 @@ class Utterance:
     text: str
     seconds: float
     phones: tuple[tuple[str, float], ...] | None = None
+    kind: str = SPEECH
 
 
 def read_manifest(path: Path) -> Iterator[Utterance]:

@@ -8,13 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from parlando.core.config import NotNegative
 from parlando.core.errors import ConfigError
 from parlando.data.shards import Entry, PackedCorpus
 
 
 @dataclass(frozen=True)
 class CropConfig:
-    """Random crops: how many of how many frames, how often each speaker, how often at another speed."""
+    """Random crops: how many of how many frames, how often each speaker and kind, how often at another speed.
+
+    Without ``kind_weights`` an hour of music counts as much as one of speech; with them, a kind is drawn as often as
+    its weight says, however many hours there are of it, and one that is not named is left out.
+    """
 
     batch: int = 16
     frames: int = 36
@@ -23,6 +28,7 @@ class CropConfig:
     slowest: float = 0.84
     fastest: float = 1.2
     held_out_batch: int = 24
+    kind_weights: Mapping[str, NotNegative] = field(default_factory=dict)
 
 
 class Crops(NamedTuple):
@@ -50,11 +56,28 @@ class CropSampler:
         self.validation = [e for e in usable if e.split == "validation"] or self.train[:1]
         if not self.train:
             raise ConfigError(f"no utterance of '{corpus.folder}' is as long as a crop of {config.frames} frames")
-        weights = np.array(
-            [e.samples * config.speaker_weights.get(e.speaker, 1.0) for e in self.train], dtype=np.float64
-        )
+        weights = self._weights()
         self.cumulative = np.cumsum(weights / weights.sum())
         self.speakers = sorted({e.speaker for e in usable})
+
+    def _weights(self) -> np.ndarray:
+        """How often each utterance is drawn: by its length and speaker, and within the share of its kind."""
+        wanted, speakers = self.config.kind_weights, self.config.speaker_weights
+        weights = np.array([e.samples * speakers.get(e.speaker, 1.0) for e in self.train], dtype=np.float64)
+        if not wanted:
+            return weights
+        kinds = np.array([entry.kind for entry in self.train])
+        for kind in {*kinds, *wanted}:
+            present = kinds == kind
+            if kind in wanted and not present.any():
+                raise ConfigError(
+                    f"crops.kind_weights: '{self.corpus.folder}' has no usable '{kind}'; of its recordings there are: "
+                    f"{', '.join(sorted(set(kinds)))}"
+                )
+            weights[present] *= wanted.get(kind, 0.0) / weights[present].sum()
+        if not weights.any():
+            raise ConfigError("crops.kind_weights: at least one kind needs a weight above 0")
+        return weights
 
     def batch(self, number: int) -> Crops:
         """The crops of a batch."""

@@ -22,7 +22,7 @@ from parlando.audio.files import read_audio
 from parlando.core.config import from_mapping, read_json
 from parlando.core.errors import AudioError, FileMissingError
 from parlando.data.details import Words, read_details
-from parlando.data.manifest import Utterance, read_manifest
+from parlando.data.manifest import SPEECH, Utterance, read_manifest
 from parlando.data.sentences import sentence_key
 from parlando.data.tracks import TRACKS, points_in, track_points, words_from
 
@@ -56,7 +56,7 @@ class Entry:
     """Where one utterance lies: ``start`` and ``samples`` in the samples' file, a whole number of frames.
 
     ``split`` is "train", "validation" or "test"; a sentence has one split, however often it was recorded. ``words`` are
-    (word, start, end in seconds from the utterance's start) where a teacher told them.
+    (word, start, end in seconds from the utterance's start) where a teacher told them; ``kind`` is the manifest's.
     """
 
     id: str
@@ -67,6 +67,7 @@ class Entry:
     samples: int
     split: str = "train"
     words: Words = ()
+    kind: str = SPEECH
 
 
 class PackedCorpus:
@@ -167,9 +168,12 @@ def _job(arguments: tuple[Utterance, Path, PackConfig]) -> tuple[Utterance, _Pac
     return arguments[0], _load(*arguments)
 
 
-def split_of(text: str, test: Collection[str], validation: Collection[str] = ()) -> str:
-    """The split of a sentence: as its key is listed, else a fixed hundredth is "validation"."""
-    key = sentence_key(text)
+def split_of(text: str, test: Collection[str], validation: Collection[str] = (), wordless: str = "") -> str:
+    """The split of a sentence: as its key is listed, else a fixed hundredth is "validation".
+
+    A recording without words, such as music, goes by what ``wordless`` calls it.
+    """
+    key = sentence_key(text) or wordless
     if key in test:
         return "test"
     if key in validation:
@@ -216,8 +220,9 @@ def pack(
                 utterance.text,
                 start,
                 len(packed.samples),
-                split_of(utterance.text, test_keys, validation_keys),
+                split_of(utterance.text, test_keys, validation_keys, utterance.id),
                 packed.words,
+                utterance.kind,
             )
             index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
             start += len(packed.samples)

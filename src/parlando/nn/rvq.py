@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, distributed, nn
 
+from parlando.core.config import Share
+
 DECAY, EPSILON, DEAD_SHARE = 0.98, 1e-5, 0.3
+
+
+@dataclass(frozen=True)
+class CodebookLearning:
+    """How codewords follow their vectors: by a moving average that keeps ``decay`` of itself in every batch.
+
+    A codeword that is chosen less often than ``dead_share`` of a fair share is put on a vector of the batch.
+    """
+
+    decay: Share = DECAY
+    dead_share: Share = DEAD_SHARE
 
 
 def _sum_over_processes(tensor: Tensor) -> Tensor:
@@ -37,6 +51,7 @@ class Codebook(nn.Module):
 
     def __init__(self, size: int, dim: int) -> None:
         super().__init__()
+        self.learning = CodebookLearning()
         self.register_buffer("inited", torch.zeros(1))
         self.register_buffer("cluster_size", torch.zeros(size))
         self.register_buffer("embed", torch.zeros(size, dim))
@@ -75,13 +90,13 @@ class Codebook(nn.Module):
     def learn(self, vectors: Float[Tensor, "vector dim"], codes: Int[Tensor, " vector"]) -> None:
         """Move codewords towards their vectors' running mean; a dead one is put on a random vector."""
         sums, counts = self._tally(vectors, codes)
-        self.cluster_size.lerp_(counts, 1 - DECAY)
-        self.embed_avg.lerp_(sums, 1 - DECAY)
+        self.cluster_size.lerp_(counts, 1 - self.learning.decay)
+        self.embed_avg.lerp_(sums, 1 - self.learning.decay)
         total, size = self.cluster_size.sum(), len(self.cluster_size)
         smoothed = (self.cluster_size + EPSILON) / (total + size * EPSILON) * total
         self.embed.copy_(self.embed_avg / smoothed[:, None])
         fair = float(counts.sum()) / size
-        self._revive(self.cluster_size < DEAD_SHARE * fair, fair, vectors)
+        self._revive(self.cluster_size < self.learning.dead_share * fair, fair, vectors)
 
     def _revive(self, dead: Bool[Tensor, " code"], fair: float, vectors: Float[Tensor, "vector dim"]) -> None:
         count = int(dead.sum())
@@ -149,6 +164,11 @@ class ResidualVectorQuantizer(nn.Module):
         """The quantisers in order."""
         return cast("Iterable[Quantizer]", self.quantizers)
 
+    def learn_by(self, learning: CodebookLearning) -> None:
+        """Have the codebooks of all stages learn so in training mode."""
+        for stage in self.stages:
+            stage.codebook.learning = learning
+
     def encode(self, x: Float[Tensor, "batch frame dim"]) -> Int[Tensor, "batch codebook frame"]:
         """Codes of every stage."""
         codes = []
@@ -187,6 +207,12 @@ class ResidualVectorQuantizer(nn.Module):
             codes.append(stage)
             losses.append(loss)
         return total, content, torch.stack(codes, dim=1), torch.stack(losses).mean()
+
+    def stages_used(self, batch: int, dropout: float, device: torch.device | str = "cpu") -> Int[Tensor, " batch"]:
+        """How many stages each item of a batch uses: all, but of a share ``dropout`` of them only the first few."""
+        stages = len(self.quantizers)
+        drop = torch.rand(batch, device=device) < dropout
+        return torch.where(drop, torch.randint(1, max(2, stages), (batch,), device=device), stages)
 
     def content(self, x: Float[Tensor, "batch frame dim"]) -> Float[Tensor, "batch frame content"]:
         """What the first stage sees of a latent before it is quantised; without ``content_dim`` the latent itself."""

@@ -53,7 +53,8 @@ SOURCES: Mapping[str, str] = {
     "codes": "Encoded corpus.",
     "pairs": "Folder of preference pairs (data preferences).",
     "codec": "Folder of the codec that encoded it (Higgs).",
-    "start_from": "Folder to start from: a finished training of the same part; of a language model also a model.",
+    "teacher": "Folder of a HuBERT checkpoint, or of a content teacher (Higgs).",
+    "start_from": "Folder to start from: a finished training of the same part, or a model that has one.",
     "resampled": "The codes as a language model draws them (data resample-tokens).",
     "mels": "The corpus's mels as a flow makes them (data mels).",
     "lm": "Folder of the trained language model.",
@@ -74,6 +75,40 @@ TRAININGS: Mapping[str, Training] = {
         {
             "higgs": Maker(
                 f"{_HIGGS}.recipes:CodecRecipe", f"{_HIGGS}.recipes:make_codec_task", ("corpus",), ("start_from",)
+            )
+        },
+    ),
+    "audio-tokenizer": Training(
+        """Train the unified audio tokenizer of Higgs Audio v2.
+
+        Its published size or any other, with a teacher (--teacher), or from a published one (--from).
+
+        Example: parlando train audio-tokenizer recipes/audio-tokenizer/small.toml --corpus corpus/packed
+        --teacher runs/teacher -o runs/audio-tokenizer
+        """,
+        {
+            "higgs": Maker(
+                f"{_HIGGS}.recipes:AudioTokenizerRecipe",
+                f"{_HIGGS}.recipes:make_audio_tokenizer_task",
+                ("corpus",),
+                ("teacher", "start_from"),
+            )
+        },
+    ),
+    "content-teacher": Training(
+        """Train a content teacher for the audio tokenizer.
+
+        It is a small HuBERT, learned from the corpus alone, for where no checkpoint of one is at hand.
+
+        Example: parlando train content-teacher recipes/audio-tokenizer/teacher.toml --corpus corpus/packed
+        -o runs/teacher
+        """,
+        {
+            "higgs": Maker(
+                f"{_HIGGS}.recipes:ContentTeacherRecipe",
+                f"{_HIGGS}.recipes:make_content_teacher_task",
+                ("corpus",),
+                ("start_from",),
             )
         },
     ),

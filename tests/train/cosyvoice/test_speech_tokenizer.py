@@ -21,7 +21,6 @@ from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, Sp
 from parlando.train.cosyvoice.speech_tokenizer import (
     SpeechTokenizerTask,
     SpeechTokenizerTrainConfig,
-    perplexity,
     prosody_loss,
 )
 from parlando.train.loop.optim import OptimConfig
@@ -100,11 +99,6 @@ def test_held_out_metrics_have_their_ranges(packed):
     assert 0 <= metrics["phone_accuracy"] <= 1
     assert 1 <= metrics["code_perplexity"] <= 10
     assert metrics["phone"] > 0
-
-
-@pytest.mark.parametrize(("codes", "expected"), [([7, 7, 7], 1), ([1, 2, 3, 4], 4), ([1, 1, 2, 2], 2)])
-def test_perplexity_counts_the_codes_in_use(codes, expected):
-    assert perplexity(torch.tensor([codes])) == pytest.approx(expected)
 
 
 def test_a_corpus_of_another_frame_rate_is_refused(packed):

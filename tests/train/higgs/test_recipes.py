@@ -8,13 +8,20 @@ from tiny_tasks import CODEC
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
 from parlando.core.voicefile import read_voices
 from parlando.models.higgs.parts.spectral import SpectralCodec
+from parlando.models.higgs.parts.unified_codec import UnifiedCodec
 from parlando.models.higgs.tokenizer import PhonemeTokenizer, default_phoneme_config
 from parlando.models.locate import PACKAGED
 from parlando.nn.checkpoint import save_tensors
 from parlando.train.higgs.assemble import ModelRecipe
 from parlando.train.higgs.encoders import load_trained_codec
 from parlando.train.higgs.lm_recipe import LMRecipe, LMSizes, make_lm_task, small_lm_config
-from parlando.train.higgs.recipes import CodecRecipe, VoiceTransferRecipe, make_codec_task
+from parlando.train.higgs.recipes import (
+    AudioTokenizerRecipe,
+    CodecRecipe,
+    ContentTeacherRecipe,
+    VoiceTransferRecipe,
+    make_codec_task,
+)
 from parlando.train.loop.recipe import Sources, read_recipe
 
 
@@ -37,6 +44,30 @@ def test_the_recipes_of_the_default_are_whole(recipes):
     assert {name: voice.display_name for name, voice in packaged.items()} == model.display_names
     assert all(recipe.budget.minutes for recipe in (codec, decoder, transfer, lm))
     assert set(transfer.train.speaker_weights) <= set(model.voices)
+
+
+def test_the_published_audio_tokenizer_has_the_published_tensors(root):
+    recipe = read_recipe(AudioTokenizerRecipe, root / "recipes" / "audio-tokenizer" / "published.toml")
+    with torch.device("meta"):
+        tensors = UnifiedCodec(recipe.train.codec).state_dict()
+    published = root / "tests" / "golden" / "higgs" / "manifest_codec_transformers_layout.json"
+    assert {name: list(tensor.shape) for name, tensor in tensors.items()} == json.loads(published.read_text())
+    assert recipe.train.adversarial_after * recipe.budget.steps == 30_000
+    assert sum(recipe.train.crops.kind_weights.values()) == pytest.approx(1)
+
+
+def test_the_small_audio_tokenizer_belongs_to_the_small_teacher(root):
+    recipes = root / "recipes" / "audio-tokenizer"
+    small, teacher = (
+        read_recipe(kind, recipes / f"{name}.toml").train
+        for kind, name in ((AudioTokenizerRecipe, "small"), (ContentTeacherRecipe, "teacher"))
+    )
+    assert small.codec.teacher == teacher.hubert
+    assert (small.codec.semantic_stride, small.codec.acoustic.samples_per_frame) == (2, 960)
+    with torch.device("meta"):
+        codec = UnifiedCodec(small.codec)
+    assert sum(p.numel() for p in codec.semantic_model.parameters()) / 1e6 == pytest.approx(1.3, abs=0.05)
+    assert read_recipe(AudioTokenizerRecipe, recipes / "tuned.toml").train.optim.rate < 1e-4
 
 
 def test_the_default_can_say_each_description_in_one_token(recipes):

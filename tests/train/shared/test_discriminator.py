@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from parlando.core.errors import ConfigError
 from parlando.train.shared.discriminator import (
-    PERIODS,
-    RESOLUTIONS,
+    DiscriminatorConfig,
     Discriminators,
     PeriodDiscriminator,
     discriminator_loss,
@@ -23,14 +23,23 @@ def wave(seed=0):
 
 def test_every_part_discriminators_the_whole_wave(discriminators):
     discriminatord = discriminators(wave())
-    assert len(discriminatord) == len(RESOLUTIONS) + len(PERIODS) == 8
-    for (scores, features), (_, hop) in zip(discriminatord, RESOLUTIONS, strict=False):
+    assert len(discriminatord) == 3 + 5
+    for (scores, features), hop in zip(discriminatord, (128, 256, 512), strict=False):
         assert scores.shape[0] == 2
         assert scores.shape[3] == 4_800 // hop + 1
         assert len(features) == 4
-    for (scores, features), period in zip(discriminatord[len(RESOLUTIONS) :], PERIODS, strict=True):
+    for (scores, features), period in zip(discriminatord[3:], (2, 3, 5, 7, 11), strict=True):
         assert scores.shape[3] == period
         assert len(features) == 4
+
+
+def test_a_recipe_says_how_many_and_how_wide():
+    made = Discriminators(DiscriminatorConfig(periods=(2,), period_widths=(4, 6), fft_samples=(256,), spectrum_width=3))
+    (_, spectra), (_, periods) = made(wave())
+    assert [features.shape[1] for features in spectra] == [3] * 4
+    assert [features.shape[1] for features in periods] == [4, 6]
+    with pytest.raises(ConfigError, match="give a period or a window at least"):
+        DiscriminatorConfig(periods=(), fft_samples=())
 
 
 def test_a_period_sees_only_samples_that_lie_so_far_apart():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from parlando.train.shared.losses import SpectralLoss, known_cross_entropy
+from parlando.train.shared.losses import FINE_RESOLUTIONS, SpectralLoss, known_cross_entropy
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,16 @@ def test_other_waves_cost_more_the_more_they_differ(loss):
 
 def test_half_the_loudness_costs_log_2_and_half_the_magnitude(loss):
     assert float(loss(0.5 * wave(), wave())) == pytest.approx(0.6931 + 0.5 * 0.5, abs=0.01)
+
+
+def test_fine_resolutions_hear_when_a_click_comes(loss):
+    """32 samples are a millisecond and a third: moved by two, a click is elsewhere there and at its place in others."""
+    early, late = torch.zeros(2, 1, 4_800).unbind(0)
+    early[0, 2_400], late[0, 2_448] = 1.0, 1.0
+    fine = SpectralLoss(24_000, FINE_RESOLUTIONS)
+    assert len(fine.mels) == 7
+    assert float(fine(early, early)) == 0
+    assert float(fine(early, late)) > 2 * float(loss(early, late))
 
 
 def test_gradients_reach_the_made_wave_alone(loss):

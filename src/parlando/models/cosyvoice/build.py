@@ -260,18 +260,18 @@ def read_published_parts(
     flow = followed(flow, followed_as)
     tokenizer = HubTokenizer(text_folder)
     voices = published_voices(folder, tokenizer.decode, voice_sizes(lm, flow))
+    speech_tokenizer, speaker = load_published_encoders(folder, sizes)
     config = CosyVoiceConfig(
         name=folder.name,
         lm=lm,
         flow=flow,
         hift=hift,
-        speech_tokenizer=sizes.speech_tokenizer,
-        speaker=sizes.speaker,
+        speech_tokenizer=speech_tokenizer.config,
+        speaker=speaker.config,
         text=HubTextConfig(),
         default_voice=next(iter(voices), ""),
         sampling=sampling,
     )
-    speech_tokenizer, speaker = load_published_encoders(folder, sizes)
     return Parts(
         config=config,
         lm=load_published_lm(first_file(folder, PUBLISHED_LM_FILES, "language model weights"), lm),
@@ -287,9 +287,19 @@ def read_published_parts(
 def load_published_encoders(folder: Path, sizes: PublishedSizes | None = None) -> tuple[SpeechTokenizer, CampPlus]:
     """What hears words and voices in a published folder; errors as for `load_model`."""
     sizes = sizes or PublishedSizes()
-    file = first_file(folder, PUBLISHED_SPEECH_TOKENIZER_FILES, "speech tokenizer")
-    speech_tokenizer = read_speech_tokenizer(file, sizes.speech_tokenizer)
-    return speech_tokenizer, read_campplus(folder / PUBLISHED_SPEAKER_FILE, sizes.speaker)
+    speaker = read_campplus(folder / PUBLISHED_SPEAKER_FILE, sizes.speaker)
+    return load_published_speech_tokenizer(folder, sizes.speech_tokenizer), speaker
+
+
+def load_published_speech_tokenizer(folder: Path, sizes: SpeechTokenizerConfig | None = None) -> SpeechTokenizer:
+    """The speech tokenizer of a published folder, of the published sizes unless others are given.
+
+    One that was trained here, with its settings beside it, may stand for the graph, and has its own sizes. Errors are
+    as for `load_model`.
+    """
+    if (folder / SPEECH_TOKENIZER_FILE).is_file():
+        return load_speech_tokenizer(folder)
+    return read_speech_tokenizer(first_file(folder, PUBLISHED_SPEECH_TOKENIZER_FILES, "speech tokenizer"), sizes)
 
 
 def read_published_configs(folder: Path) -> tuple[LMConfig, FlowConfig, HiFTConfig, SamplingOptions]:

@@ -25,6 +25,7 @@ from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM
 from parlando.models.higgs.lm_weights import ADAPTER_NAMES, LM_FILE, load_lm, load_published_lm, save_lm
 from parlando.models.higgs.parts.codec import CodecModule, build_codec
+from parlando.models.higgs.parts.codec_config import is_audio_tokenizer
 from parlando.models.higgs.parts.codec_weights import load_codec, load_published_codec, save_codec
 from parlando.models.higgs.parts.delay import build_delay
 from parlando.models.higgs.prompt import HiggsPromptBuilder, PromptConfig
@@ -330,12 +331,14 @@ def _check_fit(parts: Parts) -> None:
 
 
 def load_codec_of(folder: Path) -> CodecModule:
-    """The codec of a model's folder, in our own layout or a published one.
+    """The codec of a model's folder, in our own layout or a published one, or of an audio tokenizer's.
 
     Raises:
         FileMissingError, ConfigError, CheckpointError: as for `load_model`.
     """
     data = read_json(folder / CONFIG_FILE)
+    if is_audio_tokenizer(data):
+        return load_published_codec(folder)
     if "family" not in data:
         return load_published_codec(_codec_folder(folder))
     return load_codec(folder, parse_higgs_config(data, str(folder / CONFIG_FILE)).codec)

@@ -10,7 +10,11 @@ from parlando.train.cosyvoice.flow import FlowTask, FlowTrainConfig
 from parlando.train.cosyvoice.flow_examples import FlowSampler
 from parlando.train.cosyvoice.predicted_mels import PredictedMels
 from parlando.train.cosyvoice.speaker import SpeakerTask, SpeakerTrainConfig
-from parlando.train.cosyvoice.speech_tokenizer import SpeechTokenizerTask, SpeechTokenizerTrainConfig
+from parlando.train.cosyvoice.speech_tokenizer import (
+    SpeechTokenizerTask,
+    SpeechTokenizerTrainConfig,
+    UtteranceTokenizerTask,
+)
 from parlando.train.cosyvoice.vocoder import VocoderTask, VocoderTrainConfig
 from parlando.train.loop.recipe import Sources
 from parlando.train.loop.sharding import ParallelConfig
@@ -27,8 +31,9 @@ class SpeechTokenizerRecipe:
 
 
 def make_speech_tokenizer_task(recipe: SpeechTokenizerRecipe, sources: Sources) -> SpeechTokenizerTask:
-    """The task of a tokenizer recipe on a packed corpus."""
-    return SpeechTokenizerTask(PackedCorpus(sources.need("corpus")), sources.start(recipe.train))
+    """The task of a tokenizer recipe on a packed corpus, by crops or by whole utterances."""
+    corpus, train = PackedCorpus(sources.need("corpus")), sources.start(recipe.train)
+    return UtteranceTokenizerTask(corpus, train, train.text) if train.text else SpeechTokenizerTask(corpus, train)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from parlando.models.cosyvoice.build import (
     PUBLISHED_LM_FILES,
     TEXT_FOLDER,
     build_tokenizer,
+    load_published_speech_tokenizer,
     read_published_configs,
 )
 from parlando.models.cosyvoice.config import CosyVoiceConfig, LMConfig, parse_cosyvoice_config
@@ -22,7 +23,8 @@ from parlando.models.cosyvoice.parts.hift import HiFT, HiFTConfig
 from parlando.models.cosyvoice.parts.hift_weights import CONFIG_FILE as HIFT_SETTINGS
 from parlando.models.cosyvoice.parts.hift_weights import WEIGHTS_FILE as HIFT_FILE
 from parlando.models.cosyvoice.parts.hift_weights import read_hift
-from parlando.models.cosyvoice.parts.part_weights import load_flow, load_part
+from parlando.models.cosyvoice.parts.part_weights import load_flow, load_part, load_speech_tokenizer
+from parlando.models.cosyvoice.parts.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from parlando.models.cosyvoice.published import SETTINGS_FILE
 from parlando.models.cosyvoice.tokenizer import (
     HubTextConfig,
@@ -106,3 +108,11 @@ def find_hift(start_from: str) -> HiFT:
         return read_hift(folder / HIFT_FILE, from_mapping(HiFTConfig, read_json(folder / HIFT_SETTINGS), str(folder)))
     _, _, sizes, _ = read_published_configs(folder)
     return read_hift(first_file(folder, PUBLISHED_HIFT_FILES, "vocoder weights"), sizes)
+
+
+def find_speech_tokenizer(start_from: str, sizes: SpeechTokenizerConfig) -> SpeechTokenizer:
+    """The speech tokenizer of the same; that of a published graph, which does not say its sizes, is of ``sizes``."""
+    folder = locate(start_from)
+    if is_own_layout(folder):
+        return load_speech_tokenizer(folder, read_config(folder).speech_tokenizer)
+    return load_published_speech_tokenizer(folder, sizes)

@@ -22,7 +22,7 @@ from parlando.models.higgs.tokenizer import TextTokenizer
 from parlando.nn.placement import Placement
 from parlando.text.length import Expected
 from parlando.text.normalize import normalize
-from parlando.train.higgs.encoders import load_trained_codec
+from parlando.train.higgs.encoders import load_any_codec
 from parlando.train.higgs.reading_head import find_reading_head
 from parlando.train.higgs.start import read_text
 from parlando.train.loop.checkpoint import load_weights
@@ -55,7 +55,7 @@ def assemble_model(recipe: ModelRecipe, sources: Sources, out: Path) -> Path:
         FileMissingError: a run has exported nothing yet.
         CheckpointError: tensors do not fit their config.
     """
-    trained, lm = load_trained_codec(sources.need("codec")), sources.need("lm")
+    trained, lm = load_any_codec(sources.need("codec")), sources.need("lm")
     text = read_text(lm)
     tokenizer = build_tokenizer(text, lm)
     lm_config = from_mapping(LMConfig, read_json(lm / "lm.json"), str(lm / "lm.json"))

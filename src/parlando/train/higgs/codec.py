@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from parlando.train.loop.checkpoint import load_weights
 from parlando.train.loop.optim import OptimConfig
 from parlando.train.loop.task import Arrays, Extent, Learner, Objective, Task
 from parlando.train.shared.adversarial import DISCRIMINATORS, GENERATOR, AdversarialConfig, adversarial_objectives
+from parlando.train.shared.codes import mean_used
 from parlando.train.shared.discriminator import Discriminators
 from parlando.train.shared.losses import SpectralLoss, known_cross_entropy
 from parlando.train.shared.speaker_head import SpeakerHead
@@ -142,8 +142,7 @@ class CodecTask(Task[CodecBatch]):
                 "speaker": self.speaker_head(content, batch.speakers),
             }
         loss = sum((weight * losses[name] for name, weight in self._weights().items()), torch.zeros(()))
-        used = np.mean([len(stage.unique()) for stage in codes.unbind(1)])
-        return Objective(GENERATOR, loss, {**losses, "codes_used": torch.tensor(used)})
+        return Objective(GENERATOR, loss, {**losses, "codes_used": torch.tensor(mean_used(codes))})
 
     def _quantize(
         self, latent: Float[Tensor, "batch frame latent"], progress: float
@@ -153,7 +152,9 @@ class CodecTask(Task[CodecBatch]):
             zero = torch.zeros((), device=latent.device)
             content = self.codec.quantizer.content(latent)
             return latent, content, torch.zeros(len(latent), 1, 1, dtype=torch.long), zero
-        return self.codec.quantizer(latent, self._stages_used(len(latent), latent.device))
+        return self.codec.quantizer(
+            latent, self.codec.quantizer.stages_used(len(latent), self.config.dropout, latent.device)
+        )
 
     def _phone_logits(self, content: Float[Tensor, "batch frame content"]) -> Float[Tensor, "batch frame label phone"]:
         return self.phone_head(content).float().unflatten(2, (-1, len(PHONES)))
@@ -162,11 +163,6 @@ class CodecTask(Task[CodecBatch]):
         c = self.config
         weights = {"spectral": c.spectral_weight, "mel": c.mel_weight, "phone": c.phone_weight}
         return {**weights, "commit": c.commit_weight, "speaker": c.speaker_weight}
-
-    def _stages_used(self, batch: int, device: torch.device | str = "cpu") -> Int[Tensor, " batch"]:
-        stages = self.config.codec.num_codebooks
-        drop = torch.rand(batch, device=device) < self.config.dropout
-        return torch.where(drop, torch.randint(1, max(2, stages), (batch,), device=device), stages)
 
     def _decoding(self, discriminators: Discriminators, batch: CodecBatch, progress: float) -> Iterator[Objective]:
         config, codec, wave = self.config, self.codec, batch.wave

@@ -11,6 +11,7 @@ from parlando.core.errors import ConfigError
 from parlando.models.higgs.build import CONFIG_FILE, load_codec_of
 from parlando.models.higgs.config import parse_higgs_config
 from parlando.models.higgs.parts.codec import CodecConfig, CodecModule
+from parlando.models.higgs.parts.codec_config import is_audio_tokenizer
 from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.models.locate import is_own_layout
 from parlando.models.registry import family_of
@@ -37,14 +38,20 @@ def find_encoder(folder: Path, sample_rate: int) -> CodecModule | None:
         FileMissingError, CheckpointError: as `load_trained_codec`.
     """
     del sample_rate
-    if (folder / CODEC_CONFIG).is_file():
+    return load_any_codec(folder) if (folder / CODEC_CONFIG).is_file() or _is_model(folder) else None
+
+
+def load_any_codec(folder: Path) -> CodecModule:
+    """The codec of a training, an audio tokenizer or a model, in float32; errors as for `load_trained_codec`."""
+    if (folder / CODEC_CONFIG).is_file() or not _is_model(folder):
         return load_trained_codec(folder)
-    return load_codec_of(folder).float().eval() if _is_model(folder) else None
+    return load_codec_of(folder).float().eval()
 
 
 def _is_model(folder: Path) -> bool:
-    """Whether it is a model of this family, in our own layout or a published one."""
-    return (folder / CONFIG_FILE).is_file() and family_of(folder) == FOLDERS.family
+    """Whether it is a model of this family, in our own layout or a published one, or its audio tokenizer."""
+    path = folder / CONFIG_FILE
+    return path.is_file() and (is_audio_tokenizer(read_json(path)) or family_of(folder) == FOLDERS.family)
 
 
 def has_light_codec(folder: Path) -> bool:

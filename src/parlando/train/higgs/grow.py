@@ -23,7 +23,7 @@ from parlando.models.higgs.lm_weights import PUBLISHED_WEIGHTS
 from parlando.models.higgs.published import backbone_from_llama
 from parlando.models.higgs.tokenizer import PROMPT_STRINGS, HubTextConfig, HubTokenizer
 from parlando.nn.checkpoint import first_file, load_strictly, read_weights, save_tensors
-from parlando.train.higgs.encoders import read_codec_config
+from parlando.train.higgs.encoders import codec_shape
 from parlando.train.shared.start import LM_CONFIG, LM_WEIGHTS, TEXT_CONFIG, TOKENIZER_FILE
 
 CONFIG_FILE = "config.json"
@@ -47,7 +47,7 @@ def grow(text_model: Path, codec: Path, out: Path) -> LMConfig:
         ConfigError, CheckpointError: one is damaged, or the text model is not of Llama's shape.
         MissingDependencyError: the ``tokenizers`` package is not installed.
     """
-    path, books = text_model / CONFIG_FILE, read_codec_config(codec)
+    path, books = text_model / CONFIG_FILE, codec_shape(codec)
     backbone = backbone_from_llama(read_json(path), str(path))
     weights = first_file(text_model, PUBLISHED_WEIGHTS, "language model weights")
     tensors = _own_names(read_weights(weights, "cpu", _COUNTERS))

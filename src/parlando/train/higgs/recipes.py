@@ -8,7 +8,9 @@ from pathlib import Path
 from parlando.core.errors import ConfigError
 from parlando.data.shards import PackedCorpus
 from parlando.data.tokens import TokenCorpus
+from parlando.train.higgs.audio_tokenizer import AudioTokenizerTask, AudioTokenizerTrainConfig
 from parlando.train.higgs.codec import CodecTask, CodecTrainConfig
+from parlando.train.higgs.content_teacher import ContentTeacherTask, ContentTeacherTrainConfig
 from parlando.train.higgs.encoders import read_codec_config
 from parlando.train.higgs.voice_transfer_task import StretchSampler, VoiceTransferTask, VoiceTransferTrainConfig
 from parlando.train.loop.recipe import Sources
@@ -22,6 +24,24 @@ class CodecRecipe:
 
     budget: Budget
     train: CodecTrainConfig = field(default_factory=CodecTrainConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
+
+
+@dataclass(frozen=True)
+class AudioTokenizerRecipe:
+    """A training of the unified audio tokenizer and its budget."""
+
+    budget: Budget
+    train: AudioTokenizerTrainConfig = field(default_factory=AudioTokenizerTrainConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
+
+
+@dataclass(frozen=True)
+class ContentTeacherRecipe:
+    """A training of a content teacher and its budget."""
+
+    budget: Budget
+    train: ContentTeacherTrainConfig = field(default_factory=ContentTeacherTrainConfig)
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
 
@@ -46,6 +66,19 @@ def make_codec_task(recipe: CodecRecipe, sources: Sources) -> CodecTask:
     elif train.adversarial:
         raise ConfigError("an adversarial training tunes a trained codec; name its folder with --from")
     return CodecTask(PackedCorpus(sources.need("corpus")), train)
+
+
+def make_audio_tokenizer_task(recipe: AudioTokenizerRecipe, sources: Sources) -> AudioTokenizerTask:
+    """The task of an audio tokenizer's recipe on a packed corpus, with a teacher's folder or one to start from."""
+    train = sources.start(recipe.train)
+    if "teacher" in sources:
+        train = replace(train, teacher=str(sources["teacher"]))
+    return AudioTokenizerTask(PackedCorpus(sources.need("corpus")), train)
+
+
+def make_content_teacher_task(recipe: ContentTeacherRecipe, sources: Sources) -> ContentTeacherTask:
+    """The task of a content teacher's recipe on a packed corpus."""
+    return ContentTeacherTask(PackedCorpus(sources.need("corpus")), sources.start(recipe.train))
 
 
 def make_voice_transfer_task(recipe: VoiceTransferRecipe, sources: Sources) -> VoiceTransferTask:

@@ -1,4 +1,4 @@
-"""Discriminators for a decoder's last stage of training, small enough for a CPU.
+"""Discriminators for what makes waves; those by default are small enough for a CPU.
 
 Some see the wave folded by a period (HiFi-GAN, Kong et al., 2020), some its complex spectrogram at one resolution
 (after UnivNet, Jang et al., 2021). Eight that are tiny together teach more than few large ones in the same time.
@@ -7,6 +7,7 @@ Some see the wave folded by a period (HiFi-GAN, Kong et al., 2020), some its com
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -14,10 +15,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-PERIODS = (2, 3, 5, 7, 11)
-RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
-LEAK = 0.1
+from parlando.core.config import Size
+from parlando.core.errors import ConfigError
+
+LEAK, HOPS_PER_WINDOW = 0.1, 4
 Scores = tuple[Tensor, list[Tensor]]
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Periods in samples, and windows of spectra, each a discriminator; and the widths of their layers."""
+
+    periods: tuple[Size, ...] = (2, 3, 5, 7, 11)
+    period_widths: tuple[Size, ...] = (8, 16, 32, 32)
+    fft_samples: tuple[Size, ...] = (512, 1024, 2048)
+    spectrum_width: Size = 16
+
+    def __post_init__(self) -> None:
+        if not self.period_widths or not (*self.periods, *self.fft_samples):
+            raise ConfigError("discriminators: give a period or a window at least, and a width of a layer")
 
 
 class _Stack(nn.Module):
@@ -39,7 +55,7 @@ class _Stack(nn.Module):
 class PeriodDiscriminator(nn.Module):
     """Scores a wave by samples that lie ``period`` apart."""
 
-    def __init__(self, period: int, widths: Sequence[int] = (8, 16, 32, 32)) -> None:
+    def __init__(self, period: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.period = period
         layers = [nn.Conv2d(i, o, (5, 1), (3, 1), (2, 0)) for i, o in zip((1, *widths[:-1]), widths, strict=True)]
@@ -56,9 +72,9 @@ class SpectrumDiscriminator(nn.Module):
 
     window: Tensor
 
-    def __init__(self, fft_samples: int, hop_samples: int, width: int = 16) -> None:
+    def __init__(self, fft_samples: int, width: int) -> None:
         super().__init__()
-        self.fft_samples, self.hop_samples = fft_samples, hop_samples
+        self.fft_samples, self.hop_samples = fft_samples, fft_samples // HOPS_PER_WINDOW
         self.register_buffer("window", torch.hann_window(fft_samples), persistent=False)
         layers = [nn.Conv2d(2, width, (7, 3), (4, 1), (3, 1))]
         layers += [nn.Conv2d(width, width, (5, 3), (2, 1), (2, dilation), (1, dilation)) for dilation in (1, 2, 4)]
@@ -76,10 +92,11 @@ class SpectrumDiscriminator(nn.Module):
 class Discriminators(nn.Module):
     """All periods and resolutions at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: DiscriminatorConfig = DiscriminatorConfig()) -> None:
         super().__init__()
-        spectra = [SpectrumDiscriminator(fft, hop) for fft, hop in RESOLUTIONS]
-        self.parts = nn.ModuleList([*spectra, *map(PeriodDiscriminator, PERIODS)])
+        spectra = [SpectrumDiscriminator(fft, config.spectrum_width) for fft in config.fft_samples]
+        periods = [PeriodDiscriminator(period, config.period_widths) for period in config.periods]
+        self.parts = nn.ModuleList([*spectra, *periods])
 
     def forward(self, wave: Float[Tensor, "batch sample"]) -> list[Scores]:
         """Scores and features per discriminator."""

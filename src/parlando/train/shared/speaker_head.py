@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+
+from parlando.train.shared.losses import known_cross_entropy
+
+_NOBODY = -1
 
 
 class _Reversed(torch.autograd.Function):
@@ -41,10 +45,20 @@ class SpeakerHead(nn.Module):
         )
 
     def forward(
-        self, content: Float[Tensor, "batch frame content"], speakers: Int[Tensor, " batch"]
+        self,
+        content: Float[Tensor, "batch frame content"],
+        speakers: Int[Tensor, " batch"],
+        present: Bool[Tensor, "batch frame"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Nats a frame; ``ln(num_speakers)`` where nothing can be told. Frames too near to an end are left out."""
-        windows = _Reversed.apply(content).unfold(1, min(self.width, content.shape[1]), 1).transpose(2, 3).flatten(2)
+        """Nats a frame; ``ln(num_speakers)`` where nothing can be told.
+
+        Frames too near to an end are left out, that of the clip or of what is ``present`` of it.
+        """
+        width = min(self.width, content.shape[1])
+        windows = _Reversed.apply(content).unfold(1, width, 1).transpose(2, 3).flatten(2)
         missing = self.width * content.shape[2] - windows.shape[2]
         logits = self.layers(functional.pad(windows, (0, missing))).float()
-        return functional.cross_entropy(logits.flatten(0, 1), speakers.repeat_interleave(logits.shape[1]))
+        asked = speakers[:, None].expand(-1, logits.shape[1])
+        if present is not None:
+            asked = asked.where(present.unfold(1, width, 1).all(2), _NOBODY)
+        return known_cross_entropy(logits.flatten(0, 1), asked.flatten(), _NOBODY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,6 +53,13 @@ def test_codes_equal_golden_for_every_kind_of_remainder(codec, io, num_samples):
 def test_audio_equals_golden(codec, io):
     assert (codec.decode(io["codes_24000"][None]) - io["decoded_24000"]).abs().max() < 1e-6
     assert (codec.decode(io["random_codes"]) - io["random_decoded"][:, 0]).abs().max() < 1e-6
+
+
+def test_a_worker_process_gets_the_same_codec(codec, io):
+    sent = pickle.loads(pickle.dumps(codec))
+    assert torch.equal(sent.encode(io["wav"][None, :24_000])[0], io["codes_24000"])
+    assert not any(parameter.requires_grad for parameter in sent.semantic_model.parameters())
+    assert not sent.training
 
 
 def test_fewer_codebooks_decode_too(codec, io):

@@ -14,13 +14,22 @@ from torch import Tensor
 
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError
 from parlando.models.higgs.parts.codec import build_codec
-from parlando.models.higgs.parts.codec_config import config_from_original, config_from_transformers
+from parlando.models.higgs.parts.codec_config import (
+    config_from_original,
+    config_from_transformers,
+    config_to_transformers,
+    is_audio_tokenizer,
+)
 from parlando.models.higgs.parts.codec_weights import (
     load_codec,
     load_published_codec,
     save_codec,
+    save_published_codec,
     to_own_layout,
 )
+from parlando.models.higgs.parts.dac import DacConfig
+from parlando.models.higgs.parts.hubert import HubertConfig
+from parlando.models.higgs.parts.semantic import SemanticConfig
 from parlando.models.higgs.parts.spectral import SpectralCodec, SpectralCodecConfig
 from parlando.models.higgs.parts.unified_codec import UnifiedCodecConfig
 from parlando.nn.checkpoint import load_strictly, read_tensors
@@ -235,11 +244,43 @@ def test_published_configs_are_read():
     assert config_from_transformers({}) == UnifiedCodecConfig()
 
 
+def test_a_codec_written_as_published_is_read_as_it_was(tmp_path, tensors):
+    codec = load_published_codec(TINY)
+    assert save_published_codec(codec, tmp_path) == tmp_path / "model.safetensors"
+    written, again = load_file(tmp_path / "model.safetensors"), load_published_codec(tmp_path)
+    assert again.config == codec.config
+    assert written.keys() == again.state_dict().keys() == tensors.keys() - {"semantic_model.masked_spec_embed"}
+    assert all(torch.equal(written[key], tensors[key]) for key in written)
+
+
+def test_the_published_config_written_is_read_as_it_was():
+    large = HubertConfig(1024, 24, 16, 4096, conv_bias=True, conv_norm="layer", norm_first=True)
+    for config in (
+        UnifiedCodecConfig(),
+        UnifiedCodecConfig(
+            teacher=large, semantic=SemanticConfig(5, 7, 3, (1, 2)), acoustic=DacConfig(8, 64, 16, (8, 5, 4, 3))
+        ),
+    ):
+        data = json.loads(json.dumps(config_to_transformers(config)))
+        assert config_from_transformers(data) == config
+        assert is_audio_tokenizer(data)
+
+
+def test_the_published_bandwidths_mean_so_many_codebooks_to_everybody():
+    published = config_to_transformers(UnifiedCodecConfig())
+    assert published["target_bandwidths"] == [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0]
+    for count in range(1, 65):
+        for size in (2, 60, 64, 500, 1024, 16384):
+            for ratios in ((8, 5, 4, 2, 3), (8, 5, 4, 3), (6, 5, 4, 5)):
+                config = UnifiedCodecConfig(num_codebooks=count, codebook_size=size, acoustic=DacConfig(ratios=ratios))
+                assert config_from_transformers(config_to_transformers(config)).num_codebooks == count
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"strides": [1, 2]}, "must all be 1"),
-        ({"semantic_model_config": {"do_stable_layer_norm": True}}, r"do_stable_layer_norm: True is not supported"),
+        ({"semantic_model_config": {"conv_pos_batch_norm": True}}, r"conv_pos_batch_norm: True is not supported"),
         ({"acoustic_model_config": {"downsampling_ratios": [8, 2], "upsampling_ratios": [2, 8]}}, "same order"),
         ({"codebook_dim": "wide"}, "expected int"),
     ],

@@ -5,39 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hubert_published import LARGE, TINY_HUBERT, published_hubert
 from parlando.models.higgs.parts.hubert import Hubert, HubertConfig
 
-TINY = HubertConfig(
-    hidden_size=16,
-    num_layers=3,
-    num_heads=4,
-    intermediate_size=24,
-    conv_channels=(8,) * 7,
-    position_kernel=6,
-    position_groups=2,
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"position_kernel": 7}, LARGE],
+    ids=["base", "odd kernel", "large"],
 )
-
-
-def _published(config: HubertConfig) -> torch.nn.Module:
-    transformers = pytest.importorskip("transformers")
-    settings = transformers.HubertConfig(
-        hidden_size=config.hidden_size,
-        num_hidden_layers=config.num_layers,
-        num_attention_heads=config.num_heads,
-        intermediate_size=config.intermediate_size,
-        conv_dim=list(config.conv_channels),
-        num_conv_pos_embeddings=config.position_kernel,
-        num_conv_pos_embedding_groups=config.position_groups,
-        mask_time_prob=0.0,
-    )
-    return transformers.HubertModel(settings).eval()
-
-
-@pytest.mark.parametrize("position_kernel", [6, 7])
-def test_features_are_the_mean_of_all_hidden_states(position_kernel):
+def test_features_are_the_mean_of_all_hidden_states(change):
     torch.manual_seed(0)
-    config = HubertConfig(**{**vars(TINY), "position_kernel": position_kernel})
-    published, ours = _published(config), Hubert(config).eval()
+    config = HubertConfig(**{**vars(TINY_HUBERT), **change})
+    published, ours = published_hubert(config), Hubert(config).eval()
     ours.load_state_dict(published.state_dict())
     wave = torch.randn(2, 4_000)
     with torch.inference_mode():
@@ -49,6 +29,6 @@ def test_features_are_the_mean_of_all_hidden_states(position_kernel):
 
 
 def test_frames_are_320_samples_apart():
-    model = Hubert(TINY)
+    model = Hubert(TINY_HUBERT)
     assert HubertConfig().samples_per_frame == 320
     assert [model.num_frames(n) for n in (399, 400, 719, 720, 16_000)] == [0, 1, 1, 2, 49]

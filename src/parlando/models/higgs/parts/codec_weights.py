@@ -17,15 +17,20 @@ from torch import Tensor
 
 from parlando.core.config import read_json
 from parlando.core.errors import CheckpointError
+from parlando.core.folder import write_json
 from parlando.models.higgs.parts.codec import CodecConfig, CodecModule, build_codec
-from parlando.models.higgs.parts.codec_config import config_from_original, config_from_transformers
+from parlando.models.higgs.parts.codec_config import (
+    config_from_original,
+    config_from_transformers,
+    config_to_transformers,
+)
 from parlando.models.higgs.parts.unified_codec import TRAINING_PARTS, UnifiedCodec, UnifiedCodecConfig
 from parlando.nn.checkpoint import built, first_file, load_strictly, read_weights, save_tensors, shard_places
 
-CODEC_FILE = "codec.safetensors"
+CODEC_FILE, PUBLISHED_FILE = "codec.safetensors", "model.safetensors"
 _PUBLISHED_FILES = (
     "model.safetensors.index.json",
-    "model.safetensors",
+    PUBLISHED_FILE,
     "pytorch_model.bin.index.json",
     "pytorch_model.bin",
     "model.pth",
@@ -77,6 +82,12 @@ def load_published_codec(folder: Path, padding: Literal["transformers", "origina
         codec = built(UnifiedCodec, config, str(path)).eval()
     _load(codec, to_own_layout(tensors, config), str(path))
     return codec
+
+
+def save_published_codec(codec: UnifiedCodec, folder: Path) -> Path:
+    """Write an audio tokenizer as it is published, in the transformers layout; returns the file of tensors."""
+    write_json(folder / "config.json", config_to_transformers(codec.config))
+    return save_tensors(codec.state_dict(), folder / PUBLISHED_FILE)
 
 
 def find_published_weights(folder: Path) -> Path:

@@ -1,10 +1,11 @@
-"""The semantic teacher of the audio tokenizer: HuBERT (Hsu et al., 2021), base layout, features only."""
+"""The semantic teacher of the audio tokenizer: HuBERT (Hsu et al., 2021) of any size, features only."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -19,7 +20,10 @@ from parlando.nn.conv import output_length
 
 @dataclass(frozen=True)
 class HubertConfig:
-    """Sizes of the convolutional front end and of the transformer; the defaults are HuBERT base."""
+    """Sizes of the convolutional front end and of the transformer; the defaults are HuBERT base.
+
+    The large ones normalise after every convolution (``conv_norm`` "layer") and before each residual (``norm_first``).
+    """
 
     hidden_size: Size = 768
     num_layers: AtLeastOne = 12
@@ -32,6 +36,8 @@ class HubertConfig:
     position_kernel: Size = 128
     position_groups: Size = 16
     norm_eps: Positive = 1e-5
+    conv_norm: Literal["group", "layer"] = "group"
+    norm_first: bool = False
 
     def __post_init__(self) -> None:
         if not len(self.conv_channels) == len(self.conv_kernels) == len(self.conv_strides) > 0:
@@ -45,8 +51,16 @@ class HubertConfig:
         return math.prod(self.conv_strides)
 
 
+class ChannelNorm(nn.LayerNorm):
+    """Normalises over the channels of each frame."""
+
+    def forward(self, hidden: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch channel time"]:
+        """Same shape in and out."""
+        return super().forward(hidden.transpose(1, 2)).transpose(1, 2)
+
+
 class FeatureConv(nn.Module):
-    """One strided convolution with GELU; the first also normalises each channel over time."""
+    """One strided convolution with GELU; a norm over time stands in the first, or one over channels in all."""
 
     def __init__(self, config: HubertConfig, index: int) -> None:
         super().__init__()
@@ -54,10 +68,12 @@ class FeatureConv(nn.Module):
         outputs = config.conv_channels[index]
         kernel, stride = config.conv_kernels[index], config.conv_strides[index]
         self.conv = nn.Conv1d(inputs, outputs, kernel, stride, bias=config.conv_bias)
-        self.layer_norm = nn.GroupNorm(outputs, outputs) if index == 0 else None
+        self.layer_norm: nn.Module | None = nn.GroupNorm(outputs, outputs) if index == 0 else None
+        if config.conv_norm == "layer":
+            self.layer_norm = ChannelNorm(outputs)
 
     def forward(self, hidden: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch wider shorter"]:
-        """Convolve, normalise if first, activate."""
+        """Convolve, normalise if there is a norm, activate."""
         hidden = self.conv(hidden)
         return functional.gelu(hidden if self.layer_norm is None else self.layer_norm(hidden))
 
@@ -99,6 +115,7 @@ class PositionConv(nn.Module):
 
     def __init__(self, config: HubertConfig) -> None:
         super().__init__()
+        self.config = config
         kernel, groups = config.position_kernel, config.position_groups
         conv = nn.Conv1d(config.hidden_size, config.hidden_size, kernel, padding=kernel // 2, groups=groups)
         self.conv = weight_norm(conv, dim=2)
@@ -107,6 +124,17 @@ class PositionConv(nn.Module):
         """The positional term to add; an even kernel's extra last frame is dropped."""
         positions = self.conv(hidden.transpose(1, 2))[..., : hidden.shape[1]]
         return functional.gelu(positions).transpose(1, 2)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Settings and state: a module whose weights are normalised cannot be pickled, as for worker processes."""
+        learns = next(self.parameters()).requires_grad
+        return _position_conv, (self.config, self.state_dict(), learns, self.training)
+
+
+def _position_conv(config: HubertConfig, state: Mapping[str, Tensor], learns: bool, training: bool) -> PositionConv:
+    made = PositionConv(config).requires_grad_(learns).train(training)
+    made.load_state_dict(state)
+    return made
 
 
 class Attention(nn.Module):
@@ -139,10 +167,11 @@ class FeedForward(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """A transformer layer that normalises after each residual."""
+    """A transformer layer that normalises after each residual, or before."""
 
     def __init__(self, config: HubertConfig) -> None:
         super().__init__()
+        self.norm_first = config.norm_first
         self.attention = Attention(config.hidden_size, config.num_heads)
         self.layer_norm = nn.LayerNorm(config.hidden_size, config.norm_eps)
         self.feed_forward = FeedForward(config.hidden_size, config.intermediate_size)
@@ -150,22 +179,30 @@ class EncoderLayer(nn.Module):
 
     def forward(self, hidden: Float[Tensor, "batch frame dim"]) -> Float[Tensor, "batch frame dim"]:
         """Attention, then feed-forward."""
+        if self.norm_first:
+            hidden = hidden + self.attention(self.layer_norm(hidden))
+            return hidden + self.feed_forward(self.final_layer_norm(hidden))
         hidden = self.layer_norm(hidden + self.attention(hidden))
         return self.final_layer_norm(hidden + self.feed_forward(hidden))
 
 
 class Encoder(nn.Module):
-    """Positions and the stack of layers."""
+    """Positions and the stack of layers.
+
+    The norm of its own comes first. Where each layer normalises first, it would come last, behind all features.
+    """
 
     def __init__(self, config: HubertConfig) -> None:
         super().__init__()
+        self.norm_first = config.norm_first
         self.pos_conv_embed = PositionConv(config)
         self.layer_norm = nn.LayerNorm(config.hidden_size, config.norm_eps)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_layers))
 
     def forward(self, hidden: Float[Tensor, "batch frame dim"]) -> list[Float[Tensor, "batch frame dim"]]:
         """The input of the first layer and the output of every layer."""
-        states = [self.layer_norm(hidden + self.pos_conv_embed(hidden))]
+        hidden = hidden + self.pos_conv_embed(hidden)
+        states = [hidden if self.norm_first else self.layer_norm(hidden)]
         for layer in self.layers:
             states.append(layer(states[-1]))
         return states

@@ -118,8 +118,9 @@ class UnifiedCodec(nn.Module):
         """Codewords per codebook."""
         return self.config.codebook_size
 
+    @torch.no_grad()
     def semantic_features(self, wave: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch frame dim"]:
-        """What the teacher hears, one vector per code frame."""
+        """What the teacher hears, one vector per code frame; it never learns."""
         config = self.config
         slow = sinc_resample(wave, config.sample_rate, config.semantic_sample_rate)
         padded = functional.pad(slow, (config.semantic_padding_samples,) * 2)
@@ -151,14 +152,27 @@ class UnifiedCodec(nn.Module):
             raise AudioError(
                 f"a clip of {wave.shape[1]} samples is too short to encode; one frame is {self.samples_per_frame}"
             )
-        semantic = self.encoder_semantic(self.semantic_features(wave).transpose(1, 2))
+        return self.quantizer.encode(self.latents(wave, self.semantic_features(wave)))
+
+    def latents(
+        self, wave: Float[Tensor, "batch sample"], features: Float[Tensor, "batch frame semantic"]
+    ) -> Float[Tensor, "batch shared dim"]:
+        """What is quantised of a wave and its `semantic_features`."""
+        semantic = self.encoder_semantic(features.transpose(1, 2))
         acoustic = self.acoustic_latents(wave, semantic.shape[2])
         shared = min(acoustic.shape[2], semantic.shape[2])
         joined = torch.cat((acoustic[..., :shared], semantic[..., :shared]), dim=1)
-        return self.quantizer.encode(self.fc(joined.transpose(1, 2)))
+        return self.fc(joined.transpose(1, 2))
+
+    def sound(self, quantised: Float[Tensor, "batch frame dim"]) -> Float[Tensor, "batch sample"]:
+        """The samples of quantised latents."""
+        return self.acoustic_decoder(self.fc2(quantised).transpose(1, 2))[:, 0]
+
+    def rebuilt_features(self, quantised: Float[Tensor, "batch frame dim"]) -> Float[Tensor, "batch frame semantic"]:
+        """The `semantic_features` that quantised latents stand for; only with the `TRAINING_PARTS`."""
+        return self.decoder_semantic(self.fc1(quantised).transpose(1, 2)).transpose(1, 2)
 
     @torch.inference_mode()
     def decode(self, codes: Int[Tensor, "batch codebook frame"]) -> Float[Tensor, "batch sample"]:
         """Samples, ``samples_per_frame`` for each code frame; the first few codebooks alone are allowed."""
-        latents = self.fc2(self.quantizer.decode(codes))
-        return self.acoustic_decoder(latents.transpose(1, 2))[:, 0]
+        return self.sound(self.quantizer.decode(codes))
