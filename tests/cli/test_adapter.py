@@ -22,10 +22,10 @@ candidates = 4
 {mix}
 [adapter]
 rank = 2
-targets = ["q_proj", "v_proj", "{mlp}"]
+targets = ["q_proj", "v_proj", "{own}"]
 """
-HIGGS = ADAPTER.format(mix='[mix.descriptions]\nslt = "a young American woman"', mlp="audio_mlp.up_proj")
-COSYVOICE = ADAPTER.format(mix="", mlp="mlp.up_proj")
+HIGGS = ADAPTER.format(mix='[mix.descriptions]\nslt = "a young American woman"', own="audio_mlp.up_proj")
+COSYVOICE = ADAPTER.format(mix="", own="speech_head")
 SAY = ("say", "Two of us.", "--seed", 1, "--temperature", 0.9, "-q")
 
 

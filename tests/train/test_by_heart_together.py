@@ -10,6 +10,7 @@ import pytest
 import torch
 from by_heart import (
     FAMILIES,
+    SHARDED,
     STEPS,
     WAYS,
     cosyvoice_knows,
@@ -21,10 +22,12 @@ from by_heart import (
     write_five,
 )
 from safetensors.torch import load_file
+from torch import distributed
 
 from parlando.models.cosyvoice.lm_weights import ADAPTER_NAMES as COSYVOICE_NAMES
 from parlando.models.higgs.lm_weights import ADAPTER_NAMES as HIGGS_NAMES
 from parlando.nn.peft import AdapterFolder
+from parlando.train.loop.step import Stepper
 
 SECOND = "import sys; from pathlib import Path; from by_heart import join; join(1, Path(sys.argv[1]))"
 BASES = {"higgs": (published_higgs_lm, HIGGS_NAMES), "cosyvoice": (published_cosyvoice_lm, COSYVOICE_NAMES)}
@@ -48,6 +51,26 @@ def learned(root, tmp_path_factory):
         second.wait()
         second.stderr.close()
     return folder
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_adapter_that_lies_in_pieces_is_written_whole(family, tmp_path):
+    """In a group of one process, whose weights lie as those of many do."""
+    write_five(tmp_path)
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        stepper = Stepper(make(family, tmp_path, True), config=SHARDED)
+        stepper.step(0, 0.5)
+        stepper.close()
+        stepper.export(tmp_path)
+    finally:
+        distributed.destroy_process_group()
+    base, names = BASES[family]
+    adapted = AdapterFolder(tmp_path / "adapter").given_to(base(tmp_path / family / "model"), names).state_dict()
+    untouched, exported = base(tmp_path / family / "model").state_dict(), load_file(tmp_path / "lm.safetensors")
+    assert all(torch.allclose(exported[name], tensor, atol=1e-6) for name, tensor in adapted.items())
+    moved = {name.rpartition(".")[0] for name, tensor in adapted.items() if not torch.equal(tensor, untouched[name])}
+    assert "layers.1.self_attn.v_proj" in moved
 
 
 def knows(family, lm, folder):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from pairs import cosyvoice_frames, frames_fed, higgs_frames, random_pairs, write
 from safetensors.torch import load_file
+from torch import distributed
 from torch.nn import functional
 
 import parlando
@@ -187,6 +188,26 @@ def test_a_resumed_run_is_bit_for_bit_the_one_that_was_not_stopped(family, pairs
     assert moved[1] == whole[1]
     assert moved[0].keys() == whole[0].keys()
     assert all(torch.equal(moved[0][name], tensor) for name, tensor in whole[0].items())
+
+
+@pytest.mark.parametrize("adapter", [None, ADAPTER], ids=["full", "lora"])
+def test_a_model_in_pieces_takes_the_same_step(family, pairs, adapter, tmp_path):
+    """In a group of one process, whose weights lie as those of many do; the reference's too."""
+    steps, told = [], []
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        for config in (EXACT, replace(EXACT, strategy="fsdp", checkpoint_activations=True)):
+            task = family.make(pairs, adapter=adapter)
+            stepper = Stepper(task, config=config)
+            steps.append([stepper.step(number, 0.5) for number in range(2)])
+            told.append(stepper.evaluate())
+            stepper.close()
+    finally:
+        distributed.destroy_process_group()
+    for one, other in zip(*steps, strict=True):
+        assert other == pytest.approx(one, rel=1e-4, abs=1e-5)
+    assert told[1] == pytest.approx(told[0], rel=1e-4, abs=1e-4)
+    assert steps[0][1]["margin"] != 0
 
 
 def test_a_run_says_how_held_out_pairs_are_ranked_and_can_be_spoken_with(family, pairs, tmp_path):
