@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soxr
@@ -38,7 +38,8 @@ def _decoder() -> Any:
         from pocketsphinx import Decoder
     except ImportError as error:
         raise MissingDependencyError("pocketsphinx", with_extra("train")) from error
-    return Decoder(lm=None, loglevel="FATAL", beam=1e-80, wbeam=1e-60, pbeam=1e-80)
+    # Each clip's own mean: a mean that is carried on would make a clip's times depend on which came before it.
+    return Decoder(lm=None, loglevel="FATAL", beam=1e-80, wbeam=1e-60, pbeam=1e-80, cmn="batch")
 
 
 def _bare(phone: str) -> str:
@@ -68,8 +69,21 @@ def _decode_once(decoder: Any, samples: np.ndarray) -> None:
     decoder.end_utt()
 
 
+class Aligned(NamedTuple):
+    """(start, end) of every word that has letters, and (phone, end) pairs; all in seconds."""
+
+    words: list[tuple[float, float]]
+    phones: list[tuple[str, float]]
+
+
 def align(samples: np.ndarray, text: str) -> list[tuple[str, float]] | None:
     """(phone, end in seconds) pairs of a 16 kHz int16 clip, or ``None`` when the text does not fit the sound."""
+    aligned = align_words(samples, text)
+    return None if aligned is None else aligned.phones
+
+
+def align_words(samples: np.ndarray, text: str) -> Aligned | None:
+    """The same with the words' times."""
     decoder = _decoder()
     words = [phones for phones in _enter_words(decoder, text) if phones]
     if not words:
@@ -83,14 +97,22 @@ def align(samples: np.ndarray, text: str) -> list[tuple[str, float]] | None:
         _decode_once(decoder, samples)
     except RuntimeError:
         return None
-    return list(_phones(decoder, iter(words)))
+    return _read(decoder, iter(words))
 
 
-def _phones(decoder: Any, words: Iterator[list[str]]) -> Iterator[tuple[str, float]]:
+def _read(decoder: Any, words: Iterator[list[str]]) -> Aligned:
+    aligned = Aligned([], [])
     for entry in decoder.get_alignment():
-        names = next(words) if entry.name.startswith(_WORD_PREFIX) else [SILENCE_PHONE]
-        for name, phone in zip(names, entry, strict=True):
-            yield name, (phone.start + phone.duration) / FRAMES_PER_SECOND
+        is_word = entry.name.startswith(_WORD_PREFIX)
+        if is_word:
+            aligned.words.append((_seconds(entry.start), _seconds(entry.start + entry.duration)))
+        for name, phone in zip(next(words) if is_word else [SILENCE_PHONE], entry, strict=True):
+            aligned.phones.append((name, _seconds(phone.start + phone.duration)))
+    return aligned
+
+
+def _seconds(frames: int) -> float:
+    return frames / FRAMES_PER_SECOND
 
 
 def _align_utterance(arguments: tuple[Utterance, Path]) -> Utterance:
