@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from dataclasses import replace
 
-import fake_listeners as fakes
 import pytest
-from fake_listeners import HIGH, LOW, SPOKEN, make_raw, models, pause, voice
 
+import fake_listeners as fakes
+from fake_listeners import HIGH, LOW, SPOKEN, make_raw, models, pause, voice
 from parlando.annotate.config import AnnotateConfig
 from parlando.annotate.filters import Filters, TextFilters
 from parlando.annotate.plan import steps_of
@@ -88,7 +88,7 @@ def test_every_field_says_which_step_found_it_out(raw, tmp_path):
     known = json.loads((out / "steps.json").read_text())
     for row in lines(out / "annotations.jsonl"):
         assert set(row["provenance"]) == set(row["facts"])
-        assert {signature for signature in row["provenance"].values()} <= set(known)
+        assert set(row["provenance"].values()) <= set(known)
         assert row["provenance"]["agreement"].startswith("transcribe 1 ")
         assert row["provenance"]["language"].startswith("transcribe") or row["provenance"]["language"].startswith(
             "language"

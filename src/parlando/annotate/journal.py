@@ -11,7 +11,7 @@ import socket
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from parlando.annotate.rows import Row, canonical
 
@@ -25,6 +25,12 @@ class Journal:
         self._places: dict[str, tuple[Path, int]] = {}
         for path in sorted(folder.glob("*.jsonl")):
             self._index(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __len__(self) -> int:
         return len(self._places)

@@ -17,6 +17,7 @@ _WORD = re.compile(rf"[{_SIGN}]|[^\W_{_SIGN}]+(?:'[^\W_{_SIGN}]+)*")
 _NOISE = re.compile(r"\[[^\]]*\]|\([^)]*\)|<[^>]*>|♪+")
 """What recognisers write where they hear no words: [Music], (laughs), ♪."""
 _ENDS = ".!?。！？…"
+_MARKS = _ENDS + ",;:"
 LONGEST_ABBREVIATION = 4
 
 
@@ -74,11 +75,13 @@ def _dressed(words: Sequence[str], text: str, language: str) -> str:
     for kind, first, last, begin, end in matcher.get_opcodes():
         if kind == "equal":
             result += _as_written(tokens, plain, first, last)
-        elif kind in ("replace", "insert"):
+        else:
+            behind = _mark_behind(tokens[plain[last - 1][0]][0]) if first < last else ""
+            if result and first == len(plain):  # what is added at the end takes the mark that ended the sentence
+                behind, result[-1] = _mark_behind(result[-1]), result[-1].rstrip(_MARKS)
             result += words[begin:end]
-        if kind != "equal" and result and first < last:
-            mark = _mark_behind(tokens[plain[last - 1][0]][0])
-            result[-1] = result[-1].rstrip(_ENDS + ",;:") + mark
+            if result and behind:
+                result[-1] = result[-1].rstrip(_MARKS) + behind
     joined = " ".join(result)
     return joined[:1].upper() + joined[1:] if text[:1].isupper() else joined
 

@@ -64,9 +64,6 @@ def through(steps: Sequence[Step], row: Row, work: Workspace, journal: Journal, 
 
 def run_here(job: Job, rows: Iterable[Row], tally: Tally) -> Iterator[Row]:
     """The rows that a job ends with."""
-    journal = Journal(job.work.journal)
-    try:
+    with Journal(job.work.journal) as journal:
         for row in rows:
             yield from through(job.steps, row, job.work, journal, tally)
-    finally:
-        journal.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,7 @@ from parlando.annotate.rows import Row
 from parlando.core.errors import ParlandoError
 
 DIED, HUNG = "worker died", "timed out"
+READY = "ready"
 MOST_DEATHS = 2
 LOOK_SECONDS = 1.0
 THREADS = "OMP_NUM_THREADS"
@@ -37,16 +39,22 @@ class _Waiting:
 
 @dataclass
 class _Worker:
-    """A process, and what it is at."""
+    """A process, what it is at, and since when; it takes a while to begin at all."""
 
     process: SpawnProcess
     pipe: Connection
     waiting: _Waiting | None = None
-    since: float = 0.0
+    since: float = math.inf
+    is_ready: bool = False
 
     def give(self, waiting: _Waiting) -> None:
-        self.waiting, self.since = waiting, time.monotonic()
+        self.waiting = waiting
         self.pipe.send(waiting.task)
+        if self.is_ready:
+            self.since = time.monotonic()
+
+    def begins(self) -> None:
+        self.is_ready, self.since = True, time.monotonic()
 
     def stop(self) -> None:
         self.process.kill()
@@ -126,7 +134,10 @@ class _Pool:
             except (EOFError, OSError):
                 self._bury(worker, DIED)
                 continue
-            self._answered(worker, answer)
+            if answer == READY:
+                worker.begins()
+            else:
+                self._answered(worker, answer)
         for worker in list(self._workers):
             if worker.waiting is not None and time.monotonic() - worker.since > self._options.patience_seconds:
                 self._bury(worker, HUNG)
@@ -184,6 +195,7 @@ def _serve(pipe: Connection, job: Job) -> None:
     """What a worker process does: steps, until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, too
     journal = Journal(job.work.journal)
+    pipe.send(READY)
     while True:
         try:
             step, row = pipe.recv()
