@@ -70,10 +70,10 @@ def _decode_once(decoder: Any, samples: np.ndarray) -> None:
 
 
 class Aligned(NamedTuple):
-    """(start, end) of every word that has letters, and (phone, end) pairs; all in seconds."""
+    """(start, end) of every word that has letters, and (phone, end) pairs, if these fit, too; all in seconds."""
 
     words: list[tuple[float, float]]
-    phones: list[tuple[str, float]]
+    phones: list[tuple[str, float]] | None
 
 
 def align(samples: np.ndarray, text: str) -> list[tuple[str, float]] | None:
@@ -83,7 +83,7 @@ def align(samples: np.ndarray, text: str) -> list[tuple[str, float]] | None:
 
 
 def align_words(samples: np.ndarray, text: str) -> Aligned | None:
-    """The same with the words' times."""
+    """The same with the words' times, which are known oftener: phones are looked for within each word's own time."""
     decoder = _decoder()
     words = [phones for phones in _enter_words(decoder, text) if phones]
     if not words:
@@ -91,28 +91,25 @@ def align_words(samples: np.ndarray, text: str) -> Aligned | None:
     decoder.set_align_text(" ".join(_entry_name(phones) for phones in words))
     try:
         _decode_once(decoder, samples)
-        if decoder.hyp() is None:
-            return None
+    except RuntimeError:
+        return None
+    if decoder.hyp() is None:
+        return None
+    spoken = [each for each in decoder.seg() if each.word.startswith(_WORD_PREFIX)]
+    times = [(each.start_frame / FRAMES_PER_SECOND, (each.end_frame + 1) / FRAMES_PER_SECOND) for each in spoken]
+    try:
         decoder.set_alignment()
         _decode_once(decoder, samples)
     except RuntimeError:
-        return None
-    return _read(decoder, iter(words))
+        return Aligned(times, None)
+    return Aligned(times, list(_phones(decoder, iter(words))))
 
 
-def _read(decoder: Any, words: Iterator[list[str]]) -> Aligned:
-    aligned = Aligned([], [])
+def _phones(decoder: Any, words: Iterator[list[str]]) -> Iterator[tuple[str, float]]:
     for entry in decoder.get_alignment():
-        is_word = entry.name.startswith(_WORD_PREFIX)
-        if is_word:
-            aligned.words.append((_seconds(entry.start), _seconds(entry.start + entry.duration)))
-        for name, phone in zip(next(words) if is_word else [SILENCE_PHONE], entry, strict=True):
-            aligned.phones.append((name, _seconds(phone.start + phone.duration)))
-    return aligned
-
-
-def _seconds(frames: int) -> float:
-    return frames / FRAMES_PER_SECOND
+        names = next(words) if entry.name.startswith(_WORD_PREFIX) else [SILENCE_PHONE]
+        for name, phone in zip(names, entry, strict=True):
+            yield name, (phone.start + phone.duration) / FRAMES_PER_SECOND
 
 
 def _align_utterance(arguments: tuple[Utterance, Path]) -> Utterance:

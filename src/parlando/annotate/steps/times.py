@@ -67,19 +67,23 @@ class WordTimes(Step):
 def heard_times(
     words: Sequence[str], hypotheses: Sequence[Mapping[str, Any]], language: str, seconds: float
 ) -> list[tuple[str, float, float]]:
-    """Times of the words by the recogniser that has most of them, those between spread evenly; none if none tells."""
-    best: list[tuple[float, float] | None] = [None] * len(words)
+    """Times of the words by the recognisers that heard them, those between spread evenly; none where nobody tells.
+
+    Of several the median: one begins words early, another late.
+    """
+    told: list[list[tuple[float, float]]] = [[] for _ in words]
     for hypothesis in hypotheses:
         own = [each for text, start, end, _ in hypothesis["words"] for each in _split(text, start, end, language)]
-        matched = _matched([word for word, _, _ in own], words)
-        times = [None if place is None else own[place][1:] for place in matched]
-        if _known(times) > _known(best):
-            best = times
-    return _filled(words, best, seconds) if _known(best) else []
+        for times, place in zip(told, _matched([word for word, _, _ in own], words), strict=True):
+            if place is not None:
+                times.append(own[place][1:])
+    best = [_median(times) if times else None for times in told]
+    return _filled(words, best, seconds) if any(best) else []
 
 
-def _known(times: Sequence[tuple[float, float] | None]) -> int:
-    return sum(time is not None for time in times)
+def _median(times: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    start, end = np.median(np.array(times), axis=0)
+    return float(start), float(end)
 
 
 def _split(text: str, start: float, end: float, language: str) -> list[tuple[str, float, float]]:
@@ -136,5 +140,5 @@ class PocketSphinxAligner:
         if found is None or len(found.words) != len(words):
             return None
         return Alignment(
-            [(word, start, end) for word, (start, end) in zip(words, found.words, strict=True)], found.phones
+            [(word, start, end) for word, (start, end) in zip(words, found.words, strict=True)], found.phones or ()
         )
