@@ -32,12 +32,12 @@ def pause(seconds: float, seed: int = 0) -> np.ndarray:
     return (1e-4 * np.random.default_rng(seed).standard_normal(round(seconds * RATE))).astype(np.float32)
 
 
-def hertz_of(samples: np.ndarray) -> float:
+def hertz_of(samples: np.ndarray, rate: int) -> float:
     """The strongest frequency, as the nearest of those that a test speaks at."""
     if len(samples) < 160 or float(np.abs(samples).max()) < 0.01:
         return 0.0
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 1 << 16))
-    found = float(spectrum.argmax()) * RATE / (1 << 16)
+    found = float(spectrum.argmax()) * rate / (1 << 16)
     return min((LOW, HIGH, FOREIGN, DEADLY, FAULTY, MUSIC), key=lambda each: abs(each - found))
 
 
@@ -53,7 +53,7 @@ class PitchEvents:
         size = round(0.1 * clip.sample_rate)
         found = []
         for start in range(0, len(clip.samples), size):
-            hertz = hertz_of(clip.samples[start : start + size])
+            hertz = hertz_of(clip.samples[start : start + size], clip.sample_rate)
             if hertz:
                 label = "music" if hertz == MUSIC else "speech"
                 found.append(Heard(label, start / clip.sample_rate, (start + size) / clip.sample_rate))
@@ -63,7 +63,7 @@ class PitchEvents:
 class PitchVoices:
     def embed(self, clip: Clip) -> np.ndarray:
         places = {LOW: 0, HIGH: 1, FOREIGN: 2, DEADLY: 3, FAULTY: 4, MUSIC: 5, 0.0: 6}
-        return np.eye(7, dtype=np.float32)[places[hertz_of(clip.samples)]]
+        return np.eye(7, dtype=np.float32)[places[hertz_of(clip.samples, clip.sample_rate)]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class PitchWords:
     """Hears the words of a pitch, kills its process at one, fails at another."""
 
     def hear(self, clip: Clip, language: str) -> str:
-        hertz = hertz_of(clip.samples)
+        hertz = hertz_of(clip.samples, clip.sample_rate)
         if hertz == DEADLY:
             os.kill(os.getpid(), signal.SIGKILL)
         if hertz == FAULTY:
@@ -100,7 +100,7 @@ class HalfDeaf:
 
 class PitchLanguages:
     def languages(self, clip: Clip) -> dict[str, float]:
-        german = 0.95 if hertz_of(clip.samples) == FOREIGN else 0.05
+        german = 0.95 if hertz_of(clip.samples, clip.sample_rate) == FOREIGN else 0.05
         return {"de": german, "en": 1 - german}
 
 
