@@ -21,7 +21,7 @@ from parlando.annotate.run import Where, annotate
 from parlando.annotate.step import Step
 from parlando.annotate.workspace import WORK, Workspace
 from parlando.audio.files import write_audio
-from parlando.core.errors import ConfigError
+from parlando.core.errors import ConfigError, ParlandoError
 
 pytestmark = pytest.mark.slow
 STEPS = steps_of(AnnotateConfig(sample_rate=16_000), models())
@@ -79,6 +79,27 @@ def test_a_row_that_never_ends_is_given_up_and_a_wrong_setting_ends_the_run(tmp_
     assert found["sleepy"].reason == "timed out"
     with pytest.raises(ConfigError, match="a setting is wrong"):
         list(run_local(job, [Row("wrong", "c.wav")], LocalOptions(1), Tally()))
+
+
+@dataclass(frozen=True)
+class Unborn(Step):
+    name = "unborn"
+
+    @property
+    def settings(self):
+        return {}
+
+    def run(self, row, work):
+        yield row
+
+    def __reduce__(self):
+        return os._exit, (9,)
+
+
+def test_processes_that_cannot_begin_end_the_run(tmp_path):
+    job = Job((Unborn(),), Workspace(tmp_path, tmp_path / "out"))
+    with pytest.raises(ParlandoError, match="died before it could begin"):
+        list(run_local(job, [Row("a", "a.wav")], LocalOptions(1), Tally()))
 
 
 PROGRAM = """

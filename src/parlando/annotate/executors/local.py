@@ -158,6 +158,11 @@ class _Pool:
         waiting = worker.waiting
         self._workers.remove(worker)
         worker.stop()
+        if not worker.is_ready:
+            raise ParlandoError(
+                "a worker process died before it could begin; run with --workers 0 to see why (a program of your own "
+                "that calls annotate() needs `if __name__ == '__main__':`)"
+            )
         if waiting is None:
             return
         step, row = waiting.task
