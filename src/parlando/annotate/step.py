@@ -12,7 +12,7 @@ from parlando.annotate.rows import Fields, Row, canonical, digest
 from parlando.annotate.workspace import Workspace
 from parlando.core.errors import ConfigError, MissingDependencyError
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 CRASHED = "crashed"
 
 
@@ -24,17 +24,17 @@ class Rejected(Exception):  # noqa: N818  it is an outcome, not a fault
         self.reason, self.detail, self.seconds = reason, detail, seconds
 
 
-class Lazy(Generic[T]):
+class Lazy(Generic[T_co]):
     """A model that is opened where it is first used, and never carried from one process to another.
 
     ``card`` says who it is: name, version and settings.
     """
 
-    def __init__(self, open_model: Callable[[], T], card: str) -> None:
+    def __init__(self, open_model: Callable[[], T_co], card: str) -> None:
         self.open_model, self.card = open_model, card
-        self._model: T | None = None
+        self._model: T_co | None = None
 
-    def __call__(self) -> T:
+    def __call__(self) -> T_co:
         """The model."""
         if self._model is None:
             self._model = self.open_model()

@@ -82,7 +82,7 @@ def _heard(listener: Listener, clip: Clip, language: str) -> dict[str, Any]:
     model = listener.model()
     if not isinstance(model, TimedRecogniser):
         return {"by": listener.name, "text": " ".join(model.hear(clip, language).split()), "words": []}
-    words = [
+    words: list[list[Any]] = [
         [each.text.strip(), round(each.start_seconds, 3), round(each.end_seconds, 3), round(each.confidence, 3)]
         for each in model.hear_words(clip, language)
     ]
