@@ -128,18 +128,9 @@ def decode(stream: BinaryFile, bounds: Bounds) -> tuple[np.ndarray, int]:
     Raises:
         AudioError: it is in none of the containers that are read, is broken or empty, or out of bounds.
     """
-    found = sniff(stream)
-    if found is None:
-        raise bounds.unreadable(f"it is not {NAMES}")
-    container, start = found
-    window = Window(stream, start)
-    bounds.check_bytes(window.seek(0, io.SEEK_END))
-    whole = _to_its_end(window) if container.demuxer == WAV.demuxer else window
+    container, whole, for_libsndfile = _opened(stream, bounds)
     cause: Exception | None = None
-    # libsndfile takes a file for MP3 only after it has looked for "._" in the working folder, a Macintosh file's other
-    # half; so FFmpeg is asked where it is there.
-    if container.by_libsndfile or (container is MP3 and find_spec("av") is None):
-        whole.seek(0)
+    if for_libsndfile:
         try:
             return _by_libsndfile(whole, bounds)
         except (soundfile.SoundFileError, ValueError, TypeError) as error:
@@ -148,19 +139,62 @@ def decode(stream: BinaryFile, bounds: Bounds) -> tuple[np.ndarray, int]:
     return _by_ffmpeg(whole, container, bounds, cause)
 
 
+def decode_blocks(stream: BinaryFile, bounds: Bounds, at_once: Bounds) -> Iterator[tuple[np.ndarray, int]]:
+    """What `decode` gives, block by block, for recordings that are longer than memory holds.
+
+    What only FFmpeg reads comes as one block, within the bounds ``at_once``.
+
+    Raises:
+        AudioError: as for `decode`; blocks before the damage have come by then.
+    """
+    start, begun = stream.tell(), False
+    _, whole, for_libsndfile = _opened(stream, bounds)
+    if for_libsndfile:
+        try:
+            for block in _libsndfile_blocks(whole, bounds):
+                begun = True
+                yield block
+            return
+        except (soundfile.SoundFileError, ValueError, TypeError) as error:
+            if begun:
+                raise bounds.unreadable(error) from error
+    stream.seek(start)
+    yield decode(stream, at_once)
+
+
+def _opened(stream: BinaryFile, bounds: Bounds) -> tuple[Container, BinaryFile, bool]:
+    """The container, the file at its start, and whether libsndfile is to read it."""
+    found = sniff(stream)
+    if found is None:
+        raise bounds.unreadable(f"it is not {NAMES}")
+    container, start = found
+    window = Window(stream, start)
+    bounds.check_bytes(window.seek(0, io.SEEK_END))
+    whole = _to_its_end(window) if container.demuxer == WAV.demuxer else window
+    whole.seek(0)
+    # libsndfile takes a file for MP3 only after it has looked for "._" in the working folder, a Macintosh file's other
+    # half; so FFmpeg is asked where it is there.
+    return container, whole, container.by_libsndfile or (container is MP3 and find_spec("av") is None)
+
+
 def _by_libsndfile(stream: BinaryFile, bounds: Bounds) -> tuple[np.ndarray, int]:
+    blocks = list(_libsndfile_blocks(stream, bounds))
+    return np.concatenate([block for block, _ in blocks]), blocks[0][1]
+
+
+def _libsndfile_blocks(stream: BinaryFile, bounds: Bounds) -> Iterator[tuple[np.ndarray, int]]:
+    """Blocks of all channels, an empty one first, with their rate."""
     with soundfile.SoundFile(stream) as file:
         if file.subtype not in SUBTYPES:
             raise ValueError(f"samples of the kind {file.subtype} are not read")
         bounds.check(file.frames if file.frames < UNKNOWN_LENGTH else 0, file.samplerate, file.channels)
-        blocks, frames = [np.zeros((0, file.channels), np.float32)], 0
+        yield np.zeros((0, file.channels), np.float32), file.samplerate
+        frames = 0
         # By blocks, as a head may promise more than there is memory for.
         while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
             frames += len(block)
             bounds.check(frames, file.samplerate, file.channels)
-            blocks.append(block)
-        wave = np.concatenate(blocks)
-        return wave if file.subtype in FLOATS else wave.clip(-1.0, 1.0), file.samplerate
+            yield block if file.subtype in FLOATS else block.clip(-1.0, 1.0), file.samplerate
 
 
 def _by_ffmpeg(

@@ -25,6 +25,7 @@ COMMANDS = {
     "train": "parlando.cli.train",
     "data": "parlando.cli.data",
     "eval": "parlando.cli.eval",
+    "annotate": "parlando.cli.annotate",
     "judges": "parlando.cli.judges",
     "bench": "parlando.cli.bench",
     "chat": "parlando.cli.chat",

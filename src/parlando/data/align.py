@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soxr
@@ -38,7 +38,8 @@ def _decoder() -> Any:
         from pocketsphinx import Decoder
     except ImportError as error:
         raise MissingDependencyError("pocketsphinx", with_extra("train")) from error
-    return Decoder(lm=None, loglevel="FATAL", beam=1e-80, wbeam=1e-60, pbeam=1e-80)
+    # Each clip's own mean: a mean that is carried on would make a clip's times depend on which came before it.
+    return Decoder(lm=None, loglevel="FATAL", beam=1e-80, wbeam=1e-60, pbeam=1e-80, cmn="batch")
 
 
 def _bare(phone: str) -> str:
@@ -68,8 +69,21 @@ def _decode_once(decoder: Any, samples: np.ndarray) -> None:
     decoder.end_utt()
 
 
+class Aligned(NamedTuple):
+    """(start, end) of every word that has letters, and (phone, end) pairs, if these fit, too; all in seconds."""
+
+    words: list[tuple[float, float]]
+    phones: list[tuple[str, float]] | None
+
+
 def align(samples: np.ndarray, text: str) -> list[tuple[str, float]] | None:
     """(phone, end in seconds) pairs of a 16 kHz int16 clip, or ``None`` when the text does not fit the sound."""
+    aligned = align_words(samples, text)
+    return None if aligned is None else aligned.phones
+
+
+def align_words(samples: np.ndarray, text: str) -> Aligned | None:
+    """The same with the words' times, which are known oftener: phones are looked for within each word's own time."""
     decoder = _decoder()
     words = [phones for phones in _enter_words(decoder, text) if phones]
     if not words:
@@ -77,13 +91,18 @@ def align(samples: np.ndarray, text: str) -> list[tuple[str, float]] | None:
     decoder.set_align_text(" ".join(_entry_name(phones) for phones in words))
     try:
         _decode_once(decoder, samples)
-        if decoder.hyp() is None:
-            return None
+    except RuntimeError:
+        return None
+    if decoder.hyp() is None:
+        return None
+    spoken = [each for each in decoder.seg() if each.word.startswith(_WORD_PREFIX)]
+    times = [(each.start_frame / FRAMES_PER_SECOND, (each.end_frame + 1) / FRAMES_PER_SECOND) for each in spoken]
+    try:
         decoder.set_alignment()
         _decode_once(decoder, samples)
     except RuntimeError:
-        return None
-    return list(_phones(decoder, iter(words)))
+        return Aligned(times, None)
+    return Aligned(times, list(_phones(decoder, iter(words))))
 
 
 def _phones(decoder: Any, words: Iterator[list[str]]) -> Iterator[tuple[str, float]]:

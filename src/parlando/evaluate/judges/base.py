@@ -58,11 +58,12 @@ class Asr(Judge, Protocol):
 
 @dataclass(frozen=True)
 class Word:
-    """A word as it was heard, and when."""
+    """A word as it was heard, when, and how surely (0 to 1; 1 where nobody tells)."""
 
     text: str
     start_seconds: float
     end_seconds: float
+    confidence: float = 1.0
 
 
 @runtime_checkable

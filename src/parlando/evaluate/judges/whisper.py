@@ -19,11 +19,18 @@ WINDOW_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class WhisperSettings:
-    """How it listens; ``compute_type`` is one of CTranslate2's."""
+    """How it listens; ``compute_type`` is one of CTranslate2's.
+
+    With ``retries`` it listens again, at random, to what it is not sure of; without, it hears the same in the same.
+    """
 
     beam_size: int = 5
     compute_type: str = "int8"
     device: str = "cpu"
+    retries: bool = True
+
+
+STEADY = WhisperSettings(retries=False)
 
 
 class FasterWhisper:
@@ -42,7 +49,11 @@ class FasterWhisper:
         self.card = Card(
             f"whisper {Path(model).name}",
             f"faster-whisper {version_of('faster-whisper')}",
-            {"beam": self._settings.beam_size, "compute": self._settings.compute_type},
+            {
+                "beam": self._settings.beam_size,
+                "compute": self._settings.compute_type,
+                **({} if self._settings.retries else {"temperature": 0}),
+            },
         )
 
     @cached_property
@@ -67,9 +78,20 @@ class FasterWhisper:
     def hear_words(self, clip: Clip, language: str) -> list[Word]:
         """The words of a clip with their times, by the model's own attention."""
         segments = self._segments(clip, language, word_timestamps=True)
-        return [Word(word.word, float(word.start), float(word.end)) for each in segments for word in each.words]
+        return [
+            Word(word.word, float(word.start), float(word.end), float(word.probability))
+            for each in segments
+            for word in each.words
+        ]
 
-    def _segments(self, clip: Clip, language: str, **options: bool) -> Iterable[Any]:
+    def languages(self, clip: Clip) -> dict[str, float]:
+        """Probabilities of the languages in the first 30 s of a clip."""
+        _, _, probabilities = self._model.detect_language(at_judge_rate(clip))
+        return {language: float(probability) for language, probability in probabilities}
+
+    def _segments(self, clip: Clip, language: str, **options: Any) -> Iterable[Any]:
+        if not self._settings.retries:
+            options["temperature"] = 0.0
         segments, _ = self._model.transcribe(
             at_judge_rate(clip),
             language=language,

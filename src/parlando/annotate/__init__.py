@@ -1,0 +1,1 @@
+"""From raw audio to a corpus: steps from rows to rows, and the executors that take them."""
