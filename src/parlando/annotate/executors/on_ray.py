@@ -6,6 +6,7 @@ Steps up to the one that cuts recordings into segments are one kind of actor, th
 from __future__ import annotations
 
 import uuid
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -52,6 +53,7 @@ class Stage:
     def __init__(self, steps: Sequence[Step], work: Workspace, attempts: Path) -> None:
         self._steps, self._work, self._attempts = steps, work, Attempts(attempts)
         self._journal = Journal(work.journal)
+        weakref.finalize(self, self._journal.close)
 
     def __call__(self, item: Item) -> list[Item]:
         """The rows of a row; the first carries the counts."""

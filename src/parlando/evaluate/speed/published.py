@@ -41,11 +41,16 @@ QWEN2 = {
 HIGGS = {"codebook_size": 1026}  # with begin and end of a stream; its other sizes are the defaults
 KINDS: tuple[Kind | None, ...] = (None, "int8", "int4")
 
-LANGUAGE_MODELS: dict[str, tuple[str, Callable[[], Any]]] = {
-    "cosyvoice2": ("cosyvoice", lambda: replace(lm_config_from_published(QWEN2), context_length=4096)),
-    "higgs-v2": ("higgs", lambda: lm_config_from_transformers(HIGGS)),
+LANGUAGE_MODELS: dict[str, Callable[[], Any]] = {
+    "cosyvoice2": lambda: replace(lm_config_from_published(QWEN2), context_length=4096),
+    "higgs-v2": lambda: lm_config_from_transformers(HIGGS),
 }
-"""The family of a published language model, and its config."""
+"""The config of a published language model."""
+
+
+def family_of(config: Any) -> str:
+    """The family that a config of a language model is of: the folder that has its class."""
+    return type(config).__module__.split(".")[-2]
 
 
 def higgs_parts(kind: Kind | None) -> higgs.Parts:
