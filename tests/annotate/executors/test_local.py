@@ -27,6 +27,12 @@ pytestmark = pytest.mark.slow
 STEPS = steps_of(AnnotateConfig(sample_rate=16_000), models())
 
 
+@pytest.fixture(autouse=True)
+def importable(monkeypatch, root):
+    """Processes import what they are given, steps of this file among it."""
+    monkeypatch.syspath_prepend(root)
+
+
 def contents(folder):
     paths = [path for path in folder.rglob("*") if path.is_file() and WORK not in path.parts]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
