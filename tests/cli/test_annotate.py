@@ -59,7 +59,14 @@ def test_a_language_can_be_asked_for_and_quiet_is_quiet(cli, judges, tmp_path):
         ((), "no folder of recordings at 'raw'"),
     ],
 )
-def test_mistakes_are_told_in_a_line(options, message, cli, judges):
+def test_mistakes_are_told_in_a_line(options, message, cli, judges, tmp_path):
+    if options:
+        make_raw(tmp_path / "raw")
     status, _, err = cli("annotate", "raw", "-o", "corpus", "--workers", "0", *options)
     assert status == 2
     assert message in err.splitlines()[-1]
+
+
+def test_a_folder_that_is_not_there_is_told_before_any_model_is_missed(cli, judges):
+    told = "parlando: no folder of recordings at 'raw'; check the path\n"
+    assert cli("annotate", "raw", "-o", "corpus") == (2, "", told)

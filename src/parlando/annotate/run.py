@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from tqdm import tqdm
@@ -51,7 +50,7 @@ def annotate(work: Workspace, steps: tuple[Step, ...], where: Where, progress: b
         MissingDependencyError: a model or Ray is not installed.
         OSError: the disk is full; what is finished is kept.
     """
-    _check_folders(work.raw, work.out)
+    check_folders(work)
     rows, tally = scan(work.raw), Tally()
     work.out.mkdir(exist_ok=True)
     found = _executed(Job(steps, work), rows, where, tally)
@@ -61,7 +60,11 @@ def annotate(work: Workspace, steps: tuple[Step, ...], where: Where, progress: b
     return Outcome(losses, tally)
 
 
-def _check_folders(raw: Path, out: Path) -> None:
+def check_folders(work: Workspace) -> None:
+    """What `annotate` would find wrong with the folders, before any model is looked for."""
+    raw, out = work.raw, work.out
+    if not raw.is_dir():
+        raise FileMissingError(raw, "folder of recordings")
     parent = out.resolve().parent
     if not parent.is_dir():
         raise FileMissingError(parent, "folder")

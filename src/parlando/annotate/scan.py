@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from parlando.annotate.rows import Row, digest
-from parlando.core.errors import FileMissingError, InputError
+from parlando.core.errors import InputError
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -28,11 +28,8 @@ def scan(raw: Path) -> list[Row]:
     """A row for each recording, by path; one that is another's copy, or cannot be opened, is rejected already.
 
     Raises:
-        FileMissingError: there is no such folder.
         InputError: there are no recordings in it.
     """
-    if not raw.is_dir():
-        raise FileMissingError(raw, "folder of recordings")
     paths = sorted(path for path in raw.rglob("*") if _is_wanted(path.relative_to(raw)) and path.is_file())
     if not paths:
         raise InputError(f"'{raw}' holds no recordings; files such as {', '.join(sorted(SUFFIXES)[:6])} … are taken")

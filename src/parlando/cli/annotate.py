@@ -54,15 +54,16 @@ def run(options: AnnotateOptions) -> None:
     Example: parlando annotate recordings/ -o corpus
     """
     from parlando.annotate.plan import steps_of
-    from parlando.annotate.run import Where, annotate
+    from parlando.annotate.run import Where, annotate, check_folders
     from parlando.annotate.workspace import Workspace
 
-    config = settled(options)
+    config, work = settled(options), Workspace(options.raw, options.out)
+    check_folders(work)
     say: Callable[[str], None] = (lambda line: None) if options.quiet else partial(typer.echo, err=True)
     steps = steps_of(config, find_models(config, say))
     where = Where(_place(options.on), options.workers, config.patience_seconds, config.ray)
     try:
-        outcome = annotate(Workspace(options.raw, options.out), steps, where, not options.quiet)
+        outcome = annotate(work, steps, where, not options.quiet)
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from here", err=True)
         raise typer.Exit(INTERRUPTED) from None

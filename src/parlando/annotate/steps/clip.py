@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from parlando.annotate.ogg import steady
 from parlando.annotate.rows import Row
 from parlando.annotate.step import Step
 from parlando.annotate.workspace import Workspace, whole_file
 from parlando.audio.clip import Clip
 from parlando.audio.files import encode_audio
+from parlando.audio.ogg import steady
 
 FADE_SECONDS = 0.005
 ClipFormat = Literal["flac", "opus"]

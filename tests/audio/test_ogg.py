@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from parlando.annotate.ogg import checksum, steady
 from parlando.audio.files import encode_audio, read_audio
+from parlando.audio.ogg import checksum, steady
 
 WAVE = (0.3 * np.sin(np.arange(24_000) / 9)).astype(np.float32)
 
