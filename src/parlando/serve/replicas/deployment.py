@@ -1,4 +1,7 @@
-"""The server as a deployment of Ray Serve: what a replica is, who gets a request, how many there are to be."""
+"""The server as a deployment of Ray Serve: what a replica is, who gets a request, how many there are to be.
+
+Ray is imported where it is used, for it is an extra.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-import ray
-from ray import serve
-from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy, HTTPOptions, RequestRouterConfig
-from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
-from ray.serve.request_router import PendingRequest, RunningReplica
+from typing import TYPE_CHECKING, Any
 
 from parlando.core.errors import GenerationError
 from parlando.serve.app import build_app
@@ -23,7 +20,13 @@ from parlando.serve.replicas.load import Scale, load_of, preferred, read_load, w
 from parlando.serve.server import configure_logging, settle_interpreter
 from parlando.speech import Synthesizer
 
+if TYPE_CHECKING:
+    from ray.serve import Application
+    from ray.serve.config import AutoscalingContext
+    from ray.serve.request_router import PendingRequest, RunningReplica
+
 APPLICATION = "parlando"
+OTHERS = "RAY_ADDRESS"  # a cluster that runs already, as Ray's own commands have it
 FRONT = "parlando.serve.replicas.front:middlewares"
 LOAD_SECONDS = 0.5  # between what replicas tell of their load
 DRAIN_CHECK_SECONDS = 0.2
@@ -48,6 +51,8 @@ class Replica:
 
     def __serve_build_asgi_app__(self) -> Any:
         """What Ray sends requests to."""
+        from ray import serve
+
         return Signed(self._app, serve.get_replica_context().replica_id.unique_id)
 
     def record_routing_stats(self) -> dict[str, float]:
@@ -59,27 +64,33 @@ class Replica:
         return load_of(self._service).figures()
 
 
-class VoiceRouter(ConsistentHashRouter):
-    """Sends a voice to the replica that has read it, and to the next one of its order where that has too much to do."""
+def voice_router() -> type:
+    """The class that sends a voice to the replica that has read it, and on where that has too much to do."""
+    from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 
-    async def choose_replicas(
-        self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
-    ) -> list[list[RunningReplica]]:
-        """The replicas by rank, one each."""
-        if not candidate_replicas:
-            return []
-        if pending_request is None:
-            return [candidate_replicas]
-        pending_request.routing_context.should_backoff = True
-        by_name = {replica.replica_id.unique_id: replica for replica in candidate_replicas}
-        levels = {name: self._level(replica) for name, replica in by_name.items()}
-        metadata = pending_request.metadata
-        key = metadata.session_id or metadata.internal_request_id
-        return [[by_name[name]] for name in preferred(key, levels)]
+    class VoiceRouter(ConsistentHashRouter):
+        """Orders replicas by the key of a request and by what they have to do."""
 
-    def _level(self, replica: RunningReplica) -> int:
-        sent = self.replica_queue_len_cache.get(replica.replica_id) or 0
-        return read_load(replica.routing_stats).level(sent)
+        async def choose_replicas(
+            self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
+        ) -> list[list[RunningReplica]]:
+            """The replicas by rank, one each."""
+            if not candidate_replicas:
+                return []
+            if pending_request is None:
+                return [candidate_replicas]
+            pending_request.routing_context.should_backoff = True
+            by_name = {replica.replica_id.unique_id: replica for replica in candidate_replicas}
+            levels = {name: self._level(replica) for name, replica in by_name.items()}
+            metadata = pending_request.metadata
+            key = metadata.session_id or metadata.internal_request_id
+            return [[by_name[name]] for name in preferred(key, levels)]
+
+        def _level(self, replica: RunningReplica) -> int:
+            sent = self.replica_queue_len_cache.get(replica.replica_id) or 0
+            return read_load(replica.routing_stats).level(sent)
+
+    return VoiceRouter
 
 
 def wanted_replicas(context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
@@ -91,8 +102,11 @@ def wanted_replicas(context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
     return wanted_servers([read_load(figures) for figures in told.values()]), {}
 
 
-def build_application(load: Load, config: ServeConfig, scale: Scale) -> serve.Application:
+def build_application(load: Load, config: ServeConfig, scale: Scale) -> Application:
     """Replicas that each ``load`` their models; Ray starts them."""
+    from ray import serve
+    from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
+
     counted: dict[str, Any] = {"num_replicas": scale.least}
     if scale.most > scale.least:
         counted = {
@@ -116,19 +130,23 @@ def build_application(load: Load, config: ServeConfig, scale: Scale) -> serve.Ap
         health_check_timeout_s=UNHEALTHY_SECONDS,
         max_constructor_retry_count=1,
         request_router_config=RequestRouterConfig(
-            request_router_class=VoiceRouter, request_routing_stats_period_s=LOAD_SECONDS
+            request_router_class=voice_router(), request_routing_stats_period_s=LOAD_SECONDS
         ),
         **counted,
     )
     return deployment.bind(load, config)
 
 
-def start(application: serve.Application, config: ServeConfig, scale: Scale, port: int) -> None:
+def start(application: Application, config: ServeConfig, scale: Scale, port: int) -> None:
     """Run an application on this machine, or on the cluster that ``RAY_ADDRESS`` names; returns when it speaks."""
+    import ray
+    from ray import serve
+    from ray.serve.config import HTTPOptions
+
     os.environ.setdefault("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", FRONT)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     given: dict[str, Any] = {}
-    if "RAY_ADDRESS" not in os.environ:
+    if OTHERS not in os.environ:
         processors = max(os.cpu_count() or 1, round(scale.most * scale.processors))
         given = {"address": "local", "num_cpus": processors, "include_dashboard": False}
     ray.init(**given)
@@ -152,8 +170,12 @@ def until_signal() -> None:
 
 
 def stop() -> None:
-    """Let what is being spoken end, and take everything down."""
+    """Let what is being spoken end, and take down what `start` has started."""
+    import ray
+    from ray import serve
+
     if ray.is_initialized():
         serve.delete(APPLICATION)
-        serve.shutdown()
+        if OTHERS not in os.environ:  # on a cluster of others' there may be more than ours
+            serve.shutdown()
         ray.shutdown()
