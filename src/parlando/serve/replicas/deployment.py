@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 APPLICATION = "parlando"
 OTHERS = "RAY_ADDRESS"  # a cluster that runs already, as Ray's own commands have it
 FRONT = "parlando.serve.replicas.front:middlewares"
+ROUTER = "VoiceRouter"
 LOAD_SECONDS = 0.5  # between what replicas tell of their load
 DRAIN_CHECK_SECONDS = 0.2
 HEALTH_SECONDS, UNHEALTHY_SECONDS = 2.0, 30.0
@@ -64,6 +66,7 @@ class Replica:
         return load_of(self._service).figures()
 
 
+@cache
 def voice_router() -> type:
     """The class that sends a voice to the replica that has read it, and on where that has too much to do."""
     from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
@@ -91,6 +94,13 @@ def voice_router() -> type:
             return read_load(replica.routing_stats).level(sent)
 
     return VoiceRouter
+
+
+def __getattr__(name: str) -> Any:
+    """The router by the name that Ray looks up in every process."""
+    if name == ROUTER:
+        return voice_router()
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 def wanted_replicas(context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
@@ -130,7 +140,7 @@ def build_application(load: Load, config: ServeConfig, scale: Scale) -> Applicat
         health_check_timeout_s=UNHEALTHY_SECONDS,
         max_constructor_retry_count=1,
         request_router_config=RequestRouterConfig(
-            request_router_class=voice_router(), request_routing_stats_period_s=LOAD_SECONDS
+            request_router_class=f"{__name__}.{ROUTER}", request_routing_stats_period_s=LOAD_SECONDS
         ),
         **counted,
     )

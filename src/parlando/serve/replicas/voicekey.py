@@ -58,16 +58,16 @@ async def _form_fields(scope: Scope, body: bytes) -> Mapping[str, Any]:
 
 
 def _of_fields(fields: Mapping[str, Any]) -> str | None:
-    recording = next(_given(fields, RECORDINGS), None)
+    recording = _first(fields, RECORDINGS)
     if recording is not None:
         return sha256(
             recording if isinstance(recording, bytes) else str(recording).encode("utf-8", "replace")
         ).hexdigest()
-    voice = next(_given(fields, NAMES), None)
+    voice = _first(fields, NAMES)
     if voice is None and isinstance(fields.get("audio"), dict):  # of a chat completion
         return _of_fields(fields["audio"])
     return str(voice.get("id")) if isinstance(voice, dict) else voice and str(voice)
 
 
-def _given(fields: Mapping[str, Any], names: Iterable[str]) -> Iterable[Any]:
-    return iter([fields[name] for name in names if fields.get(name)])
+def _first(fields: Mapping[str, Any], names: Iterable[str]) -> Any:
+    return next((fields[name] for name in names if fields.get(name)), None)
