@@ -172,7 +172,11 @@ def replica_processes(root):
             pid = parents[pid]
         return pid == root
 
-    return [int(pid) for pid, _, name in rows if name.startswith("ray::ServeReplica") and belongs(int(pid))]
+    return [
+        int(pid)
+        for pid, _, name in rows
+        if name.startswith("ray::") and "ServeReplica:parlando" in name and belongs(int(pid))
+    ]
 
 
 def test_the_death_of_a_replica_costs_its_own_requests_alone(command):
