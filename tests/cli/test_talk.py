@@ -17,7 +17,8 @@ STORY = "Chapter 1\n\n“Come in,” said Tom.\n\n“Thank you,” said Anna, an
 def ears(monkeypatch):
     """Everybody who is asked to hear."""
     heard = Ears("Hello there.")
-    monkeypatch.setattr("parlando.evaluate.judges.registry.asr", lambda spec, key=None: heard)
+    for command in ("chat", "translate"):
+        monkeypatch.setattr(f"parlando.cli.{command}.recogniser_of", lambda spec: heard)
     return heard
 
 
