@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from parlando.cli.serve import ServeOptions
+from parlando.core.config import from_mapping
 from parlando.serve.config import ServeConfig
 
 yaml = pytest.importorskip("yaml")
@@ -97,3 +99,16 @@ def test_one_for_each_kind_of_machine_and_the_gpu_is_asked_for():
     (service,) = yaml.safe_load(COMPOSE[1].read_text())["services"].values()
     (device,) = service["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
+
+
+def test_the_cluster_is_told_options_that_exist_and_nobody_else_is_let_in_unasked():
+    text = (FOLDER / "ray.yaml").read_text(encoding="utf-8")
+    deployed = yaml.safe_load(text)
+    (application,) = deployed["applications"]
+    module, _, name = application["import_path"].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
+    options = from_mapping(ServeOptions, application["args"], "args")
+    assert options.voice_folder == Path("/voices")
+    assert deployed["http_options"] == {"host": "127.0.0.1", "port": ServeConfig().port}
+    front = re.search(r"CALLBACK_IMPORT_PATH=([\w.]+):(\w+)", text)
+    assert callable(getattr(importlib.import_module(front[1]), front[2]))

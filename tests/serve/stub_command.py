@@ -1,5 +1,6 @@
 """`parlando` with the model of plain Python instead of a real one, for whoever starts the server as a command."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,5 +12,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import StubModel
 
-command.load_all = lambda options: {"stub": Synthesizer(StubModel(), options.rows)}
+
+def load_all(options):
+    model = StubModel()
+    model.lm.step_seconds = float(os.environ.get("STUB_STEP_SECONDS", "0"))
+    return {"stub": Synthesizer(model, options.rows)}
+
+
+command.load_all = load_all
 main()

@@ -17,7 +17,17 @@ from typer.testing import CliRunner
 
 from parlando.audio.files import read_audio
 from parlando.cli.app import build_app
-from parlando.cli.serve import PACKAGES, ServeOptions, check_installed, greeting, load_all, settings
+from parlando.cli.serve import (
+    PACKAGES,
+    ServeOptions,
+    check_installed,
+    check_ray,
+    check_single,
+    greeting,
+    load_all,
+    scale_of,
+    settings,
+)
 from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.core.install import with_extra
 from parlando.serve.server import listen
@@ -166,6 +176,44 @@ def test_a_package_that_is_missing_is_named_with_the_command_that_brings_it(monk
     with pytest.raises(MissingDependencyError, match=rf"'{name}' is needed .*") as raised:
         check_installed()
     assert str(raised.value).endswith(f"run: {with_extra('serve')}")
+
+
+def test_replicas_without_ray_are_refused_with_the_command_that_brings_it(monkeypatch):
+    monkeypatch.setattr("parlando.cli.serve.find_spec", lambda wanted: None if wanted == "mmh3" else wanted)
+    with pytest.raises(MissingDependencyError, match="'ray\\[serve\\]' is needed") as raised:
+        check_ray()
+    assert str(raised.value).endswith(f"run: {with_extra('ray')}")
+
+
+def test_what_a_replica_takes_of_a_machine(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    scale = scale_of(ServeOptions(replicas=2, max_replicas=4, device="cpu"))
+    assert (scale.least, scale.most, scale.processors, scale.gpus) == (2, 4, 4, 0)
+    scale = scale_of(ServeOptions(replicas=3, threads=1, device="cuda"))
+    assert (scale.least, scale.most, scale.processors, scale.gpus) == (3, 3, 1, 1)
+    assert scale_of(ServeOptions(replicas=16, device="cpu")).processors == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"replicas": 3, "max_replicas": 2}, "--max-replicas: 2 is less than --replicas 3"),
+        ({"replicas": 2, "device": "cuda:1"}, "--device: cuda:1 is one device"),
+    ],
+)
+def test_replicas_that_cannot_be_are_refused(given, said):
+    with pytest.raises(ConfigError, match=said):
+        scale_of(ServeOptions(**given))
+
+
+def test_only_http_and_websockets_have_one_address_for_replicas():
+    with pytest.raises(ConfigError, match="grpc_port: with replicas only HTTP"):
+        check_single(settings(ServeOptions(grpc_port=50001)))
+
+
+def test_more_replicas_belong_to_replicas():
+    result = CliRunner().invoke(build_app(), ["serve", "--max-replicas", "2"])
+    assert "--max-replicas belongs to --replicas" in str(result.exception)
 
 
 def test_a_port_that_is_taken_is_one_line():

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from parlando.cli import bench_lm, bench_memory, bench_serve, bench_stream, bench_train
+from parlando.cli import bench_gpu, bench_lm, bench_memory, bench_serve, bench_stream, bench_train
 from parlando.cli.options import ModelOptions, command, group_of
 
 
@@ -50,6 +50,7 @@ def run(options: BenchOptions) -> None:
 app = group_of(
     run,
     {
+        "gpu": bench_gpu.run,
         "lm": bench_lm.run,
         "memory": bench_memory.run,
         "serve": bench_serve.run,

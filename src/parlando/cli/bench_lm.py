@@ -23,7 +23,8 @@ class BenchLMOptions:
         typer.Option(help=f"Who takes part; repeat it. Default: {', '.join(_CONTESTANTS)}."),
     ] = None
     batch: Annotated[list[int] | None, typer.Option(help="Requests at a time; repeat it. Default: 1, 8.", min=1)] = None
-    frames: Annotated[int, typer.Option(help="How many frames a request wants.", min=1)] = 25
+    prompt: Annotated[int, typer.Option(help="Positions of a request's prompt.", min=4)] = 16
+    frames: Annotated[int, typer.Option(help="How many frames a request wants.", min=1)] = 12
     repeats: Annotated[int, typer.Option(help="Rounds, of which the median counts.", min=1)] = 3
     few_bits_in: Annotated[str, typer.Option(help="In which dtype int8 and int4 compute.")] = "bfloat16"
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: all.", min=1)] = None
@@ -55,7 +56,8 @@ def run(options: BenchLMOptions) -> None:
     dtype = Placement.choose("cpu", options.few_bits_in).dtype
     contestants = [Contestant.of(name, dtype) for name in options.who or _CONTESTANTS]
     batches = tuple(options.batch or (1, 8))
-    load = Load(batches, options.frames, options.frames, rounds=1, repeats=options.repeats)
+    sizes = {"rounds": 1, "repeats": options.repeats, "prompt_tokens": options.prompt}
+    load = Load(batches, options.frames, options.frames, **sizes)
     report = run_lm_bench(options.sizes, family_of(config), config, contestants, load)
     typer.echo(lm_markdown(report))
     if options.out is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parlando.cli.options import ModelOptions, command
+from parlando.core.config import from_mapping
 from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.core.install import with_extra
 
 if TYPE_CHECKING:
+    from ray.serve import Application
+
     from parlando.serve.config import ServeConfig
+    from parlando.serve.replicas.load import Scale
     from parlando.speech import Synthesizer
 
 PACKAGES = ("av", "fastapi", "httptools", "pydantic", "python_multipart", "starlette", "uvicorn", "websockets")
@@ -31,6 +37,12 @@ class ServeOptions(ModelOptions):
         typer.Option(help="Packaged name, folder or hub id; may be repeated, the first is the default."),
     ] = None  # type: ignore[assignment]
     rows: Annotated[int, typer.Option(help="Requests of a model that share a batch.", min=1)] = 8
+    replicas: Annotated[
+        int | None, typer.Option(help="So many servers behind the one address, by Ray Serve (extra ray).", min=1)
+    ] = None
+    max_replicas: Annotated[
+        int | None, typer.Option(help="With --replicas: up to so many while listeners have to wait.", min=1)
+    ] = None
     host: Annotated[str | None, typer.Option(help="Address; 0.0.0.0 lets others in. Default: 127.0.0.1")] = None
     port: Annotated[int | None, typer.Option(help="Default: 50000; 0 takes a free one.", min=0, max=65535)] = None
     grpc_port: Annotated[int | None, typer.Option(help="Speak CosyVoice's gRPC here too.", min=0, max=65535)] = None
@@ -89,9 +101,13 @@ def run(options: ServeOptions) -> None:
         _make_key(options.api_keys or Path("api-keys.txt"), options.new_key)
         return
     check_installed()
+    if options.replicas is not None:
+        run_replicas(options)
+        return
+    if options.max_replicas is not None:
+        raise ConfigError("--max-replicas belongs to --replicas; give how many there are at least, too")
     from parlando.serve.app import build_app, check_start
-    from parlando.serve.origins import is_local
-    from parlando.serve.server import configure_logging, listen, log, serve
+    from parlando.serve.server import configure_logging, listen, serve
 
     config = settings(options)
     check_start(config)
@@ -103,10 +119,19 @@ def run(options: ServeOptions) -> None:
     app = build_app(synthesizers, config)
     configure_logging()
     host, port = opened.getsockname()[:2]
+    announce(config, host, port, synthesizers)
+    serve(app, config, opened)
+
+
+def announce(config: ServeConfig, host: str, port: int, models: Iterable[str]) -> None:
+    """Say where the server listens, and who may ask."""
+    from parlando.serve.origins import is_local
+    from parlando.serve.server import log
+
     hello = greeting(
         host,
         port,
-        ", ".join(synthesizers),
+        ", ".join(models),
         keyed=config.api_keys is not None,
         scheme="https" if config.tls_cert else "http",
     )
@@ -114,7 +139,89 @@ def run(options: ServeOptions) -> None:
     if config.api_keys is None and not is_local(config.host):
         log.warning("no API keys: anyone who can reach %s:%d can use this server; add --api-keys FILE", host, port)
     typer.echo(f"open {hello['url']}\n{hello['try']}")
-    serve(app, config, opened)
+
+
+def run_replicas(options: ServeOptions) -> None:
+    """Serve with several replicas until a signal; the second one ends at once.
+
+    Raises:
+        MissingDependencyError: Ray Serve is not installed.
+        ConfigError: an option or setting is for a single server.
+    """
+    check_ray()
+    from parlando.serve.app import check_start
+    from parlando.serve.replicas.deployment import build_application, start, stop, until_signal
+    from parlando.serve.server import configure_logging, listen
+
+    config, scale = settings(options), scale_of(options)
+    check_single(config)
+    check_start(config)
+    with listen(config.host, config.port) as opened:
+        host, port = opened.getsockname()[:2]
+    configure_logging()
+    try:
+        start(build_application(partial(load_all, options), config, scale), config, scale, port)
+        announce(config, host, port, options.model or ["the built-in model"])
+        until_signal()
+    finally:
+        stop()
+
+
+def application(args: Mapping[str, Any]) -> Application:
+    """What ``serve run`` and ``serve deploy`` build, from options of `parlando serve` by name (deploy/ray.yaml).
+
+    Raises:
+        ConfigError: there is no such option, or one is for a single server.
+    """
+    from parlando.serve.replicas.deployment import build_application
+
+    options = from_mapping(ServeOptions, args, "args")
+    config = settings(options)
+    check_single(config)
+    return build_application(partial(load_all, options), config, scale_of(options))
+
+
+def scale_of(options: ServeOptions) -> Scale:
+    """How many replicas there are to be, and what of this machine each takes.
+
+    Raises:
+        ConfigError: there are fewer at most than at least, or the device is one that only one of them can have.
+    """
+    import torch
+
+    from parlando.serve.replicas.load import Scale
+
+    least = options.replicas or 1
+    most = options.max_replicas or least
+    if most < least:
+        raise ConfigError(f"--max-replicas: {most} is less than --replicas {least}; give at least as many")
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if ":" in device:
+        raise ConfigError(f"--device: {device} is one device, and each replica needs its own; give its kind alone")
+    threads = options.threads or max(1, (os.cpu_count() or 1) // least)
+    return Scale(least, most, processors=threads, gpus=0 if device == "cpu" else 1)
+
+
+def check_single(config: ServeConfig) -> None:
+    """Whether several servers can have these settings.
+
+    Raises:
+        ConfigError: there is a port that only one of them could open.
+    """
+    for name in ("grpc_port", "wyoming_port"):
+        if getattr(config, name) is not None:
+            raise ConfigError(f"serve.{name}: with replicas only HTTP and WebSockets have one address; leave it out")
+
+
+def check_ray() -> None:
+    """Whether Ray Serve is there, with all that it needs.
+
+    Raises:
+        MissingDependencyError: it is not.
+    """
+    for name in ("ray", "mmh3"):
+        if find_spec(name) is None:
+            raise MissingDependencyError("ray[serve]", with_extra("ray"))
 
 
 def check_installed() -> None:

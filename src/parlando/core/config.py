@@ -175,6 +175,8 @@ def _convert_plain(hint: Any, value: Any, where: str) -> Any:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = _as_float(value, where)
+    if hint is Path and isinstance(value, str):
+        value = Path(value)
     if (isinstance(value, bool) and hint is not bool) or not isinstance(value, hint):
         raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r} ({type(value).__name__})")
     if isinstance(value, float) and not math.isfinite(value):

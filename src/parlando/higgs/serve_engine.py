@@ -67,7 +67,8 @@ class HiggsAudioServeEngine:
         """
         if torch_compile:
             logger.warning(
-                "torch_compile is not used here: small models step in a compiled kernel, others in PyTorch as it is"
+                "torch_compile is not used here: small models step in a compiled kernel, others in PyTorch as it is, "
+                "and on a GPU as recorded CUDA graphs"
             )
         folder = locate(model_name_or_path)
         target = None if device is None else str(device)

@@ -6,6 +6,7 @@ not last give the same results for a sequence that comes whole, and hold nothing
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -114,6 +115,13 @@ class KeyValueMemory:
         self._pairs: Tensor | None = None
         self._first = self._end = 0
 
+    def __deepcopy__(self, memo: dict[int, object]) -> KeyValueMemory:
+        """One that goes on by itself: it shares what is held, and has no room to write into."""
+        forked = copy.copy(self)
+        if self._pairs is not None:
+            forked._pairs = self._pairs[:, :, :, : self._end]
+        return forked
+
     def append(
         self, keys: Float[Tensor, "batch head new dim"], values: Float[Tensor, "batch head new dim"]
     ) -> tuple[Float[Tensor, "batch head held dim"], Float[Tensor, "batch head held dim"]]:
@@ -151,6 +159,10 @@ class TableMemory:
         self._table: Tensor | None = None
         self._reach = 0
 
+    def __deepcopy__(self, memo: dict[int, object]) -> TableMemory:
+        """One that shares the table, which is never written to."""
+        return copy.copy(self)
+
     def reaching(self, reach: int, make: Callable[[int], Tensor]) -> tuple[Tensor, int]:
         """A table that ``make`` gave for at least ``reach``, and the reach that it was made for."""
         if not self._lasting:
@@ -167,6 +179,10 @@ class ConvHistory:
     def __init__(self, lasting: bool) -> None:
         self._lasting = lasting
         self._past: Tensor | None = None
+
+    def __deepcopy__(self, memo: dict[int, object]) -> ConvHistory:
+        """One that shares what is remembered, which is never written to."""
+        return copy.copy(self)
 
     def extend(self, x: Float[Tensor, "batch new channel"], reach: int) -> Float[Tensor, "batch extended channel"]:
         """The new positions after the ``reach`` positions before them, which are remembered for the next call."""

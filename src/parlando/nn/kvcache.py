@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from parlando.nn.heads import AttentionConfig
+from parlando.nn.replay import Replayed, Work
+
+LEAST_EXTENT, EXTENTS_PER_OCTAVE = 256, 8
 
 
 @dataclass(frozen=True)
@@ -95,17 +99,29 @@ class KVCache:
 
     def plan(self, live: list[bool]) -> CachePlan:
         """Plan one new position for rows ``0..len(live)-1``; idle rows are written past their end and not counted."""
-        positions = [min(self._lengths[row], self.capacity - 1) for row in range(len(live))]
-        counted = [position for position, is_live in zip(positions, live, strict=True) if is_live]
-        extent = max(counted) + 1
+        positions = self._next(len(live))
+        extent = self._extent(positions, live)
         index = torch.tensor(positions).to(self.keys.device, non_blocking=True)
+        return self._planned(index, extent, masked=any(position + 1 != extent for position in positions))
+
+    def _next(self, rows: int) -> list[int]:
+        """Where the next position of each of the first rows goes; in a full one over its last."""
+        return [min(self._lengths[row], self.capacity - 1) for row in range(rows)]
+
+    @staticmethod
+    def _extent(positions: Sequence[int], live: Sequence[bool]) -> int:
+        """What the longest live row sees."""
+        return max(position for position, is_live in zip(positions, live, strict=True) if is_live) + 1
+
+    def _planned(self, index: Int[Tensor, " row"], extent: int, masked: bool) -> CachePlan:
+        """The plan for positions that are on the device already; no value of theirs is asked for."""
         mask = None
-        if any(position + 1 != extent for position in positions):
+        if masked:
             seen = torch.arange(extent, device=self.keys.device) <= index[:, None]
             mask = torch.zeros(seen.shape, dtype=self.keys.dtype, device=self.keys.device)
             mask = mask.masked_fill_(~seen, float("-inf"))[:, None, None]
-        slots = (self._starts[: len(live)] + index[:, None, None]).flatten()
-        return CachePlan(index, slots, self._pairs[:, :, : len(live), :, :extent].unbind(), extent, mask)
+        slots = (self._starts[: len(index)] + index[:, None, None]).flatten()
+        return CachePlan(index, slots, self._pairs[:, :, : len(index), :, :extent].unbind(), extent, mask)
 
     def append(
         self, layer: int, plan: CachePlan, pairs: Float[Tensor, "row 2 kv_head dim"]
@@ -134,3 +150,34 @@ class KVCache:
         if start == 0:
             return keys, values
         return self.keys[layer, row, :, :stop].transpose(0, 1), self.values[layer, row, :, :stop].transpose(0, 1)
+
+
+class StaticCache(KVCache):
+    """One whose steps have few shapes, so that each can be recorded (`nn.replay`): what differs is masked.
+
+    Rows are rounded up to a power of two and what they see to one of few extents, at most an eighth more.
+    """
+
+    def __init__(self, attention: AttentionConfig, num_layers: int, rows: int, length: int, like: Tensor) -> None:
+        super().__init__(attention, num_layers, rows, length, like)
+        self.steps: dict[Hashable, Replayed] = {}
+
+    def extent(self, live: Sequence[bool]) -> int:
+        """How many positions a step of these rows is computed for."""
+        needed = self._extent(self._next(len(live)), live)
+        grain = max(LEAST_EXTENT, (1 << (needed - 1).bit_length()) // EXTENTS_PER_OCTAVE)
+        return min(-(-needed // grain) * grain, self.capacity)
+
+    def padded(self, inputs: Int[Tensor, "row column"]) -> Int[Tensor, "rows columns"]:
+        """What is fed to the first rows, each row's position before it, on the device; the last row is repeated."""
+        rows = min(1 << (len(inputs) - 1).bit_length(), self.rows)
+        chosen = torch.arange(rows).clamp(max=len(inputs) - 1)
+        return torch.cat([torch.tensor(self._next(rows))[:, None], inputs[chosen]], dim=1).to(self.keys.device)
+
+    def plan_at(self, positions: Int[Tensor, " row"], extent: int) -> CachePlan:
+        """As `plan`, for positions on the device."""
+        return self._planned(positions, extent, masked=True)
+
+    def step(self, kind: Hashable, work: Work, described: Int[Tensor, "rows columns"]) -> Tensor:
+        """The work of a step, recorded when the first one of its ``kind`` and rows is taken."""
+        return self.steps.setdefault((kind, len(described)), Replayed(work))(described)

@@ -153,7 +153,8 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.loop = asyncio.get_running_loop()
-        warming = [asyncio.create_task(service.bridge.call(host.warm_up)) for host in service.hosts.values()]
+        cold = [host for host in service.hosts.values() if not host.ready]
+        warming = [asyncio.create_task(service.bridge.call(host.warm_up)) for host in cold]
         try:
             async with AsyncExitStack() as stack:
                 for listener in listeners:

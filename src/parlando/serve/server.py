@@ -117,10 +117,15 @@ def configure_logging() -> None:
     logging.getLogger("uvicorn.error").addFilter(HandshakeFilter())
 
 
-def serve(app: FastAPI, config: ServeConfig, opened: socket.socket) -> None:
-    """Serve until a signal."""
+def settle_interpreter() -> None:
+    """Have threads give way to the event loop, and what is loaded by now stay."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    # What is loaded now stays; looking through it for garbage again and again would hold up everybody.
+    # Looking through it for garbage again and again would hold up everybody.
     gc.collect()
     gc.freeze()
+
+
+def serve(app: FastAPI, config: ServeConfig, opened: socket.socket) -> None:
+    """Serve until a signal."""
+    settle_interpreter()
     make_server(app, config).run(sockets=[opened])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
 import shutil
 import threading
+import time
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -14,10 +17,18 @@ from pathlib import Path
 from parlando.audio.clip import Clip
 from parlando.audio.files import write_audio
 from parlando.core.config import from_mapping, read_json
-from parlando.core.errors import ConfigError, InputError, NotYoursError, TooLargeError, VoiceNotFoundError
+from parlando.core.errors import (
+    ConfigError,
+    InputError,
+    NotYoursError,
+    ParlandoError,
+    TooLargeError,
+    VoiceNotFoundError,
+)
 from parlando.core.types import Voice
 from parlando.core.voicefile import read_voice, write_voice
 
+log = logging.getLogger("parlando.serve")
 # A folder's name has at most 255 bytes.
 LONGEST_NAME, MOST_NAME_BYTES = 64, 255
 VERSION = re.compile(r"[1-9][0-9]{0,5}")
@@ -55,15 +66,39 @@ class VoiceStore:
             raise ConfigError(f"serve.voice_folder: '{folder}' is not a folder; give one to keep voices in")
         self.folder, self._most_voices = folder, most_voices
         self._lock = threading.Lock()
-        self._cards = self._read_cards()
+        self._stamp, self._read = self._changed_at(), self._read_cards()
+
+    @property
+    def _cards(self) -> dict[tuple[str | None, str], VoiceCard]:
+        """All voices; read again when another server with the same folder has changed it."""
+        if self._changed_at() != self._stamp:
+            self._read_again()
+        return self._read
+
+    def _changed_at(self) -> int:
+        return self.folder.stat().st_mtime_ns if self.folder.is_dir() else 0
+
+    def _read_again(self) -> None:
+        self._stamp = self._changed_at()
+        try:
+            self._read = self._read_cards()
+        except (OSError, ParlandoError) as error:
+            log.warning("the voices in '%s' are not read again: %s", self.folder, error)
+
+    def _note_change(self) -> None:
+        """Tell servers with the same folder, which look at its time alone; one of them may have changed it, too."""
+        now = time.time_ns()
+        os.utime(self.folder, ns=(now, now))
+        self._read_again()
 
     def cards(self, owner: str | None) -> dict[str, VoiceCard]:
         """The newest version of every voice that an owner may use, by name: their own, and the server's.
 
         Without an owner, whoever runs the server asks, and all are theirs.
         """
-        order = sorted(self._cards, key=lambda key: (key[0] == owner, key[0] is None, key))
-        return {name: self._cards[of, name] for of, name in order if owner is None or of in (owner, None)}
+        known = self._cards
+        order = sorted(known, key=lambda key: (key[0] == owner, key[0] is None, key))
+        return {name: known[of, name] for of, name in order if owner is None or of in (owner, None)}
 
     def shared(self) -> dict[str, VoiceCard]:
         """The newest version of every voice that is the server's, by name."""
@@ -97,7 +132,8 @@ class VoiceStore:
                 partial.replace(home)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-            self._cards[key] = kept
+            self._read[key] = kept
+            self._note_change()
             return kept
 
     def remove(self, name: str, owner: str | None) -> VoiceCard:
@@ -113,8 +149,9 @@ class VoiceStore:
                 raise VoiceNotFoundError(name[:80], self.cards(owner))
             if owner is not None and card.owner != owner:
                 raise NotYoursError(f"'{card.name}' is the server's voice; only whoever runs the server may delete it")
-            del self._cards[card.owner, card.name]
+            del self._read[card.owner, card.name]
             shutil.rmtree(self._home(card).parent)
+            self._note_change()
             return card
 
     def recording(self, card: VoiceCard) -> Path:

@@ -14,6 +14,7 @@ from torch import nn
 
 from parlando.core.errors import ConfigError, MissingDependencyError
 from parlando.core.types import SamplingOptions
+from parlando.evaluate.speed.random_weights import with_random_weights
 from parlando.nn.few_bits import Kind
 from parlando.nn.quantized import quantize
 
@@ -25,8 +26,8 @@ class Load:
     """Requests of a prompt and of ``shortest`` to ``longest`` frames, so many at a time; medians of ``repeats``.
 
     There are ``rounds`` times as many requests as run at a time. ``dtype`` is that in which ours and the
-    peer compute; the random weights of both are rounded to half precision, which our compiled step reads as such. Ours
-    are kept in few bits with ``quantize``.
+    peer compute, on ``device``; the random weights of both are rounded to half precision, which our compiled step reads
+    as such. Ours are kept in few bits with ``quantize``.
     """
 
     batches: tuple[int, ...] = (1, 2, 4, 8)
@@ -36,6 +37,7 @@ class Load:
     prompt_tokens: int = 48
     repeats: int = 3
     dtype: torch.dtype = torch.float32
+    device: str = "cpu"
     quantize: Kind | None = None
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(seed=0))
 
@@ -46,9 +48,9 @@ class Load:
         return [int(length) for length in np.random.default_rng(0).permutation(spread)]
 
 
-def as_loaded(lm: M, load: Load) -> M:
+def as_loaded(make: Callable[[], M], load: Load) -> M:
     """A language model with random weights as the load wants it."""
-    lm = lm.half().to(load.dtype).eval()
+    lm = with_random_weights(make, load.dtype, load.device)
     if load.quantize is not None:
         quantize(lm, load.quantize)
         lm.to(load.dtype)

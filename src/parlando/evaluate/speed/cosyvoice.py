@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from parlando.core.stages import TokenLM
 from parlando.evaluate.optional import require
 from parlando.evaluate.speed.contender import Load, as_loaded
 from parlando.evaluate.speed.engine_load import EngineGenerator
+from parlando.evaluate.speed.random_weights import with_random_weights
 from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
@@ -22,11 +24,15 @@ from parlando.models.cosyvoice.sampler import CosyVoiceSampler
 ENDLESS_TEXT = 10**6
 
 
+def plainly(config: LMConfig) -> LMConfig:
+    """Without a text to follow, a guided layer is like any other."""
+    return replace(config, guided_layer=None, min_frames_per_token=1.0)
+
+
 def ours(config: LMConfig, load: Load) -> EngineGenerator:
     """Our engine; a text of a million tokens has no end within the frames that are asked for."""
-    # Without a text to follow, a guided layer is like any other.
-    plain = replace(config, guided_layer=None, min_frames_per_token=1.0)
-    lm = CosyVoiceTokenLM(as_loaded(CosyVoiceLM(plain), load))
+    plain = plainly(config)
+    lm = CosyVoiceTokenLM(as_loaded(partial(CosyVoiceLM, plain), load))
     drawn = torch.randint(plain.vocab_size, (load.prompt_tokens - 2,), generator=torch.Generator().manual_seed(0))
     tokens = (plain.sos_id, *drawn.tolist(), plain.task_id)
     nothing = np.zeros((0, 1), dtype=np.int64)
@@ -62,9 +68,10 @@ class QwenPeer:
             max_position_embeddings=config.context_length,
             tie_word_embeddings=False,
         )
-        self._model = transformers.Qwen2ForCausalLM(sizes).half().to(load.dtype).eval()
+        make = partial(transformers.Qwen2ForCausalLM, sizes)
+        self._model = with_random_weights(make, load.dtype, load.device)
         self._plan, self._sampling = transformers.GenerationConfig, load.sampling
-        self._prompt = torch.zeros(load.prompt_tokens, dtype=torch.long)
+        self._prompt = torch.zeros(load.prompt_tokens, dtype=torch.long, device=load.device)
 
     @torch.inference_mode()
     def generate(self, batch: int, lengths: Sequence[int]) -> int:

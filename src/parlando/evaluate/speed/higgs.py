@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -54,7 +55,7 @@ def random_prompt(config: LMConfig, length: int, seed: int = 0) -> tuple[int, ..
 
 def ours(config: LMConfig, load: Load) -> EngineGenerator:
     """Our engine; weights as our own models are saved, in half precision, whatever they are computed in."""
-    lm = EndlessLM(as_loaded(HiggsLM(config), load))
+    lm = EndlessLM(as_loaded(partial(HiggsLM, config), load))
     tokens = random_prompt(config, load.prompt_tokens)
     nothing = np.zeros((0, config.num_codebooks), dtype=np.int64)
     prompt = Prompt(tokens, np.zeros(len(tokens), dtype=bool), nothing)
@@ -71,4 +72,4 @@ def peer(config: LMConfig, load: Load) -> TransformersPeer:
     Raises:
         MissingDependencyError: transformers is not installed.
     """
-    return TransformersPeer(config, random_prompt(config, load.prompt_tokens), load.sampling, load.dtype)
+    return TransformersPeer(config, random_prompt(config, load.prompt_tokens), load)

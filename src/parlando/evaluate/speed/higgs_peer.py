@@ -10,6 +10,8 @@ import torch
 
 from parlando.core.types import SamplingOptions
 from parlando.evaluate.optional import require
+from parlando.evaluate.speed.contender import Load
+from parlando.evaluate.speed.random_weights import with_random_weights
 from parlando.models.higgs.config import LMConfig
 
 NEVER = -1e9
@@ -23,23 +25,20 @@ class TransformersPeer:
 
     name = "transformers"
 
-    def __init__(
-        self, config: LMConfig, prompt: tuple[int, ...], sampling: SamplingOptions, dtype: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, config: LMConfig, prompt: tuple[int, ...], load: Load) -> None:
         """Build it with random weights.
 
         Raises:
             MissingDependencyError: transformers is not installed.
         """
         transformers = require("transformers", "pip install transformers")
-        model = transformers.HiggsAudioV2ForConditionalGeneration(
-            transformers.HiggsAudioV2Config(**_peer_sizes(config))
-        )
-        self._model = model.half().to(dtype).eval()
+        sizes = transformers.HiggsAudioV2Config(**_peer_sizes(config))
+        make = partial(transformers.HiggsAudioV2ForConditionalGeneration, sizes)
+        self._model = model = with_random_weights(make, load.dtype, load.device)
         self._prompt, self.tokens_per_frame = prompt, config.num_codebooks
         self._codebooks, self._rows = config.num_codebooks, config.table_rows
         self._stream_eos = config.stream_eos
-        self._plan = partial(transformers.GenerationConfig, **_peer_options(config, sampling))
+        self._plan = partial(transformers.GenerationConfig, **_peer_options(config, load.sampling))
         model.audio_lm_head.register_forward_hook(self._without_end)
 
     def _without_end(self, module: Any, inputs: Any, logits: torch.Tensor) -> torch.Tensor:
@@ -53,7 +52,7 @@ class TransformersPeer:
         return sum(self._generate_group(group) for group in groups)
 
     def _generate_group(self, lengths: Sequence[int]) -> int:
-        prompts = torch.tensor([self._prompt] * len(lengths))
+        prompts = torch.tensor([self._prompt] * len(lengths), device=self._model.device)
         frames = self._model.generate(
             input_ids=prompts,
             attention_mask=torch.ones_like(prompts),

@@ -10,8 +10,9 @@ import torch
 
 from parlando.core.errors import AudioError
 from parlando.core.types import Frame, Prompt, Voice
-from parlando.models.cosyvoice.parts.flow import Flow, FlowPrompt
+from parlando.models.cosyvoice.parts.flow import Flow, FlowPrompt, FlowState
 from parlando.models.cosyvoice.parts.hift import HiFT
+from parlando.models.cosyvoice.parts.opened import OpenedPrompts
 from parlando.models.cosyvoice.prompt import SpeechPrompt
 from parlando.models.cosyvoice.voices import MEL, SPEAKER
 from parlando.nn.tempo import FrameTempo
@@ -24,6 +25,7 @@ class CosyVoiceDecoder:
 
     def __init__(self, flow: Flow, hift: HiFT) -> None:
         self._flow, self._hift = flow, hift
+        self._opened = OpenedPrompts(flow.open)
         self.sample_rate = hift.config.source.sample_rate
         self.samples_per_frame = flow.config.encoder.frames_per_token * hift.config.samples_per_frame
 
@@ -39,7 +41,8 @@ class CosyVoiceDecoder:
 
     def open_voice(self, voice: Voice, speed: float = 1.0) -> CosyVoiceWaveStream:
         """A stream in the sound of a voice; errors as for `open`."""
-        return CosyVoiceWaveStream(self._flow, self._hift, flow_prompt(voice, self._flow), speed)
+        mel_state = self._opened.open(flow_prompt(voice, self._flow))
+        return CosyVoiceWaveStream(self._flow, self._hift, mel_state, speed)
 
 
 class CosyVoiceWaveStream:
@@ -49,9 +52,9 @@ class CosyVoiceWaveStream:
     does not grow with its position, but for attention to what came before.
     """
 
-    def __init__(self, flow: Flow, hift: HiFT, prompt: FlowPrompt, speed: float = 1.0) -> None:
+    def __init__(self, flow: Flow, hift: HiFT, mel_state: FlowState, speed: float = 1.0) -> None:
         self._flow, self._hift = flow, hift
-        self._mel_state = flow.open(prompt)
+        self._mel_state = mel_state
         self._wave_state = hift.open([NOISE_SEED])
         self._tempo = FrameTempo(speed)
         self._speed, self._samples = speed, 0

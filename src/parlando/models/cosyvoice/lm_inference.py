@@ -8,7 +8,7 @@ from functools import partial
 from typing import cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,11 +19,13 @@ from parlando.models.cosyvoice.lm import CosyVoiceLM, DecoderLayer
 from parlando.models.cosyvoice.parts.monotonic_attention import MonotonicAttention, MonotonicCache, attend_monotonic
 from parlando.models.cosyvoice.prompt import SpeechPrompt
 from parlando.nn.attention import attend_cached, attend_causal
-from parlando.nn.kvcache import KVCache
+from parlando.nn.kvcache import CachePlan, KVCache, StaticCache
 from parlando.nn.norm import FastRMSNorm
 from parlando.nn.packing import pack
 from parlando.nn.rope import RopeTable, rotate_
 from parlando.nn.sampling import Ranking
+
+NO_CODE = -1
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,11 @@ class CosyVoiceTokenLM:
     After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
     A frame without codes is a position of text or a mark, one with a code a position of speech; rows of both kinds
     share a step. Every position is fed exactly once, and a step needs no mask beyond the cache's own (the published
-    code passes one that newer libraries read as "see the first position only").
+    code passes one that newer libraries read as "see the first position only"). On a CUDA device steps are ``static``,
+    in shapes that recur, and so one launch each, unless a layer is guided.
     """
 
-    def __init__(self, lm: CosyVoiceLM) -> None:
+    def __init__(self, lm: CosyVoiceLM, static: bool | None = None) -> None:
         self.config: LMConfig = lm.config
         self.context_length = lm.config.context_length
         self._lm = lm
@@ -73,12 +76,15 @@ class CosyVoiceTokenLM:
         self._head, self._head_bias = pack((lm.speech_head,)), lm.speech_head.bias.detach()
         self._norm = FastRMSNorm(lm.norm)
         self._like = lm.norm.weight.detach()
+        self._static = self._like.is_cuda if static is None else static
         self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
 
     def new_cache(self, rows: int, length: int) -> KVCache:
         """Allocate ``rows`` sequences of at most ``length`` positions, on the model's device and in its dtype."""
         config = self.config
-        kind = KVCache if config.guided_layer is None else MonotonicCache
+        kind = StaticCache if self._static else KVCache
+        if config.guided_layer is not None:
+            kind = MonotonicCache
         return kind(config.attention, config.num_layers, rows, min(length, self.context_length), self._like)
 
     @torch.inference_mode()
@@ -125,11 +131,37 @@ class CosyVoiceTokenLM:
             raise GenerationError(f"row {full[0]} is full at {cache.capacity} positions; ask for less audio at once")
         if not any(live):
             return [None] * len(frames)
-        plan = cache.plan(live)
         if isinstance(cache, MonotonicCache):
             for row, frame in enumerate(frames):
                 if frame and not frame.codes and frame.token < self.config.vocab_size:
                     cache.monotonic.hear(row, cache.length(row))
+        logits = self._logits(self._run_step(frames, live, cache))
+        for row, is_live in enumerate(live):
+            cache.advance(row, int(is_live))
+        return [replace(logits[row], place=_place(cache, row)) if live[row] else None for row in range(len(live))]
+
+    def _run_step(self, frames: Sequence[Frame | None], live: list[bool], cache: KVCache) -> Tensor:
+        # An idle row is computed along as any text.
+        fed = [(frame.token, *(frame.codes[:1] or (NO_CODE,))) if frame else (0, NO_CODE) for frame in frames]
+        inputs = torch.tensor(fed)
+        if not isinstance(cache, StaticCache):
+            return self._advance(inputs.to(self._like.device, non_blocking=True), cache.plan(live), cache, frames)
+        extent = cache.extent(live)
+
+        def work(described: Tensor) -> Tensor:
+            """Nothing in it depends on what is not in ``described``."""
+            return self._advance(described[:, 1:], cache.plan_at(described[:, 0], extent), cache)
+
+        return cache.step(extent, work, cache.padded(inputs))[: len(frames)]
+
+    def _advance(
+        self,
+        inputs: Int[Tensor, "row 2"],
+        plan: CachePlan,
+        cache: KVCache,
+        frames: Sequence[Frame | None] = (),
+    ) -> Float[Tensor, "row dim"]:
+        """One new position for each row of a plan: a token, and a code where it is one of speech."""
         rope = self._rope.at(plan.positions)
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
@@ -139,14 +171,8 @@ class CosyVoiceTokenLM:
                 return self._attend_monotonic(q, keys, values, plan.mask, cache.monotonic, frames)
             return attend_cached(q, keys, values, plan.mask)
 
-        # An idle row is computed along as any text.
-        tokens = torch.tensor([frame.token if frame else 0 for frame in frames])
-        codes = torch.tensor([frame.codes[0] if frame and frame.codes else 0 for frame in frames])
-        is_speech = torch.tensor([bool(frame and frame.codes) for frame in frames])
-        logits = self._logits(self._run(tokens, codes, is_speech, attend))
-        for row, is_live in enumerate(live):
-            cache.advance(row, int(is_live))
-        return [replace(logits[row], place=_place(cache, row)) if live[row] else None for row in range(len(live))]
+        tokens, codes = inputs.unbind(1)
+        return self._run(tokens, codes.clamp(min=0), codes != NO_CODE, attend)
 
     def _attend_monotonic(
         self,

@@ -18,7 +18,7 @@ from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import DualFFNLayer, HiggsLM
 from parlando.nn.attention import attend_cached, attend_causal
 from parlando.nn.following import FollowingCache, looks_of
-from parlando.nn.kvcache import KVCache
+from parlando.nn.kvcache import CachePlan, KVCache, StaticCache
 from parlando.nn.lora import adapted_layers
 from parlando.nn.mlp import GatedMLP
 from parlando.nn.native.kernel import BranchWeights, Kernel, LayerWeights, Panels
@@ -168,10 +168,11 @@ class HiggsTokenLM:
 
     After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
     A small model takes its steps in the compiled kernel, where there is one and unless ``compiled`` is false, or the
-    model is quantised or has an adapter that is not merged.
+    model is quantised or has an adapter that is not merged. On a CUDA device its steps are ``static``, in shapes that
+    recur, and so one launch each, unless a head reads along.
     """
 
-    def __init__(self, lm: HiggsLM, compiled: bool = True) -> None:
+    def __init__(self, lm: HiggsLM, compiled: bool = True, static: bool | None = None) -> None:
         self.config: LMConfig = lm.config
         self.context_length = lm.config.context_length
         self._lm = lm
@@ -181,6 +182,7 @@ class HiggsTokenLM:
         self._norm = FastRMSNorm(lm.norm)
         self._like = lm.norm.weight.detach()
         self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
+        self._static = self._like.is_cuda if static is None else static
         self._kernel = self._compiled() if compiled and not adapted_layers(lm) and not is_quantized(lm) else None
 
     def _compiled(self) -> Kernel | None:
@@ -201,7 +203,9 @@ class HiggsTokenLM:
     def new_cache(self, rows: int, length: int) -> KVCache:
         """Allocate ``rows`` sequences of at most ``length`` positions, on the model's device and in its dtype."""
         length = min(length, self.context_length)
-        kind = KVCache if self.config.reading_head is None else FollowingCache
+        kind = StaticCache if self._static else KVCache
+        if self.config.reading_head is not None:
+            kind = FollowingCache
         return kind(self.config.attention, self.config.num_layers, rows, length, self._like)
 
     @torch.inference_mode()
@@ -277,14 +281,31 @@ class HiggsTokenLM:
         return hidden
 
     def _run_step(self, frames: Sequence[Frame | None], live: list[bool], cache: KVCache) -> Tensor:
-        device = self._like.device
         # An idle row borrows a live row's frame, so that it never makes a step of one kind a mixed one.
         stand_in = next(frame for frame in frames if frame is not None)
         filled = [stand_in if frame is None else frame for frame in frames]
         no_codes = (0,) * self.config.num_codebooks
         inputs = torch.tensor([(frame.token, *(frame.codes or no_codes)) for frame in filled])
-        route = _route_of([bool(frame.codes) for frame in filled], device, few=True)
-        plan = cache.plan(live)
+        is_audio = [bool(frame.codes) for frame in filled]
+        if isinstance(cache, StaticCache):
+            return self._static_step(inputs, is_audio, live, cache)
+        route = _route_of(is_audio, self._like.device, few=True)
+        return self._advance(inputs.to(self._like.device, non_blocking=True), route, cache.plan(live), cache)
+
+    def _static_step(self, inputs: Tensor, is_audio: list[bool], live: list[bool], cache: StaticCache) -> Tensor:
+        """The same in shapes that recur: nothing in ``work`` depends on what is not in ``described``."""
+        extent, mixed = cache.extent(live), not all(is_audio)
+
+        def work(described: Tensor) -> Tensor:
+            positions, kinds, frames = described.tensor_split([1, 2], dim=1)
+            route = ByMask(kinds.bool()) if mixed else OneKind(True)
+            return self._advance(frames, route, cache.plan_at(positions[:, 0], extent), cache)
+
+        described = cache.padded(torch.cat([torch.tensor(is_audio)[:, None], inputs], dim=1))
+        return cache.step((extent, mixed), work, described)[: len(inputs)]
+
+    def _advance(self, inputs: Int[Tensor, "row column"], route: Route, plan: CachePlan, cache: KVCache) -> Tensor:
+        """One new position for each row of a plan."""
         rope = self._rope.at(plan.positions)
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
@@ -293,7 +314,7 @@ class HiggsTokenLM:
             self._watch(layer, q, keys, plan.mask, cache)
             return attend_cached(q, keys, values, plan.mask)
 
-        return self._run(inputs.to(device, non_blocking=True), route, attend)
+        return self._run(inputs, route, attend)
 
     def _compiled_step(self, kernel: Kernel, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
         # Text rows first; idle rows take no part.

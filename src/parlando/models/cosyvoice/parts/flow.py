@@ -6,6 +6,7 @@ only its own frames and a stream equals the chunk-masked computation on the whol
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -122,6 +123,11 @@ class FlowState:
     pending: list[int] = field(default_factory=list)
     past_tokens: int = 0
     closed: bool = False
+
+    def fork(self) -> FlowState:
+        """One that goes on by itself from here; both share what they remember until they write."""
+        memories = copy.deepcopy((self.encoder, self.steps))
+        return replace(self, encoder=memories[0], steps=memories[1], pending=list(self.pending))
 
     def close(self) -> None:
         """Forget everything; later pushes give nothing."""
