@@ -14,6 +14,7 @@ from parlando.annotate.step import Lazy, Step
 from parlando.annotate.workspace import Workspace
 from parlando.audio.pitch import pitch_track
 from parlando.audio.silence import speech_seconds
+from parlando.audio.voicing import pitch_of
 from parlando.models.higgs.parts.chatml import GENERATE_INSTRUCTION, TextContent, system_content
 from parlando.text.scripts import length
 
@@ -21,7 +22,6 @@ QUANTILES = (0.1, 0.5, 0.9)
 SPEAKER = "SPEAKER0"
 SURE_GENDER, SURE_FEELING = 0.7, 0.5
 NEUTRAL = ("neutral", "unknown", "<unk>", "other")
-LOW_HZ, HIGH_HZ = {"feminine": 175.0, "masculine": 100.0}, {"feminine": 230.0, "masculine": 145.0}
 SLOW_LETTERS, FAST_LETTERS = 10.0, 17.0
 """Letters per second of speech, pauses apart."""
 FLAT_OCTAVES, LIVELY_OCTAVES = 0.35, 0.9
@@ -129,8 +129,8 @@ def describe_speaker(facts: Mapping[str, Any]) -> str:
     sure = facts.get("gender_confidence", 0.0) >= SURE_GENDER
     parts = [gender] if sure else []
     low, middle, high = facts.get("pitch_range_hz") or (0.0, 0.0, 0.0)
-    if sure and middle:
-        parts += ["low pitch"] if middle < LOW_HZ[gender] else ["high pitch"] if middle > HIGH_HZ[gender] else []
+    pitch = pitch_of(gender if sure else "unknown", middle)
+    parts += [f"{pitch} pitch"] if pitch != "medium" else []
     rate = facts.get("letters_per_second")
     if rate is not None:
         parts.append("slow" if rate < SLOW_LETTERS else "fast" if rate > FAST_LETTERS else "moderate pace")
