@@ -44,10 +44,10 @@ class TowerConfig:
 class AnswererConfig:
     """A decoder of Llama's kind, which reads the tower's frames before it writes."""
 
-    hidden_size: Size = 256
-    num_layers: AtLeastOne = 3
-    num_heads: AtLeastOne = 4
-    intermediate_size: Size = 640
+    hidden_size: Size = 192
+    num_layers: AtLeastOne = 2
+    num_heads: AtLeastOne = 3
+    intermediate_size: Size = 512
     rms_norm_eps: Positive = 1e-5
     rope_theta: Positive = 10_000.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from parlando.core.errors import AudioError
 from parlando.models.understanding.network import BLANK, Impression, UnderstandingNetwork
 from parlando.models.understanding.search import Hypothesis, prefix_beam_search
 from parlando.models.understanding.tokens import BYTES, END, decode, next_in_header
-from parlando.text.answer import Answer, parse_answer
+from parlando.text.answer import EVENTS, Answer, parse_answer
 
 BEAMS = 8
 PIECE_SECONDS, CUT_SECONDS, LEVEL_SECONDS = 14.0, 6.0, 0.05
@@ -63,11 +64,11 @@ class Listener:
         edges = list(_edges(wave, ear.sample_rate, longest))
         return [
             Piece(start / ear.sample_rate, end / ear.sample_rate, self.understand_wave(wave[start:end]))
-            for start, end in zip(edges[:-1], edges[1:], strict=True)
+            for start, end in pairwise(edges)
         ]
 
     def understand(self, clip: Clip) -> Answer:
-        """What is heard of a clip; of one with several pieces, the first one's description and all that is said."""
+        """What is heard of a clip, the pieces of a long one joined (`joined`)."""
         return joined([piece.answer for piece in self.pieces(clip)])
 
     @torch.inference_mode()
@@ -126,7 +127,7 @@ def joined(answers: Sequence[Answer]) -> Answer:
     Speakers of different pieces are not known to be the same; they are counted as if the n-th were.
     """
     first = answers[0]
-    events = tuple(dict.fromkeys(event for each in answers for event in each.events))
+    events = tuple(name for name in EVENTS if any(name in each.events for each in answers))
     speakers = max((each.speakers for each in answers), key=len)
     return Answer(first.place, events, first.emotion, speakers, tuple(turn for each in answers for turn in each.turns))
 

@@ -27,6 +27,15 @@ class Heard(NamedTuple):
     num_pooled: Int[Tensor, " batch"]
 
 
+class Norm(nn.LayerNorm):
+    """Layer normalisation whose result is what products take that are computed in fewer bits, cast once for all."""
+
+    def forward(self, x: Float[Tensor, "batch frame dim"]) -> Float[Tensor, "batch frame dim"]:
+        """Normalise."""
+        result, kind = super().forward(x), x.device.type
+        return result.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else result
+
+
 class Attention(nn.Module):
     """Self-attention over all frames of a recording; keys have no bias, as in Whisper."""
 
@@ -56,7 +65,7 @@ class TowerLayer(nn.Module):
         super().__init__()
         dim = config.d_model
         self.self_attn = Attention(dim, config.encoder_attention_heads)
-        self.self_attn_layer_norm, self.final_layer_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.self_attn_layer_norm, self.final_layer_norm = Norm(dim), Norm(dim)
         self.fc1, self.fc2 = nn.Linear(dim, config.encoder_ffn_dim), nn.Linear(config.encoder_ffn_dim, dim)
 
     def forward(
@@ -78,7 +87,7 @@ class AudioTower(nn.Module):
         self.embed_positions = nn.Embedding(config.max_source_positions, config.d_model)
         self.embed_positions.weight = nn.Parameter(_sinusoids(*self.embed_positions.weight.shape), requires_grad=False)
         self.layers = nn.ModuleList(TowerLayer(config) for _ in range(config.encoder_layers))
-        self.layer_norm = nn.LayerNorm(config.d_model)
+        self.layer_norm = Norm(config.d_model)
 
     def forward(self, features: Float[Tensor, "batch band mel"], mels: Int[Tensor, " batch"]) -> Heard:
         """States, those past the end of each recording of no meaning; ``mels`` are how many frames are real."""

@@ -69,10 +69,10 @@ class UnderstandingTrainConfig:
     model: UnderstandingConfig = field(default_factory=UnderstandingConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
     masks: MaskConfig = field(default_factory=MaskConfig)
-    optim: OptimConfig = field(default_factory=lambda: OptimConfig(rate=1e-3, warmup=0.08, final=0.02))
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(rate=1e-3, warmup=0.05, final=0.02))
     held_out_speakers: tuple[str, ...] = ()
     held_out_scenes: Size = 32
-    seconds_per_batch: Positive = 90.0
+    seconds_per_batch: Positive = 48.0
     candidates: Size = 48
     ctc_weight: NotNegative = 1.0
     answer_weight: NotNegative = 1.0
