@@ -42,7 +42,9 @@ def test_what_is_written_is_read_again(answer):
     assert parse_answer(write_answer(answer)) == answer
 
 
-PIECES = st.sampled_from(["<", ">", "<1>", "<9>", "<place:", "<place:hall>", "<event:bell>", "<speaker:x,low>", ":", ","])
+PIECES = st.sampled_from(
+    ["<", ">", "<1>", "<9>", "<place:", "<place:hall>", "<event:bell>", "<speaker:x,low>", ":", ","]
+)
 
 
 @settings(max_examples=200, deadline=None)

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny_corpus import no_processes, write_corpus
 
 from parlando.core.errors import ConfigError
 from parlando.data.scenes.scene import CLEAN, SILENCE, Director, SceneConfig
 from parlando.data.scenes.sources import EMOTIONS_FILE, Speech, transcript
 from parlando.data.shards import PHONES, PackedCorpus, pack
 from parlando.text.answer import HeardSpeaker, Turn
-from tiny_corpus import no_processes, write_corpus
 
 RATE = 16_000
 
@@ -38,17 +38,19 @@ def director(speech, **changes):
 
 
 def test_a_scene_is_a_function_of_its_number(speech):
-    plans = [director(speech).plan(speech.train, 0, number) for number in range(30)]
-    assert plans == [director(speech).plan(speech.train, 0, number) for number in range(30)]
+    stage, other_stage = director(speech), director(speech)
+    plans = [stage.plan(speech.train, 0, number) for number in range(30)]
+    assert plans == [other_stage.plan(speech.train, 0, number) for number in range(30)]
     assert len({plan.seed for plan in plans}) == 30
-    one, other = (director(speech).scene(plans[3]) for _ in range(2))
+    one, other = (each.scene(plans[3]) for each in (stage, other_stage))
     assert np.array_equal(one.samples, other.samples)
     assert one.samples.dtype == np.float32
     assert np.abs(one.samples).max() < 1
 
 
 def test_shares_and_places_are_as_asked_for(speech):
-    drawn = [director(speech).plan(speech.train, 0, number) for number in range(600)]
+    stage = director(speech)
+    drawn = [stage.plan(speech.train, 0, number) for number in range(600)]
     counts = Counter(len(plan.entries) for plan in drawn)
     assert 5 < counts[0] < 40
     assert 60 < counts[2] < 150

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tiny_understanding import TINY
 
 from parlando.audio.clip import Clip
 from parlando.core.errors import AudioError
@@ -12,7 +13,6 @@ from parlando.models.understanding.listener import Listener, Piece, _edges, join
 from parlando.models.understanding.network import BLANK, UnderstandingNetwork
 from parlando.models.understanding.tokens import encode
 from parlando.text.answer import MOST_SPEAKERS, Answer, HeardSpeaker, Turn
-from tiny_understanding import TINY
 
 RATE = 16_000
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tiny_understanding import TINY
 from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.qwen2_audio.configuration_qwen2_audio import Qwen2AudioEncoderConfig
 from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncoder
@@ -14,7 +15,6 @@ from parlando.models.understanding.config import EarConfig, TowerConfig
 from parlando.models.understanding.ear import Ear
 from parlando.models.understanding.network import UnderstandingNetwork
 from parlando.models.understanding.tower import AudioTower
-from tiny_understanding import TINY
 
 SIZES = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
 

@@ -36,7 +36,7 @@ def test_any_tokens_are_an_answer(tokens):
 def test_headers_come_to_an_end_and_say_each_thing_once():
     for seed in range(40):
         generator, header = np.random.default_rng(seed), []
-        while not header or header[-1] != END and header[-1] >= SPOKEN:
+        while not header or (header[-1] != END and header[-1] >= SPOKEN):
             header.append(int(generator.choice(next_in_header(header))))
             assert len(header) < 16
         words = decode(header[:-1])

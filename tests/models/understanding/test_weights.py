@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny_understanding import TINY
 from transformers import WhisperConfig, WhisperModel
 
 from parlando.core.errors import CheckpointError, ConfigError
@@ -20,7 +21,6 @@ from parlando.models.understanding.weights import (
     save_network,
 )
 from parlando.nn.checkpoint import save_tensors
-from tiny_understanding import TINY
 
 SIZES = {"d_model": 24, "encoder_layers": 1, "encoder_attention_heads": 3, "encoder_ffn_dim": 40}
 PUBLISHED = {**SIZES, "num_mel_bins": 16, "max_source_positions": 50, "scale_embedding": False}

@@ -12,7 +12,7 @@ from parlando.audio.sounds import SHORT_EVENTS, by_telephone, reverberated
 from parlando.core.config import NotNegative, Positive, Share
 from parlando.core.errors import ConfigError
 from parlando.data.sampler import at_speed
-from parlando.data.scenes.sources import Sounds, Speech
+from parlando.data.scenes.sources import Speech, sounds_at
 from parlando.data.shards import PHONES, Entry
 from parlando.text.answer import EVENTS, PLACES, Answer, Turn
 
@@ -86,7 +86,7 @@ class Director:
 
     def __init__(self, speech: Speech, config: SceneConfig, rate: int, seed: int = 0) -> None:
         self.speech, self.config, self.rate, self._seed = speech, config, rate, seed
-        self.sounds = Sounds(rate, seed)
+        self.sounds = sounds_at(rate, seed)
         frame = speech.corpus.config
         self.label_seconds = frame.frame_samples / frame.labels_per_frame / frame.sample_rate
         self._places = sorted(config.places)

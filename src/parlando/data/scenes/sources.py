@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from parlando.text.normalize import LANGUAGES, normalize
 
 EMOTIONS_FILE = "emotions.json"
 PITCH_SECONDS, SURE_GENDER = 12.0, 0.7
-MUSIC_SECONDS, NOISE_SECONDS, NOISES, VARIANTS = 40.0, 20.0, 4, 4
+MUSIC_SECONDS, NOISE_SECONDS, NOISES, VARIANTS = 20.0, 20.0, 4, 4
 EVENT_SECONDS = (0.7, 1.6)
 _WRITTEN = " abcdefghijklmnopqrstuvwxyz'.,?"
 
@@ -107,7 +107,7 @@ class Speech:
 
 
 class Sounds:
-    """Music, noises and events at a rate, made once."""
+    """Music, noises and events at a rate, made once (`sounds_at`)."""
 
     def __init__(self, rate: int, seed: int) -> None:
         generator = np.random.default_rng((seed, 41))
@@ -130,6 +130,12 @@ class Sounds:
     def event(self, name: str, generator: np.random.Generator) -> np.ndarray:
         """An event, as it happens once."""
         return self._events[name][generator.integers(VARIANTS)]
+
+
+@cache
+def sounds_at(rate: int, seed: int) -> Sounds:
+    """The sounds of a seed."""
+    return Sounds(rate, seed)
 
 
 def _cut(wave: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
