@@ -1,4 +1,4 @@
-"""Understanding and generation in turn: each annotates for the other, and a table says what comes of it, round by round.
+"""Understanding and generation in turn: each annotates for the other; a table says, round by round, what comes of it.
 
 python recipes/in_turn/rounds.py recipes/in_turn/small.toml --teacher corpus/manifest.jsonl --raw recordings \\
     --texts texts.txt --codec runs/codec -o runs/in-turn

@@ -144,7 +144,7 @@ def test_emotions_are_those_of_a_file_beside_the_corpus(corpus):
     ("text", "language", "expected"),
     [
         ("It’s 5 o'clock; really!", "en", "it's five o'clock, really."),
-        ("“Well” - said Ann", "en", "well said ann"),
+        ("“Well” - said Ann", "en", "well, said ann"),
         ("Guten Tag", "xx", "guten tag"),
     ],
 )
