@@ -40,6 +40,7 @@ repetition_limit = 8
 """
 HEARD = ("WER", "speakers", "gender", "pitch", "place", "event F1")
 SAID = ("WER strict",)
+FEWEST_SENTENCES = 3
 Run = Callable[[Sequence[str]], None]
 Step = Callable[[], None]
 
@@ -190,13 +191,14 @@ class Rounds:
 
 
 def speakers_of(manifest: Path) -> list[str]:
-    """The speakers of a corpus, who says most first."""
-    seconds: Counter[str] = Counter()
-    for utterance in read_manifest(manifest):
-        seconds[utterance.speaker] += utterance.seconds
-    if not seconds:
-        raise SystemExit(f"nothing was kept of the recordings; see rejected.jsonl in {manifest.parent}")
-    return [name for name, _ in sorted(seconds.items(), key=lambda each: (-each[1], each[0]))]
+    """The speakers of a corpus, who says most first: a model's own voice, which takes some sentences."""
+    spoken = Counter(utterance.speaker for utterance in read_manifest(manifest))
+    ordered = sorted(spoken, key=lambda name: (-spoken[name], name))
+    if not ordered or spoken[ordered[0]] < FEWEST_SENTENCES:
+        raise SystemExit(
+            f"of the recordings, nobody's {FEWEST_SENTENCES} sentences were kept; see {manifest.parent / 'rejected.jsonl'}"
+        )
+    return ordered
 
 
 def speak(model: Path, texts: Sequence[str], folder: Path, speaker: str) -> None:

@@ -5,21 +5,32 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
-from parlando.cli.app import build_app
+import fake_listeners as fakes
+from parlando.audio.files import write_audio
+from parlando.cli.app import build_app, main
 from parlando.data.manifest import Utterance, append_manifest
+from parlando.evaluate.judges import registry, steady
+from parlando.evaluate.judges.base import Card
 from parlando.train.higgs.lm_recipe import LMRecipe
 from parlando.train.loop.recipe import read_recipe
 from parlando.train.understanding.recipes import UnderstandingRecipe
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
+from tiny_corpus import no_processes, write_corpus
 
 
 @pytest.fixture(scope="module")
 def recipe(root):
     spec = importlib.util.spec_from_file_location("in_turn_rounds", root / "recipes" / "in_turn" / "rounds.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look themselves up there
     spec.loader.exec_module(module)
     return module
 
@@ -39,8 +50,8 @@ class Pretender:
         out = self.folder / arguments[arguments.index("-o") + 1]
         out.mkdir(parents=True, exist_ok=True)
         if arguments[0] == "annotate":
-            speakers = ("b_S1", 2.0), ("a_S0", 3.0)
-            append_manifest(out / "manifest.jsonl", [Utterance(n, "c", n, "en", "t", s) for n, s in speakers])
+            speakers = ("b_S1", "a_S0", "a_S0", "a_S0")
+            append_manifest(out / "manifest.jsonl", [Utterance(n, "c", n, "en", "t", 2.0) for n in speakers])
         if arguments[0] == "eval":
             number = int(out.parent.name)
             heard = {"WER": 90.0 - 10 * number, "speakers": 75.0, "event_F1": 0.5}
@@ -112,5 +123,125 @@ def test_its_recipes_are_read(recipe, root):
 
 def test_a_corpus_of_nobody_is_told(recipe, tmp_path):
     (tmp_path / "manifest.jsonl").touch()
-    with pytest.raises(SystemExit, match=r"nothing was kept .* rejected\.jsonl"):
+    with pytest.raises(SystemExit, match=r"nobody's 3 sentences were kept; see .*rejected\.jsonl"):
         recipe.speakers_of(tmp_path / "manifest.jsonl")
+
+
+CODEC = """
+[budget]
+steps = 1
+[train.crops]
+batch = 2
+frames = 5
+held_out_batch = 2
+[train.codec]
+num_bands = 12
+num_codebooks = 2
+codebook_size = 8
+latent_dim = 6
+fine_dim = 8
+coarse_dim = 8
+hidden_dim = 12
+decoder_fine_blocks = 3
+"""
+SETTINGS = """
+rounds = 1
+new_texts = 2
+asr = "deaf"
+scenes = 2
+sentences = 1
+[understanding]
+recipe = "understanding.toml"
+first_steps = 1
+steps = 1
+[generation]
+recipe = "lm.toml"
+first_steps = 1
+steps = 1
+"""
+UNDERSTANDING = """
+[budget]
+steps = 1
+[train]
+seconds_per_batch = 2.0
+candidates = 4
+held_out_scenes = 1
+[train.scenes]
+longest_seconds = 4.0
+[train.model.tower]
+d_model = 16
+encoder_layers = 1
+encoder_attention_heads = 2
+encoder_ffn_dim = 16
+max_source_positions = 200
+[train.model.answerer]
+hidden_size = 16
+num_layers = 1
+num_heads = 2
+intermediate_size = 16
+"""
+LM = """
+[budget]
+steps = 1
+[sizes]
+hidden_size = 8
+num_layers = 1
+num_heads = 2
+intermediate_size = 16
+context_length = 512
+[mix]
+candidates = 2
+tokens_per_batch = 100
+"""
+ANNOTATE = """
+[models]
+events = ""
+language = ""
+mos = ""
+speakers = "any"
+"""
+
+
+class Deaf:
+    card = Card("deaf", "1")
+
+    def hear(self, clip, language):
+        return ""
+
+
+@pytest.mark.slow
+def test_a_whole_round_at_tiny_sizes(recipe, tmp_path, monkeypatch):
+    """All commands are real; who hears words and voices in the recordings needs no weights."""
+    settings = {"rounds": SETTINGS, "understanding": UNDERSTANDING, "lm": LM, "annotate": ANNOTATE, "codec": CODEC}
+    for name, text in settings.items():
+        (tmp_path / f"{name}.toml").write_text(text)
+    (tmp_path / "texts.txt").write_text("Good morning.\nIt rains.\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("parlando.train.loop.trainer.draw_log", lambda path: None)
+    monkeypatch.setattr(steady, "steady_asr", lambda spec: fakes.PitchWords())
+    monkeypatch.setattr(registry, "speaker_encoder", lambda spec: fakes.PitchVoices())
+    monkeypatch.setattr(registry, "asr", lambda spec, key=None: Deaf())
+    no_processes(monkeypatch)
+    fakes.make_raw(tmp_path / "raw")
+    said = [part for _ in range(4) for part in (fakes.voice(fakes.LOW, 2.0), fakes.pause(1.0))]
+    write_audio(tmp_path / "raw" / "long.wav", np.concatenate([fakes.pause(0.5), *said]), fakes.RATE)
+    teacher = write_corpus(tmp_path / "teacher")
+
+    def run(arguments):
+        alone = ["--workers", "0"] if arguments[0] == "annotate" else []
+        with pytest.raises(SystemExit) as stop:
+            main([*arguments, *alone])
+        assert not stop.value.code, arguments
+
+    run(["data", "pack", str(teacher), "-o", "packed"])
+    run(["train", "codec", "codec.toml", "--corpus", "packed", "-o", "codec"])
+    options = ["rounds.toml", "--teacher", str(teacher), "--raw", "raw", "--texts", "texts.txt", "--codec", "codec"]
+    found = recipe.main([*options, "-o", "out"], run)
+    rounds = json.loads((tmp_path / "out" / "table.json").read_text())["rounds"]
+    assert [sorted(row["generation"]) != [] for row in rounds] == [False, True]
+    assert all("speakers" in row["understanding"] for row in rounds)
+    assert rounds[1]["generation"]["WER strict"] == 100.0
+    assert len(found.splitlines()) == 6
+    again = []
+    recipe.main([*options, "-o", "out"], again.append)
+    assert again == []
