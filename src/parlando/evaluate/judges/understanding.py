@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from pathlib import Path
 
 from parlando.audio.clip import Clip
 from parlando.core.errors import FileMissingError
 from parlando.evaluate.judges.base import Card
-from parlando.evaluate.suite.store import file_digest
 from parlando.models.understanding.build import load_listener
 from parlando.models.understanding.config import UnderstandingConfig
 from parlando.models.understanding.listener import Listener
@@ -30,7 +30,8 @@ class Understanding:
         weights = self._folder / WEIGHTS_FILE
         if not weights.is_file():
             raise FileMissingError(weights, "understanding model")
-        self.card = Card(f"understanding {self._folder.name}", file_digest(weights)[:12])
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        self.card = Card(f"understanding {self._folder.name}", digest[:12])
 
     @cached_property
     def listener(self) -> Listener:

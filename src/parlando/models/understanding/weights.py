@@ -64,6 +64,7 @@ def load_network(folder: Path, device: str | torch.device = "cpu") -> Understand
 
 def save_network(network: UnderstandingNetwork, folder: Path) -> Path:
     """Write config and tensors; returns the tensors' file."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / CONFIG_FILE, {"kind": KIND, **to_mapping(network.config)})
     return save_tensors(network.state_dict(), folder / WEIGHTS_FILE)
 
