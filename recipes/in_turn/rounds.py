@@ -196,7 +196,7 @@ def speakers_of(manifest: Path) -> list[str]:
     ordered = sorted(spoken, key=lambda name: (-spoken[name], name))
     if not ordered or spoken[ordered[0]] < FEWEST_SENTENCES:
         raise SystemExit(
-            f"of the recordings, nobody's {FEWEST_SENTENCES} sentences were kept; see rejected.jsonl in {manifest.parent}"
+            f"nobody's {FEWEST_SENTENCES} sentences were kept of the recordings; see rejected.jsonl in {manifest.parent}"
         )
     return ordered
 

@@ -44,7 +44,7 @@ def test_a_recording_is_told_in_words_and_as_json(cli, model, tmp_path):
 
 
 def test_mistakes_are_told_in_a_line(cli, model, tmp_path):
-    assert "no file at 'b.wav'" in cli("understand", "b.wav", "--model", "model")[2]
+    assert "no audio file at 'b.wav'" in cli("understand", "b.wav", "--model", "model")[2]
     write_audio(tmp_path / "a.wav", np.zeros(RATE, np.float32), RATE)
     status, _, err = cli("understand", "a.wav", "--model", "nowhere")
     assert status == 2

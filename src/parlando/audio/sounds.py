@@ -37,7 +37,8 @@ def _bell(time: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Partials of a struck bell, the higher ones gone the sooner."""
     tone = generator.uniform(350, 900)
     partials = ((0.5, 1.0), (1.0, 1.4), (1.2, 1.8), (2.0, 2.5), (2.7, 4.0), (4.1, 6.0))
-    return sum(np.sin(2 * np.pi * tone * ratio * time) * np.exp(-decay * time) for ratio, decay in partials)
+    rings = [np.sin(2 * np.pi * tone * ratio * time) * np.exp(-decay * time) for ratio, decay in partials]
+    return np.sum(rings, axis=0)
 
 
 def _knock(time: np.ndarray, generator: np.random.Generator) -> np.ndarray:
