@@ -195,9 +195,8 @@ def speakers_of(manifest: Path) -> list[str]:
     spoken = Counter(utterance.speaker for utterance in read_manifest(manifest))
     ordered = sorted(spoken, key=lambda name: (-spoken[name], name))
     if not ordered or spoken[ordered[0]] < FEWEST_SENTENCES:
-        raise SystemExit(
-            f"nobody's {FEWEST_SENTENCES} sentences were kept of the recordings; see rejected.jsonl in {manifest.parent}"
-        )
+        lost = manifest.with_name("rejected.jsonl")
+        raise SystemExit(f"nobody's {FEWEST_SENTENCES} sentences were kept of the recordings; see {lost}")
     return ordered
 
 
