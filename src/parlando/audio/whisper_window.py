@@ -20,7 +20,7 @@ def doubtful(segment: Any) -> bool:
 def hearing_clips(whisper: type) -> Any:
     """faster-whisper's ``WhisperModel``, with an encoder that hears no longer than the clip unless told to."""
 
-    class HearingClips(whisper):  # type: ignore[misc]
+    class HearingClips(whisper):
         whole_window = False
 
         def encode(self, features: np.ndarray) -> Any:

@@ -108,8 +108,8 @@ class Director:
 
     def _cast(self, entries: Sequence[Entry], generator: np.random.Generator) -> tuple[Entry, ...]:
         """Nobody, one utterance, or those of two speakers, if they fit."""
-        first = entries[generator.integers(len(entries))]
-        other = entries[generator.integers(len(entries))]
+        first = entries[int(generator.integers(len(entries)))]
+        other = entries[int(generator.integers(len(entries)))]
         kind = generator.random()
         if kind < self.config.speechless:
             return ()
