@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The same examples in every run, so that a change is judged by itself; `--hypothesis-profile explore` finds new ones.
 settings.register_profile("steady", derandomize=True)
@@ -25,6 +30,14 @@ class Source:
     module: str
     text: str
     tree: ast.Module
+
+
+@pytest.fixture(autouse=True)
+def subnormals() -> Iterator[None]:
+    """Training flushes subnormal numbers in its whole process, where the next test runs too; Hypothesis wants them."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

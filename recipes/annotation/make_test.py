@@ -22,6 +22,7 @@ import numpy as np
 from parlando.audio.files import read_audio, write_audio
 from parlando.audio.resample import resample
 from parlando.audio.silence import speech_spans
+from parlando.audio.sounds import music, noise
 from parlando.data.details import read_details
 from parlando.data.manifest import read_manifest
 from parlando.data.teachers.flite import FLITE_VOICES, speak
@@ -138,27 +139,6 @@ def laid_out(pieces: Sequence[Said], generator: np.random.Generator) -> tuple[np
     return np.concatenate(parts) + room(sum(map(len, parts)) / RATE, generator), turns
 
 
-def music(seconds: float, generator: np.random.Generator) -> np.ndarray:
-    """Chords of plucked strings over a bass."""
-    wave = np.zeros(round(seconds * RATE), np.float32)
-    for beat in range(int(seconds * 2)):
-        root = 110 * 2 ** (generator.choice([0, 3, 5, 7, 10]) / 12)
-        for ratio in (1, 2, 2.52, 3, 4):
-            start = beat * RATE // 2
-            time = np.arange(min(RATE, len(wave) - start)) / RATE
-            harmonics = sum(np.sin(2 * np.pi * root * ratio * n * time) / n for n in range(1, 6))
-            wave[start : start + len(time)] += (0.04 * harmonics * np.exp(-3 * time)).astype(np.float32)
-    return wave.clip(-0.95, 0.95)
-
-
-def noise(seconds: float, generator: np.random.Generator) -> np.ndarray:
-    """Noise of a drawn colour."""
-    white = generator.standard_normal(round(seconds * RATE))
-    spectrum = np.fft.rfft(white) / np.maximum(np.arange(len(white) // 2 + 1), 1) ** generator.uniform(0, 1)
-    wave = np.fft.irfft(spectrum, len(white))
-    return (0.1 * wave / np.abs(wave).max()).astype(np.float32)
-
-
 class Maker:
     """Writes files and notes what is in them."""
 
@@ -204,11 +184,11 @@ class Maker:
         kinds = {
             "music": (music, ("music", "no speech", "singing")),
             "noise": (noise, ("no speech",)),
-            "silence": (lambda seconds, generator: room(seconds, generator), ("silent", "no speech")),
+            "silence": (lambda seconds, rate, generator: room(seconds, generator), ("silent", "no speech")),
         }
         for kind, (make, reasons) in kinds.items():
             for _ in range(max(1, round(minutes * 60 * SHARES[kind] / SPEECHLESS_SECONDS))):
-                self.write(kind, make(SPEECHLESS_SECONDS, self.generator), reasons)
+                self.write(kind, make(SPEECHLESS_SECONDS, RATE, self.generator), reasons)
 
     def foreign(self, folder: Path, seconds: float) -> None:
         """Speech in another language, file by file."""

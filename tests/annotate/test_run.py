@@ -156,6 +156,7 @@ def test_the_page_needs_no_network_and_lets_every_reason_be_heard(raw, tmp_path)
     for reason in ("duplicate", "wrong language", "music", "silent", "empty", "not audio", "pauses"):
         assert f"<td>{reason}</td>" in page
     assert page.count("<audio ") >= 4
+    assert page.count("<img ") == 1
 
 
 def test_folders_that_cannot_be(tmp_path):

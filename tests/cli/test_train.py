@@ -132,7 +132,6 @@ def cli(capsys, monkeypatch, tmp_path):
 
     yield run
     torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
 
 
 @pytest.mark.parametrize("name", [*TRAININGS, "assemble", "plot"])

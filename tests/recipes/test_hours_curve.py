@@ -90,5 +90,5 @@ def test_its_recipes_are_recipes(curve, codes, tmp_path, root):
     lm = (root / "recipes" / "hours_curve" / "lm.toml").read_text() + curve.descriptions(codes)
     (tmp_path / "lm.toml").write_text(lm)
     recipe = read_recipe(LMRecipe, tmp_path / "lm.toml")
-    assert recipe.budget.minutes == 60
+    assert recipe.budget.steps == 1500
     assert recipe.mix.descriptions == {"ada": "ada", "ben": "ben"}

@@ -29,9 +29,10 @@ def test_whisper_gets_its_rate_and_the_language(monkeypatch, name, model):
         def __init__(self, size, compute_type):
             asked.append((size, compute_type))
 
-        def transcribe(self, samples, language):
+        def transcribe(self, samples, language, **options):
             asked.append((len(samples), samples.dtype, language))
-            return [SimpleNamespace(text=" Hello there."), SimpleNamespace(text=" And [music] more. ")], None
+            sure = {"compression_ratio": 1.1, "avg_logprob": -0.2}
+            return [SimpleNamespace(text=text, **sure) for text in (" Hello there.", " And [music] more. ")], None
 
     monkeypatch.setitem(sys.modules, "faster_whisper", SimpleNamespace(WhisperModel=WhisperModel))
     monkeypatch.setattr("parlando.serve.recognise.find_spec", lambda package: package)

@@ -21,10 +21,7 @@ def codec():
     return made
 
 
-@pytest.fixture(autouse=True)
-def quick(in_this_process):
-    yield
-    torch.set_flush_denormal(False)
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 def encode(packed, codec, folder, **options):

@@ -56,7 +56,8 @@ class ModelSettings:
 class AnnotateConfig:
     """Everything that decides what a corpus becomes, apart from the recordings; ``ray`` and ``workers`` do not.
 
-    Without a table ``models``, the defaults are taken as far as they are installed.
+    Without a table ``models``, the defaults are taken as far as they are installed. ``understanding`` is the folder of
+    an understanding model, by which captions are composed then.
     """
 
     languages: tuple[str, ...] = ("en",)
@@ -64,6 +65,7 @@ class AnnotateConfig:
     format: ClipFormat = "flac"
     loudness_lufs: float = -23.0
     models: ModelSettings | None = None
+    understanding: str = ""
     cut: CutSettings = field(default_factory=CutSettings)
     speakers: SpeakerSettings = field(default_factory=SpeakerSettings)
     votes: VoteSettings = field(default_factory=VoteSettings)

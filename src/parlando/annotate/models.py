@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from parlando.audio.clip import Clip
+from parlando.text.answer import Answer
 
 
 class Recogniser(Protocol):
@@ -95,4 +96,12 @@ class EmotionListener(Protocol):
 
     def feel(self, clip: Clip) -> HeardFeeling:
         """How a clip is said."""
+        ...
+
+
+class Understander(Protocol):
+    """Hears everything at once: the place, events, speakers, words."""
+
+    def understand(self, clip: Clip) -> Answer:
+        """What is heard of a clip."""
         ...

@@ -12,6 +12,7 @@ from parlando.annotate.models import (
     EventDetector,
     LanguageListener,
     OpinionPredictor,
+    Understander,
     VoiceEncoder,
 )
 from parlando.annotate.step import Lazy, Step
@@ -26,6 +27,7 @@ from parlando.annotate.steps.speakers import Speakers
 from parlando.annotate.steps.speech import FindSpeech
 from parlando.annotate.steps.times import Aligner, WordTimes
 from parlando.annotate.steps.transcribe import Listener, Transcribe
+from parlando.annotate.steps.understand import Understand
 from parlando.core.errors import ConfigError
 
 
@@ -40,6 +42,7 @@ class Models:
     mos: Lazy[OpinionPredictor] | None = None
     emotion: Lazy[EmotionListener] | None = None
     aligner: Lazy[Aligner] | None = None
+    understanding: Lazy[Understander] | None = None
 
 
 def steps_of(config: AnnotateConfig, models: Models) -> tuple[Step, ...]:
@@ -74,5 +77,7 @@ def _on_segments(config: AnnotateConfig, models: Models) -> Iterator[Step]:
     yield WordTimes(models.aligner)
     if models.emotion is not None:
         yield Emotions(models.emotion)
+    if models.understanding is not None:
+        yield Understand(models.understanding)
     yield Describe()
     yield WriteClip(config.format)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from parlando.text.edits import edits
+
 SUBSTITUTION, INSERTION, DELETION = 4.0, 3.0, 3.0
 """Costs as in the published tool; a slot that others left empty may be left empty for nothing."""
 OUTLIER_DISTANCE = 0.5
@@ -132,10 +134,4 @@ def without_outliers(voters: Sequence[Voter]) -> list[Voter]:
 
 def _distance(one: Sequence[str], other: Sequence[str]) -> float:
     """Words to change, add or take away, over the words of the longer one."""
-    row = np.arange(len(other) + 1)
-    for number, word in enumerate(one, 1):
-        before, row = row, np.empty_like(row)
-        row[0] = number
-        for place, each in enumerate(other, 1):
-            row[place] = min(before[place] + 1, row[place - 1] + 1, before[place - 1] + (word != each))
-    return float(row[-1]) / max(1, len(one), len(other))
+    return edits(one, other) / max(1, len(one), len(other))

@@ -36,6 +36,9 @@ class AnnotateOptions:
         list[str] | None, typer.Option(help="A recogniser (see: parlando judges); several vote. Replaces the defaults.")
     ] = None
     language: Annotated[list[str] | None, typer.Option(help="A language to keep; default: en. May be repeated.")] = None
+    understand: Annotated[
+        Path | None, typer.Option(help="Folder of an understanding model, which composes the captions.")
+    ] = None
     format: Annotated[str | None, typer.Option(help="Format of the clips: flac (default) or opus.")] = None
     workers: Annotated[
         int | None, typer.Option(help="Processes; 0: none but this one; default: one for each core.", min=0)
@@ -89,7 +92,11 @@ def settled(options: AnnotateOptions) -> AnnotateConfig:
     from parlando.core.config import from_mapping, to_mapping
 
     config = read_config(options.config) if options.config else AnnotateConfig()
-    given = {"languages": options.language or None, "format": options.format}
+    given = {
+        "languages": options.language or None,
+        "format": options.format,
+        "understanding": options.understand and str(options.understand),
+    }
     changed = {name: value for name, value in given.items() if value is not None}
     config = from_mapping(AnnotateConfig, {**to_mapping(config), **changed}, "options")
     if options.asr:
@@ -105,8 +112,10 @@ def find_models(config: AnnotateConfig, say: Callable[[str], None]) -> Models:
         MissingDependencyError: one that was named is not installed, or there is nobody to tell voices apart.
     """
     from parlando.annotate.config import ModelSettings
+    from parlando.evaluate.judges.understanding import Understanding
 
-    return _Finder(config.models or ModelSettings(), config.models is not None, say).find()
+    found = _Finder(config.models or ModelSettings(), config.models is not None, say).find()
+    return replace(found, understanding=lazy(Understanding, config.understanding)) if config.understanding else found
 
 
 class _Finder:

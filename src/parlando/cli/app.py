@@ -26,6 +26,7 @@ COMMANDS = {
     "data": "parlando.cli.data",
     "eval": "parlando.cli.eval",
     "annotate": "parlando.cli.annotate",
+    "understand": "parlando.cli.understand",
     "judges": "parlando.cli.judges",
     "bench": "parlando.cli.bench",
     "chat": "parlando.cli.chat",

@@ -56,8 +56,9 @@ def run(options: BenchLMOptions) -> None:
     dtype = Placement.choose("cpu", options.few_bits_in).dtype
     contestants = [Contestant.of(name, dtype) for name in options.who or _CONTESTANTS]
     batches = tuple(options.batch or (1, 8))
-    sizes = {"rounds": 1, "repeats": options.repeats, "prompt_tokens": options.prompt}
-    load = Load(batches, options.frames, options.frames, **sizes)
+    load = Load(
+        batches, options.frames, options.frames, rounds=1, repeats=options.repeats, prompt_tokens=options.prompt
+    )
     report = run_lm_bench(options.sizes, family_of(config), config, contestants, load)
     typer.echo(lm_markdown(report))
     if options.out is not None:

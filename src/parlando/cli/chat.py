@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parlando.cli.hearing import HEARING, QUICK, recogniser_of
 from parlando.cli.options import SpeakOptions, command
 from parlando.cli.output import check_target
 from parlando.cli.sources import CloneOptions, choose_voice
@@ -38,7 +39,7 @@ class ThinkingOptions(SpeakOptions, CloneOptions):
     text_model_key: Annotated[
         str | None, typer.Option(envvar="PARLANDO_TEXT_MODEL_KEY", help="The key that its URL asks for.")
     ] = None
-    asr: Annotated[str, typer.Option(help="Who hears: a recogniser's name (see: parlando judges) or URL.")] = "whisper"
+    asr: Annotated[str, typer.Option(help=HEARING)] = QUICK
     asr_language: Annotated[str, typer.Option(help="The language that is listened for.")] = "en"
 
 
@@ -89,11 +90,10 @@ def partner_of(options: ChatOptions) -> Partner:
     from parlando.converse.manner import read_manners
     from parlando.converse.partner import SYSTEM, Partner
     from parlando.converse.text_models import text_model
-    from parlando.evaluate.judges.registry import asr
 
     return Partner(
         text_model(options.text_model, options.text_model_key),
-        None if options.text else asr(options.asr),
+        None if options.text else recogniser_of(options.asr),
         _feelings(options.feelings),
         read_manners(options.manners),
         system=SYSTEM if options.system is None else options.system,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parlando.cli import eval_suite
+from parlando.cli.eval_understanding import understanding
 from parlando.cli.options import ModelOptions, command
 from parlando.core.errors import InputError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure speech, of our models and of anybody's.")
 for _name, _function in eval_suite.COMMANDS.items():
     app.command(_name)(_function)
+app.command("understanding")(understanding)
 
 REPORT_HELP = "Write the report here as JSON, and a picture beside it."
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parlando.cli.chat import LISTENING_RATE, ThinkingOptions, pieces_of
+from parlando.cli.hearing import recogniser_of
 from parlando.cli.options import command
 from parlando.cli.output import check_target, deliver
 from parlando.cli.sources import choose_voice
@@ -72,9 +73,8 @@ def _translator(options: TranslateOptions) -> Translator:
 
 def _interpreter(options: TranslateOptions, translator: Translator) -> Interpreter:
     from parlando.converse.interpreting import Interpreter
-    from parlando.evaluate.judges.registry import asr
 
-    recogniser = asr(options.asr)
+    recogniser = recogniser_of(options.asr)
     synthesizer = options.load()
     voice = choose_voice(options, synthesizer, options.ref_text)
     return Interpreter(synthesizer, recogniser, translator, (options.source, options.target), voice)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from parlando.audio.clip import Clip
 from parlando.audio.resample import resample
 from parlando.converse.stages import Recogniser
+from parlando.converse.whisper import QuickWhisper
 from parlando.core.errors import ConfigError, MissingDependencyError, nearest
 
 RECOGNISER_RATE = 16_000
@@ -49,18 +49,11 @@ class FasterWhisper:
     """Whisper by CTranslate2; its model is a size that is fetched, or a folder."""
 
     def __init__(self, model: str) -> None:
-        self._model, self._lock = model or SIZE, threading.Lock()
-        self._whisper: Any = None
+        self._whisper = QuickWhisper(model or SIZE)
 
     def hear(self, clip: Clip, language: str) -> str:
         """The words."""
-        with self._lock:
-            if self._whisper is None:
-                # In whatever type is fastest here: somebody may be waiting for an answer.
-                self._whisper = import_module("faster_whisper").WhisperModel(self._model, compute_type="auto")
-            known = None if language == "auto" else language
-            segments, _ = self._whisper.transcribe(_at_its_rate(clip).astype(np.float32), language=known)
-            return _tidy(" ".join(segment.text for segment in segments))
+        return _tidy(self._whisper.hear(clip, language))
 
 
 _KINDS: dict[str, tuple[str, Callable[[str], Recogniser]]] = {

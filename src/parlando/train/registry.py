@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from parlando.train.loop.trainer import Budget
 
 _HIGGS, _COSYVOICE = "parlando.train.higgs", "parlando.train.cosyvoice"
+_UNDERSTANDING = "parlando.train.understanding"
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,24 @@ TRAININGS: Mapping[str, Training] = {
             )
         },
         former="revoicer",
+    ),
+    "understanding": Training(
+        """Train understanding: a recording in, one structured answer out.
+
+        It learns from scenes that are made of a corpus on the way: rooms, telephone, noise, music, events, two
+        speakers. --from goes on from such a training, or from a published tower (Higgs, Qwen2-Audio, Whisper).
+
+        Example: parlando train understanding recipes/understanding/small.toml --corpus corpus/packed
+        -o runs/understanding
+        """,
+        {
+            "understanding": Maker(
+                f"{_UNDERSTANDING}.recipes:UnderstandingRecipe",
+                f"{_UNDERSTANDING}.recipes:make_understanding_task",
+                ("corpus",),
+                ("start_from",),
+            )
+        },
     ),
     "lm": Training(
         """Train the language model of either family.

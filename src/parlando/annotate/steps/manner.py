@@ -14,6 +14,7 @@ from parlando.annotate.step import Lazy, Step
 from parlando.annotate.workspace import Workspace
 from parlando.audio.pitch import pitch_track
 from parlando.audio.silence import speech_seconds
+from parlando.audio.voicing import pitch_of
 from parlando.models.higgs.parts.chatml import GENERATE_INSTRUCTION, TextContent, system_content
 from parlando.text.scripts import length
 
@@ -21,7 +22,6 @@ QUANTILES = (0.1, 0.5, 0.9)
 SPEAKER = "SPEAKER0"
 SURE_GENDER, SURE_FEELING = 0.7, 0.5
 NEUTRAL = ("neutral", "unknown", "<unk>", "other")
-LOW_HZ, HIGH_HZ = {"feminine": 175.0, "masculine": 100.0}, {"feminine": 230.0, "masculine": 145.0}
 SLOW_LETTERS, FAST_LETTERS = 10.0, 17.0
 """Letters per second of speech, pauses apart."""
 FLAT_OCTAVES, LIVELY_OCTAVES = 0.35, 0.9
@@ -30,6 +30,22 @@ NOISY_DECIBELS, CLEAN_DECIBELS = 18.0, 30.0
 ECHO_SECONDS, HALL_SECONDS = 0.45, 0.8
 TELEPHONE_HZ = 4100.0
 BACKGROUND_SHARE = 0.1
+PLACES = {
+    "quiet": "Audio is recorded from a quiet room.",
+    "room": "Audio is recorded in a room with some echo.",
+    "hall": "Audio is recorded in a large hall.",
+    "telephone": "Audio is recorded over a telephone.",
+    "noisy": "Audio is recorded in a noisy place.",
+}
+SOUNDS = {
+    "music": "music",
+    "bell": "a bell",
+    "knock": "knocking",
+    "siren": "a siren",
+    "beep": "beeping",
+    "applause": "applause",
+}
+"""How a caption says what `parlando.text.answer` has names for."""
 
 
 @dataclass(frozen=True)
@@ -103,41 +119,58 @@ class Describe(Step):
 
 
 def describe_scene(facts: Mapping[str, Any]) -> str:
-    """Where it was recorded, in a sentence or two."""
+    """Where it was recorded, in a sentence or two; as an understanding model has it, where one was asked."""
+    understood = facts.get("understood")
+    place = understood["place"] if understood else _place(facts)
+    behind = [SOUNDS[event] for event in understood["events"]] if understood else _behind(facts)
+    if facts.get("overlap_share", 0.0) >= BACKGROUND_SHARE:
+        behind.append("another voice")
+    return f"{PLACES[place]} There is {' and '.join(behind)} in the background." if behind else PLACES[place]
+
+
+def _place(facts: Mapping[str, Any]) -> str:
+    """By bandwidth, noise and reverberation."""
     snr, decay = facts.get("snr_decibels", CLEAN_DECIBELS), facts.get("decay_seconds") or 0.0
     if facts.get("bandwidth_hz", TELEPHONE_HZ) < TELEPHONE_HZ:
-        place = "Audio is recorded over a telephone."
-    elif snr < NOISY_DECIBELS:
-        place = "Audio is recorded in a noisy place."
-    elif decay >= HALL_SECONDS:
-        place = "Audio is recorded in a large hall."
-    elif decay >= ECHO_SECONDS:
-        place = "Audio is recorded in a room with some echo."
-    else:
-        place = "Audio is recorded from a quiet room."
-    behind = [
-        what
-        for name, what in (("music_share", "music"), ("overlap_share", "another voice"))
-        if facts.get(name, 0.0) >= BACKGROUND_SHARE
-    ]
-    return f"{place} There is {' and '.join(behind)} in the background." if behind else place
+        return "telephone"
+    if snr < NOISY_DECIBELS:
+        return "noisy"
+    return "hall" if decay >= HALL_SECONDS else "room" if decay >= ECHO_SECONDS else "quiet"
+
+
+def _behind(facts: Mapping[str, Any]) -> list[str]:
+    return [SOUNDS["music"]] if facts.get("music_share", 0.0) >= BACKGROUND_SHARE else []
 
 
 def describe_speaker(facts: Mapping[str, Any]) -> str:
     """Gender, pitch, rate, liveliness and emotion, as far as they are known and stand out."""
-    gender = facts.get("gender", "unknown")
-    sure = facts.get("gender_confidence", 0.0) >= SURE_GENDER
-    parts = [gender] if sure else []
-    low, middle, high = facts.get("pitch_range_hz") or (0.0, 0.0, 0.0)
-    if sure and middle:
-        parts += ["low pitch"] if middle < LOW_HZ[gender] else ["high pitch"] if middle > HIGH_HZ[gender] else []
     rate = facts.get("letters_per_second")
+    low, _, high = facts.get("pitch_range_hz") or (0.0, 0.0, 0.0)
+    parts = _voice(facts)
     if rate is not None:
         parts.append("slow" if rate < SLOW_LETTERS else "fast" if rate > FAST_LETTERS else "moderate pace")
     if low:
         octaves = float(np.log2(high / low))
         parts += ["monotone"] if octaves < FLAT_OCTAVES else ["expressive"] if octaves > LIVELY_OCTAVES else []
-    feeling = facts.get("emotion")
-    if feeling not in (None, *NEUTRAL) and facts["emotions"][feeling] >= SURE_FEELING:
-        parts.append(feeling)
-    return "; ".join(parts) or "a speaker"
+    feeling = _feeling(facts)
+    return "; ".join([*parts, *([] if feeling in (None, *NEUTRAL) else [feeling])]) or "a speaker"
+
+
+def _voice(facts: Mapping[str, Any]) -> list[str]:
+    """Gender and pitch, of the one speaker whom an understanding model heard, else as they were measured."""
+    heard = (facts.get("understood") or {}).get("speakers", ())
+    if len(heard) == 1 and heard[0]["gender"] != "unknown":
+        gender, pitch = heard[0]["gender"], heard[0]["pitch"]
+    else:
+        gender = facts.get("gender", "unknown") if facts.get("gender_confidence", 0.0) >= SURE_GENDER else "unknown"
+        pitch = pitch_of(gender, (facts.get("pitch_range_hz") or (0.0, 0.0))[1])
+    return [*([gender] if gender != "unknown" else []), *([f"{pitch} pitch"] if pitch != "medium" else [])]
+
+
+def _feeling(facts: Mapping[str, Any]) -> str | None:
+    """The emotion, where the listener of emotions is sure, or where only an understanding model was asked."""
+    feeling: str | None = facts.get("emotion")
+    if feeling is not None:
+        return feeling if facts["emotions"][feeling] >= SURE_FEELING else None
+    told: str | None = (facts.get("understood") or {}).get("emotion")
+    return told

@@ -17,10 +17,9 @@ from parlando.annotate.step import Lazy, Step
 from parlando.annotate.workspace import Workspace
 from parlando.audio.pitch import pitch_track
 from parlando.audio.silence import frame_levels
+from parlando.audio.voicing import gender_of
 
 FRAME_SECONDS = 0.01
-MIDDLE_HZ, STEEPNESS_PER_OCTAVE = 165.0, 8.0
-"""Of a voice that may be either; and how fast the odds change with the pitch."""
 PITCH_SECONDS = 30.0
 
 
@@ -179,11 +178,3 @@ def _described(name: str, turns: Sequence[Sequence[Any]], audio: str, work: Work
         "gender": gender,
         "gender_confidence": confidence,
     }
-
-
-def gender_of(hertz: float) -> tuple[str, float]:
-    """Feminine or masculine by the median pitch, and how surely (0.5 to 1); unknown where nothing is voiced."""
-    if hertz <= 0:
-        return "unknown", 0.0
-    feminine = 1 / (1 + math.exp(-STEEPNESS_PER_OCTAVE * math.log2(hertz / MIDDLE_HZ)))
-    return ("feminine", round(feminine, 3)) if feminine >= 0.5 else ("masculine", round(1 - feminine, 3))

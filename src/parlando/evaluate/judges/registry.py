@@ -29,6 +29,7 @@ ASR = {
     "transformers": Entry("transformers_whisper:TransformersWhisper", "Whisper by transformers", "a folder or hub id"),
     "paraformer": Entry("paraformer:Paraformer", "Paraformer by funasr (Mandarin)", "a folder or funasr's name"),
     "pocketsphinx": Entry("pocketsphinx:PocketSphinx", "PocketSphinx (English, weak)"),
+    "understanding": Entry("understanding:Understanding", "an understanding model of ours", "its folder", True),
 }
 SPEAKER = {
     "resemblyzer": Entry("resemblyzer:Resemblyzer", "GE2E by Resemblyzer"),

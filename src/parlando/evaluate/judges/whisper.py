@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from parlando.audio.clip import Clip
+from parlando.audio.whisper_window import doubtful, hearing_clips
 from parlando.core.errors import CheckpointError
 from parlando.evaluate.judges.base import Card, Word, at_judge_rate, version_of
 from parlando.evaluate.judges.install import INSTALL_JUDGES, installed_whisper
@@ -22,15 +23,17 @@ class WhisperSettings:
     """How it listens; ``compute_type`` is one of CTranslate2's.
 
     With ``retries`` it listens again, at random, to what it is not sure of; without, it hears the same in the same.
+    Without ``whole_window`` it hears a short clip in a shorter window than was published, in a quarter of the time.
     """
 
     beam_size: int = 5
     compute_type: str = "int8"
     device: str = "cpu"
     retries: bool = True
+    whole_window: bool = True
 
 
-STEADY = WhisperSettings(retries=False)
+STEADY = WhisperSettings(retries=False, whole_window=False)
 
 
 class FasterWhisper:
@@ -53,6 +56,7 @@ class FasterWhisper:
                 "beam": self._settings.beam_size,
                 "compute": self._settings.compute_type,
                 **({} if self._settings.retries else {"temperature": 0}),
+                **({} if self._settings.whole_window else {"window": "the clip's"}),
             },
         )
 
@@ -60,7 +64,7 @@ class FasterWhisper:
     def _model(self) -> Any:
         settings = self._settings
         try:
-            return self._library.WhisperModel(
+            return hearing_clips(self._library.WhisperModel)(
                 str(self._folder or self._name), device=settings.device, compute_type=settings.compute_type
             )
         except (OSError, RuntimeError, ValueError) as error:
@@ -86,12 +90,20 @@ class FasterWhisper:
 
     def languages(self, clip: Clip) -> dict[str, float]:
         """Probabilities of the languages in the first 30 s of a clip."""
+        self._model.whole_window = True
         _, _, probabilities = self._model.detect_language(at_judge_rate(clip))
         return {language: float(probability) for language, probability in probabilities}
 
-    def _segments(self, clip: Clip, language: str, **options: Any) -> Iterable[Any]:
+    def _segments(self, clip: Clip, language: str, **options: Any) -> list[Any]:
         if not self._settings.retries:
             options["temperature"] = 0.0
+        segments = self._heard(clip, language, self._settings.whole_window, options)
+        if not self._settings.whole_window and any(map(doubtful, segments)):
+            return self._heard(clip, language, True, options)
+        return segments
+
+    def _heard(self, clip: Clip, language: str, whole_window: bool, options: Mapping[str, Any]) -> list[Any]:
+        self._model.whole_window = whole_window
         segments, _ = self._model.transcribe(
             at_judge_rate(clip),
             language=language,
@@ -99,4 +111,4 @@ class FasterWhisper:
             condition_on_previous_text=False,
             **options,
         )
-        return cast("Iterable[Any]", segments)
+        return list(segments)

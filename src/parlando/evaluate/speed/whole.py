@@ -89,15 +89,16 @@ class CosyVoiceWhole:
             NAME: Voice(NAME, references=(Reference("", np.zeros((1, 0), np.int64), {SPEAKER: embedding}),))
         }
         with torch.device(load.device):
-            modules = {
-                "flow": Flow(self.flow),
-                "hift": HiFT(self.hift).prepare(),
-                "speech_tokenizer": SpeechTokenizer(self.speech_tokenizer),
-                "speaker": CampPlus(self.speaker),
-            }
-        module = as_loaded(partial(CosyVoiceLM, lm), load)
-        tokenizer = cosyvoice.build_tokenizer(text, None)
-        made = cosyvoice.Parts(config=config, lm=module, tokenizer=tokenizer, voices=voices, **modules)
+            made = cosyvoice.Parts(
+                config=config,
+                lm=as_loaded(partial(CosyVoiceLM, lm), load),
+                flow=Flow(self.flow),
+                hift=HiFT(self.hift).prepare(),
+                tokenizer=cosyvoice.build_tokenizer(text, None),
+                speech_tokenizer=SpeechTokenizer(self.speech_tokenizer),
+                speaker=CampPlus(self.speaker),
+                voices=voices,
+            )
         return cosyvoice.CosyVoiceModel(made, Placement(torch.device(load.device), load.dtype))
 
 

@@ -174,8 +174,13 @@ def start(application: Application, config: ServeConfig, scale: Scale, port: int
 def until_signal() -> None:
     """Wait for SIGINT or SIGTERM; after it another one does what it does by itself."""
     told = threading.Event()
+
+    def end(given: int, _: object) -> None:
+        signal.signal(given, signal.SIG_DFL)
+        told.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda given, _: (signal.signal(given, signal.SIG_DFL), told.set()))
+        signal.signal(number, end)
     told.wait()
 
 

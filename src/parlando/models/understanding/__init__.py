@@ -1,0 +1,1 @@
+"""Understanding: a recording in, one structured answer out (`parlando.text.answer`)."""
