@@ -23,7 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from parlando.core.config import Size
-from parlando.data.manifest import Utterance, append_manifest, read_manifest
+from parlando.data.manifest import Utterance, append_manifest, mend_manifest, read_manifest
 from parlando.evaluate.references import held_out_sentences
 from parlando.evaluate.report import markdown_table
 from parlando.train.loop.recipe import read_recipe
@@ -40,6 +40,7 @@ repetition_limit = 8
 """
 HEARD = ("WER", "speakers", "gender", "pitch", "place", "event F1")
 SAID = ("WER strict",)
+SHARES = ("event F1",)  # of one; the others are percentages
 FEWEST_SENTENCES = 3
 Run = Callable[[Sequence[str]], None]
 Step = Callable[[], None]
@@ -207,6 +208,7 @@ def speak(model: Path, texts: Sequence[str], folder: Path, speaker: str) -> None
 
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / "manifest.jsonl"
+    mend_manifest(manifest)
     known = {each.id for each in read_manifest(manifest)} if manifest.is_file() else set()
     with load(model, rows=1) as synthesizer:
         for place, text in enumerate(texts):
@@ -244,9 +246,12 @@ def table(rows: Sequence[dict[str, Any]], beside: dict[str, dict[str, float | No
 
 
 def _shown(own: dict[str, float | None], names: Sequence[str]) -> list[str]:
-    """Percentages as they are, shares of one with two places."""
-    values = [own.get(name) for name in names]
-    return ["–" if value is None else f"{value:.2f}" if value <= 1 else f"{value:.1f} %" for value in values]
+    """Percentages, but for those that are shares of one."""
+    values = {name: own.get(name) for name in names}
+    return [
+        "–" if value is None else f"{value:.2f}" if name in SHARES else f"{value:.1f} %"
+        for name, value in values.items()
+    ]
 
 
 def _table(name: str, speakers: Sequence[str]) -> str:

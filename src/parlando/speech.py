@@ -78,6 +78,7 @@ def load(
     Options: ``adapter``, the folder of a LoRA adapter of the language model, in peft's layout; it is merged into the
     weights, unless it is an `AdapterFolder` that says otherwise. ``quantize``, int8, int4 or (on a GPU) fp8: weights
     are kept in so few bits. ``flow``, how the flow of a model that has one is followed, by the names of `FlowOptions`.
+    ``cuda_graphs``: steps of the language model are recorded on a CUDA device, and replayed as one launch each.
 
     Raises:
         InputError: there is no such model.

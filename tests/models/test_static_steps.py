@@ -14,7 +14,10 @@ from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
 from parlando.models.higgs import config as higgs_config
 from parlando.models.higgs.lm import HiggsLM
 from parlando.models.higgs.lm_inference import HiggsTokenLM
+from parlando.models.options import PLAIN, ModelOptions
+from parlando.models.registry import load_model
 from parlando.nn import kvcache, replay
+from parlando.nn.placement import Placement
 
 SIZES = {"vocab_size": 40, "hidden_size": 32, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "head_dim": 8}
 SIZES |= {"intermediate_size": 48, "context_length": 64}
@@ -114,3 +117,18 @@ def test_a_static_row_is_full_when_it_is_full(family):
     family.static.prefill(text_prompt(8), cache, 0)
     family.static.step([Frame(1, (0,) * family.codebooks)], cache)
     assert (cache.length(0), cache.extent([True])) == (9, 9)
+
+
+@pytest.mark.parametrize("folder", ["tiny_folder", "tiny_cosyvoice_folder"])
+def test_a_model_records_its_steps_where_that_is_asked_for_and_possible(folder, request, monkeypatch):
+    folder = request.getfixturevalue(folder)
+    options = ModelOptions.of(cuda_graphs=True)
+    on_cuda, on_cpu = (Placement(torch.device(name), torch.float32) for name in ("cuda", "cpu"))
+    assert (options.placed(on_cuda).records, options.placed(on_cpu).records) == (True, False)
+    assert not PLAIN.placed(on_cuda).records
+    monkeypatch.setattr(Placement, "records", property(lambda placement: placement.cuda_graphs))
+    kinds = {
+        asked: type(load_model(folder, "cpu", None, ModelOptions.of(cuda_graphs=asked)).lm.new_cache(1, 8))
+        for asked in (True, False)
+    }
+    assert kinds == {True: kvcache.StaticCache, False: kvcache.KVCache}

@@ -189,6 +189,10 @@ def test_what_a_replica_takes_of_a_machine(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     scale = scale_of(ServeOptions(replicas=2, max_replicas=4, device="cpu"))
     assert (scale.least, scale.most, scale.processors, scale.gpus) == (2, 4, 4, 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(ConfigError, match="--replicas: 3 replicas need a GPU each, and 2 are here"):
+        scale_of(ServeOptions(replicas=3, device="cuda"))
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
     scale = scale_of(ServeOptions(replicas=3, threads=1, device="cuda"))
     assert (scale.least, scale.most, scale.processors, scale.gpus) == (3, 3, 1, 1)
     assert scale_of(ServeOptions(replicas=16, device="cpu")).processors == 1

@@ -10,6 +10,7 @@ import typer
 
 from parlando.cli.judging import NONE
 from parlando.cli.options import command
+from parlando.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from parlando.evaluate.judges.understanding import Understanding
@@ -38,7 +39,7 @@ class UnderstandingOptions:
 
 @command(UnderstandingOptions)
 def understanding(options: UnderstandingOptions) -> None:
-    """What is understood: words, beside Whisper's, and descriptions.
+    """Words, speakers, events, places, as understood.
 
     The scenes are of speakers that the model never heard: rooms, telephone, noise, music, events, two speakers.
 
@@ -71,10 +72,18 @@ def understanding(options: UnderstandingOptions) -> None:
 
 
 def _unheard(options: UnderstandingOptions, models: list[Understanding]) -> tuple[str, ...]:
-    """The speakers asked for, else those that the first model never heard and the corpus has."""
-    if options.speaker:
-        return tuple(options.speaker)
+    """The speakers asked for, else those of the corpus that no model has heard.
+
+    Raises:
+        ConfigError: a model has learned from one that is asked for.
+    """
     from parlando.data.shards import PackedCorpus
 
+    unheard = set.intersection(*(set(model.config.held_out_speakers) for model in models))
+    if heard := sorted(set(options.speaker or ()) - unheard):
+        raise ConfigError(f"--speaker: a model has learned from {', '.join(heard)}, or may have; leave them out")
     there = {entry.speaker for entry in PackedCorpus(options.corpus).entries}
-    return tuple(name for name in models[0].config.held_out_speakers if name in there)
+    chosen = tuple(sorted(options.speaker or unheard & there))
+    if not chosen:
+        typer.echo(f"nobody in '{options.corpus}' is new to the models; speakers that they know are heard", err=True)
+    return chosen

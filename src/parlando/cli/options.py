@@ -97,6 +97,9 @@ class ModelOptions:
         list[str] | None,
         typer.Option(help="How the flow is followed: solver_steps=N, left_chunks=N or first_tokens=N; repeat it."),
     ] = None
+    cuda_graphs: Annotated[
+        bool, typer.Option("--cuda-graphs", help="Record the language model's steps on a CUDA device: fewer launches.")
+    ] = False
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter (peft's layout) to speak with.")] = None
     threads: Annotated[
         int | None, typer.Option(help="Processor threads; default: one for a small model, else all.", min=1)
@@ -104,11 +107,17 @@ class ModelOptions:
 
     def load(self, rows: int = 8) -> Synthesizer:
         """The model, ready to speak; up to ``rows`` requests share a batch."""
+        from parlando.models.options import LoadOptions
         from parlando.speech import load
 
         self.set_threads()
-        flow = numbers(self.flow or (), "--flow")
-        return load(self.model, self.device, self.dtype, rows, adapter=self.adapter, quantize=self.quantize, flow=flow)
+        asked = LoadOptions(
+            adapter=self.adapter,
+            quantize=self.quantize,
+            flow=numbers(self.flow or (), "--flow"),
+            cuda_graphs=self.cuda_graphs,
+        )
+        return load(self.model, self.device, self.dtype, rows, **asked)
 
     def set_threads(self) -> None:
         """As many as asked for; the steps of a small model are too short to be shared out."""

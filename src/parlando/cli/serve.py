@@ -189,6 +189,7 @@ def scale_of(options: ServeOptions) -> Scale:
     """
     import torch
 
+    from parlando.serve.replicas.deployment import OTHERS
     from parlando.serve.replicas.load import Scale
 
     least = options.replicas or 1
@@ -198,6 +199,13 @@ def scale_of(options: ServeOptions) -> Scale:
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if ":" in device:
         raise ConfigError(f"--device: {device} is one device, and each replica needs its own; give its kind alone")
+    if device not in ("cpu", "cuda"):
+        raise ConfigError(f"--device: replicas compute on cpu or cuda, not on {device}; choose one of them")
+    if device == "cuda" and OTHERS not in os.environ and most > torch.cuda.device_count():
+        raise ConfigError(
+            f"--replicas: {most} replicas need a GPU each, and {torch.cuda.device_count()} are here; ask for fewer, or "
+            f"join a cluster ({OTHERS})"
+        )
     threads = options.threads or max(1, (os.cpu_count() or 1) // least)
     return Scale(least, most, processors=threads, gpus=0 if device == "cpu" else 1)
 

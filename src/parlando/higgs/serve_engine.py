@@ -58,18 +58,13 @@ class HiggsAudioServeEngine:
 
         Published checkpoints keep codec and text tokenizer in folders of their own; own ones do not need those
         arguments. Cache rows are as long as the longest of ``kv_cache_lengths``, without them as `parlando.load` has
-        them. ``load_in_8bit`` keeps the language model's weights in int8. ``torch_compile`` is found in snippets; a
-        warning says what is done instead.
+        them. ``load_in_8bit`` keeps the language model's weights in int8. ``torch_compile`` records steps as
+        CUDA graphs on a CUDA device; elsewhere a warning says what is done instead.
 
         Raises:
             ParlandoError: as `parlando.load`.
             CheckpointError: the model is of another family.
         """
-        if torch_compile:
-            logger.warning(
-                "torch_compile is not used here: small models step in a compiled kernel, others in PyTorch as it is, "
-                "and on a GPU as recorded CUDA graphs"
-            )
         folder = locate(model_name_or_path)
         target = None if device is None else str(device)
         dtype = None if torch_dtype == "auto" else str(torch_dtype).removeprefix("torch.")
@@ -79,13 +74,18 @@ class HiggsAudioServeEngine:
                 f"'{model_name_or_path}' is a model of the family '{family}', which HiggsAudioServeEngine does not "
                 "speak; use parlando.cosyvoice.CosyVoice2 or parlando.load for it"
             )
-        options = ModelOptions(quantize="int8" if load_in_8bit else None)
+        options = ModelOptions(quantize="int8" if load_in_8bit else None, cuda_graphs=torch_compile)
         if is_own_layout(folder):
             self._model: HiggsModel = load_model(folder, target, dtype, options)
         else:
             codec = locate(audio_tokenizer_name_or_path)
             text = folder if tokenizer_name_or_path is None else locate(tokenizer_name_or_path)
             self._model = load_published(folder, codec, text, target, dtype, options)
+        if torch_compile and self._model.device.type != "cuda":
+            logger.warning(
+                "torch_compile is not used here: small models step in a compiled kernel, others in PyTorch as it is; "
+                "on a CUDA device steps are recorded as CUDA graphs"
+            )
         self._synthesizer = Synthesizer(self._model, context=_longest_row(kv_cache_lengths, self._model))
 
     @published(GenerateArguments)

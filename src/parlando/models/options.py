@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import TypedDict, cast, get_args
@@ -15,6 +15,7 @@ from parlando.core.errors import ConfigError
 from parlando.core.kinds import check_type
 from parlando.nn.few_bits import Kind
 from parlando.nn.peft import AdapterFolder
+from parlando.nn.placement import Placement
 from parlando.nn.quantized import check_arithmetic, check_kind
 
 
@@ -42,15 +43,20 @@ class LoadOptions(TypedDict, total=False):
     adapter: str | Path | AdapterFolder | None
     quantize: str | None
     flow: Mapping[str, int] | None
+    cuda_graphs: bool
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """An ``adapter`` of the language model, the kind of few bits that weights are kept in, and the flow's options."""
+    """An ``adapter`` of the language model, the kind of few bits that weights are kept in, and the flow's options.
+
+    With ``cuda_graphs`` steps of the language model are recorded on a CUDA device.
+    """
 
     adapter: AdapterFolder | None = None
     quantize: Kind | None = None
     flow: FlowOptions = field(default_factory=FlowOptions)
+    cuda_graphs: bool = False
 
     @classmethod
     def of(
@@ -58,6 +64,7 @@ class ModelOptions:
         adapter: str | Path | AdapterFolder | None = None,
         quantize: str | None = None,
         flow: Mapping[str, int] | None = None,
+        cuda_graphs: bool = False,
     ) -> ModelOptions:
         """Checked and completed.
 
@@ -66,9 +73,14 @@ class ModelOptions:
         """
         check_type("adapter", adapter, str | PathLike | AdapterFolder | None, "a path")
         check_type("quantize", quantize, str | None)
+        check_type("cuda_graphs", cuda_graphs, bool)
         chosen = AdapterFolder(Path(adapter)) if isinstance(adapter, str | PathLike) else adapter
         kind = None if quantize is None else known_kind(quantize, "quantize")
-        return cls(chosen, kind, from_mapping(FlowOptions, flow or {}, "flow"))
+        return cls(chosen, kind, from_mapping(FlowOptions, flow or {}, "flow"), cuda_graphs)
+
+    def placed(self, placement: Placement) -> Placement:
+        """The placement, with these options' say in it."""
+        return replace(placement, cuda_graphs=self.cuda_graphs)
 
     def check(self, stored: Kind | None, device: torch.device, where: str) -> None:
         """Whether this can be had of a model whose weights are stored as some kind, on a device.

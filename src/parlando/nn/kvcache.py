@@ -155,7 +155,8 @@ class KVCache:
 class StaticCache(KVCache):
     """One whose steps have few shapes, so that each can be recorded (`nn.replay`): what differs is masked.
 
-    Rows are rounded up to a power of two and what they see to one of few extents, at most an eighth more.
+    Rows are rounded up to a power of two, and what they see to one of few extents: 256 positions or
+    more, from 2,048 on at most a quarter more.
     """
 
     def __init__(self, attention: AttentionConfig, num_layers: int, rows: int, length: int, like: Tensor) -> None:

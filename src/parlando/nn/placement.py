@@ -33,10 +33,14 @@ def full_precision(device: torch.device) -> torch.autocast:
 
 @dataclass(frozen=True)
 class Placement:
-    """The device of all parts and the dtype of the LM; what makes sound is always float32, in half it is unstable."""
+    """The device of all parts and the dtype of the LM; what makes sound is always float32, in half it is unstable.
+
+    With ``cuda_graphs`` steps of the LM are recorded where the device can.
+    """
 
     device: torch.device
     dtype: torch.dtype
+    cuda_graphs: bool = False
 
     @classmethod
     def choose(cls, device: str | None, dtype: str | None, large: bool = False) -> Placement:
@@ -53,6 +57,11 @@ class Placement:
         if name not in DTYPES:
             raise ConfigError(f"no dtype '{name}'; there are: {', '.join((*DTYPES, AUTO))}")
         return cls(target, DTYPES[name])
+
+    @property
+    def records(self) -> bool:
+        """Whether steps are taken in shapes that recur, and recorded."""
+        return self.cuda_graphs and self.device.type == "cuda"
 
     @staticmethod
     def _device(name: str | None) -> torch.device:

@@ -6,6 +6,7 @@ A step of a language model is hundreds of small kernels, whose launches take lon
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 log = logging.getLogger("parlando.nn")
 WARM_UPS = 3  # what a library does at its first calls cannot be recorded
+_recording = threading.Lock()  # one recording at a time in a process
 
 Work = Callable[[Tensor], Tensor]
 
@@ -51,16 +53,17 @@ def recorded(work: Work, given: Tensor) -> Work:
     if not given.is_cuda:
         return work
     held = given.clone()
-    beside = torch.cuda.Stream(given.device)
-    beside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(beside):
-        for _ in range(WARM_UPS):
-            work(held)
-    torch.cuda.current_stream().wait_stream(beside)
     graph = torch.cuda.CUDAGraph()
-    # Threads that decode go on meanwhile.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        result = work(held)
+    # On a stream of its own, which is left again whatever happens; threads that decode go on meanwhile.
+    with _recording:
+        beside = torch.cuda.Stream(given.device)
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            for _ in range(WARM_UPS):
+                work(held)
+            with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
+                result = work(held)
+        torch.cuda.current_stream().wait_stream(beside)
 
     def replay(given: Tensor) -> Tensor:
         held.copy_(given)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
 import threading
 import time
@@ -122,8 +123,8 @@ class VoiceStore:
             newest = self._cards.get(key)
             kept = replace(card, name=key[1], version=1 if newest is None else newest.version + 1)
             home = self._home(kept)
-            partial = home.parent / PARTIAL
-            shutil.rmtree(partial, ignore_errors=True)
+            # Another server that shares the folder may keep the same voice just now.
+            partial = home.parent / f"{PARTIAL}-{secrets.token_hex(4)}"
             try:
                 partial.mkdir(parents=True)
                 write_audio(partial / "recording.flac", clip.samples, clip.sample_rate)

@@ -131,7 +131,7 @@ TRAININGS: Mapping[str, Training] = {
         former="revoicer",
     ),
     "understanding": Training(
-        """Train understanding: a recording in, one structured answer out.
+        """Train understanding: words, speakers, events and place.
 
         It learns from scenes that are made of a corpus on the way: rooms, telephone, noise, music, events, two
         speakers. --from goes on from such a training, or from a published tower (Higgs, Qwen2-Audio, Whisper).

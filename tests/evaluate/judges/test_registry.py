@@ -10,7 +10,7 @@ from parlando.evaluate.judges.transcription import TranscriptionService
 
 def test_every_name_has_a_maker():
     makers = [registry._maker(entry) for entries in registry.KINDS.values() for entry in entries.values()]
-    assert len(makers) == len(set(makers)) == 11
+    assert len(makers) == len(set(makers)) == 12
 
 
 def test_a_url_is_a_service_with_its_model():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from hashlib import sha256
 
 import pytest
 
@@ -46,7 +47,7 @@ class Echo:
 def test_the_voice_is_the_session_and_the_body_is_handed_on_as_it_came():
     echo, body = Echo(), json.dumps({"voice": "ada"}).encode()
     start, rest = ask(echo, chunks=[body[:5], body[5:]])
-    assert echo.headers[b"x-session-id"] == b"ada"
+    assert echo.headers[b"x-session-id"] == sha256(b"ada").hexdigest().encode()
     assert rest["body"] == body
     ids = [value for name, value in start["headers"] if name.lower() == b"x-request-id"]
     assert ids == [b"mine"]
@@ -55,7 +56,21 @@ def test_the_voice_is_the_session_and_the_body_is_handed_on_as_it_came():
 def test_who_has_a_session_keeps_it():
     echo = Echo()
     ask(echo, b'{"voice": "ada"}', [(b"x-session-id", b"mine")])
-    assert echo.headers[b"x-session-id"] == b"mine"
+    assert echo.headers[b"x-session-id"] == sha256(b"mine").hexdigest().encode()
+
+
+def test_what_ray_routes_by_is_the_clients_in_no_other_spelling():
+    echo = Echo()
+    odd = [
+        (b"X_Session_Id", b"a"),
+        (b"x-session-id", b"\xff\xfe"),
+        (b"x-request-id", b"one"),
+        (b"X_Request-ID", b"two"),
+    ]
+    ask(echo, b'{"voice": {"x": 1}}', odd)
+    assert echo.headers[b"x-session-id"].isalnum()
+    assert [name for name in echo.headers if b"_" in name] == []
+    assert echo.headers[b"x-request-id"] == b"one"
 
 
 def test_names_of_any_script_fit_into_a_header():

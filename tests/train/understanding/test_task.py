@@ -126,7 +126,7 @@ def test_greedy_reading_leaves_blanks_and_repeats_out(packed):
 
 
 def test_scenes_longer_than_the_network_hears_are_refused(packed):
-    with pytest.raises(ConfigError, match="14 s are more than the network hears at once; use less than 7.2"):
+    with pytest.raises(ConfigError, match="14 s are more than the network hears at once; use at most 7.1"):
         small_task(packed, scenes=UnderstandingTrainConfig().scenes)
 
 

@@ -52,6 +52,8 @@ class SceneConfig:
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.places) - set(PLACES)):
             raise ConfigError(f"places: {', '.join(unknown)} is none of {', '.join(PLACES)}")
+        if self.slowest > self.fastest:
+            raise ConfigError(f"slowest: {self.slowest:g} is more than fastest, {self.fastest:g}")
         if not any(self.places.values()):
             raise ConfigError("places: at least one needs a weight above 0")
 

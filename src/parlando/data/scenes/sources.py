@@ -54,7 +54,9 @@ class Speech:
             raise ConfigError(f"held_out_speakers: nobody in '{corpus.folder}' is named {', '.join(unknown)}")
         if held_out_speakers:
             self.held_out = [entry for entry in usable if entry.speaker in held_out_speakers]
-            kept_back = {sentence_key(entry.text) for entry in self.held_out}
+            # Long ones too: somebody else may say them faster.
+            theirs = (entry for entry in corpus.entries if entry.speaker in held_out_speakers)
+            kept_back = {sentence_key(entry.text) for entry in theirs}
             others = (entry for entry in usable if entry.speaker not in held_out_speakers)
             self.train = [e for e in others if e.split == "train" and sentence_key(e.text) not in kept_back]
         else:

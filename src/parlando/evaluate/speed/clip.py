@@ -66,7 +66,7 @@ class ClipReport:
 def run_clip_bench(work: ClipLoad) -> ClipReport:
     """The language model, the flow and the vocoder with random weights, as a synthesizer uses them."""
     config, draws = plainly(work.lm), np.random.default_rng(0)
-    lm = CosyVoiceTokenLM(as_loaded(partial(CosyVoiceLM, config), work.load))
+    lm = CosyVoiceTokenLM(as_loaded(partial(CosyVoiceLM, config), work.load), static=work.load.on_cuda)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         decoder = CosyVoiceDecoder(Flow(work.flow).eval(), HiFT(work.hift).prepare())

@@ -41,6 +41,11 @@ class Load:
     quantize: Kind | None = None
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(seed=0))
 
+    @property
+    def on_cuda(self) -> bool:
+        """Whether steps can be recorded as CUDA graphs."""
+        return torch.device(self.device).type == "cuda"
+
     def lengths(self, batch: int) -> list[int]:
         """How many frames each request wants: all lengths of the range alike, in an order that does not change."""
         count = batch * self.rounds

@@ -32,7 +32,7 @@ def plainly(config: LMConfig) -> LMConfig:
 def ours(config: LMConfig, load: Load) -> EngineGenerator:
     """Our engine; a text of a million tokens has no end within the frames that are asked for."""
     plain = plainly(config)
-    lm = CosyVoiceTokenLM(as_loaded(partial(CosyVoiceLM, plain), load))
+    lm = CosyVoiceTokenLM(as_loaded(partial(CosyVoiceLM, plain), load), static=load.on_cuda)
     drawn = torch.randint(plain.vocab_size, (load.prompt_tokens - 2,), generator=torch.Generator().manual_seed(0))
     tokens = (plain.sos_id, *drawn.tolist(), plain.task_id)
     nothing = np.zeros((0, 1), dtype=np.int64)

@@ -55,7 +55,7 @@ def random_prompt(config: LMConfig, length: int, seed: int = 0) -> tuple[int, ..
 
 def ours(config: LMConfig, load: Load) -> EngineGenerator:
     """Our engine; weights as our own models are saved, in half precision, whatever they are computed in."""
-    lm = EndlessLM(as_loaded(partial(HiggsLM, config), load))
+    lm = EndlessLM(as_loaded(partial(HiggsLM, config), load), static=load.on_cuda)
     tokens = random_prompt(config, load.prompt_tokens)
     nothing = np.zeros((0, config.num_codebooks), dtype=np.int64)
     prompt = Prompt(tokens, np.zeros(len(tokens), dtype=bool), nothing)

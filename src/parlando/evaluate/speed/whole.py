@@ -61,7 +61,7 @@ class HiggsWhole:
         config = HiggsConfig("bench", lm, self.codec, HiggsText(), default_voice=NAME)
         module = as_loaded(partial(HiggsLM, lm), load)
         parts = higgs.Parts(config, module, codec, tokenizer, {NAME: Voice(NAME, "feminine")})
-        return higgs.HiggsModel(parts, Placement(torch.device(load.device), load.dtype))
+        return higgs.HiggsModel(parts, Placement(torch.device(load.device), load.dtype, cuda_graphs=True))
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class CosyVoiceWhole:
                 speaker=CampPlus(self.speaker),
                 voices=voices,
             )
-        return cosyvoice.CosyVoiceModel(made, Placement(torch.device(load.device), load.dtype))
+        return cosyvoice.CosyVoiceModel(made, Placement(torch.device(load.device), load.dtype, cuda_graphs=True))
 
 
 Whole = HiggsWhole | CosyVoiceWhole

@@ -120,7 +120,7 @@ class CosyVoiceModel:
         for part in (parts.flow, parts.hift, parts.speech_tokenizer, parts.speaker):
             part.to(device).eval().requires_grad_(False)
         lm = parts.lm.to(device, placement.dtype).eval().requires_grad_(False)
-        self.lm = cast("TokenLM", CosyVoiceTokenLM(lm))
+        self.lm = cast("TokenLM", CosyVoiceTokenLM(lm, static=placement.records))
         self._decoder = CosyVoiceDecoder(parts.flow, parts.hift)
         self.decoder: WaveDecoder = self._decoder
         prompts = CosyVoicePromptBuilder(parts.tokenizer, config.lm, config.expected.length)
@@ -206,7 +206,7 @@ def load_model(
     if (folder / published.SETTINGS_FILE).is_file():
         return load_published(folder, device, dtype, options=options)
     placement = Placement.choose(device, dtype, large=is_large(folder / LM_FILE))
-    return CosyVoiceModel(_as_asked(read_parts(folder, options.flow), placement, options), placement)
+    return CosyVoiceModel(_as_asked(read_parts(folder, options.flow), placement, options), options.placed(placement))
 
 
 def read_parts(folder: Path, flow: FlowOptions = PLAIN.flow) -> Parts:
@@ -248,7 +248,7 @@ def load_published(
     """
     placement = Placement.choose(device, dtype, large=True)
     parts = read_published_parts(folder, sizes, options.flow)
-    return CosyVoiceModel(_as_asked(parts, placement, options), placement)
+    return CosyVoiceModel(_as_asked(parts, placement, options), options.placed(placement))
 
 
 def read_published_parts(

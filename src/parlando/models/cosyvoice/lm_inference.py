@@ -64,11 +64,11 @@ class CosyVoiceTokenLM:
     After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
     A frame without codes is a position of text or a mark, one with a code a position of speech; rows of both kinds
     share a step. Every position is fed exactly once, and a step needs no mask beyond the cache's own (the published
-    code passes one that newer libraries read as "see the first position only"). On a CUDA device steps are ``static``,
-    in shapes that recur, and so one launch each, unless a layer is guided.
+    code passes one that newer libraries read as "see the first position only").
+    ``static`` steps have shapes that recur, and so are one launch each on a CUDA device, unless a layer is guided.
     """
 
-    def __init__(self, lm: CosyVoiceLM, static: bool | None = None) -> None:
+    def __init__(self, lm: CosyVoiceLM, static: bool = False) -> None:
         self.config: LMConfig = lm.config
         self.context_length = lm.config.context_length
         self._lm = lm
@@ -76,7 +76,7 @@ class CosyVoiceTokenLM:
         self._head, self._head_bias = pack((lm.speech_head,)), lm.speech_head.bias.detach()
         self._norm = FastRMSNorm(lm.norm)
         self._like = lm.norm.weight.detach()
-        self._static = self._like.is_cuda if static is None else static
+        self._static = static
         self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
 
     def new_cache(self, rows: int, length: int) -> KVCache:

@@ -81,7 +81,7 @@ class HiggsModel:
         self.device = placement.device
         self.codec = parts.codec.to(placement.device).eval().requires_grad_(False)
         lm = parts.lm.to(placement.device, placement.dtype).eval().requires_grad_(False)
-        self.lm = cast("TokenLM", HiggsTokenLM(lm))
+        self.lm = cast("TokenLM", HiggsTokenLM(lm, static=placement.records))
         self.decoder: WaveDecoder = HiggsDecoder(self.codec)
         self.tokenizer = parts.tokenizer
         prompts = HiggsPromptBuilder(parts.tokenizer, _prompt_config(config))
@@ -153,7 +153,7 @@ def load_model(
     if "family" not in read_json(folder / CONFIG_FILE):
         return load_published(folder, _codec_folder(folder), folder, device, dtype, options)
     placement = Placement.choose(device, dtype, large=is_large(folder / LM_FILE))
-    return HiggsModel(_as_asked(read_parts(folder), placement, options), placement)
+    return HiggsModel(_as_asked(read_parts(folder), placement, options), options.placed(placement))
 
 
 def read_parts(folder: Path) -> Parts:
@@ -185,7 +185,7 @@ def load_published(
     """
     placement = Placement.choose(device, dtype, large=True)
     parts = read_published_parts(lm_folder, codec_folder, text_folder)
-    return HiggsModel(_as_asked(parts, placement, options), placement)
+    return HiggsModel(_as_asked(parts, placement, options), options.placed(placement))
 
 
 def read_published_parts(lm_folder: Path, codec_folder: Path, text_folder: Path) -> Parts:

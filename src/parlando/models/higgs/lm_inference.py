@@ -168,11 +168,11 @@ class HiggsTokenLM:
 
     After this, the module's parameters are views of the packed weights; move or cast the module before, not after.
     A small model takes its steps in the compiled kernel, where there is one and unless ``compiled`` is false, or the
-    model is quantised or has an adapter that is not merged. On a CUDA device its steps are ``static``, in shapes that
-    recur, and so one launch each, unless a head reads along.
+    model is quantised or has an adapter that is not merged.
+    ``static`` steps have shapes that recur, and so are one launch each on a CUDA device, unless a head reads along.
     """
 
-    def __init__(self, lm: HiggsLM, compiled: bool = True, static: bool | None = None) -> None:
+    def __init__(self, lm: HiggsLM, compiled: bool = True, static: bool = False) -> None:
         self.config: LMConfig = lm.config
         self.context_length = lm.config.context_length
         self._lm = lm
@@ -182,7 +182,7 @@ class HiggsTokenLM:
         self._norm = FastRMSNorm(lm.norm)
         self._like = lm.norm.weight.detach()
         self._rope = RopeTable.build(lm.config.rope, lm.config.head_dim, self.context_length, self._like)
-        self._static = self._like.is_cuda if static is None else static
+        self._static = static
         self._kernel = self._compiled() if compiled and not adapted_layers(lm) and not is_quantized(lm) else None
 
     def _compiled(self) -> Kernel | None:

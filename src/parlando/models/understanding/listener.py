@@ -140,6 +140,6 @@ def _edges(wave: np.ndarray, rate: int, longest_seconds: float) -> Iterator[int]
     while len(wave) - place > longest:
         first = place + max(longest - round(CUT_SECONDS * rate), longest // 2)
         levels = frame_levels(wave[first : place + longest], frame)
-        place = first + int(levels.argmin()) * frame + frame // 2
-        yield min(place, len(wave))
+        place = min(first + int(levels.argmin()) * frame + frame // 2, place + longest)
+        yield place
     yield len(wave)

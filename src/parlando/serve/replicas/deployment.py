@@ -134,6 +134,7 @@ def build_application(load: Load, config: ServeConfig, scale: Scale) -> Applicat
         name="speech",
         ray_actor_options={"num_cpus": scale.processors, "num_gpus": scale.gpus},
         max_ongoing_requests=HEADROOM * config.limits.max_streams,
+        max_queued_requests=config.limits.max_streams,  # others are told 503 by Ray
         graceful_shutdown_timeout_s=config.drain_seconds,
         graceful_shutdown_wait_loop_s=DRAIN_CHECK_SECONDS,
         health_check_period_s=HEALTH_SECONDS,

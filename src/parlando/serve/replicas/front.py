@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
+from hashlib import sha256
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
@@ -20,6 +21,7 @@ from parlando.serve.replicas.voicekey import voice_key
 
 KEY_HEADER, ID_HEADER = "x-session-id", "x-request-id"
 NAME_HEADER = b"x-parlando-replica"
+ROUTING = (KEY_HEADER, ID_HEADER)
 MOST_BYTES = 2**20  # of a body: what it takes to hold a clip of ten seconds
 MOST_SECONDS = 1.0
 READ = ("POST", "GET", "PUT")
@@ -48,14 +50,21 @@ class Front:
         if scope["type"] == "http" and scope["method"] in READ and KEY_HEADER not in headers:
             read = await _beginning(receive)
         body = b"".join(message.get("body", b"") for message in read)
-        key = await voice_key(scope, body) if KEY_HEADER not in headers else None
+        key = headers.get(KEY_HEADER) or await voice_key(scope, body)
+        scope = {**scope, "headers": [*_without_routing(scope), (ID_HEADER.encode(), headers[ID_HEADER].encode())]}
         if key is not None:
-            headers[KEY_HEADER] = key.encode("ascii", "backslashreplace").decode("ascii")
+            digest = sha256(key.encode("utf-8", "replace")).hexdigest()
+            scope["headers"].append((KEY_HEADER.encode(), digest.encode()))
         answer = _Answer(send)
         await self._app(scope, _again(read, receive), answer)
         if scope["type"] == "http" and not answer.begun:
             lost = EngineClosedError("the server that had this request is gone; ask again")
             await refusal(problem_of(lost), scope)(scope, receive, send)
+
+
+def _without_routing(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers but those that Ray routes by, which are the client's to choose in no spelling."""
+    return [each for each in scope["headers"] if each[0].lower().replace(b"_", b"-").decode("latin-1") not in ROUTING]
 
 
 class _Answer:
@@ -68,9 +77,11 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.begun = True
             seen = {
-                name.lower(): (name, value) for name, value in message["headers"] if name.lower() == b"x-request-id"
+                name.lower(): (name, value)
+                for name, value in message.get("headers", ())
+                if name.lower() == b"x-request-id"
             }
-            others = [each for each in message["headers"] if each[0].lower() != b"x-request-id"]
+            others = [each for each in message.get("headers", ()) if each[0].lower() != b"x-request-id"]
             message = {**message, "headers": [*others, *seen.values()]}
         await self._send(message)
 

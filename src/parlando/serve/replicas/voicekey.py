@@ -66,7 +66,8 @@ def _of_fields(fields: Mapping[str, Any]) -> str | None:
     voice = _first(fields, NAMES)
     if voice is None and isinstance(fields.get("audio"), dict):  # of a chat completion
         return _of_fields(fields["audio"])
-    return str(voice.get("id")) if isinstance(voice, dict) else voice and str(voice)
+    named = voice.get("id") if isinstance(voice, dict) else voice
+    return str(named) if named else None
 
 
 def _first(fields: Mapping[str, Any], names: Iterable[str]) -> Any:

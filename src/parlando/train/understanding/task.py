@@ -111,10 +111,12 @@ class UnderstandingTask(Task[SceneBatch]):
     def __init__(self, corpus: PackedCorpus, config: UnderstandingTrainConfig) -> None:
         self.config = config
         self.network = _started(config)
-        if config.scenes.longest_seconds * config.scenes.fastest > self.network.config.longest_seconds:
+        # A slow voice takes longer than its recording.
+        fits = self.network.config.longest_seconds * min(1.0, config.scenes.slowest)
+        if config.scenes.longest_seconds > fits:
             raise ConfigError(
                 f"train.scenes.longest_seconds: {config.scenes.longest_seconds:g} s are more than the network hears at "
-                f"once; use less than {self.network.config.longest_seconds / config.scenes.fastest:.1f}"
+                f"once; use at most {fits:.1f}"
             )
         longest = 0.8 * config.scenes.longest_seconds
         self.speech = Speech(corpus, config.held_out_speakers, longest)
@@ -282,7 +284,13 @@ def _started(config: UnderstandingTrainConfig) -> UnderstandingNetwork:
         return UnderstandingNetwork(own)
     folder = locate(config.start_from)
     if is_understanding(folder):
-        sizes = replace(read_config(folder), held_out_speakers=config.held_out_speakers)
+        known = read_config(folder)
+        if heard := sorted(set(config.held_out_speakers) - set(known.held_out_speakers)):
+            raise ConfigError(
+                f"train.held_out_speakers: '{folder}' has learned from {', '.join(heard)}, or may have; hold out only "
+                f"those that it held out ({', '.join(known.held_out_speakers) or 'nobody'}), or begin anew"
+            )
+        sizes = replace(known, held_out_speakers=config.held_out_speakers)
         network = UnderstandingNetwork(sizes)
         network.load_state_dict(load_network(folder).state_dict())
         return network
