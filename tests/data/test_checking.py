@@ -5,7 +5,7 @@ import pytest
 from tiny_corpus import SENTENCES, write_corpus
 
 from parlando.core.errors import ConfigError
-from parlando.data.checking import HEARD, _distance, check_corpus, corpus_yield, letter_errors, read_heard
+from parlando.data.checking import HEARD, check_corpus, corpus_yield, letter_errors, read_heard
 from parlando.data.manifest import read_manifest
 from parlando.data.synthesise import read_left_out
 
@@ -80,16 +80,3 @@ def test_how_much_is_let_pass_can_be_chosen(corpus):
 )
 def test_errors_are_of_letters(written, heard, language, errors):
     assert letter_errors(written, heard, language) == pytest.approx(errors)
-
-
-def test_the_distance_is_levenshteins():
-    def slow(first, second):
-        row = list(range(len(second) + 1))
-        for i, a in enumerate(first, 1):
-            row, old = [i], row
-            for j, b in enumerate(second, 1):
-                row.append(min(old[j] + 1, row[-1] + 1, old[j - 1] + (a != b)))
-        return row[-1]
-
-    words = ["", "a", "kitten", "sitting", "saturday", "sunday", "aaaa", "baab", "xyzaaaa"]
-    assert [_distance(a, b) for a in words for b in words] == [slow(a, b) for a in words for b in words]

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 from tqdm import tqdm
 
 from parlando.audio.clip import Clip
@@ -20,6 +19,7 @@ from parlando.core.errors import ConfigError
 from parlando.data.manifest import Utterance, append_manifest, mend_manifest, read_manifest
 from parlando.data.sentences import sentence_key
 from parlando.data.synthesise import LeftOut, leave_out, read_left_out
+from parlando.text.edits import edits
 from parlando.text.normalize import LANGUAGES, normalize
 
 HEARD = "heard.jsonl"
@@ -67,23 +67,12 @@ class Yield:
 def letter_errors(written: str, heard: str, language: str) -> float:
     """Letters to change, add or take away, over the letters written; spaces, marks and how numbers look apart."""
     wanted, got = (_letters(text, language) for text in (written, heard))
-    return _distance(wanted, got) / max(1, len(wanted))
+    return edits(wanted, got) / max(1, len(wanted))
 
 
 def _letters(text: str, language: str) -> str:
     said = normalize(text, language) if language in LANGUAGES else text
     return sentence_key(said).replace(" ", "")
-
-
-def _distance(first: str, second: str) -> int:
-    """Edits between two strings (Levenshtein, 1966), a row of the table at a time."""
-    codes, places = np.array([ord(each) for each in second], np.int64), np.arange(len(second) + 1)
-    row = places
-    for letter in first:
-        new = np.minimum(row[1:] + 1, row[:-1] + (codes != ord(letter)))
-        # What is left is adding letters one by one: the least of what stands to the left, plus the steps from there.
-        row = np.minimum.accumulate(np.concatenate([[row[0] + 1], new]) - places) + places
-    return int(row[-1])
 
 
 class _Worker:

@@ -190,8 +190,12 @@ def stop() -> None:
     import ray
     from ray import serve
 
-    if ray.is_initialized():
-        serve.delete(APPLICATION)
+    if not ray.is_initialized():
+        return
+    try:
+        if APPLICATION in serve.status().applications:
+            serve.delete(APPLICATION)
         if OTHERS not in os.environ:  # on a cluster of others' there may be more than ours
             serve.shutdown()
+    finally:
         ray.shutdown()
