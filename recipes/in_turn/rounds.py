@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
+from voice import Run, make_voice, parlando, written
 
 from parlando.core.config import Size
 from parlando.data.manifest import Utterance, append_manifest, mend_manifest, read_manifest
@@ -28,21 +26,9 @@ from parlando.evaluate.references import held_out_sentences
 from parlando.evaluate.report import markdown_table
 from parlando.train.loop.recipe import read_recipe
 
-MODEL = """name = "{name}"
-default_voice = {voice}
-
-[sampling]
-temperature = 0.5
-top_k = 16
-top_p = 0.9
-repetition_window = 7
-repetition_limit = 8
-"""
 HEARD = ("WER", "speakers", "gender", "pitch", "place", "event F1")
 SAID = ("WER strict",)
 SHARES = ("event F1",)  # of one; the others are percentages
-FEWEST_SENTENCES = 3
-Run = Callable[[Sequence[str]], None]
 Step = Callable[[], None]
 
 
@@ -149,26 +135,16 @@ class Rounds:
 
     def _train_generation(self, number: int) -> None:
         """Generation goes on from the last round's language model, and becomes a model that can speak."""
-        corpus, codec, side = self._at(number, "corpus") / "manifest.jsonl", str(self._sources.codec), self.settings
-        speakers = speakers_of(corpus)
-        packed, codes, lm = (str(self._at(number, name)) for name in ("annotated", "codes", "lm"))
-        self._run(["data", "pack", str(corpus), "-o", packed])
-        self._run(["data", "encode", packed, codec, "-o", codes])
-        own = (self._home / side.generation.recipe).read_text(encoding="utf-8")
-        recipe = _written(self._at(number, "lm.toml"), f"{own}\n{_table('mix.descriptions', speakers)}")
-        steps = side.generation.steps if number > 1 else side.generation.first_steps
+        side, home = self.settings.generation, self._out / str(number)
+        steps = side.steps if number > 1 else side.first_steps
         begun = ["--from", str(self._at(number - 1, "lm"))] if number > 1 else []
-        options = ["--codes", codes, "--codec", codec, *begun, "--steps", str(steps), "-o", lm]
-        self._run(["train", "lm", recipe, *options])
-        described = MODEL.format(name=f"in-turn-{number}", voice=json.dumps(speakers[0]))
-        model = _written(self._at(number, "model.toml"), f"{described}\n{_table('voices', speakers[:1])}")
-        parts = ["--codec", codec, "--lm", lm, "--codes", codes]
-        self._run(["train", "assemble", model, *parts, "-o", str(self._at(number, "model"))])
+        corpus, recipe = self._at(number, "corpus") / "manifest.jsonl", self._home / side.recipe
+        make_voice(self._run, corpus, str(self._sources.codec), recipe, home, [*begun, "--steps", str(steps)])
 
     def _measure_generation(self, number: int) -> None:
         """Words of held-out sentences that the judge hears wrong."""
         sentences = enumerate(held_out_sentences(self.settings.sentences))
-        listed = _written(self._at(number, "said.lst"), "".join(f"s{place:03d}|{text}\n" for place, text in sentences))
+        listed = written(self._at(number, "said.lst"), "".join(f"s{place:03d}|{text}\n" for place, text in sentences))
         judged = ["--asr", self.settings.asr, "--speaker", "none", "--mos", "none"]
         model = ["-s", str(self._at(number, "model"))]
         self._run(["eval", "seed-tts", "--list", listed, *model, *judged, "-o", str(self._at(number, "said"))])
@@ -187,18 +163,8 @@ class Rounds:
             found = {name: figures(path) for name, path in reports.items() if path.is_file()}
             rows.append({"round": number, "understanding": found["heard"], "generation": found.get("said", {})})
         judge = {name: own for name, own in figures_by_system(self._at(0, "heard") / "report.json").items() if name}
-        _written(self._out / "table.json", json.dumps({"rounds": rows, "beside": judge}, indent=2) + "\n")
-        _written(self._out / "table.md", table(rows, judge))
-
-
-def speakers_of(manifest: Path) -> list[str]:
-    """The speakers of a corpus, who says most first: a model's own voice, which takes some sentences."""
-    spoken = Counter(utterance.speaker for utterance in read_manifest(manifest))
-    ordered = sorted(spoken, key=lambda name: (-spoken[name], name))
-    if not ordered or spoken[ordered[0]] < FEWEST_SENTENCES:
-        lost = manifest.with_name("rejected.jsonl")
-        raise SystemExit(f"nobody's {FEWEST_SENTENCES} sentences were kept of the recordings; see {lost}")
-    return ordered
+        written(self._out / "table.json", json.dumps({"rounds": rows, "beside": judge}, indent=2) + "\n")
+        written(self._out / "table.md", table(rows, judge))
 
 
 def speak(model: Path, texts: Sequence[str], folder: Path, speaker: str) -> None:
@@ -252,21 +218,6 @@ def _shown(own: dict[str, float | None], names: Sequence[str]) -> list[str]:
         "–" if value is None else f"{value:.2f}" if name in SHARES else f"{value:.1f} %"
         for name, value in values.items()
     ]
-
-
-def _table(name: str, speakers: Sequence[str]) -> str:
-    """Speakers as a table of a recipe: each is described by the name alone."""
-    return f"[{name}]\n" + "".join(f"{json.dumps(each)} = {json.dumps(each)}\n" for each in speakers)
-
-
-def _written(path: Path, text: str) -> str:
-    path.write_text(text, encoding="utf-8")
-    return str(path)
-
-
-def parlando(arguments: Sequence[str]) -> None:
-    """Run one command of Parlando."""
-    subprocess.run([sys.executable, "-m", "parlando", *arguments], check=True)
 
 
 def main(arguments: Sequence[str] | None = None, run: Run = parlando) -> str:

@@ -28,10 +28,22 @@ from tiny_corpus import no_processes, write_corpus
 
 @pytest.fixture(scope="module")
 def recipe(root):
-    spec = importlib.util.spec_from_file_location("in_turn_rounds", root / "recipes" / "in_turn" / "rounds.py")
+    return loaded(root, "rounds")
+
+
+@pytest.fixture(scope="module")
+def voice(root):
+    return loaded(root, "voice")
+
+
+def loaded(root, name):
+    folder = root / "recipes" / "in_turn"
+    spec = importlib.util.spec_from_file_location(f"in_turn_{name}", folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        spec.loader.exec_module(module)
     return module
 
 
@@ -121,10 +133,20 @@ def test_its_recipes_are_read(recipe, root):
     assert (folder / settings.annotate).is_file()
 
 
-def test_a_corpus_of_nobody_is_told(recipe, tmp_path):
+def test_a_corpus_of_nobody_is_told(voice, tmp_path):
     (tmp_path / "manifest.jsonl").touch()
     with pytest.raises(SystemExit, match=r"nobody's 3 sentences were kept of the recordings; see .*rejected\.jsonl"):
-        recipe.speakers_of(tmp_path / "manifest.jsonl")
+        voice.speakers_of(tmp_path / "manifest.jsonl")
+
+
+def test_an_annotated_corpus_alone_becomes_a_model_that_says_something(voice, tmp_path):
+    corpus, run = tmp_path / "manifest.jsonl", Pretender(tmp_path)
+    append_manifest(corpus, [Utterance(n, "c", n, "en", "t", 2.0) for n in ("b", "a", "a", "a")])
+    voice.main([str(corpus), "--codec", "codec", "--steps", "7", "-o", str(tmp_path / "out")], run)
+    assert [" ".join(each[:2]) for each in run.ran[:4]] == ["data pack", "data encode", "train lm", "train assemble"]
+    assert run.ran[2][-4:-2] == ["--steps", "7"]
+    assert run.ran[4][:1] == ["say"]
+    assert str(tmp_path / "out" / "model") in run.ran[4]
 
 
 CODEC = """
