@@ -106,7 +106,9 @@ def command(tmp_path_factory):
         greeting = process.stdout.readline()
         timer.cancel()
         assert greeting.startswith("open "), (folder / "log").read_text()[-3000:]
-        yield process, Address(greeting.split()[1])
+        address = Address(greeting.split()[1])
+        yield process, address
+        address.http.close()
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.wait(BEGIN_SECONDS)
