@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +58,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Sources:
-    """What the rounds begin with: a corpus with texts, recordings without, new texts, and a codec's folder."""
+    """What the rounds begin with: a corpus with texts, recordings without, new texts, and a codec's folder.
+
+    ``start`` is an understanding model that has learned from the corpus, in the place of round 0's training.
+    """
 
     teacher: Path
     raw: Path
     texts: Path
     codec: Path
+    start: Path | None = None
 
 
 class Rounds:
@@ -116,6 +121,9 @@ class Rounds:
 
     def _train_understanding(self, number: int) -> None:
         side, before = self.settings.understanding, self._at(number - 1, "understanding")
+        if not number and self._sources.start is not None:
+            shutil.copytree(self._sources.start, self._at(0, "understanding"), dirs_exist_ok=True)
+            return
         begun = ["--from", str(before), "--steps", str(side.steps)] if number else ["--steps", str(side.first_steps)]
         options = ["--corpus", str(self._at(number, "packed")), *begun, "-o", str(self._at(number, "understanding"))]
         self._run(["train", "understanding", str(self._home / side.recipe), *options])
@@ -228,9 +236,12 @@ def main(arguments: Sequence[str] | None = None, run: Run = parlando) -> str:
     parser.add_argument("--raw", type=Path, required=True, help="folder of recordings without texts")
     parser.add_argument("--texts", type=Path, required=True, help="new texts, one a line")
     parser.add_argument("--codec", type=Path, required=True, help="folder of the codec of generation")
+    parser.add_argument("--start", type=Path, help="an understanding model that has learned from the teacher's corpus")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of everything that is made")
     given = parser.parse_args(arguments)
-    sources = Sources(given.teacher, given.raw, given.texts, given.codec)
+    if given.start is not None and not given.start.is_dir():
+        parser.error(f"--start: there is no folder '{given.start}'")
+    sources = Sources(given.teacher, given.raw, given.texts, given.codec, given.start)
     return Rounds(given.settings, sources, given.out, run).take()
 
 

@@ -116,6 +116,18 @@ def test_what_is_finished_is_not_done_again(rounds, tmp_path):
     assert [arguments[:2] for arguments in run.ran[count:]] == [["eval", "understanding"]]
 
 
+def test_round_0_may_begin_with_a_model_that_has_learned(recipe, root, tmp_path):
+    start = tmp_path / "trained"
+    start.mkdir()
+    (start / "config.json").write_text("{}")
+    run = Pretender(tmp_path)
+    sources = recipe.Sources(tmp_path, tmp_path, tmp_path, tmp_path, start)
+    rounds = recipe.Rounds(root / "recipes" / "in_turn" / "small.toml", sources, tmp_path / "out", run)
+    dict(rounds.steps())["0/understanding"]()
+    assert (tmp_path / "out" / "0" / "understanding" / "config.json").is_file()
+    assert run.ran == []
+
+
 def test_speakers_become_the_recipes(rounds, tmp_path):
     rounds()
     lm = read_recipe(LMRecipe, tmp_path / "out" / "1" / "lm.toml")
