@@ -80,3 +80,24 @@ def test_how_much_is_let_pass_can_be_chosen(corpus):
 )
 def test_errors_are_of_letters(written, heard, language, errors):
     assert letter_errors(written, heard, language) == pytest.approx(errors)
+
+
+@pytest.mark.parametrize(
+    ("written", "heard"),
+    [
+        ("One, seven, two, one.", "1721"),
+        ("My number is five zero nine nine.", "My number is 5099."),
+        ("Please dial five two five, nine seven seven, three three eight two.", "Please dial 525-9773-382."),
+        ("One, three, five, seven, nine, eleven, thirteen, fifteen.", "1357 911 1315"),
+        ("It happened in nineteen hundred years.", "It happened in 1900 years."),
+        ("It costs five dollars in seventeen eighty.", "It costs $5 in 1780."),
+        ("The twenty second of May, a hundred and five days.", "The 22nd of May, 105 days."),
+    ],
+)
+def test_numbers_are_heard_however_they_are_written(written, heard):
+    assert letter_errors(written, heard, "en") == 0
+
+
+def test_a_digit_that_is_not_heard_counts():
+    assert letter_errors("One, seven, two, one.", "171", "en") == 0.25
+    assert letter_errors("One, seven, two, one.", "1724", "en") == 0.25

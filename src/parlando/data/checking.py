@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,14 +18,15 @@ from parlando.audio.clip import Clip
 from parlando.audio.files import read_audio
 from parlando.core.errors import ConfigError
 from parlando.data.manifest import Utterance, append_manifest, mend_manifest, read_manifest
-from parlando.data.sentences import sentence_key
 from parlando.data.synthesise import LeftOut, leave_out, read_left_out
 from parlando.text.edits import edits
+from parlando.text.figures import in_figures
 from parlando.text.normalize import LANGUAGES, normalize
 
 HEARD = "heard.jsonl"
 MOST_ERRORS = 0.1
 MISHEARD = "misheard"
+_BESIDE = re.compile(r"[\W_]+")
 
 
 class Listener(Protocol):
@@ -65,14 +67,21 @@ class Yield:
 
 
 def letter_errors(written: str, heard: str, language: str) -> float:
-    """Letters to change, add or take away, over the letters written; spaces, marks and how numbers look apart."""
-    wanted, got = (_letters(text, language) for text in (written, heard))
+    """Letters to change, add or take away, over the letters written; spaces, marks and how numbers look apart.
+
+    A recogniser groups digits as it likes, so numbers are compared by their figures, too; the better likeness counts.
+    """
+    said = [_as_said(text, language) for text in (written, heard)]
+    pairs = [said, [in_figures(text) for text in said], [in_figures(said[0]), in_figures(heard)]]
+    return min(_share(_BESIDE.sub("", wanted.lower()), _BESIDE.sub("", got.lower())) for wanted, got in pairs)
+
+
+def _as_said(text: str, language: str) -> str:
+    return normalize(text, language) if language in LANGUAGES else text
+
+
+def _share(wanted: str, got: str) -> float:
     return edits(wanted, got) / max(1, len(wanted))
-
-
-def _letters(text: str, language: str) -> str:
-    said = normalize(text, language) if language in LANGUAGES else text
-    return sentence_key(said).replace(" ", "")
 
 
 class _Worker:

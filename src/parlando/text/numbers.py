@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 
-_SMALL = (
+SMALL = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
-_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_SCALES = ("", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion")
+TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+HUNDRED = "hundred"
+SCALES = ("", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion")
 _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
     "twelve": "twelfth",
 }  # fmt: skip
-NUMBER_WORDS = frozenset((*_SMALL, *_TENS[2:], "hundred", *_SCALES[1:]))
+NUMBER_WORDS = frozenset((*SMALL, *TENS[2:], HUNDRED, *SCALES[1:]))
 """Words that numbers consist of."""
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN_FORM = re.compile(r"M{0,3}(CM|CD|D?C{0,3})(XC|XL|L?X{0,3})(IX|IV|V?I{0,3})")
-_LARGEST = 1000 ** len(_SCALES) - 1
+_LARGEST = 1000 ** len(SCALES) - 1
 _LARGEST_NAMED_DENOMINATOR = 20
 
 
@@ -31,7 +32,7 @@ def cardinal(number: int) -> str:
     if number < 1000:
         return _below_thousand(number)
     groups = []
-    for scale in _SCALES:
+    for scale in SCALES:
         number, rest = divmod(number, 1000)
         if rest:
             groups.append(f"{_below_thousand(rest)} {scale}".strip())
@@ -42,17 +43,17 @@ def cardinal(number: int) -> str:
 
 def _below_thousand(number: int) -> str:
     hundreds, rest = divmod(number, 100)
-    words = [f"{_SMALL[hundreds]} hundred"] if hundreds else []
+    words = [f"{SMALL[hundreds]} {HUNDRED}"] if hundreds else []
     if rest or not hundreds:
         words.append(_below_hundred(rest))
     return " ".join(words)
 
 
 def _below_hundred(number: int) -> str:
-    if number < len(_SMALL):
-        return _SMALL[number]
+    if number < len(SMALL):
+        return SMALL[number]
     tens, ones = divmod(number, 10)
-    return f"{_TENS[tens]} {_SMALL[ones]}" if ones else _TENS[tens]
+    return f"{TENS[tens]} {SMALL[ones]}" if ones else TENS[tens]
 
 
 def ordinal(number: int) -> str:
@@ -80,7 +81,7 @@ def year(number: int) -> str:
 
 def two_digits(number: int) -> str:
     """Two digits as in a year or a time: ``5`` is ``oh five``."""
-    return f"oh {_SMALL[number]}" if number < 10 else _below_hundred(number)
+    return f"oh {SMALL[number]}" if number < 10 else _below_hundred(number)
 
 
 def plural(words: str) -> str:
@@ -92,7 +93,7 @@ def plural(words: str) -> str:
 
 def digits(text: str) -> str:
     """Digits one by one."""
-    return " ".join(_SMALL[int(digit)] for digit in text)
+    return " ".join(SMALL[int(digit)] for digit in text)
 
 
 def number(text: str) -> str:
