@@ -119,7 +119,9 @@ def trimmed(said: Said) -> Said:
     first, last = spans[0].start, spans[-1].end
     wave = said.samples[first:last]
     wave = wave * np.float32(0.08 / max(float(np.sqrt(np.square(wave).mean())), 1e-6))
-    words = tuple((word, start - first / RATE, end - first / RATE) for word, start, end in said.words)
+    # A teacher's last symbol lasts into the silence behind it.
+    longest = len(wave) / RATE
+    words = tuple((word, start - first / RATE, min(end - first / RATE, longest)) for word, start, end in said.words)
     return Said(wave.clip(-0.98, 0.98), said.text, said.speaker, words)
 
 

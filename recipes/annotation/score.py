@@ -20,6 +20,7 @@ from parlando.evaluate.scoring.strict import rates
 WITHIN_SECONDS = 0.1
 HELD_SHARE = 0.5
 """Of a turn that a segment must cover to hold it."""
+FOREIGN, SPEECHLESS = "wrong language", "speechless or damaged"
 Table = Mapping[str, Any]
 
 
@@ -90,21 +91,25 @@ class Score:
         return dict(counts)
 
     def rejects(self) -> dict[str, Any]:
-        """Speechless and damaged files that were rejected whole for a right reason, and those that were not."""
+        """Files that were rejected whole for a right reason, and those that were not: without speech, and foreign."""
         reasons: dict[str, set[str]] = defaultdict(set)
         for row in self.rejected:
             if row["rejected"]["reason"] != "pauses":
                 reasons[row["source"]].add(row["rejected"]["reason"])
-        wanted = [truth for truth in self.truths.values() if truth["reasons"]]
-        wrong = {}
         copied = any("duplicate" in each for each in reasons.values())
-        for truth in wanted:
+        found: dict[str, Any] = {}
+        for truth in (each for each in self.truths.values() if each["reasons"]):
+            group = found.setdefault(FOREIGN if FOREIGN in truth["reasons"] else SPEECHLESS, {"files": 0, "wrong": {}})
+            group["files"] += 1
             name = truth["file"]
             right = reasons[name] and reasons[name] <= set(truth["reasons"]) and not self.by_source[name]
             # Of two copies the one that comes first by its name is kept, whichever the truth calls the copy.
             if not right and not (copied and "duplicate" in truth["reasons"]):
-                wrong[name] = sorted(reasons[name]) or ["kept"]
-        return {"right": round(1 - len(wrong) / max(1, len(wanted)), 4), "files": len(wanted), "wrong": wrong}
+                group["wrong"][name] = sorted(reasons[name]) or ["kept"]
+        return {
+            name: {"right": round(1 - len(group["wrong"]) / group["files"], 4), **group}
+            for name, group in found.items()
+        }
 
     def lost(self) -> dict[str, float]:
         """Seconds of clean speech, and the share of them that is in no segment; by reason where there is one."""
