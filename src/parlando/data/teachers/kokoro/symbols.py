@@ -68,8 +68,8 @@ def is_gap(symbol: str) -> bool:
 def phones_of(timed: Sequence[Timed], language: str) -> list[tuple[str, float]]:
     """(phone, end in seconds) pairs; in other languages than English the phones are the symbols themselves.
 
-    Stresses belong to what follows, the length mark and tones to what precedes. The space between two words of one
-    breath is parted in the middle.
+    Stresses belong to what follows, the length mark and tones to what precedes, and so does the space between two
+    words of one breath: every border is one of the durations', and a word's first phone begins when the word does.
     """
     phones: list[tuple[str, int]] = []
     for gap, group in groupby(timed, lambda each: is_gap(each.symbol)):
@@ -79,7 +79,7 @@ def phones_of(timed: Sequence[Timed], language: str) -> list[tuple[str, float]]:
         elif _is_pause(run, timed):
             phones.append((PAUSE, run[-1].end))
         elif phones:
-            phones[-1] = (phones[-1][0], (run[0].start + run[-1].end + 1) // 2)
+            phones[-1] = (phones[-1][0], run[-1].end)
     return [(name, seconds(end)) for name, end in phones]
 
 
