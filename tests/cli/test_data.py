@@ -142,6 +142,17 @@ def test_what_a_recogniser_does_not_hear_is_left_out(cli, tmp_path, monkeypatch)
     assert cli("check", manifest, "--asr", "x")[1].splitlines()[-1] == "0 of 6 sentences kept (0.0%); 6 misheard"
 
 
+def test_a_corpus_that_is_interrupted_has_a_card(cli, tmp_path, monkeypatch):
+    def stopped(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flite, "speak", beep)
+    monkeypatch.setattr(teach, "open_recogniser", stopped)
+    (tmp_path / "s.txt").write_text("".join(f"{text}\n" for text in SENTENCES))
+    assert cli("synthesise", "s.txt", "-o", "out", "--check", "asr", "--limit", 4)[0] == 130
+    assert "4 sentences, " in (tmp_path / "out" / "card.md").read_text()
+
+
 def test_a_teacher_is_installed_or_named_where_it_comes_from(cli, tmp_path, monkeypatch):
     status, text = cli("install-teacher", "flite")
     assert (status, text.splitlines()[-1]) == (

@@ -124,7 +124,7 @@ def synthesise_corpus(options: SynthesiseOptions) -> None:
     from parlando.data.card import write_card
     from parlando.data.checking import corpus_yield
     from parlando.data.sentences import sentence_key
-    from parlando.data.synthesise import Manner, plan_jobs, synthesise
+    from parlando.data.synthesise import MANIFEST, Manner, plan_jobs, synthesise
 
     manner = Manner(options.language, *parse_tempo(options.tempo))
     test_keys = {sentence_key(text) for text in read_sentences([options.test] if options.test else [])}
@@ -132,10 +132,13 @@ def synthesise_corpus(options: SynthesiseOptions) -> None:
     teacher, weights = options.chosen()
     sentences = list(teacher.sentences(written, options.language))
     jobs = plan_jobs(sentences, weights, test_keys, manner)[: options.limit]
-    manifest = synthesise(teacher, jobs, options.out, options.workers)
-    if options.check is not None:
-        _check(manifest, options.check, options.most_errors, options.workers)
-    card = write_card(manifest, teacher)
+    manifest = options.out / MANIFEST
+    try:
+        synthesise(teacher, jobs, options.out, options.workers)
+        if options.check is not None:
+            _check(manifest, options.check, options.most_errors, options.workers)
+    finally:  # what was made before an interruption may be used, too
+        card = write_card(manifest, teacher) if manifest.is_file() else None
     typer.echo(f"{corpus_yield(manifest)}; see {card}\n{len(jobs)} sentences in {manifest}", err=True)
 
 

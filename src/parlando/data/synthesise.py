@@ -23,6 +23,7 @@ from parlando.data.manifest import Utterance, append_manifest, mend_manifest, re
 from parlando.data.sentences import sentence_key
 from parlando.data.teachers.protocol import Line, Spoken, Teacher, Unspoken
 
+MANIFEST = "manifest.jsonl"
 LEFT_OUT = "left_out.jsonl"
 BATCHES_PER_PROCESS = 150  # then a new one takes over: what neural teachers keep for every length of text adds up
 
@@ -137,7 +138,7 @@ def synthesise(teacher: Teacher, jobs: Sequence[Job], folder: Path, workers: int
         teacher.check(voice, language)
     teacher.prepare()
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = folder / "manifest.jsonl"
+    manifest = folder / MANIFEST
     done = finished_ids(folder)
     missing = [job for job in jobs if job.id not in done]
     work = [(teacher, batch, folder) for batch in _batches(missing, teacher.batch)]
@@ -155,7 +156,7 @@ def synthesise(teacher: Teacher, jobs: Sequence[Job], folder: Path, workers: int
 
 def finished_ids(folder: Path) -> set[str]:
     """Ids of everything that a corpus has or has left out; a line that was half written at an abrupt end is cut off."""
-    manifest = folder / "manifest.jsonl"
+    manifest = folder / MANIFEST
     for path in (manifest, folder / LEFT_OUT):
         mend_manifest(path)
     spoken = {u.id for u in read_manifest(manifest)} if manifest.exists() else set()
