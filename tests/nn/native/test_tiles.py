@@ -1,4 +1,4 @@
-"""Products on matrix units against the same in plain numbers: kinds, sizes that fill no block, and rows by themselves."""
+"""Products on matrix units against the same in plain numbers: all kinds, sizes that fill no block, and lone rows."""
 
 from __future__ import annotations
 
