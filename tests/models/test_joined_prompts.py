@@ -122,7 +122,7 @@ def test_requests_that_come_together_sound_as_alone(family):
     lm, codebooks = token_lm(family, "int8")
 
     def frames(engine, asked):
-        sessions = [engine.submit(prompt, First(), 6) for prompt in asked]
+        sessions = [engine.submit(prompt, Fussy(), 6) for prompt in asked]
         return [list(session) for session in sessions]
 
     short = [
@@ -139,11 +139,11 @@ def test_requests_that_come_together_sound_as_alone(family):
     assert len({tuple(each) for each in together}) > 1
 
 
-class First:
-    """Takes what is likeliest."""
+class Fussy:
+    """Frames follow from the last bits of the logits."""
 
     ended = False
 
     def next(self, logits):
-        likeliest = logits.ranking.logits[logits.row][..., :10].argmax(dim=-1).flatten().tolist()
-        return Frame(7, tuple(likeliest))
+        sums = logits.ranking.logits[logits.row].double().sum(dim=-1)
+        return Frame(7, tuple(int(1e5 * each) % 10 for each in sums.tolist()))
