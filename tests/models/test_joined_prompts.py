@@ -11,6 +11,7 @@ import torch
 from parlando.core.stages import JoiningLM
 from parlando.core.types import Frame, Prefill, Prompt
 from parlando.engine.engine import Engine
+from parlando.engine.scheduler import Policy
 from parlando.models.cosyvoice import config as cosyvoice_config
 from parlando.models.cosyvoice.lm import CosyVoiceLM
 from parlando.models.cosyvoice.lm_inference import CosyVoiceTokenLM
@@ -117,26 +118,23 @@ def test_without_matrix_units_prompts_are_read_one_by_one(family, kind, monkeypa
 
 
 @needs_tiles
-def test_requests_that_come_together_sound_as_alone(family):
-    """Through the engine, where those that wait are read in one pass."""
+def test_requests_that_come_together_get_what_they_get_one_after_the_other(family, monkeypatch):
+    """Through the engine, by the last bits; steps have the same batch, since attention rounds by its longest row."""
     lm, codebooks = token_lm(family, "int8")
+    voices = (0, 30, 9, 10)
+    asked = [replace(each, voice_positions=voice) for each, voice in zip(prompts(codebooks), voices, strict=True)]
 
-    def frames(engine, asked):
-        sessions = [engine.submit(prompt, Fussy(), 6) for prompt in asked]
-        return [list(session) for session in sessions]
+    def frames(policy):
+        with Engine(lm, 4, 60, policy) as engine:
+            sessions = [engine.submit(prompt, Fussy(), 6) for prompt in asked]
+            made = [list(session) for session in sessions]
+            assert engine.metrics().batch_sizes == {4: 5}, "they did not begin in one turn"
+        return made
 
-    short = [
-        replace(each, voice_positions=voice) for each, voice in zip(prompts(codebooks), (0, 30, 9, 10), strict=True)
-    ]
-    with Engine(lm, 4, 60) as engine:
-        together = frames(engine, short)
-        assert engine.metrics().batch_sizes == {4: 5}, "they were not read in one turn"
-    alone = []
-    for prompt in short:
-        with Engine(lm, 1, 60) as engine:
-            alone += frames(engine, [prompt])
-    assert together == alone
-    assert len({tuple(each) for each in together}) > 1
+    together = frames(Policy())
+    monkeypatch.setattr(type(lm), "joins_prompts", False)
+    assert together == frames(Policy(prefills_per_turn=4))
+    assert len({tuple(each) for each in together}) == 4
 
 
 class Fussy:
