@@ -30,8 +30,11 @@ class Format(Protocol):
     """One way to keep matrices [output, input]; several are joined along ``joins``, of what is kept and of scales."""
 
     joins: tuple[int, int]
-    tiled: str | None
-    """How `nn.native.tiles` calls it, if matrix units multiply by what is kept."""
+
+    @property
+    def tiled(self) -> str | None:
+        """How `nn.native.tiles` calls it, if matrix units multiply by what is kept."""
+        ...
 
     def shapes(self, outputs: int, inputs: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Of what is kept, and of the scales."""

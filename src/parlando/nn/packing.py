@@ -22,12 +22,12 @@ widened first."""
 
 
 class Joined(Protocol):
-    """Linear layers with the same input, as one product.
+    """Linear layers with the same input, as one product."""
 
-    ``rows_apart``: whether a row's numbers are the same however many rows there are.
-    """
-
-    rows_apart: bool
+    @property
+    def rows_apart(self) -> bool:
+        """Whether a row's numbers are the same however many rows there are."""
+        ...
 
     def mm(self, x: Float[Tensor, "row inputs"]) -> Float[Tensor, "row outputs"]:
         """The product."""

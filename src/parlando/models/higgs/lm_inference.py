@@ -223,8 +223,12 @@ class HiggsTokenLM:
     @property
     def joins_prompts(self) -> bool:
         """Whether prompts that are read together are read as alone: where products keep rows apart."""
-        products = [self._audio_head, *([] if self._text_head is None else [self._text_head]), *self._layers]
-        return self._kernel is None and all(product.rows_apart for product in products)
+        heads = [head for head in (self._audio_head, self._text_head) if head is not None]
+        return (
+            self._kernel is None
+            and all(head.rows_apart for head in heads)
+            and all(layer.rows_apart for layer in self._layers)
+        )
 
     def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> LastLogits:
         """Replace what a row holds, but for the first ``start`` positions, by a prompt; returns its last logits.

@@ -62,7 +62,7 @@ class Tiled:
     @staticmethod
     def fits(weights: Tensor, inputs: int) -> bool:
         """Whether there is such a product for a matrix of so many inputs."""
-        return weights.device.type == "cpu" and has_tiles() and inputs % constant("tile_inputs") == 0
+        return weights.device.type == "cpu" and has_tiles() and inputs % _sizes()[1] == 0
 
     def __call__(self, x: Float[Tensor, "row input"], to: Tensor | None = None) -> Float[Tensor, "row output"]:
         """The product, added to something of its size, or to a bias, before it is rounded."""
@@ -70,9 +70,10 @@ class Tiled:
         rows, threads = x.bfloat16().contiguous(), torch.get_num_threads()
         beside = None if to is None else to.to(dtype).contiguous()
         out = torch.empty(len(x), self.outputs, dtype=dtype, device="cpu")
-        padded = -(-len(x) // constant("tile_side")) * constant("tile_side")
-        row_sums = torch.empty(padded * self._inputs // constant("tile_inputs"), device="cpu")
-        room = torch.empty(padded + threads * constant("stripe"), self._inputs, dtype=torch.bfloat16, device="cpu")
+        side, depth, stripe = _sizes()
+        padded = -(-len(x) // side) * side
+        row_sums = torch.empty(padded * self._inputs // depth, device="cpu")
+        room = torch.empty(padded + threads * stripe, self._inputs, dtype=torch.bfloat16, device="cpu")
         addresses = (_address(each) for each in (rows, beside, out, row_sums, room, room[padded:]))
         to_stride = 0 if beside is None or beside.dim() == 1 else self.outputs
         code = library()
@@ -83,6 +84,12 @@ class Tiled:
             )
         )
         return out.to(x.dtype)
+
+
+@cache
+def _sizes() -> tuple[int, int, int]:
+    """Rows and inputs of a tile, and outputs that are multiplied at a time."""
+    return constant("tile_side"), constant("tile_inputs"), constant("stripe")
 
 
 def _address(tensor: Tensor | None) -> int | None:
