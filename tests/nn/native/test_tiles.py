@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -94,3 +98,21 @@ def test_pytorchs_own_matrix_products_go_on_beside_them():
 def test_inputs_that_fill_no_tile_have_no_such_product():
     assert not Tiled.fits(numbers(64, 48), 48)
     assert Tiled.fits(numbers(64, 64), 64)
+
+
+ALL_THERE = """
+import torch
+from parlando.nn.native.tiles import Tiled, has_tiles
+assert has_tiles()
+torch.set_num_threads(3)
+weight, x = torch.ones(200, 64).bfloat16(), torch.ones(40, 64)
+found = Tiled("bfloat16", weight, None, 200)(x)
+assert torch.equal(found, torch.full((40, 200), 64.0))
+print("all")
+"""
+
+
+def test_all_is_computed_where_fewer_threads_are_to_be_had():
+    limited = os.environ | {"OMP_THREAD_LIMIT": "2"}
+    done = subprocess.run([sys.executable, "-c", ALL_THERE], env=limited, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "all", done.stderr

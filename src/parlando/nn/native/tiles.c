@@ -55,6 +55,17 @@ typedef struct {
 /* PyTorch's own threads, which are awake; without its library of OpenMP, a product has one thread. */
 extern void GOMP_parallel(void (*work)(void *), void *what, unsigned threads, unsigned flags) __attribute__((weak));
 extern int omp_get_thread_num(void) __attribute__((weak));
+extern int omp_get_num_threads(void) __attribute__((weak));
+
+/* Which thread this is, of how many: there may be fewer than were asked for. */
+typedef struct {
+    int64_t number, of;
+} Thread;
+
+static Thread this_thread(const Product *product)
+{
+    return product->threads > 1 ? (Thread){omp_get_thread_num(), omp_get_num_threads()} : (Thread){0, 1};
+}
 
 int64_t parlando_has_tiles(void)
 {
@@ -295,10 +306,10 @@ static UNITS void work(void *what)
 {
     const Product *product = what;
     const Large *matrix = product->matrix;
-    const int64_t thread = product->threads > 1 ? omp_get_thread_num() : 0;
+    const Thread thread = this_thread(product);
     const int64_t wide = matrix->kind == INT4 ? STRIPE : PAIR, tall = matrix->kind == INT4 ? SIDE : PAIR;
     const int64_t stripes = (matrix->outputs + wide - 1) / wide;
-    uint16_t *room = product->room + thread * STRIPE * matrix->inputs;
+    uint16_t *room = product->room + thread.number * STRIPE * matrix->inputs;
     /* A tile product takes as long as its first factor has rows, which are ours in int4 and outputs in the others. */
     const uint8_t rows = (uint8_t)(matrix->kind == INT4 ? least(SIDE, product->many) : SIDE);
     const Layout layout = {
@@ -310,7 +321,8 @@ static UNITS void work(void *what)
     _tile_storeconfig(&before);
     SETTLED;
     _tile_loadconfig(&layout);
-    for (int64_t stripe = stripes * thread / product->threads; stripe < stripes * (thread + 1) / product->threads; stripe++)
+    const int64_t last = stripes * (thread.number + 1) / thread.of;
+    for (int64_t stripe = stripes * thread.number / thread.of; stripe < last; stripe++)
         for (int64_t first = 0; first < product->many; first += tall)
             if (matrix->kind == INT4)
                 multiply_block(product, stripe * wide, first, room);
@@ -325,8 +337,8 @@ static UNITS void work(void *what)
 static void pack_share(void *what)
 {
     const Product *product = what;
-    const int64_t thread = product->threads > 1 ? omp_get_thread_num() : 0;
-    for (int64_t block = thread; block * SIDE < product->many; block += product->threads)
+    const Thread thread = this_thread(product);
+    for (int64_t block = thread.number; block * SIDE < product->many; block += thread.of)
         pack_rows(product, block);
 }
 
@@ -340,7 +352,7 @@ static void share(void (*what)(void *), Product *product)
 
 void parlando_tiles(Product *product)
 {
-    if (!GOMP_parallel || !omp_get_thread_num)
+    if (!GOMP_parallel || !omp_get_thread_num || !omp_get_num_threads)
         product->threads = 1;
     if (product->many > SIDE)
         share(pack_share, product);
