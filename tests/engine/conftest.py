@@ -87,6 +87,21 @@ class FakeLM:
         return [tuple(cache.rows[row]) for row in range(len(frames))]
 
 
+class FakeJoiningLM(FakeLM):
+    """One that reads several prompts at once; rows count nothing of what fails."""
+
+    joins_prompts = True
+
+    def prefill_all(self, prefills, cache):
+        before = [list(row) for row in cache.rows]
+        self.calls.append(("prefill_all", tuple(each.row for each in prefills)))
+        try:
+            return [self.prefill(each.prompt, cache, each.row, each.start) for each in prefills]
+        except ValueError:
+            cache.rows[:] = before
+            raise
+
+
 class FakeSampler:
     """Frames follow from everything in the row and from a generator of its own; ends after ``frames``."""
 
@@ -122,4 +137,6 @@ def frames_alone(prompt, sampler):
 
 @pytest.fixture(scope="session")
 def fake():
-    return SimpleNamespace(LM=FakeLM, Sampler=FakeSampler, prompt=make_prompt, frames_alone=frames_alone)
+    return SimpleNamespace(
+        LM=FakeLM, JoiningLM=FakeJoiningLM, Sampler=FakeSampler, prompt=make_prompt, frames_alone=frames_alone
+    )

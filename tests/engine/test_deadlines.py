@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from itertools import count
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parlando.core.types import Prompt
 from parlando.engine.chunking import Chunker, HopSchedule
 from parlando.engine.demand import can_feed
 from parlando.engine.playback import NEWCOMER_SECONDS, Playback
@@ -61,6 +63,7 @@ class Speaker:
 class Session:
     awaiting = resting = False
     parked = None
+    prompt = Prompt((0,), np.zeros(1, bool), np.zeros((0, 1)))
 
     def __init__(self, speaker):
         self.speaker, self.playback = speaker, speaker.playback

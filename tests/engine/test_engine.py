@@ -288,10 +288,11 @@ def test_metrics_count_what_happened(engine, fake):
     assert list(metrics.first_frame_seconds) == sorted(s.timings.first_frame_seconds for s in sessions)
 
 
+@pytest.mark.parametrize("joins", [False, True])
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["submit", "step", "read", "cancel"]), st.integers(0, 9)), max_size=60))
-def test_any_schedule_gives_everybody_the_frames_it_gets_alone(fake, actions):
-    lm = fake.LM()
+def test_any_schedule_gives_everybody_the_frames_it_gets_alone(fake, joins, actions):
+    lm = fake.JoiningLM() if joins else fake.LM()
     engine = Engine(lm, rows=3, length=30, policy=Policy(prefills_per_turn=2, max_waiting=3))
     sessions, received, cancelled = [], [], set()
     for action, number in actions:
@@ -319,6 +320,16 @@ def test_any_schedule_gives_everybody_the_frames_it_gets_alone(fake, actions):
         assert sessions[index].frame_count == len(whole)
     assert engine.free_rows == 3
     assert not any(lm.cache.rows)
+
+
+def test_short_prompts_that_wait_together_are_read_in_one_turn(fake):
+    for lm, most in ((fake.LM(), 1), (fake.JoiningLM(), 3)):
+        engine = Engine(lm, rows=3, length=40)
+        sessions = [engine.submit(fake.prompt(seed, 20), fake.Sampler(seed)) for seed in range(4)]
+        engine.step()
+        assert engine.metrics().prefills == most
+        for seed, session in enumerate(sessions):
+            assert list(session) == fake.frames_alone(fake.prompt(seed, 20), fake.Sampler(seed))
 
 
 def consume_in_threads(sessions, consume):

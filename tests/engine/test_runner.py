@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from parlando.engine.runner import FailureScope, Runner, last_frames
@@ -66,3 +68,54 @@ def test_a_parked_session_goes_on_in_another_row_as_if_nothing_had_been(fake):
     made = [lent.session._frames[index] for index in range(lent.session.frame_count)]
     assert made == wanted[: len(made)]
     assert len(made) == 4
+
+
+def test_newcomers_of_a_turn_are_read_in_one_pass(fake):
+    lm = fake.JoiningLM()
+    slots = tuple(slot(fake, row) for row in (0, 2))
+    turn = Runner(lm, rows=3, length=20).run(Plan((), slots, slots))
+    assert [call for call in lm.calls if call[0] != "prefill"] == [("prefill_all", (0, 2)), ("step", (0, 2))]
+    assert (turn.prefills, turn.frames) == (2, 4)
+    assert [each.session.timings.prefill_seconds is not None for each in slots] == [True, True]
+    for each in slots:
+        made = [each.session._frames[index] for index in range(2)]
+        assert made == fake.frames_alone(each.session.prompt, fake.Sampler(each.row))[:2]
+
+
+def test_a_newcomer_by_itself_and_a_model_that_does_not_join_are_read_as_ever(fake):
+    joining, apart = fake.JoiningLM(), fake.JoiningLM()
+    apart.joins_prompts = False
+    one, two = (slot(fake, 0),), (slot(fake, 0), slot(fake, 1))
+    for lm, slots in ((joining, one), (apart, two)):
+        runner = Runner(lm, rows=2, length=20)
+        assert runner.joins_prompts == lm.joins_prompts
+        runner.run(Plan((), slots, slots))
+        assert [name for name, _ in lm.calls] == ["prefill"] * len(slots) + ["step"]
+
+
+def test_a_prompt_that_fails_among_others_ends_its_own_session_alone(fake):
+    lm = fake.JoiningLM()
+    voice = {"voice_positions": 9}
+    good, bad, cloned = (
+        Slot(row, Session(row, replace(fake.prompt(row, 12, sentence), **more), fake.Sampler(row), 99, lambda _: None))
+        for row, (sentence, more) in enumerate((("", {}), ("broken", {}), ("", voice)))
+    )
+    Runner(lm, rows=3, length=20).run(Plan((), (good, bad, cloned), (good, bad, cloned)))
+    assert (good.session.finish, bad.session.finish, cloned.session.finish) == (None, "failed", None)
+    assert lm.calls[-1] == ("step", (0, 2))
+    for each in (good, cloned):
+        made = [each.session._frames[index] for index in range(2)]
+        assert made == fake.frames_alone(each.session.prompt, fake.Sampler(each.row))[:2]
+
+
+def test_nothing_is_read_when_no_newcomer_can_begin(fake):
+    lm = fake.JoiningLM()
+    slots = tuple(
+        Slot(
+            row, Session(row, replace(fake.prompt(row, 12, "broken"), voice_positions=9), fake.Sampler(row), 99, print)
+        )
+        for row in range(2)
+    )
+    Runner(lm, rows=2, length=20).run(Plan((), slots, slots))
+    assert [each.session.finish for each in slots] == ["failed", "failed"]
+    assert "prefill_all" not in [name for name, _ in lm.calls]

@@ -4,20 +4,25 @@ import dataclasses
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from parlando.core.errors import ConfigError, EngineBusyError
+from parlando.core.types import Prompt
 from parlando.engine.scheduler import Plan, Policy, Scheduler, Slot
 
 
 class Request:
     """As much of a session as the scheduler looks at."""
 
-    def __init__(self, name=""):
+    def __init__(self, name="", positions=10, of_the_voice=0):
         self.name = name
+        self.prompt = Prompt(
+            (0,) * positions, np.zeros(positions, bool), np.zeros((0, 1)), voice_positions=of_the_voice
+        )
         self.over = self.awaiting = self.resting = False
         self.playback, self.frame_count, self.finish, self.parked = None, 0, "end", None
 
@@ -43,6 +48,22 @@ def test_newcomers_are_prefilled_a_few_per_turn_and_step_in_the_same_turn():
     assert scheduler.plan() == Plan((), (), (Slot(0, a), Slot(2, c))), "who waits for outside input keeps its row, idle"
     assert scheduler.sessions == (a, b, c, d)
     assert (scheduler.waiting, scheduler.free_rows) == (1, 0)
+
+
+def test_newcomers_come_along_while_their_prompts_are_short_enough_for_one_pass():
+    scheduler = Scheduler(4, Policy(), joined_positions=30)
+    a, b, long, d, e = (Request(*each) for each in (("a",), ("b", 30, 20), ("long", 11), ("d",), ("e",)))
+    for request in (a, b, long, d, e):
+        scheduler.add(request)
+    assert [slot.session for slot in scheduler.plan().entries] == [a, b, d]
+    assert [slot.session for slot in scheduler.plan().entries] == [long]
+
+
+def test_one_newcomer_is_read_however_long_its_prompt():
+    scheduler = Scheduler(2, Policy(), joined_positions=30)
+    long = Request("long", 100)
+    scheduler.add(long)
+    assert [slot.session for slot in scheduler.plan().entries] == [long]
 
 
 def test_a_row_that_comes_free_goes_to_the_first_in_the_queue():

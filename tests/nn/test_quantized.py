@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from parlando.core.errors import ConfigError
 from parlando.nn.lora import LoRAConfig, adapt
+from parlando.nn.native.tiles import Tiled, has_tiles
 from parlando.nn.packing import FEW_ROWS, pack
 from parlando.nn.quantized import (
     QuantizedEmbedding,
@@ -74,6 +75,18 @@ def test_a_hollow_module_takes_the_tensors_of_a_filled_one(kind):
     assert torch.equal(hollow["first"](x), filled["first"](x))
 
 
+@pytest.fixture
+def no_matrix_units(monkeypatch):
+    monkeypatch.setattr(Tiled, "fits", lambda *_: False)
+
+
+@pytest.fixture(params=["as it is", "without matrix units"])
+def processor(request):
+    if request.param != "as it is":
+        request.getfixturevalue("no_matrix_units")
+
+
+@pytest.mark.usefixtures("processor")
 @pytest.mark.parametrize("rows", [1, FEW_ROWS, FEW_ROWS + 1])
 @pytest.mark.parametrize("kind", KINDS)
 def test_joined_layers_are_the_single_ones_side_by_side(kind, rows):
@@ -99,11 +112,48 @@ def test_joined_tensors_are_held_once():
         assert few[0].kept.untyped_storage().data_ptr() == few[1].kept.untyped_storage().data_ptr()
 
 
+@pytest.mark.usefixtures("no_matrix_units")
 def test_many_rows_are_exact_products_with_the_widened_weights():
     layer = nn.ModuleList([nn.Linear(64, 64, bias=False)])
     quantize(layer, "int8")
     x = torch.randn(FEW_ROWS + 1, 64)
     assert torch.equal(pack(list(layer)).mm(x), functional.linear(x, layer[0].dense(torch.float32)))
+
+
+@pytest.mark.skipif(not has_tiles(), reason="this processor has no matrix units")
+@pytest.mark.parametrize("kind", [None, "int8", "int4"])
+def test_matrix_units_keep_any_number_of_rows_apart(kind):
+    torch.manual_seed(2)
+    layers = nn.ModuleList(nn.Linear(64, outputs, bias=False) for outputs in (64, 10, 130)).bfloat16()
+    if kind is not None:
+        quantize(layers, kind)
+    joined = pack(list(layers))
+    assert joined.rows_apart
+    x, to = torch.randn(FEW_ROWS + 3, 64).bfloat16(), torch.randn(FEW_ROWS + 3, 204).bfloat16()
+    assert torch.equal(joined.mm(x), torch.cat([joined.mm(row[None]) for row in x]))
+    added = torch.cat([joined.addmm(there[None], row[None]) for there, row in zip(to, x, strict=True)])
+    assert torch.equal(joined.addmm(to, x), added)
+
+
+@pytest.mark.skipif(not has_tiles(), reason="this processor has no matrix units")
+def test_narrow_layers_become_views_of_what_matrix_units_read():
+    torch.manual_seed(3)
+    layers = nn.ModuleList(nn.Linear(64, outputs, bias=False) for outputs in (64, 10)).bfloat16()
+    weights = [layer.weight.clone() for layer in layers]
+    joined = pack(list(layers))
+    assert all(torch.equal(layer.weight, weight) for layer, weight in zip(layers, weights, strict=True))
+    assert layers[0].weight.untyped_storage().data_ptr() == layers[1].weight.untyped_storage().data_ptr()
+    x = torch.randn(5, 64).bfloat16()
+    assert distance(joined.mm(x), torch.cat([layer(x) for layer in layers], dim=1)) < 0.005
+
+
+@pytest.mark.usefixtures("no_matrix_units")
+def test_other_products_promise_nothing_of_more_rows():
+    for kind in (None, "int8", "int4"):
+        layers = nn.ModuleList([nn.Linear(64, 64, bias=False)]).bfloat16()
+        if kind is not None:
+            quantize(layers, kind)
+        assert not pack(list(layers)).rows_apart
 
 
 def test_what_cannot_be_is_refused():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from parlando.core.types import Awaited, Frame, Notation, Prompt, Reference, SamplingOptions, Voice
+from parlando.core.types import Awaited, Frame, Notation, Prefill, Prompt, Reference, SamplingOptions, Voice
 
 
 class PromptBuilder(Protocol):
@@ -91,6 +91,20 @@ class TokenLM(Protocol):
         ``None`` marks an idle row: it is computed along (shapes stay fixed), its cache is not advanced and its logits
         mean nothing.
         """
+        ...
+
+
+@runtime_checkable
+class JoiningLM(TokenLM, Protocol):
+    """A language model that can read several prompts in one pass.
+
+    ``joins_prompts``: whether each then is bit by bit what it is alone, so that the engine may have them read together.
+    """
+
+    joins_prompts: bool
+
+    def prefill_all(self, prefills: Sequence[Prefill], cache: Cache) -> Sequence[Any]:
+        """`prefill` for each, in one pass; of a failure no row counts anything."""
         ...
 
 

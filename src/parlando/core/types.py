@@ -135,6 +135,15 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefill:
+    """A prompt for a row of a cache, which holds its first ``start`` positions already."""
+
+    prompt: Prompt
+    row: int
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SpokenWord:
     """A word of a sentence as it is read out: its characters there, and when it is heard, from the sentence's begin.
 

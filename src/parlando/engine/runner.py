@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
-from parlando.core.stages import TokenLM
-from parlando.core.types import Frame, Prompt
+from parlando.core.stages import JoiningLM, TokenLM
+from parlando.core.types import Frame, Prefill
 from parlando.engine.prefixes import Prefixes
 from parlando.engine.scheduler import Plan, Slot
 from parlando.engine.session import Session
@@ -40,9 +41,15 @@ class Runner:
 
     def __init__(self, lm: TokenLM, rows: int, length: int) -> None:
         self._lm = lm
+        self._joining = lm if isinstance(lm, JoiningLM) and lm.joins_prompts else None
         self._cache = lm.new_cache(rows, length)
         position_bytes = self._cache.position_bytes
         self.prefixes = Prefixes(max(length * position_bytes, LEAST_PREFIX_BYTES), position_bytes)
+
+    @property
+    def joins_prompts(self) -> bool:
+        """Whether prompts of one turn are read in one pass."""
+        return self._joining is not None
 
     def run(self, plan: Plan) -> Turn:
         """Park and place whom the plan names, then advance everybody by one frame in one batch.
@@ -58,7 +65,7 @@ class Runner:
                 for slot in plan.parks:
                     self._park(slot)
                 new = [slot for slot in plan.entries if not self._resume(slot)]
-                frames, prefills = sum([self._prefill(slot) for slot in new]), len(new)
+                frames, prefills = self._prefill_all(new), len(new)
                 prefilled = time.perf_counter()
                 live = [slot for slot in plan.steps if not (slot.session.over or slot.session.awaiting)]
             if live:
@@ -81,24 +88,51 @@ class Runner:
                 self._cache.resume(slot.row, parked)
         return parked is not None
 
+    def _prefill_all(self, slots: Sequence[Slot]) -> int:
+        """One after the other, or in one pass if that is the same to each; returns how many frames came of it."""
+        if len(slots) > 1 and self._joining is not None:
+            return self._prefill_joined(self._joining, slots)
+        return sum([self._prefill(slot) for slot in slots])
+
     def _prefill(self, slot: Slot) -> int:
-        session = slot.session
-        session.begin()
-        with FailureScope(session):
-            start = self._begin(session.prompt, slot.row)
-            logits = self._lm.prefill(session.prompt, self._cache, slot.row, start)
-            session.prefilled()
-            return session.decide(logits)
+        with FailureScope(slot.session):
+            prefill = self._begin(slot)
+            return self._decide(slot.session, self._lm.prefill(prefill.prompt, self._cache, prefill.row, prefill.start))
         return 0
 
-    def _begin(self, prompt: Prompt, row: int) -> int:
-        """Put what is the voice's into a row, read now or before; returns how many positions that is.
+    def _prefill_joined(self, lm: JoiningLM, slots: Sequence[Slot]) -> int:
+        begun: list[tuple[Slot, Prefill]] = []
+        for slot in slots:
+            with FailureScope(slot.session):
+                begun.append((slot, self._begin(slot)))
+        if not begun:
+            return 0
+        try:
+            results = lm.prefill_all([prefill for _, prefill in begun], self._cache)
+        except Exception:  # noqa: BLE001  one after the other it shows whose it is
+            for slot, _ in begun:
+                self._cache.free(slot.row)
+            return sum([self._prefill(slot) for slot, _ in begun])
+        frames = 0
+        for (slot, _), logits in zip(begun, results, strict=True):
+            with FailureScope(slot.session):
+                frames += self._decide(slot.session, logits)
+        return frames
+
+    def _decide(self, session: Session, logits: Any) -> int:
+        session.prefilled()
+        return session.decide(logits)
+
+    def _begin(self, slot: Slot) -> Prefill:
+        """Put what is the voice's into a row, read now or before; returns what is left to do.
 
         Always apart from the rest, so that products have the same shapes, and round alike, whether it was kept or not.
         """
+        row, prompt = slot.row, slot.session.prompt
+        slot.session.begin()
         shared = prompt.voice_positions
         if not LEAST_SHARED <= shared < len(prompt):
-            return 0
+            return Prefill(prompt, row)
         beginning = prompt.until(shared)
         held = self.prefixes.find(beginning)
         if held is None:
@@ -106,7 +140,7 @@ class Runner:
             self.prefixes.keep(beginning, self._cache.copy(row))
         else:
             self._cache.resume(row, held)
-        return shared
+        return Prefill(prompt, row, shared)
 
     def _step(self, live: Sequence[Slot]) -> int:
         logits = self._lm.step(last_frames(live), self._cache)

@@ -74,8 +74,9 @@ def _heard_lead(session: Session) -> float:
 class Scheduler:
     """Gives waiting sessions rows, and names the work of each turn."""
 
-    def __init__(self, rows: int, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, rows: int, policy: Policy, joined_positions: int = 0) -> None:
+        """More prompts than the policy allows come along while all of a turn have at most so many positions to read."""
+        self._policy, self._joined_positions = policy, joined_positions
         self._frame_seconds = policy.frame_seconds or 0.0
         self.costs = Costs(self._frame_seconds)
         self._rows = FreeRows(rows)
@@ -116,12 +117,10 @@ class Scheduler:
         """Give rows to who comes next, and name the work of the turn; an empty plan is false."""
         parks: list[Slot] = []
         entries: list[Slot] = []
-        prefills = 0
+        newcomers: list[Session] = []
         for session in sorted(self._waiting, key=_heard_lead):
             is_new = session.parked is None
-            if session.awaiting or (is_new and prefills == self._policy.prefills_per_turn):
-                continue
-            if is_new and self._would_interrupt(session):
+            if session.awaiting or (is_new and not self._may_begin(session, newcomers)):
                 continue
             if not self._rows.free:
                 if (slot := self._parkable(session, entries)) is None:
@@ -129,7 +128,8 @@ class Scheduler:
                 parks.append(slot)
                 self._park(slot)
             entries.append(self._take_slot(session))
-            prefills += is_new
+            if is_new:
+                newcomers.append(session)
         return Plan(tuple(parks), tuple(entries), self._stepping(entries))
 
     def release(self) -> tuple[Slot, ...]:
@@ -181,9 +181,19 @@ class Scheduler:
         )
         return slot if spare >= lead + LENT_SECONDS else None
 
-    def _would_interrupt(self, session: Session) -> bool:
-        """Whether somebody who has less sound left runs out while this one is prefilled."""
-        least_seconds = self.costs.prefill_seconds + self._frame_seconds + STALL_SECONDS
+    def _may_begin(self, session: Session, newcomers: Sequence[Session]) -> bool:
+        """Whether a newcomer's prompt may be read after, or with, those of this turn."""
+        has_room = len(newcomers) < self._policy.prefills_per_turn or self._joins([*newcomers, session])
+        return has_room and not self._would_interrupt(session, len(newcomers) + 1)
+
+    def _joins(self, sessions: Sequence[Session]) -> bool:
+        """Whether the prompts of these, without what is their voices', are short enough for one pass."""
+        positions = sum(len(each.prompt) - each.prompt.voice_positions for each in sessions)
+        return positions <= self._joined_positions
+
+    def _would_interrupt(self, session: Session, prefills: int) -> bool:
+        """Whether somebody who has less sound left runs out while this one is prefilled, the last of so many."""
+        least_seconds = prefills * self.costs.prefill_seconds + self._frame_seconds + STALL_SECONDS
         most_seconds = min(least_seconds, _heard_lead(session))
         return any(
             each.playback is not None and each.playback.begun and 0 < self._lead(each) < most_seconds

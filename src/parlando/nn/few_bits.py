@@ -31,6 +31,11 @@ class Format(Protocol):
 
     joins: tuple[int, int]
 
+    @property
+    def tiled(self) -> str | None:
+        """How `nn.native.tiles` calls it, if matrix units multiply by what is kept."""
+        ...
+
     def shapes(self, outputs: int, inputs: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Of what is kept, and of the scales."""
         ...
@@ -55,7 +60,7 @@ class Format(Protocol):
 class Int8:
     """A signed byte a weight, and a scale an output."""
 
-    joins = (0, 0)
+    joins, tiled = (0, 0), "int8"
     _levels = 127
 
     def shapes(self, outputs: int, inputs: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -91,7 +96,7 @@ class Int4:
     bytes, of which byte i has output i in its low half and output i + 32 in its high one.
     """
 
-    joins = (0, 1)
+    joins, tiled = (0, 1), "int4"
     _middle, _levels = 8, 15
 
     def shapes(self, outputs: int, inputs: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -133,7 +138,7 @@ class Int4:
 class Fp8:
     """A float of 8 bits (e4m3) a weight, and a scale an output; inputs are rounded alike, each row with its scale."""
 
-    joins = (0, 0)
+    joins, tiled = (0, 0), None
     _largest = torch.finfo(_FP8).max
 
     def shapes(self, outputs: int, inputs: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -175,7 +180,7 @@ class Fp8:
 class Half:
     """Half precision, widened for the computation: for what is used seldom and takes much room."""
 
-    joins = (0, 0)
+    joins, tiled = (0, 0), None
 
     def shapes(self, outputs: int, inputs: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """See `Format`."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from parlando.core.stages import TokenLM
-from parlando.core.types import Frame, Prompt
+from parlando.core.types import Frame, Prefill, Prompt
 from parlando.evaluate.speed.contender import Load, as_loaded
 from parlando.evaluate.speed.engine_load import EngineGenerator
 from parlando.evaluate.speed.higgs_peer import TransformersPeer
@@ -27,11 +27,12 @@ NEVER = -1e9
 class EndlessLM(HiggsTokenLM):
     """A language model that never ends: every request makes all the frames it was asked for."""
 
-    def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> LastLogits:
+    def prefill_all(self, prefills: Sequence[Prefill], cache: KVCache) -> list[LastLogits]:
         """As the model does it, without an end."""
-        logits = super().prefill(prompt, cache, row, start)
-        self._forbid(logits)
-        return logits
+        results = super().prefill_all(prefills, cache)
+        for logits in results:
+            self._forbid(logits)
+        return results
 
     def step(self, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
         """As the model does it, without an end."""

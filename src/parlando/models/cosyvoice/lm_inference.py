@@ -13,15 +13,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from parlando.core.errors import GenerationError, PromptTooLongError
-from parlando.core.types import NOWHERE, Frame, Prompt
+from parlando.core.types import NOWHERE, Frame, Prefill, Prompt
 from parlando.models.cosyvoice.config import DRAW_RULES, LMConfig
 from parlando.models.cosyvoice.lm import CosyVoiceLM, DecoderLayer
 from parlando.models.cosyvoice.parts.monotonic_attention import MonotonicAttention, MonotonicCache, attend_monotonic
 from parlando.models.cosyvoice.prompt import SpeechPrompt
-from parlando.nn.attention import attend_cached, attend_causal
+from parlando.nn.attention import attend_cached
 from parlando.nn.kvcache import CachePlan, KVCache, StaticCache
 from parlando.nn.norm import FastRMSNorm
 from parlando.nn.packing import pack
+from parlando.nn.prefilling import Prefilling
 from parlando.nn.rope import RopeTable, rotate_
 from parlando.nn.sampling import Ranking
 
@@ -50,6 +51,11 @@ class _Layer:
         self._qkv, self._out = pack(inputs), pack((attention.o_proj,))
         self._gate_up, self._down = pack((mlp.gate_proj, mlp.up_proj)), pack((mlp.down_proj,))
         self._before, self._after = FastRMSNorm(layer.input_layernorm), FastRMSNorm(layer.post_attention_layernorm)
+
+    @property
+    def rows_apart(self) -> bool:
+        """Whether a row's numbers are the same however many rows there are."""
+        return all(product.rows_apart for product in (self._qkv, self._out, self._gate_up, self._down))
 
     def forward(self, x: Float[Tensor, "row dim"], attend: Callable[[Tensor], Tensor]) -> Float[Tensor, "row dim"]:
         """Advance the residual stream; ``attend`` maps packed q, k, v to mixed values."""
@@ -87,36 +93,52 @@ class CosyVoiceTokenLM:
             kind = MonotonicCache
         return kind(config.attention, config.num_layers, rows, min(length, self.context_length), self._like)
 
-    @torch.inference_mode()
+    @property
+    def joins_prompts(self) -> bool:
+        """Whether prompts that are read together are read as alone: where products keep rows apart."""
+        return self._head.rows_apart and all(layer.rows_apart for layer in self._layers)
+
     def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> Logits:
         """Replace what a row holds, but for the first ``start`` positions, by a prompt; returns its last logits.
 
         Raises:
             PromptTooLongError: the prompt is longer than the cache's rows.
         """
-        length = len(prompt)
-        if length > cache.capacity:
+        return self.prefill_all([Prefill(prompt, row, start)], cache)[0]
+
+    @torch.inference_mode()
+    def prefill_all(self, prefills: Sequence[Prefill], cache: KVCache) -> list[Logits]:
+        """`prefill` for each, in one pass.
+
+        Raises:
+            PromptTooLongError: a prompt is longer than the cache's rows.
+        """
+        longest = max(len(each.prompt) for each in prefills)
+        if longest > cache.capacity:
             raise PromptTooLongError(
-                f"the prompt has {length} positions and the context {cache.capacity}; shorten the text or the reference"
+                f"the prompt has {longest} positions and the context {cache.capacity}; "
+                "shorten the text or the reference"
             )
-        if start == 0:
-            cache.free(row)
-        assert cache.length(row) == start, "the row holds something else"
-        codes = torch.zeros(length, dtype=torch.int64)
-        is_speech = torch.from_numpy(prompt.audio_mask)
-        codes[is_speech] = torch.from_numpy(prompt.codes).flatten()
-        rope = self._rope.at(slice(start, length))
+        filling = Prefilling(prefills, cache)
+        tokens = torch.cat([torch.tensor(each.prompt.tokens[each.start :]) for each in prefills])
+        codes = torch.cat([_codes_of(each.prompt)[each.start :] for each in prefills])
+        rope = self._rope.at(filling.positions.to(self._like.device))
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
-            q, pairs = self._split_heads(qkv, rope)
-            return attend_causal(q, *cache.fill(layer, row, *pairs.unbind(1)))
+            return filling.attend(layer, *self._split_heads(qkv, rope))
 
-        hidden = self._run(torch.tensor(prompt.tokens)[start:], codes[start:], is_speech[start:], attend)
-        cache.advance(row, length - start)
+        hidden = self._run(tokens, codes.clamp(min=0), codes != NO_CODE, attend)
+        filling.count()
         if isinstance(cache, MonotonicCache):
-            text = [position for position, token in enumerate(prompt.tokens) if token < self.config.vocab_size]
-            cache.monotonic.begin(row, text, prompt.lead_tokens if isinstance(prompt, SpeechPrompt) else 0)
-        return replace(self._logits(hidden[-1:])[0], place=_place(cache, row))
+            for each in prefills:
+                self._follow(each.prompt, each.row, cache.monotonic)
+        logits = self._logits(hidden[filling.lasts])
+        return [replace(each, place=_place(cache, to.row)) for each, to in zip(logits, prefills, strict=True)]
+
+    def _follow(self, prompt: Prompt, row: int, monotonic: MonotonicAttention) -> None:
+        """Begin to follow the text of a prompt."""
+        text = [position for position, token in enumerate(prompt.tokens) if token < self.config.vocab_size]
+        monotonic.begin(row, text, prompt.lead_tokens if isinstance(prompt, SpeechPrompt) else 0)
 
     @torch.inference_mode()
     def step(self, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
@@ -212,6 +234,13 @@ class CosyVoiceTokenLM:
         logits = self._head.addmm(self._head_bias, hidden).float().cpu()
         ranking = Ranking(logits[:, None], DRAW_RULES)
         return [Logits(ranking, row) for row in range(len(hidden))]
+
+
+def _codes_of(prompt: Prompt) -> Int[Tensor, " position"]:
+    """The code of each position of speech, `NO_CODE` elsewhere."""
+    codes = torch.full((len(prompt),), NO_CODE)
+    codes[torch.from_numpy(prompt.audio_mask)] = torch.from_numpy(prompt.codes).flatten()
+    return codes
 
 
 def _place(cache: KVCache, row: int) -> int:

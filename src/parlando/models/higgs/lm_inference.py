@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import cast
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
 from parlando.core.errors import GenerationError, PromptTooLongError
-from parlando.core.types import NOWHERE, Frame, Prompt
+from parlando.core.types import NOWHERE, Frame, Prefill, Prompt
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.lm import DualFFNLayer, HiggsLM
-from parlando.nn.attention import attend_cached, attend_causal
+from parlando.nn.attention import attend_cached
 from parlando.nn.following import FollowingCache, looks_of
 from parlando.nn.kvcache import CachePlan, KVCache, StaticCache
 from parlando.nn.lora import adapted_layers
@@ -24,6 +25,7 @@ from parlando.nn.mlp import GatedMLP
 from parlando.nn.native.kernel import BranchWeights, Kernel, LayerWeights, Panels
 from parlando.nn.norm import FastRMSNorm, RMSNorm
 from parlando.nn.packing import Packed, pack
+from parlando.nn.prefilling import Prefilling
 from parlando.nn.quantized import is_quantized
 from parlando.nn.rope import RopeTable, rotate_
 from parlando.nn.sampling import Ranking
@@ -135,6 +137,11 @@ class _Branch:
         """As the compiled kernel wants them; only where nothing is quantised."""
         return BranchWeights(*self._weights, *(cast("Packed", each).weight for each in (self._gate_up, self._down)))
 
+    @property
+    def rows_apart(self) -> bool:
+        """Whether a row's numbers are the same however many rows there are."""
+        return self._gate_up.rows_apart and self._down.rows_apart
+
     def feed_forward(self, x: Tensor) -> Tensor:
         gate, up = self._gate_up.mm(self._after(x)).chunk(2, dim=-1)
         return self._down.addmm(x, functional.silu(gate).mul_(up))
@@ -155,6 +162,11 @@ class _Layer:
         """As the compiled kernel wants them; only where nothing is quantised."""
         qkv, out = (cast("Packed", each).weight for each in (self._qkv, self._out))
         return LayerWeights(qkv, out, self._text.weights, self._audio.weights)
+
+    @property
+    def rows_apart(self) -> bool:
+        """Whether a row's numbers are the same however many rows there are."""
+        return all(part.rows_apart for part in (self._qkv, self._out, self._text, self._audio))
 
     def forward(self, x: Tensor, route: Route, attend: Block) -> Tensor:
         """Advance the residual stream ``x`` [row, dim]; ``attend`` maps packed q, k, v to mixed values."""
@@ -208,30 +220,51 @@ class HiggsTokenLM:
             kind = FollowingCache
         return kind(self.config.attention, self.config.num_layers, rows, length, self._like)
 
-    @torch.inference_mode()
+    @property
+    def joins_prompts(self) -> bool:
+        """Whether prompts that are read together are read as alone: where products keep rows apart."""
+        heads = [head for head in (self._audio_head, self._text_head) if head is not None]
+        return (
+            self._kernel is None
+            and all(head.rows_apart for head in heads)
+            and all(layer.rows_apart for layer in self._layers)
+        )
+
     def prefill(self, prompt: Prompt, cache: KVCache, row: int, start: int = 0) -> LastLogits:
         """Replace what a row holds, but for the first ``start`` positions, by a prompt; returns its last logits.
 
         Raises:
             PromptTooLongError: the prompt is longer than the cache's rows.
         """
-        length = len(prompt)
-        if length > cache.capacity:
+        return self.prefill_all([Prefill(prompt, row, start)], cache)[0]
+
+    @torch.inference_mode()
+    def prefill_all(self, prefills: Sequence[Prefill], cache: KVCache) -> list[LastLogits]:
+        """`prefill` for each, in one pass where the steps are not compiled.
+
+        Raises:
+            PromptTooLongError: a prompt is longer than the cache's rows.
+        """
+        longest = max(len(each.prompt) for each in prefills)
+        if longest > cache.capacity:
             raise PromptTooLongError(
-                f"the prompt has {length} positions and the context {cache.capacity}; "
+                f"the prompt has {longest} positions and the context {cache.capacity}; "
                 "shorten the text or use fewer or shorter reference clips"
             )
-        if start == 0:
-            cache.free(row)
-        assert cache.length(row) == start, "the row holds something else"
-        if self._kernel is not None and length - start <= LONGEST_COMPILED_PROMPT:
-            hidden = self._compiled_prompt(self._kernel, prompt, cache, row, start)
+        filling = Prefilling(prefills, cache)
+        new = max(len(each.prompt) - each.start for each in prefills)
+        if self._kernel is not None and new <= LONGEST_COMPILED_PROMPT:
+            hidden = torch.cat([self._compiled_prompt(self._kernel, each, cache) for each in prefills])
         else:
-            hidden = self._run_prompt(prompt, cache, row, start)
-        cache.advance(row, length - start)
+            hidden = self._run_prompts(prefills, filling)
+        filling.count()
         if isinstance(cache, FollowingCache):
-            cache.follower.begin(row, range(*prompt.sentence_positions), 0)
-        return LastLogits(partial(self._last_logits, hidden[-1:], not prompt.audio_mask[-1]))
+            for each in prefills:
+                cache.follower.begin(each.row, range(*each.prompt.sentence_positions), 0)
+        return [
+            LastLogits(partial(self._last_logits, hidden[last : last + 1], not each.prompt.audio_mask[-1]))
+            for last, each in zip(filling.lasts, prefills, strict=True)
+        ]
 
     @torch.inference_mode()
     def step(self, frames: Sequence[Frame | None], cache: KVCache) -> list[Logits | None]:
@@ -255,29 +288,36 @@ class HiggsTokenLM:
         results = self._logits(self._norm(hidden), wants_text)
         return [_placed(results[row], cache, row) if live[row] else None for row in range(len(live))]
 
-    def _run_prompt(self, prompt: Prompt, cache: KVCache, row: int, start: int) -> Tensor:
-        inputs = torch.zeros(len(prompt), 1 + self.config.num_codebooks, dtype=torch.int64)
-        audio_mask = torch.from_numpy(prompt.audio_mask)
-        inputs[:, 0] = torch.tensor(prompt.tokens)
-        inputs[audio_mask, 1:] = torch.from_numpy(prompt.codes).reshape(-1, self.config.num_codebooks)
+    def _run_prompts(self, prefills: Sequence[Prefill], filling: Prefilling) -> Tensor:
+        inputs = torch.cat([self._inputs_of(each.prompt)[each.start :] for each in prefills])
+        audio_mask = np.concatenate([each.prompt.audio_mask[each.start :] for each in prefills])
         device = self._like.device
-        route = _route_of(prompt.audio_mask[start:].tolist(), device, few=False)
-        rope = self._rope.at(slice(start, len(prompt)))
+        route = _route_of(audio_mask.tolist(), device, few=False)
+        rope = self._rope.at(filling.positions.to(device))
 
         def attend(layer: int, qkv: Tensor) -> Tensor:
-            q, pairs = self._split_heads(qkv, rope)
-            return attend_causal(q, *cache.fill(layer, row, *pairs.unbind(1)))
+            return filling.attend(layer, *self._split_heads(qkv, rope))
 
-        return self._run(inputs[start:].to(device), route, attend)
+        return self._run(inputs.to(device), route, attend)
 
-    def _compiled_prompt(self, kernel: Kernel, prompt: Prompt, cache: KVCache, row: int, start: int) -> Tensor:
+    def _inputs_of(self, prompt: Prompt) -> Int[Tensor, "position column"]:
+        """The token and the codes of each position."""
+        inputs = torch.zeros(len(prompt), 1 + self.config.num_codebooks, dtype=torch.int64)
+        inputs[:, 0] = torch.tensor(prompt.tokens)
+        inputs[torch.from_numpy(prompt.audio_mask), 1:] = torch.from_numpy(prompt.codes).reshape(
+            -1, self.config.num_codebooks
+        )
+        return inputs
+
+    def _compiled_prompt(self, kernel: Kernel, prefill: Prefill, cache: KVCache) -> Tensor:
         """Before the last norm. Positions are rows of one sequence, each after those before it."""
-        hidden = self._lm.embed_tokens(torch.tensor(prompt.tokens[start:]))
-        audio_mask = prompt.audio_mask[start:]
+        prompt = prefill.prompt
+        hidden = self._lm.embed_tokens(torch.tensor(prompt.tokens[prefill.start :]))
+        audio_mask = prompt.audio_mask[prefill.start :]
         if audio_mask.any():
             codes = torch.from_numpy(prompt.codes[len(prompt.codes) - audio_mask.sum() :])
             hidden[torch.from_numpy(audio_mask)] = self._lm.embed_frames(codes)
-        kernel.prefill(hidden, audio_mask.tolist(), row, cache)
+        kernel.prefill(hidden, audio_mask.tolist(), prefill.row, cache)
         return hidden
 
     def _run_step(self, frames: Sequence[Frame | None], live: list[bool], cache: KVCache) -> Tensor:

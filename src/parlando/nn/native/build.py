@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SOURCES = tuple(FOLDER / name for name in ("decode.c", "neighbours.c", "training.c"))
+SOURCES = tuple(FOLDER / name for name in ("decode.c", "neighbours.c", "tiles.c", "training.c"))
 HEADER = FOLDER / "panels.h"
 # By what torch calls a processor's abilities.
 LEVELS = {"AVX512": "x86-64-v4", "AVX2": "x86-64-v3"}
