@@ -7,6 +7,7 @@ import re
 from parlando.text import (
     english_dates,
     english_figures,
+    english_moments,
     english_money,
     english_quantities,
     english_signs,
@@ -45,7 +46,7 @@ def verbalise(text: str) -> str:
     """Replace everything that is not read as it is written; takes plain typography, gives text that is not yet tidy."""
     text = apply(_FIRST, text)
     if _DIGIT.search(text):
-        text = apply(_WITH_DIGITS, text)
+        text = apply(_WITH_DIGITS, apply(english_moments.RULES, text))
     text = apply(english_words.RULES, text)
     if _DIGIT.search(text):
         text = apply(english_quantities.RULES, text)

@@ -16,8 +16,8 @@ _STAGES = {
     "stable": "stable", "lts": "L T S", "hotfix": "hotfix", "r": "R", "ga": "G A",
 }  # fmt: skip
 _STAGE_NAMES = "|".join(sorted(_STAGES, key=len, reverse=True))
-_NAMED_STAGE = rf"(?:[-._+]?(?P<stage>{_STAGE_NAMES})[-.]?(?P<of>\d{{0,4}})(?!\w|\.\d))"
-_STAGE = f"{_NAMED_STAGE}?"
+_STAGE = rf"[-._+]?(?P<stage>{_STAGE_NAMES})[-.]?(?P<of>\d{{0,4}})(?!\w|\.\d)"
+_LETTERED_STAGES = ("a", "b")  # unless a number follows: 1.0a1 is alpha one, 3.0.2a a patch
 _BYTE = 255
 _GROUPS_OF_AN_ADDRESS = 4
 _NUMBERED = (
@@ -66,10 +66,21 @@ _NUMBERED_BEFORE = re.compile(
 
 
 def _version(match: re.Match[str]) -> str:
+    stage, number = (match["stage"] or "").lower(), match["of"] or ""
+    if stage in _LETTERED_STAGES and not number:
+        return _patched(match)
+    named = f" {_STAGES[stage]}" if stage else ""
+    return f"{_release(match)}{named}" + (f" {numbers.number(number)}" if number else "")
+
+
+def _patched(match: re.Match[str]) -> str:
+    """``1.1.1w`` ends in the letter of a patch; a small one that would be an article is a capital."""
+    return _release(match) + "".join(f" {'A' if letter == 'a' else letter}" for letter in match["stage"])
+
+
+def _release(match: re.Match[str]) -> str:
     words = " point ".join(numbers.number(part) for part in match["figures"].split("."))
-    named = "v " if match["v"] else ""
-    stage = f" {_STAGES[match['stage'].lower()]}" if match["stage"] else ""
-    return f"{named}{words}{stage}" + (f" {numbers.number(match['of'])}" if match["of"] else "")
+    return f"v {words}" if match["v"] else words
 
 
 def _named_version(match: re.Match[str]) -> str:
@@ -128,7 +139,7 @@ def _unstuck(match: re.Match[str]) -> str:
 RULES = (
     rule(r"\b[Ss](\d{1,2})\s?[Ee](\d{1,2})\b", _episode, "Ss"),
     rule(
-        rf"(?<![\w.])(?P<v>[vV]\.?\s?)(?P<figures>\d+(?:\.\d+)+)(?:\.[xX*])?{_STAGE}(?![\w%]|\.\d)",
+        rf"(?<![\w.])(?P<v>[vV]\.?\s?)(?P<figures>\d+(?:\.\d+)+)(?:\.[xX*])?(?:{_STAGE})?(?![\w%]|\.\d)",
         _version,
         "vV",
     ),
@@ -147,12 +158,18 @@ RULES = (
     rule(r"(?<![\w.,'])[1-9]\d{0,2}(?:'\d{3})+(?![\w'])", _ungrouped, "'"),
     rule(r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?!\w)", _ungrouped, "_"),
     rule(r"(?<![\w.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\w,])", _ungrouped, ","),
+    rule(r"(?<=[A-Za-z])[ _-]?(?=\d+(?:\.\d+){2,})", " ", "."),
     rule(
-        rf"(?<![\w.-])(?P<v>)(?P<figures>\d+(?:\.\d+)+)(?=\s?[-._+]?[A-Za-z]){_NAMED_STAGE}(?![\w%]|\.\d)",
+        rf"(?<![\w.-])(?P<v>)(?P<figures>\d+(?:\.\d+)+)(?=\s?[-._+]?[A-Za-z]){_STAGE}(?![\w%]|\.\d)",
         _version,
         ".",
     ),
-    rule(r"(?<=[A-Za-z])[ _-]?(?=\d+(?:\.\d+){2,})", " ", "."),
+    rule(
+        r"(?<![\w.-])(?:(?P<v>[vV]\.?\s?)|(?=\d+\.\d+\.))(?P<figures>\d+(?:\.\d+)+)(?P<stage>[A-Za-z]{1,2})"
+        r"(?![\w%]|\.\d)",
+        _patched,
+        ".",
+    ),
     rule(
         r"(?i:\b(python|pypy|cp|php|ruby|lua|perl|node|gcc|clang|llvm|cuda|java))-?(?P<figures>\d+\.\d+)(?![\w.])",
         _named_version,
