@@ -22,6 +22,7 @@ _JOINTS = (
     rule(r"\b([Ss])/he\b", r"\1he or he", "/"),
     rule(r"\b([Ss]he/her|[Hh]e/him|[Tt]hey/them)\b", lambda m: m[0].replace("/", " "), "/"),
     rule(rf"\b({_EITHER})/(?=(?:{_EITHER})\b)", r"\1 or ", "/"),
+    rule(r"(?<=\b[A-Z])/(?=[A-Z]\b)", " ", "/"),
     rule(r"(?<=[a-z])\.(?=[A-Z][a-z])", ". ", "."),
     rule(r"(?<=[^\W_])\.(?=[^\W\d_])", " dot ", "."),
     rule(r"(?<=[a-z])_(?=[a-z])", " underscore ", "_"),
@@ -30,7 +31,9 @@ _JOINTS = (
     rule(r"\|", ", ", "|"),
 )
 
-_FIRST = (*english_web.RULES, *english_signs.RULES, *english_dates.WEEKDAYS)
+# The letter of an item is no article.
+_ITEMS = (rule(r"(?<![^\s(])a(?=\)(?:\s|$))", "A", ")"), rule(r"^a\.(?=\s[A-Z])", "A,", "."))
+_FIRST = (*_ITEMS, *english_web.RULES, *english_signs.RULES, *english_dates.WEEKDAYS)
 _DIGIT = re.compile(r"\d")
 _WITH_DIGITS = (
     *english_figures.RULES,

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 from parlando.text import numbers
-from parlando.text.english_units import UNITS
+from parlando.text.english_units import UNITS, alternatives
 from parlando.text.rules import rule, words
 
 _STAGES = {
@@ -35,12 +35,21 @@ _SUFFIXES = words(
 )
 _GLUED = {"ea": "each", "pp": "per person", "pcm": "per calendar month", "pw": "per week", "pa": "per annum"}
 _LONGEST_UNIT = 3
-# What has no thousandths: three zeros after a stop are thousands of it.
-_COUNTED_BY_THOUSANDS = (
-    "\u20ac|EUR|euros?|dollars?|pounds?|yen|francs?|people|inhabitants|visitors|residents|members|men|women|children"
-    "|soldiers|spectators|voters|copies|fans|users|customers|employees|workers|students|units|km|miles|years|times"
-    "|words|steps|followers|subscribers|participants|jobs|cars|houses|books|tickets|pages"
+_ABBREVIATED = alternatives(name for name in UNITS if name.isalpha())
+_GOING_ON = (
+    "of|and|or|for|per|each|to|with|at|on|in|the|a|is|was|are|were|plus|more|less|x|by|wide|long|tall|high|deep|thick"
 )
+# What has no thousandths: three figures after a stop are thousands, unless it is a price (1.899 euros per litre).
+_WHOLE = (
+    "\u20ac|EUR|euros?|people|inhabitants|visitors|residents|members|men|women|children|soldiers|spectators|voters|copies"
+    "|fans|users|customers|employees|workers|students|followers|subscribers|participants|jobs|cars|houses|books|tickets"
+)
+_PRICED = (
+    r"\s?(?:per|an?|/)\s?(?:lit(?:er|re)|l|gallon|kWh|kilowatt|MWh|kilo|kg|gram|g|minute|share|unit|km|kilomet(?:er|re)"
+    r"|barrel|ton(?:ne)?|dollar|pound)s?\b"
+)
+# What is written with decimals, but hardly with three zeros: those are thousands.
+_COUNTED_BY_THOUSANDS = f"{_WHOLE}|dollars?|pounds?|yen|francs?|units|km|miles|years|times|words|steps|pages"
 
 
 _STEPS = {1, 2, 5, 10, 20, 50, 100}
@@ -98,6 +107,11 @@ def _ungrouped(match: re.Match[str]) -> str:
     return re.sub(r"\D", "", match[0])
 
 
+def _thousands(match: re.Match[str]) -> str:
+    """With a comma, ``1.500`` is no year."""
+    return match[0].replace(".", ",")
+
+
 def _grouped(match: re.Match[str]) -> str:
     """``12 500`` is one number; not what is counted up (101 102) or numbered (page 3 100), nor a telephone's."""
     before = match.string[max(match.start() - _CONTEXT, 0) : match.start()]
@@ -146,6 +160,13 @@ RULES = (
     rule(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3}){2,}(?!\w|[.,]\d)", _dotted, "."),
     rule(r"(?<![\w.,])([1-9]\d{0,2}(?:\.\d{3})+),(\d{1,2})(?![\w,]|\.\d)", _continental, ","),
     rule(rf"(?<![\w.,])[1-9]\d{{0,2}}\.000(?=\s?(?:{_COUNTED_BY_THOUSANDS})(?!\w))", _ungrouped, "."),
+    rule(rf"(?<![\w.,])[1-9]\d{{0,2}}\.\d{{3}}(?=\s?(?:{_WHOLE})(?!\w|{_PRICED}))", _thousands, "."),
+    rule(
+        rf"(?<=\u20ac)\s?[1-9]\d{{0,2}}\.\d{{3}}(?![.,]?\d|\s?(?:[kKmMbB]|bn|million|billion)\b|{_PRICED})",
+        _thousands,
+        ".",
+    ),
+    rule(rf"(?<=\bEUR )[1-9]\d{{0,2}}\.\d{{3}}(?![.,]?\d|\s?(?:million|billion)\b|{_PRICED})", _thousands, "E"),
     rule(r"(?<=[$\u20ac\u00a3])\s?[1-9]\d{0,2}\.000(?![.,]?\d|\s?(?:[kKmMbB]|bn|million|billion)\b)", _ungrouped, "."),
     rule(r"(?<![\w.,])[1-9]\d{0,2}(?: \d{3})+,\d{2}(?![\w,]|\.\d)", _spaced, " "),
     rule(r"(?<=\d \d{3}[-\u2013])[1-9]\d{0,2}(?: \d{3})+(?!\w|[.,:/]\d| ?\d|-)", _grouped, "-\u2013"),
@@ -180,6 +201,7 @@ RULES = (
         "0",
         ignore_case=True,
     ),
+    rule(rf"(?<=\d)( ?(?:{_ABBREVIATED}))\.(?=(?:{_GOING_ON})\b)", r"\1 ", "."),
     rule(r"(?<=\d)([A-Za-z]{2,})\b(?!\.\w)", _unstuck),
 )
 """Rules in order: versions before groups, since both have dots."""

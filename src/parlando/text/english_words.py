@@ -35,6 +35,7 @@ _BEFORE_NUMBER = {
     "Vol": "Volume", "ch": "chapter", "Ch": "Chapter", "fig": "figure", "Fig": "Figure", "sec": "section",
     "Sec": "Section", "ver": "version", "Rm": "Room", "Rte": "Route", "eq": "equation", "Eq": "Equation",
     "art": "article", "Art": "Article", "Figs": "Figures", "Op": "Opus",
+    "sc": "scene", "Sc": "Scene", "bk": "book", "Bk": "Book", "ll": "lines",
 }  # fmt: skip
 _SPELLED_LIST = """
 FBI CIA USA UK UN US EU NBA NFL NHL NSA IRS IBM CEO CFO CTO COO CPU GPU USB URL API AI ML UI UX IT ID TV PC DVD CD DJ
