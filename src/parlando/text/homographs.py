@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
+from parlando.text.english_capitals import SPELLED
 from parlando.text.lexicon import Phones, with_s
 from parlando.text.rules import words
 from parlando.text.wordclass import (
@@ -331,6 +333,8 @@ def _is_letter_a(units: Sequence[str], index: int) -> bool:
     """The letter: alone, before a mark, beside other letters, in the middle of a sentence that has small ones."""
     before = units[index - 1] if index else ""
     after = units[index + 1] if index + 1 < len(units) else ""
+    if _spelled_after(units, index):
+        return _is_single(before) or f"A{_spelled_after(units, index)}" in SPELLED
     beside = [unit for unit in (before, after) if unit[:1].isalpha()]
     if any(_is_single(unit) for unit in beside):
         return True
@@ -343,6 +347,15 @@ def _is_letter_a(units: Sequence[str], index: int) -> bool:
         return before.lower() in ("letter", "vitamin")
     in_title = before[:1].isupper() and after[:1].isupper() and before.lower() not in _LETTERED
     return bool(before[:1].isalpha()) and not in_title
+
+
+def _spelled_after(units: Sequence[str], index: int) -> str:
+    """An abbreviation that an article may stand before, letter by letter: ``a U S citizen``, not ``A B test``."""
+    letters = takewhile(
+        lambda unit: len(unit) == 1 and unit.isupper(), (u.removesuffix("'s") for u in units[index + 1 :])
+    )
+    run = "".join(letters)
+    return run if units[index] == "a" or run in SPELLED or f"A{run}" in SPELLED else ""
 
 
 def _names(before: str) -> bool:
