@@ -14,6 +14,10 @@ ROWS = [
     tuple(line.split("\t"))
     for line in (Path(__file__).parent / "homographs.tsv").read_text(encoding="utf-8").splitlines()
 ]
+PAIRS = [
+    tuple(line.split("\t"))
+    for line in (Path(__file__).parent / "homographs_in_pairs.tsv").read_text(encoding="utf-8").splitlines()
+]
 FLOOR = 0.97
 READER = PhonemeReader(PhonemeInventory(), 0)
 
@@ -23,6 +27,13 @@ def said(sentence, word):
     units = READER._units.findall(sentence)
     index = [unit.lower() for unit in units].index(word)
     return " ".join(in_context(units, index) or Lexicon.default().pronounce(word))
+
+
+def all_said(sentence, word):
+    """The phones of every ``word`` of a sentence."""
+    units = READER._units.findall(sentence)
+    places = [index for index, unit in enumerate(units) if unit.lower() == word]
+    return [" ".join(in_context(units, index) or Lexicon.default().pronounce(word)) for index in places]
 
 
 def share(choose):
@@ -35,12 +46,20 @@ def test_most_homographs_are_told_apart_and_without_context_they_are_not():
     assert share(lambda _, word: " ".join(Lexicon.default().pronounce(word))) < 0.5
 
 
+@pytest.mark.parametrize(("sentence", "word", "phones"), PAIRS)
+def test_one_word_is_said_in_two_ways_in_a_sentence(sentence, word, phones):
+    assert all_said(sentence, word) == phones.split(",")
+
+
 @pytest.mark.parametrize(
     ("sentence", "phones"),
     [
         ("Vitamin A helps.", "ey1"), ("A", "ey1"), ("A.", "ey1"), ("A and B", "ey1"), ("Grade A milk", "ey1"),
         ("if a is less than b", "ey1"), ("A cat sat.", "ax0"), ("Once Upon A Time", "ax0"), ("It was a... cat", "ax0"),
-        ("THIS IS A TEST", "ax0"), ("Is it a cat?", "ax0"),
+        ("THIS IS A TEST", "ax0"), ("Is it a cat?", "ax0"), ("A, First we go.", "ey1"), ("A B test", "ey1"),
+        ("He is a U S citizen.", "ax0"), ("SHE IS A U S CITIZEN.", "ax0"), ("A C E O's pay", "ax0"),
+        ("A I is fun.", "ey1"),
+        ("a B movie", "ax0"),
     ],
 )  # fmt: skip
 def test_the_letter_and_the_article(sentence, phones):

@@ -7,6 +7,7 @@ import re
 from parlando.text import (
     english_dates,
     english_figures,
+    english_moments,
     english_money,
     english_quantities,
     english_signs,
@@ -21,6 +22,7 @@ _JOINTS = (
     rule(r"\b([Ss])/he\b", r"\1he or he", "/"),
     rule(r"\b([Ss]he/her|[Hh]e/him|[Tt]hey/them)\b", lambda m: m[0].replace("/", " "), "/"),
     rule(rf"\b({_EITHER})/(?=(?:{_EITHER})\b)", r"\1 or ", "/"),
+    rule(r"(?<=\b[A-Z])/(?=[A-Z]\b)", " ", "/"),
     rule(r"(?<=[a-z])\.(?=[A-Z][a-z])", ". ", "."),
     rule(r"(?<=[^\W_])\.(?=[^\W\d_])", " dot ", "."),
     rule(r"(?<=[a-z])_(?=[a-z])", " underscore ", "_"),
@@ -29,7 +31,9 @@ _JOINTS = (
     rule(r"\|", ", ", "|"),
 )
 
-_FIRST = (*english_web.RULES, *english_signs.RULES, *english_dates.WEEKDAYS)
+# The letter of an item is no article.
+_ITEMS = (rule(r"(?<![^\s(])a(?=\)(?:\s|$))", "A", ")"), rule(r"^a\.(?=\s[A-Z])", "A,", "."))
+_FIRST = (*_ITEMS, *english_web.RULES, *english_signs.RULES, *english_dates.WEEKDAYS)
 _DIGIT = re.compile(r"\d")
 _WITH_DIGITS = (
     *english_figures.RULES,
@@ -45,7 +49,7 @@ def verbalise(text: str) -> str:
     """Replace everything that is not read as it is written; takes plain typography, gives text that is not yet tidy."""
     text = apply(_FIRST, text)
     if _DIGIT.search(text):
-        text = apply(_WITH_DIGITS, text)
+        text = apply(_WITH_DIGITS, apply(english_moments.RULES, text))
     text = apply(english_words.RULES, text)
     if _DIGIT.search(text):
         text = apply(english_quantities.RULES, text)

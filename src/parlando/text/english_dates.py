@@ -7,18 +7,20 @@ import re
 from parlando.text import numbers
 from parlando.text.rules import rule
 
-_MONTHS = (
+MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-_ABBREVIATED = {name[:3]: name for name in _MONTHS} | {"Sept": "September"}
+"""Their names, in order."""
+
+_ABBREVIATED = {name[:3]: name for name in MONTHS} | {"Sept": "September"}
 _FULL_DAYS = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
 _DAYS = {
     "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thur": "Thursday",
     "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
 }  # fmt: skip
 
-_MONTH_NAME = rf"{'|'.join(_MONTHS)}|(?:{'|'.join(sorted(_ABBREVIATED, key=len, reverse=True))})\b\.?"
+_MONTH_NAME = rf"{'|'.join(MONTHS)}|(?:{'|'.join(sorted(_ABBREVIATED, key=len, reverse=True))})\b\.?"
 _MONTH = rf"(?P<month>{_MONTH_NAME})"
 _DAY_NUMBER = r"(?:0?[1-9]|[12]\d|3[01])"
 _DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\d:]|[.,/]\d|\s?%)"
@@ -36,25 +38,25 @@ def _month_name(text: str) -> str:
     return _ABBREVIATED.get(text.rstrip("."), text)
 
 
-def _expand_year(text: str) -> str:
+def expand_year(text: str) -> str:
     """A year of two digits is of this century below 50."""
     value = int(text)
     return numbers.year(value + (2000 if value < 50 else 1900) if len(text) == 2 else value)
 
 
 def _day_of(month: int, day: int) -> str | None:
-    return f"{_MONTHS[month - 1]} {numbers.ordinal(day)}" if 1 <= month <= 12 and 1 <= day <= 31 else None
+    return f"{MONTHS[month - 1]} {numbers.ordinal(day)}" if 1 <= month <= 12 and 1 <= day <= 31 else None
 
 
 def _numeric(match: re.Match[str]) -> str:
     first, second, year = int(match["first"]), int(match["second"]), match["year"]
     date = _day_of(first, second) or _day_of(second, first)
-    return f"{date}, {_expand_year(year)}" if date else match[0].replace("/", " slash ")
+    return f"{date}, {expand_year(year)}" if date else match[0].replace("/", " slash ")
 
 
 def _iso(match: re.Match[str]) -> str:
     date = _day_of(int(match["month"]), int(match["day"]))
-    return f"{date}, {_year_words(match['year'])}{' ' if match['t'] else ''}" if date else match[0]
+    return f"{date}, {_year_words(match['year'])}" if date else match[0]
 
 
 def _month_day(match: re.Match[str]) -> str:
@@ -146,7 +148,7 @@ def _clock(match: re.Match[str]) -> str:
         return f"{numbers.cardinal(hour)} {numbers.two_digits(minute)}"
     if hour > 24 or minute > 59:
         return f"{numbers.number(match['hour'])} to {numbers.number(match['minute'])}"
-    words = _hour_minute(hour, minute, bool(match["half"]))
+    words = hour_minute(hour, minute, bool(match["half"]))
     words = words if not match["hours"] or minute else f"{numbers.cardinal(hour)} hundred"
     seconds = f" and {numbers.cardinal(int(second))} second{'' if int(second) == 1 else 's'}" if second else ""
     return words + seconds + _suffix(match) + (" hours" if match["hours"] else "")
@@ -161,7 +163,8 @@ def _military(match: re.Match[str]) -> str:
     return f"{'zero ' if match['zero'] else ''}{words} hours"
 
 
-def _hour_minute(hour: int, minute: int, twelve_hours: bool) -> str:
+def hour_minute(hour: int, minute: int, twelve_hours: bool = False) -> str:
+    """A time of day: ``14, 30`` is fourteen thirty, ``9, 0`` nine o'clock."""
     if hour == 0 and not twelve_hours:
         return "midnight" if minute == 0 else f"twelve {numbers.two_digits(minute)} A M"
     if minute:
@@ -223,7 +226,7 @@ RULES = (
     rule(r"(?i:\b(?:in|by|since|until|till|year|circa)\s)(1\d{3}|2[0-2]\d\d)(?![\w%]|[.,:/-]\d|\s[a-z]+s\b)", _in_year),
     rule(r"\b9/11\b(?!/)", "nine eleven", "/"),
     rule(r"\b24/7\b", "twenty four seven", "/"),
-    rule(r"(?<![\d.-])(?P<year>[12]\d{3})-(?P<month>\d\d)-(?P<day>\d\d)(?P<t>T(?=\d))?(?![\d-])", _iso, "-"),
+    rule(r"(?<![\d.-])(?P<year>[12]\d{3})-(?P<month>\d\d)-(?P<day>\d\d)(?![\d-])", _iso, "-"),
     rule(r"(?<![\d/.])(?P<first>\d{1,2})/(?P<second>\d{1,2})/(?P<year>[12]\d{3}|\d\d)(?![\d/])", _numeric, "/"),
     rule(r"(?<![\d.])(?P<first>\d{1,2})([.-])(?P<second>\d{1,2})\2(?P<year>[12]\d{3})(?![\d.-]\d)", _numeric, ".-"),
     rule(rf"(?i:(?P<the>\bthe\s))?\b{_DAY}(?:\s+of)?\s+{_MONTH}(?:,?\s+{_YEAR})?", _day_month),

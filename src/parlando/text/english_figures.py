@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 from parlando.text import numbers
-from parlando.text.english_units import UNITS
+from parlando.text.english_units import UNITS, alternatives
 from parlando.text.rules import rule, words
 
 _STAGES = {
@@ -16,8 +16,8 @@ _STAGES = {
     "stable": "stable", "lts": "L T S", "hotfix": "hotfix", "r": "R", "ga": "G A",
 }  # fmt: skip
 _STAGE_NAMES = "|".join(sorted(_STAGES, key=len, reverse=True))
-_NAMED_STAGE = rf"(?:[-._+]?(?P<stage>{_STAGE_NAMES})[-.]?(?P<of>\d{{0,4}})(?!\w|\.\d))"
-_STAGE = f"{_NAMED_STAGE}?"
+_STAGE = rf"[-._+]?(?P<stage>{_STAGE_NAMES})[-.]?(?P<of>\d{{0,4}})(?!\w|\.\d)"
+_LETTERED_STAGES = ("a", "b")  # unless a number follows: 1.0a1 is alpha one, 3.0.2a a patch
 _BYTE = 255
 _GROUPS_OF_AN_ADDRESS = 4
 _NUMBERED = (
@@ -35,12 +35,21 @@ _SUFFIXES = words(
 )
 _GLUED = {"ea": "each", "pp": "per person", "pcm": "per calendar month", "pw": "per week", "pa": "per annum"}
 _LONGEST_UNIT = 3
-# What has no thousandths: three zeros after a stop are thousands of it.
-_COUNTED_BY_THOUSANDS = (
-    "\u20ac|EUR|euros?|dollars?|pounds?|yen|francs?|people|inhabitants|visitors|residents|members|men|women|children"
-    "|soldiers|spectators|voters|copies|fans|users|customers|employees|workers|students|units|km|miles|years|times"
-    "|words|steps|followers|subscribers|participants|jobs|cars|houses|books|tickets|pages"
+_ABBREVIATED = alternatives(name for name in UNITS if name.isalpha())
+_GOING_ON = (
+    "of|and|or|for|per|each|to|with|at|on|in|the|a|is|was|are|were|plus|more|less|x|by|wide|long|tall|high|deep|thick"
 )
+# What has no thousandths: three figures after a stop are thousands, unless it is a price (1.899 euros per litre).
+_WHOLE = (
+    "\u20ac|EUR|euros?|people|inhabitants|visitors|residents|members|men|women|children|soldiers|spectators|voters|copies"
+    "|fans|users|customers|employees|workers|students|followers|subscribers|participants|jobs|cars|houses|books|tickets"
+)
+_PRICED = (
+    r"\s?(?:per|an?|/)\s?(?:lit(?:er|re)|l|gallon|kWh|kilowatt|MWh|kilo|kg|gram|g|minute|share|unit|km|kilomet(?:er|re)"
+    r"|barrel|ton(?:ne)?|dollar|pound)s?\b"
+)
+# What is written with decimals, but hardly with three zeros: those are thousands.
+_COUNTED_BY_THOUSANDS = f"{_WHOLE}|dollars?|pounds?|yen|francs?|units|km|miles|years|times|words|steps|pages"
 
 
 _STEPS = {1, 2, 5, 10, 20, 50, 100}
@@ -66,10 +75,21 @@ _NUMBERED_BEFORE = re.compile(
 
 
 def _version(match: re.Match[str]) -> str:
+    stage, number = (match["stage"] or "").lower(), match["of"] or ""
+    if stage in _LETTERED_STAGES and not number:
+        return _patched(match)
+    named = f" {_STAGES[stage]}" if stage else ""
+    return f"{_release(match)}{named}" + (f" {numbers.number(number)}" if number else "")
+
+
+def _patched(match: re.Match[str]) -> str:
+    """``1.1.1w`` ends in the letter of a patch; a small one that would be an article is a capital."""
+    return _release(match) + "".join(f" {'A' if letter == 'a' else letter}" for letter in match["stage"])
+
+
+def _release(match: re.Match[str]) -> str:
     words = " point ".join(numbers.number(part) for part in match["figures"].split("."))
-    named = "v " if match["v"] else ""
-    stage = f" {_STAGES[match['stage'].lower()]}" if match["stage"] else ""
-    return f"{named}{words}{stage}" + (f" {numbers.number(match['of'])}" if match["of"] else "")
+    return f"v {words}" if match["v"] else words
 
 
 def _named_version(match: re.Match[str]) -> str:
@@ -85,6 +105,11 @@ def _dotted(match: re.Match[str]) -> str:
 
 def _ungrouped(match: re.Match[str]) -> str:
     return re.sub(r"\D", "", match[0])
+
+
+def _thousands(match: re.Match[str]) -> str:
+    """With a comma, ``1.500`` is no year."""
+    return match[0].replace(".", ",")
 
 
 def _grouped(match: re.Match[str]) -> str:
@@ -128,13 +153,20 @@ def _unstuck(match: re.Match[str]) -> str:
 RULES = (
     rule(r"\b[Ss](\d{1,2})\s?[Ee](\d{1,2})\b", _episode, "Ss"),
     rule(
-        rf"(?<![\w.])(?P<v>[vV]\.?\s?)(?P<figures>\d+(?:\.\d+)+)(?:\.[xX*])?{_STAGE}(?![\w%]|\.\d)",
+        rf"(?<![\w.])(?P<v>[vV]\.?\s?)(?P<figures>\d+(?:\.\d+)+)(?:\.[xX*])?(?:{_STAGE})?(?![\w%]|\.\d)",
         _version,
         "vV",
     ),
     rule(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3}){2,}(?!\w|[.,]\d)", _dotted, "."),
     rule(r"(?<![\w.,])([1-9]\d{0,2}(?:\.\d{3})+),(\d{1,2})(?![\w,]|\.\d)", _continental, ","),
     rule(rf"(?<![\w.,])[1-9]\d{{0,2}}\.000(?=\s?(?:{_COUNTED_BY_THOUSANDS})(?!\w))", _ungrouped, "."),
+    rule(rf"(?<![\w.,])[1-9]\d{{0,2}}\.\d{{3}}(?=\s?(?:{_WHOLE})(?!\w|{_PRICED}))", _thousands, "."),
+    rule(
+        rf"(?<=\u20ac)\s?[1-9]\d{{0,2}}\.\d{{3}}(?![.,]?\d|\s?(?:[kKmMbB]|bn|million|billion)\b|{_PRICED})",
+        _thousands,
+        ".",
+    ),
+    rule(rf"(?<=\bEUR )[1-9]\d{{0,2}}\.\d{{3}}(?![.,]?\d|\s?(?:million|billion)\b|{_PRICED})", _thousands, "E"),
     rule(r"(?<=[$\u20ac\u00a3])\s?[1-9]\d{0,2}\.000(?![.,]?\d|\s?(?:[kKmMbB]|bn|million|billion)\b)", _ungrouped, "."),
     rule(r"(?<![\w.,])[1-9]\d{0,2}(?: \d{3})+,\d{2}(?![\w,]|\.\d)", _spaced, " "),
     rule(r"(?<=\d \d{3}[-\u2013])[1-9]\d{0,2}(?: \d{3})+(?!\w|[.,:/]\d| ?\d|-)", _grouped, "-\u2013"),
@@ -147,12 +179,18 @@ RULES = (
     rule(r"(?<![\w.,'])[1-9]\d{0,2}(?:'\d{3})+(?![\w'])", _ungrouped, "'"),
     rule(r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?!\w)", _ungrouped, "_"),
     rule(r"(?<![\w.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\w,])", _ungrouped, ","),
+    rule(r"(?<=[A-Za-z])[ _-]?(?=\d+(?:\.\d+){2,})", " ", "."),
     rule(
-        rf"(?<![\w.-])(?P<v>)(?P<figures>\d+(?:\.\d+)+)(?=\s?[-._+]?[A-Za-z]){_NAMED_STAGE}(?![\w%]|\.\d)",
+        rf"(?<![\w.-])(?P<v>)(?P<figures>\d+(?:\.\d+)+)(?=\s?[-._+]?[A-Za-z]){_STAGE}(?![\w%]|\.\d)",
         _version,
         ".",
     ),
-    rule(r"(?<=[A-Za-z])[ _-]?(?=\d+(?:\.\d+){2,})", " ", "."),
+    rule(
+        r"(?<![\w.-])(?:(?P<v>[vV]\.?\s?)|(?=\d+\.\d+\.))(?P<figures>\d+(?:\.\d+)+)(?P<stage>[A-Za-z]{1,2})"
+        r"(?![\w%]|\.\d)",
+        _patched,
+        ".",
+    ),
     rule(
         r"(?i:\b(python|pypy|cp|php|ruby|lua|perl|node|gcc|clang|llvm|cuda|java))-?(?P<figures>\d+\.\d+)(?![\w.])",
         _named_version,
@@ -163,6 +201,7 @@ RULES = (
         "0",
         ignore_case=True,
     ),
+    rule(rf"(?<=\d)( ?(?:{_ABBREVIATED}))\.(?=(?:{_GOING_ON})\b)", r"\1 ", "."),
     rule(r"(?<=\d)([A-Za-z]{2,})\b(?!\.\w)", _unstuck),
 )
 """Rules in order: versions before groups, since both have dots."""

@@ -90,6 +90,16 @@ def _several(match: re.Match[str]) -> str:
     return match["name"] + " " + "".join(w + j for w, j in zip(words, [*joints, ""], strict=True))
 
 
+def _parted(match: re.Match[str]) -> str:
+    """``Book I, ii``: a part of it, in small numerals."""
+    values = [_value(numeral) for numeral in re.split(r",\s?", match["parts"])]
+    return (
+        match["name"] + "".join(f", {numbers.cardinal(value)}" for value in values if value)
+        if all(values)
+        else match[0]
+    )
+
+
 def _ruler(match: re.Match[str]) -> str:
     value = _value(match["numeral"])
     return match[0] if value is None else f"{match['name']} the {numbers.ordinal(value)}"
@@ -130,6 +140,12 @@ RULES = (
         rf"(?P<numerals>(?:[IVXL]+(?:{_JOINT}[IVXL]+)+|[ivxl]+(?:{_JOINT}[ivxl]+)+)){_NOT_LATER}",
         _several,
         "IVXivx",
+    ),
+    rule(
+        rf"(?P<name>\b(?:{_COUNTED}|{_COUNTED_SMALL})\s(?:[IVXLC]+|[ivxl]+|\d+)),\s?"
+        rf"(?P<parts>(?:{_SMALL_NUMERAL})(?![\w'-])(?:,\s?(?:{_SMALL_NUMERAL})(?![\w'-]))*)",
+        _parted,
+        "ivx",
     ),
     rule(rf"\b(?P<name>{_COUNTED}|{_COUNTED_SMALL})\s(?P<numeral>{_NUMERAL}){_NOT_LATER}", _numeral, "IVX"),
     rule(

@@ -102,6 +102,7 @@ MINUS = r"(?P<sign>(?<![\w.)%\u00b0])-)?"
 """A sign before a number, where it is no dash."""
 
 _UNIT = alternatives(UNITS)
+_MARK = r"(?P<mark>['\"])(?![\w'\"])"
 _RANGE = r"(?:(?:%|\u00b0[CF]?)?\s?[-\u2013]\s?(?P<to>\d+(?:\.\d+)?))?"
 _DIMENSION = (
     "(?:wide|thick|tall|long|high|deep|across|apart|away|by|x|in|of|from|to|and|or|above|below|under|over|off|square"
@@ -116,7 +117,13 @@ _ATTRIBUTED = re.compile(
     r"|freestyle|backstroke|breaststroke|butterfly|medley|steeplechase|finals?|heats?|pools?|swims?|runs?|walks?|tracks?"
     r"|boards?|platforms?|record|events?|putts?|jumps?|dives?|drops?|climbs?|lengths?|hikes?|rides?|marathons?)\b"
 )
+_FEET = "'"
+# The other sides of a thing that has several, before its name: a 2' by 4' board.
+_OTHER_SIDES = re.compile(r"(?:\sby\s(?:\d+[ -])?\d+(?:[./]\d+)?['\"])*")
 _NOUN_FOLLOWS = re.compile(rf"\s(?!{_DIMENSION}\b|(?:on|at|per|for|with|than|is|was|are|were|ago|more|less)\b)[a-z]+")
+_DETERMINED = 8  # characters that the longest determiner has
+_DETERMINER = re.compile(r"\b(?:an?|the|this|that|my|our|your|his|her|its|their|each|every|another)\s$", re.IGNORECASE)
+_LASTING_FOLLOWS = re.compile(rf"(?!\s(?:it|he|she|they|we|you|that|which|later|left)\b){_NOUN_FOLLOWS.pattern}")
 
 
 def is_one(text: str) -> bool:
@@ -156,23 +163,23 @@ def mixed(match: re.Match[str]) -> str:
 
 
 def _lasting(match: re.Match[str]) -> str:
-    """``1h30m``, ``5m30s``: how long something takes."""
+    """``1h30m``, ``5m30s``: how long something takes; a 2h 30m film is one of two hour thirty minute."""
     parts = (
         (match["hour"], "hour"),
         (match["minute"] or match["minute_alone"], "minute"),
         (match["second"] or match["second_alone"], "second"),
     )
-    return " ".join(f"{int(amount)} {name}{'' if int(amount) == 1 else 's'}" for amount, name in parts if amount)
+    before = match.string[max(match.start() - _DETERMINED, 0) : match.start()]
+    measures = _DETERMINER.search(before) and _LASTING_FOLLOWS.match(match.string, match.end())
+    return " ".join(
+        f"{int(amount)} {name}{'' if int(amount) == 1 or measures else 's'}" for amount, name in parts if amount
+    )
 
 
 def _part(match: re.Match[str]) -> str:
     """A fraction of a unit: ``3/4 mi`` is of a mile, ``1 1/2 tsp.`` has teaspoons."""
     one, many = UNITS[match[4]]
     return f"{mixed(match)} {many if match[1] else ('of an ' if one[0] in 'aeiou' else 'of a ') + one}"
-
-
-def _part_of_an_inch(match: re.Match[str]) -> str:
-    return f"{mixed(match)} inches" if match[1] else f"{mixed(match)} of an inch"
 
 
 def _per(match: re.Match[str]) -> str:
@@ -197,20 +204,39 @@ def _is_closing(match: re.Match[str], mark: str) -> bool:
     """Whether a quotation mark that stands after a figure ends a quotation that is open before it."""
     before = match.string[max(match.start() - _CONTEXT, 0) : match.start()]
     if mark == '"':
-        quotes = re.sub(r"(?<=\d)\"(?=\s*[x\u00d7,]|\s[a-z])", "", before).count('"')
+        quotes = re.sub(r"(?<=\d)\"(?=\s*[x\u00d7,]|\s[a-z]|\s?[-\u2013]\s?\d)", "", before).count('"')
         return quotes % 2 == 1
     return len(re.findall(r"(?<!\w)'(?=[A-Za-z])", before)) > len(re.findall(r"(?<=[a-z.,!?])'(?!\w)", before))
 
 
 def _marked(match: re.Match[str]) -> str:
-    """``5'`` is five feet, ``3"`` three inches; before what they measure one foot, one inch (a 10" pizza)."""
-    mark, amount = match["mark"], match["amount"]
-    if _is_closing(match, mark) and not _SIZE_FOLLOWS.match(match.string, match.end()):
+    """``5'`` is five feet, ``3-4"`` three to four inches; before what they measure one foot, one inch (a 10" pizza)."""
+    if _is_closing(match, match["mark"]) and not _SIZE_FOLLOWS.match(match.string, match.end()):
         return match[0]
-    one, many = ("foot", "feet") if mark == "'" else ("inch", "inches")
-    name = one if is_one(amount) or _NOUN_FOLLOWS.match(match.string, match.end()) else many
+    amount, to = match["amount"].replace(",", ""), match["to"]
+    last = f" to {numbers.number(to)}" if to else ""
+    name = _name_of_mark(match, is_one(amount) and not to)
     gap = "" if match.string[match.end() : match.end() + 1] in (" ", "") else " "
-    return f"{numbers.number(amount.replace(',', ''))} {name}{gap}"
+    return f"{numbers.number(amount)}{last} {name}{gap}"
+
+
+def _marked_part(match: re.Match[str]) -> str:
+    """``3/4"`` is of an inch, ``3 1/2'`` are feet, a 3/4" bolt is one of three quarter inch."""
+    if _is_closing(match, match["mark"]) and not _SIZE_FOLLOWS.match(match.string, match.end()):
+        return match[0]
+    name = _name_of_mark(match)
+    if match[1]:
+        return f"{mixed(match)} {name}"
+    if name in ("foot", "inch"):
+        return f"{mixed(match).removesuffix('s')} {name}"
+    return f"{mixed(match)} of {'a foot' if match['mark'] == _FEET else 'an inch'}"
+
+
+def _name_of_mark(match: re.Match[str], is_single: bool = False) -> str:
+    one, many = ("foot", "feet") if match["mark"] == _FEET else ("inch", "inches")
+    others = _OTHER_SIDES.match(match.string, match.end())
+    measures = _NOUN_FOLLOWS.match(match.string, others.end() if others else match.end())
+    return one if is_single or measures else many
 
 
 _COUNTED: frozenset[str] = frozenset(name for names in UNITS.values() for name in names if " " not in name) | words(
@@ -231,16 +257,17 @@ RULES = (
     rule(r"(?<=\d) ?(sq|cu|fl)\. ?(?=ft|in|mi|km|m|oz)", r" \1 ", "scf"),
     rule(r"\b(\d{1,3})\u00b0\s?(\d{1,2})'(?:\s?(\d{1,2})\")?", _arc, "\u00b0"),
     rule(r"(?<=\d) ?([kcmd]?m)([23])(?!\w)", r" \1^\2", "23"),
-    rule(r"\b(\d{1,3})'\s?-?\s?(\d{1,2}(?:\.\d+)?)(?:\"|''|(?=\s|[.,;:!?)]|$))", _feet_and_inches, "'"),
-    rule(r"(?<=\d\sft)(\s\d{1,2}) ?in\b\.?", r"\1 inches", "f"),
     rule(
         r"(\d ?(?:m|cm|mm|km|ft|px|in)|\d['\"]"
         r"|\d(?= ?[x\u00d7] ?\d+(?:\.\d+)? ?(?:m|cm|mm|km|ft|px|in)\b)) ?[x\u00d7] ?(?=\d)",
         r"\1 by ",
         "x\u00d7",
     ),
-    rule(r"(?<![\w./])(?:(\d{1,15})[\s-])?(\d{1,2})/(\d{1,2})\"", _part_of_an_inch, '"'),
-    rule(rf"(?<![\w.,/'])(?P<amount>{NUMBER})(?P<mark>['\"])(?![\w'\"])", _marked, "'\""),
+    rule(r"\b(\d{1,3})'\s?-?\s?(\d{1,2}(?:\.\d+)?)(?:\"|''|(?=\s|[.,;:!?)]|$))", _feet_and_inches, "'"),
+    rule(r"(?<=\d\sft)(\s\d{1,2}) ?in\b\.?", r"\1 inches", "f"),
+    rule(rf"(?<![\w./])(?:(\d{{1,15}})[\s-])?(\d{{1,2}})/(\d{{1,2}}){_MARK}", _marked_part, "'\""),
+    rule(rf"(?<![\w.,/'-])(?P<amount>{NUMBER})['\"]?\s?[-\u2013]\s?(?P<to>{NUMBER}){_MARK}", _marked, "'\""),
+    rule(rf"(?<![\w.,/'])(?P<amount>{NUMBER})(?P<to>){_MARK}", _marked, "'\""),
     rule(rf"(?<![\w./])(?:(\d{{1,15}})[\s-])?(\d{{1,2}})/(\d{{1,2}})\s?({_UNIT})(?![\w'/])\.?", _part, "/"),
     rule(
         rf"(?P<article>\b[Aa]n?\s|\b[Ee]very\s"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from parlando.text import english_romans
+from parlando.text.english_capitals import SPELLED, is_word
 from parlando.text.english_romans import COUNTED_NAMES, NUMERAL_AFTER_STOP, RULERS
-from parlando.text.rules import rule, words
+from parlando.text.rules import rule
 
 _TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor", "Rev": "Reverend", "Gen": "General",
@@ -35,43 +36,9 @@ _BEFORE_NUMBER = {
     "Vol": "Volume", "ch": "chapter", "Ch": "Chapter", "fig": "figure", "Fig": "Figure", "sec": "section",
     "Sec": "Section", "ver": "version", "Rm": "Room", "Rte": "Route", "eq": "equation", "Eq": "Equation",
     "art": "article", "Art": "Article", "Figs": "Figures", "Op": "Opus",
+    "sc": "scene", "Sc": "Scene", "bk": "book", "Bk": "Book", "ll": "lines",
 }  # fmt: skip
-_SPELLED_LIST = """
-FBI CIA USA UK UN US EU NBA NFL NHL NSA IRS IBM CEO CFO CTO COO CPU GPU USB URL API AI ML UI UX IT ID TV PC DVD CD DJ
-HQ IQ VIP FAQ DIY ETA LED LCD OLED ATM DNA RNA GDP AM PM BC AD BCE CE MBA BA MA UFO BBC CNN NBC ABC CBS HBO MTV NYC LA
-DC UAE USSR SUV VPN WWW HTML CSS XML SQL PHP SDK IDE LLM TTS ASR NLP MIT UCLA UCL GPS AC EV IPO IOU RSVP ASMR EP LP
-OCD ADHD ICU ER IPA EKG IV FDA EPA OS IP IOS SSD HDD FM AA AAA UFC WWE NGO HIV AGI ISP PDF MP OCR RPG FPS MMO NPC AR
-VR XR DOI ISBN YMCA AOL ESPN EDM HR PR RV SOS QA ALS UTC EST EDT XYZ
-ASAP FYI LOL OMG AWS IEEE OECD IMF WTO EEG ECG MRI PTSD HTTP HTTPS FTP SSH TCP UDP SMS MMS KFC BMW VW GM GE AOC
-UAV ETF CPI PPE CPR RIP ROI KPI SEO CRM ERP HVAC LGBT LGBTQ NHS NAACP ACLU FAA FCC SEC FTC EEC UNHCR
-IAEA EPFL ETH LSE MLB MLS USPS UPS USD EUR GBP API SDK GUI CLI IDE OOP UTF RGB
-"""
 _WORD_LIST = "MR MRS DR ST NTH MS SR JR VS MPH KPH PHD BLVD HWY SHH HMM PSST TSK NYT HM MMM GRR BRR PFFT SH"
-_CONTEXT_CHARACTERS = 40
-# Abbreviations that are words as well: which, what stands beside them says.
-_ALSO_WORDS = frozenset(("IT", "US", "AM", "AD", "MA", "PA", "ID", "OS", "HQ", "ER", "LA"))
-_SMALL_WORDS = words(
-    "THE OF IS ARE WAS WERE AND SO TO FOR NOT YOU WE HE SHE THEY THIS THAT BE DO DID DOES HAVE HAS HAD CAN WILL WITH "
-    "ON IN AT BY MY ME YOUR HIS HER ITS OUR THEIR WHAT WHY HOW WHEN WHERE NO YES GO GET LET LOOK ALL OR BUT IF FROM "
-    "AS UP OUT DOWN OVER ABOUT SAY SAID MAKE TAKE GIVE TELL STOP NOW HERE THERE THEN PLEASE DON'T CAN'T WON'T ISN'T "
-    "IT'S I'M LOVE LIKE WANT NEED KNOW JUST EVERY ONE EVER NEVER VERY TOO MUST SHOULD WOULD COULD THEM HIM LEAVE "
-    "HELP SEE COME WAIT WENT BACK AN READ USE KEEP PUT"
-)
-_CAPITALS_BEFORE = re.compile(r"(?:\b[A-Z]+(?:'[A-Z]+)?[,;:\"]?\s+)+$")
-_CAPITALS_AFTER = re.compile(r"(?:'[A-Z]+)?(?:[,;:\"]?\s+[A-Z]+(?:'[A-Z]+)?\b)+|'[A-Z]+")
-_SHOUTED = re.compile(r"\b[A-Z]{2,}(?:'[A-Z]+)?\b")
-_LETTERS_ONLY = re.compile(r"[^A-Z']")
-_SENTENCE_END_BEFORE, _SENTENCE_END_AFTER = re.compile(r"[.?!]\s"), re.compile(r"[.?!](?=\s|$)")
-_BEFORE_DEPARTMENT = re.compile(
-    r"\b(?:the|an|our|your|my|his|her|their|its|works? in|working in|worked in)\s+$", re.IGNORECASE
-)
-_AFTER_DEPARTMENT = re.compile(
-    r"\s+(?:support|departments?|teams?|staff|managers?|guys?|help|helpdesk|desk|persons?|people|specialists?|industry"
-    r"|sector|jobs?|company|companies|security|budgets?|infrastructure|services?|systems?|professionals?|consultants?"
-    r"|directors?|skills|workers?|admins?|projects?|equipment|policy|policies|training)\b",
-    re.IGNORECASE,
-)
-_SPELLED = frozenset(_SPELLED_LIST.split())
 _WORDS = frozenset(_WORD_LIST.split())
 _MIXED = {
     "PhD": "P H D", "Ph.D.": "P H D", "Ph.D": "P H D", "OK": "okay", "O.K.": "okay", "iOS": "I O S",
@@ -139,43 +106,12 @@ def _initials(match: re.Match[str]) -> str:
 def _acronym(match: re.Match[str]) -> str:
     word, plural = match[1], match[2]
     vowels = any(letter in "AEIOUY" for letter in word)
-    if word in _ALSO_WORDS and not _is_department(match) and (_is_among_shouted(match) or _is_word(match)):
+    if is_word(match):
         return match[0]
-    spelled = word in _SPELLED or (not vowels and len(word) > 1 and word not in _WORDS and not _is_shout(word))
+    spelled = word in SPELLED or (not vowels and len(word) > 1 and word not in _WORDS and not _is_shout(word))
     if not spelled:
         return match[0]
     return " ".join(word) + ("'s" if plural else "")
-
-
-def _is_among_shouted(match: re.Match[str]) -> bool:
-    """Whether words beside it that are no abbreviations are in capitals, too."""
-    before = _CAPITALS_BEFORE.search(match.string, max(match.start() - _CONTEXT_CHARACTERS, 0), match.start())
-    after = _CAPITALS_AFTER.match(match.string, match.end(), match.end() + _CONTEXT_CHARACTERS)
-    run = f"{before[0] if before else ''} {match[0]} {after[0] if after else ''}"
-    beside = [word for word in re.findall(r"[A-Z']+", run) if word not in _ALSO_WORDS]
-    return "I AM" in " ".join(run.split()) or any(word in _SMALL_WORDS for word in beside)
-
-
-def _is_word(match: re.Match[str]) -> bool:
-    """Whether ``IT`` or ``AM`` is a word for what is in capitals near it: ``GOT IT?``, ``AM I?``, ``do NOT do IT``."""
-    word, text = match[0], match.string
-    if word not in ("IT", "AM"):
-        return False
-    before = text[max(match.start() - _CONTEXT_CHARACTERS, 0) : match.start()]
-    after = _CAPITALS_AFTER.match(text, match.end(), match.end() + _CONTEXT_CHARACTERS)
-    found = _CAPITALS_BEFORE.search(before)
-    beside = [*(found[0].split()[-1:] if found else ()), *(after[0].split()[:1] if after else ())]
-    if any(_LETTERS_ONLY.sub("", each) not in _SPELLED for each in beside):
-        return True
-    sentence = f"{_SENTENCE_END_BEFORE.split(before)[-1]} {_SENTENCE_END_AFTER.split(text[match.end() :], 1)[0]}"
-    return word == "IT" and any(each in _SMALL_WORDS for each in _SHOUTED.findall(sentence))
-
-
-def _is_department(match: re.Match[str]) -> bool:
-    """Whether ``IT`` follows an article or stands before what a department has."""
-    before = match.string[max(match.start() - _CONTEXT_CHARACTERS, 0) : match.start()]
-    named = _BEFORE_DEPARTMENT.search(before) or _AFTER_DEPARTMENT.match(match.string, match.end())
-    return match[0] == "IT" and bool(named)
 
 
 def _is_shout(word: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
+from parlando.text.english_capitals import SPELLED
 from parlando.text.lexicon import Phones, with_s
 from parlando.text.rules import words
 from parlando.text.wordclass import (
@@ -66,13 +68,17 @@ _NOUNS = {
     "tear": "t ih1 r",
     "wound": "w uw1 n d",
 }  # fmt: skip
-_MOSTLY_VERBS = words("use refuse convert excuse address refund delegate affiliate")
+_MOSTLY_VERBS = words(
+    "use refuse refuses convert converts excuse address refund refunds delegate delegates affiliate affiliates"
+)
 
 _TIME_PAST = words("yesterday ago last once earlier previously when then after before")
 _METAL_AFTER = words(
-    "pipe pipes paint paints poisoning bullet bullets weight weights roof roofs acid shot ore mine mines glass oxide "
-    "crystal pencil pencils levels dust solder battery batteries apron free based contamination exposure compounds "
-    "lined sheet sheets alloy balloon plates coffin seal toys salts shielding box fishing sinker type"
+    "pipe pipes paint paints poisoning bullet bullets weight weights roof roofs acid shot ore mine mines glass "
+    "oxide crystal pencil pencils levels dust solder battery batteries apron free based contamination exposure "
+    "compounds lined sheet sheets alloy balloon plates coffin seal toys salts shielding box fishing sinker type "
+    "boots boot vest vests curtain curtains block blocks brick bricks bar bars ingot ingots cable cables foil "
+    "soldier soldiers figurine collar azide acetate ammunition wire plumbing"
 )
 _METALS = words(
     "zinc copper tin mercury silver gold arsenic cadmium iron steel metal metals poison poisonous toxic heavy molten"
@@ -121,16 +127,38 @@ _CLOTH = words(
 )
 _SHIP = words("ship ship's boat boat's vessel stern deck")
 _SPEAKING = words("take took taken taking deep low final slight polite little graceful")
-_BASS = words("fish fishing sea striped caught largemouth smallmouth lake river boat grilled freshwater")
+_DEER = words("deer buck bucks stag stags fawn fawns")
+_OF_DEER = words("the these those my our their few")
+_KINDS_OF_DEER = words("female pregnant grazing timid startled")
+_BASS = words(
+    "fish fishing sea striped caught catch catching largemouth smallmouth lake river boat grilled freshwater fisherman "
+    "fishermen angler anglers pond reeled hooked swam swim swims swimming fillet fillets fried baked trout salmon"
+)
+_MUSIC_AFTER = words(
+    "guitar guitars guitarist player players drum drums line lines clef solo solos singer voice note notes string "
+    "strings amp part tone sound sounds boost speaker speakers"
+)
+_MUSIC_BEFORE = words("double electric upright acoustic play plays played playing deep slap sang sing sings")
 _CONTENT_AFTER = words("with to just")
 _FEEL = BE | words(
     "feel feels felt seem seems seemed look looks looked remain remained remains perfectly quite feeling became become"
 )
 _WIND_AFTER = words("up down it them around through along about past its")
 _PATHS = words("road roads river rivers path paths trail trails stream streams stairs it that which lane lanes")
-_WOOD_CASTS = words("clock watch wool yarn bandage thread rope toy bobbin spool")
+_WOUND_BEFORE = words("clock watch wool yarn bandage thread rope toy bobbin spool")
+_WOUND = _WOUND_BEFORE | words("bandages gauze tape scarf string cord hose spring turban wire cable ribbon coil")
+_WINDERS = words("he she it who")  # of an injury they would say "wounds"
+_WOUND_AFTER = words("care healing infection infections dressing dressings closure treatment")
 
 
+_OF_THE_ILL = words(
+    "every each another old poor young helpless chronic permanent bedridden elderly lifelong rich hopeless "
+    "confirmed dying"
+)
+_BEHIND_A_PERSON = words(
+    "who whose that but since because when while needed needs said says lay lies sat sits lived lives slept sleeps "
+    "wife husband mother father sister brother aunt uncle child chair chairs carriage"
+)
 _PAST = words("sat took went had was were came saw got stood")
 
 
@@ -229,9 +257,21 @@ def _winds(place: Place) -> str | None:
 
 
 def _wound(place: Place) -> str | None:
-    """The injury, unless somebody wound something."""
-    turned = place.next in _WIND_AFTER or place.has(_WOOD_CASTS)
-    return None if turned and place.previous not in ARTICLES else _NOUNS["wound"]
+    """The injury, unless somebody or something wound something, or was wound in it."""
+    previous = place.previous
+    if previous in DETERMINERS - SINGULAR_SUBJECTS or previous in MODALS:
+        return _NOUNS["wound"]
+    turned = not _WIND_AFTER.isdisjoint(place.after[:2]) or previous in _WINDERS or place.has(_WOUND_BEFORE)
+    turned = turned or not _WOUND.isdisjoint(place.after[:3] if place.takes_object else place.after[:1])
+    turned = turned or (previous in BE and place.next not in _WOUND_AFTER) or _is_past_of_one(place)
+    return None if turned else _NOUNS["wound"]
+
+
+def _is_past_of_one(place: Place) -> bool:
+    """Whether a verb without an s has a single subject and an object: ``the nurse wound the cloth``."""
+    others = SUBJECTS | PREPOSITIONS | words("and or")
+    subject = place.previous not in others and place.previous[-1:] not in ("", "s")
+    return subject and place.next in ARTICLES | POSSESSIVES
 
 
 def _tear(place: Place) -> str | None:
@@ -261,21 +301,30 @@ def _content(place: Place) -> str | None:
 
 def _bow(place: Place) -> str | None:
     bent = place.previous in _SPEAKING or place.has(_SHIP) or place.next in words("down before out")
-    return (
-        _VERBS["bow"] if bent or place.is_verb() or (place.has(words("took take taken")) and not place.after) else None
-    )
+    greets = place.next == "to" and place.previous not in POSSESSIVES | words("the")
+    ended = place.has(words("took take taken")) and not place.after
+    return _VERBS["bow"] if bent or greets or ended or place.is_verb() else None
 
 
 def _bass(place: Place) -> str:
-    return "b ae1 s" if place.has(_BASS) else "b ey1 s"
+    nearest = place.before[-2:]
+    music = place.next in _MUSIC_AFTER or not _MUSIC_BEFORE.isdisjoint(nearest)
+    return "b ae1 s" if place.has(_BASS) and not music else "b ey1 s"
 
 
 def _does(place: Place) -> str | None:
-    return (
-        "d ow1 z"
-        if place.previous in words("two three four five six several many") and place.has(words("deer buck bucks fawns"))
-        else None
-    )
+    """Female deer after an article or a number; ``one does``, ``this does`` are verbs."""
+    nearest = place.before[-1] if place.before else ""
+    counted = nearest in words("two three four five six several many") and place.has(_DEER)
+    return "d ow1 z" if counted or nearest in _OF_DEER or (nearest in _KINDS_OF_DEER and place.next != "not") else None
+
+
+def _invalid(place: Place) -> str | None:
+    """Somebody ill after an article or a possessive, unless what is not valid follows."""
+    named = place.previous in ARTICLES | POSSESSIVES | _OF_THE_ILL
+    joined = place.next in ("and", "or") and (len(place.after) < 2 or place.after[1] in DETERMINERS)
+    alone = not place.next or joined or place.next in _BEHIND_A_PERSON | BE | HAVE | MODALS | PREPOSITIONS
+    return None if named and alone else "ih0 n v ae1 l ax0 d"
 
 
 def _dove(place: Place) -> str | None:
@@ -287,13 +336,16 @@ _CHOSEN: Mapping[str, Chosen] = {
     "close": _close,
     "wind": _wind, "winds": _winds, "wound": _wound, "tear": _tear, "tears": _tears, "minute": _minute,
     "content": _content,
-    "bow": _bow, "bass": _bass, "does": _does, "dove": _dove,
+    "invalid": _invalid, "bow": _bow, "bass": _bass, "does": _does, "dove": _dove,
 }  # fmt: skip
 HOMOGRAPHS = frozenset(
-    (*_CHOSEN, *_VERBS, *_NOUNS, *(f"{verb}s" for verb in _VERBS if not verb.endswith(("s", "se", "x", "y"))))
+    ("polish", *_CHOSEN, *_VERBS, *_NOUNS, *(f"{verb}s" for verb in _VERBS if not verb.endswith(("s", "x", "y"))))
 )
 """Words whose pronunciation depends on what stands beside them."""
 
+_OF_POLAND = "p ow1 l ih0 sh"
+_POLISHED = words("nail shoe boot furniture floor car silver metal french wood brass shoes boots silverware brassware")
+_POLISHING = words("up off until with both your")
 _LETTER_A = "ey1"
 _AFTER_LETTER = words("is was and or to through plus minus equals means stands has comes as")
 _LETTERED = words(
@@ -309,6 +361,8 @@ def in_context(units: Sequence[str], index: int) -> Phones | None:
     word = units[index].lower()
     if word == "a":
         return (_LETTER_A,) if _is_letter_a(units, index) else None
+    if word == "polish":
+        return tuple(_OF_POLAND.split()) if _is_of_poland(units, index) else None
     if word not in HOMOGRAPHS:
         return None
     place = Place.of(units, index)
@@ -316,10 +370,20 @@ def in_context(units: Sequence[str], index: int) -> Phones | None:
     return tuple(said.split()) if said else None
 
 
+def _is_of_poland(units: Sequence[str], index: int) -> bool:
+    """``Polish`` with a capital, unless that begins a sentence that says what to polish, or names a nail polish."""
+    if units[index] != "Polish":
+        return False
+    place, before = Place.of(units, index), units[index - 1] if index else ""
+    if before[:1].isalpha():
+        return before.lower() not in _POLISHED
+    return not (place.takes_object or place.next in _POLISHING or place.next in _POLISHED)
+
+
 def _by_class(word: str, place: Place) -> str | None:
     base = word if word in _VERBS or word in _NOUNS else word[:-1]
     verb = place.is_verb(in_s=base != word)
-    if base in _MOSTLY_VERBS and not verb:
+    if word in _MOSTLY_VERBS and not verb:
         verb = place.previous not in DETERMINERS and place.previous not in PREPOSITIONS
     said = (_VERBS if verb else _NOUNS).get(base)
     if said is None or base == word:
@@ -331,6 +395,8 @@ def _is_letter_a(units: Sequence[str], index: int) -> bool:
     """The letter: alone, before a mark, beside other letters, in the middle of a sentence that has small ones."""
     before = units[index - 1] if index else ""
     after = units[index + 1] if index + 1 < len(units) else ""
+    if _spelled_after(units, index):
+        return _is_single(before) or f"A{_spelled_after(units, index)}" in SPELLED
     beside = [unit for unit in (before, after) if unit[:1].isalpha()]
     if any(_is_single(unit) for unit in beside):
         return True
@@ -343,6 +409,15 @@ def _is_letter_a(units: Sequence[str], index: int) -> bool:
         return before.lower() in ("letter", "vitamin")
     in_title = before[:1].isupper() and after[:1].isupper() and before.lower() not in _LETTERED
     return bool(before[:1].isalpha()) and not in_title
+
+
+def _spelled_after(units: Sequence[str], index: int) -> str:
+    """An abbreviation that an article may stand before, letter by letter: ``a U S citizen``, not ``A B test``."""
+    letters = takewhile(
+        lambda unit: len(unit) == 1 and unit.isupper(), (u.removesuffix("'s") for u in units[index + 1 :])
+    )
+    run = "".join(letters)
+    return run if units[index] == "a" or run in SPELLED or f"A{run}" in SPELLED else ""
 
 
 def _names(before: str) -> bool:

@@ -40,6 +40,9 @@ _HOW = (
 )
 _SOUND = rf"(?:(?:{_HOW}) )?(?:{_VERBS}|{_NOUNS})(?: (?:{_HOW}|start|end|starts|ends|stops|fades|playing|plays))?"
 
+_ACTED = rf"(?:(?:{_HOW}) )?(?:{_VERBS}|{_DOING}|laughter|applause|inaudible)(?: (?:{_HOW}))?"
+_MADE = "coughs?|sighs?|gasps?|giggles?|chuckles?|sniffs?|sniffles?|sobs?|sneezes?|yawns?|groans?"
+
 _TAGS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
@@ -53,15 +56,18 @@ _TAGS = tuple(
         (rf"(?<!\w)<{_NAME}>(?=\w)", " "),
         (rf"(?<=\w)<({_NAME})>(?=\s|$)", r" \1"),
         (r"(?<=\bI )<3(?= (?:you|u|this|my|your)\b)", "love"),
-        (rf"(?<![\w)])<([^\W\d_][^<>=\n]{{0,{_LONGEST_NAME}}})>", r"\1"),
+        (rf"(?<![\w)])<([^\W\d_][^<>=\n]{{0,{_LONGEST_NAME}}}|#?\d[\w.,:/@-]{{0,{_LONGEST_NAME}}})>(?!\s?\d)", r"\1"),
     )
 )
 _BRACKETED = tuple(
     (re.compile(pattern, re.IGNORECASE), " ")
     for pattern in (
         rf"\[\s*(?:{_SOUND})\s*\]",
-        rf"\(\s*(?:(?:{_HOW}) )?(?:{_VERBS}|{_DOING}|laughter|applause|inaudible)(?: (?:{_HOW}))?\s*\)",
+        rf"\(\s*{_ACTED}\s*\)",
+        rf"\{{\s*(?:{_ACTED}|{_SOUND})\s*\}}",
         rf"\*(?:{_VERBS})\*",
+        # What is emphasised within a sentence is said: he was *laughing*, a *sigh* of relief.
+        rf"(?<!\w\s)(?<![\w*])\*(?:{_ACTED}|{_MADE})\*",
     )
 )
 _CODE = tuple(
@@ -89,7 +95,7 @@ _SIGNS = frozenset("=*#~_<>^|+-")
 
 def without_markup(text: str) -> str:
     """The text with its markup gone: what stands in unknown tags stays (``a <test>``), known ones and sounds go."""
-    for sign, rules in (("`", _CODE), ("<", _TAGS), ("[(*", _BRACKETED), ("*_~\\", _EMPHASIS)):
+    for sign, rules in (("`", _CODE), ("<", _TAGS), ("[({*", _BRACKETED), ("*_~\\", _EMPHASIS)):
         if any(character in text for character in sign):
             for pattern, replacement in rules:
                 text = pattern.sub(replacement, text)

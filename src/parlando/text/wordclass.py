@@ -85,7 +85,9 @@ class Place:
     def is_verb(self, in_s: bool = False) -> bool:
         """Whether a word that is noun and verb is a verb here; ``in_s`` if it has the ending of the third person."""
         previous = self.previous
-        if previous in MODALS or previous in (SINGULAR_SUBJECTS if in_s else SUBJECTS):
+        if previous in MODALS:
+            return not in_s
+        if previous in (SINGULAR_SUBJECTS if in_s else SUBJECTS):
             return not (in_s and previous == "this")
         if not previous or previous in _JOINTS:
             return self.takes_object and not in_s
