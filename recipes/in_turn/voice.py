@@ -18,7 +18,7 @@ from pathlib import Path
 
 from parlando.data.manifest import read_manifest
 
-MODEL = """name = "{name}"
+MODEL = """name = {name}
 default_voice = {voice}
 
 [sampling]
@@ -58,7 +58,7 @@ def make_voice(run: Run, corpus: Path, codec: str, recipe: Path, out: Path, opti
     own = recipe.read_text(encoding="utf-8")
     named = written(out / "lm.toml", f"{own}\n{_table('mix.descriptions', speakers)}")
     run(["train", "lm", named, "--codes", codes, "--codec", codec, *options, "-o", lm])
-    described = MODEL.format(name=out.resolve().name, voice=json.dumps(speakers[0]))
+    described = MODEL.format(name=_quoted("-".join(out.resolve().parts[-2:])), voice=_quoted(speakers[0]))
     settings = written(out / "model.toml", f"{described}\n{_table('voices', speakers[:1])}")
     run(["train", "assemble", settings, "--codec", codec, "--lm", lm, "--codes", codes, "-o", model])
     return Path(model)
@@ -66,7 +66,12 @@ def make_voice(run: Run, corpus: Path, codec: str, recipe: Path, out: Path, opti
 
 def _table(name: str, speakers: Sequence[str]) -> str:
     """Speakers as a table of a recipe: each is described by the name alone."""
-    return f"[{name}]\n" + "".join(f"{json.dumps(each)} = {json.dumps(each)}\n" for each in speakers)
+    return f"[{name}]\n" + "".join(f"{_quoted(each)} = {_quoted(each)}\n" for each in speakers)
+
+
+def _quoted(text: str) -> str:
+    """As TOML writes a text, which is as JSON does but for letters that JSON would escape."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def written(path: Path, text: str) -> str:

@@ -55,8 +55,9 @@ def test_newcomers_come_along_while_their_prompts_are_short_enough_for_one_pass(
     a, b, long, d, e = (Request(*each) for each in (("a",), ("b", 30, 20), ("long", 11), ("d",), ("e",)))
     for request in (a, b, long, d, e):
         scheduler.add(request)
-    assert [slot.session for slot in scheduler.plan().entries] == [a, b, d]
-    assert [slot.session for slot in scheduler.plan().entries] == [long]
+    assert [slot.session for slot in scheduler.plan().entries] == [a, long]
+    assert [slot.session for slot in scheduler.plan().entries] == [b], "its voice may be unread, so it counts, too"
+    assert [slot.session for slot in scheduler.plan().entries] == [d]
 
 
 def test_one_newcomer_is_read_however_long_its_prompt():

@@ -137,8 +137,11 @@ def synthesise_corpus(options: SynthesiseOptions) -> None:
         synthesise(teacher, jobs, options.out, options.workers)
         if options.check is not None:
             _check(manifest, options.check, options.most_errors, options.workers)
-    finally:  # what was made before an interruption may be used, too
-        card = write_card(manifest, teacher) if manifest.is_file() else None
+    except KeyboardInterrupt:  # what was made so far may be used, too
+        if manifest.is_file():
+            write_card(manifest, teacher)
+        raise
+    card = write_card(manifest, teacher)
     typer.echo(f"{corpus_yield(manifest)}; see {card}\n{len(jobs)} sentences in {manifest}", err=True)
 
 

@@ -22,6 +22,7 @@ from parlando.data.synthesise import LeftOut, leave_out, read_left_out
 from parlando.text.edits import edits
 from parlando.text.figures import in_figures
 from parlando.text.normalize import LANGUAGES, normalize
+from parlando.text.numbers import SMALL
 
 HEARD = "heard.jsonl"
 MOST_ERRORS = 0.1
@@ -69,11 +70,15 @@ class Yield:
 def letter_errors(written: str, heard: str, language: str) -> float:
     """Letters to change, add or take away, over the letters written; spaces, marks and how numbers look apart.
 
-    A recogniser groups digits as it likes, so numbers are compared by their figures, too; the better likeness counts.
+    A recogniser groups digits as it likes, so numbers are compared digit by digit, too; the better likeness counts.
     """
     said = [_as_said(text, language) for text in (written, heard)]
-    pairs = [said, [in_figures(text) for text in said], [in_figures(said[0]), in_figures(heard)]]
+    pairs = [said, [_by_digit(text) for text in said], [_by_digit(said[0]), _by_digit(heard)]]
     return min(_share(_BESIDE.sub("", wanted.lower()), _BESIDE.sub("", got.lower())) for wanted, got in pairs)
+
+
+def _by_digit(text: str) -> str:
+    return re.sub(r"\d", lambda digit: SMALL[int(digit[0])], in_figures(text))
 
 
 def _as_said(text: str, language: str) -> str:
@@ -119,7 +124,8 @@ def check_corpus(
     folder = manifest.parent
     utterances = list(read_manifest(manifest))
     heard = _hear(utterances, folder, open_listener, workers)
-    wrong = [u for u in utterances if heard[u.id].errors > most_errors]
+    # By the text, for what was heard before may have been compared otherwise.
+    wrong = [u for u in utterances if letter_errors(u.text, heard[u.id].text, u.language) > most_errors]
     if wrong:
         leave_out(folder, [LeftOut(u.id, u.speaker, u.text, MISHEARD) for u in wrong])
         gone = {u.id for u in wrong}

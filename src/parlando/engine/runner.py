@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -13,6 +14,8 @@ from parlando.engine.prefixes import Prefixes
 from parlando.engine.scheduler import Plan, Slot
 from parlando.engine.session import Session
 from parlando.engine.urgency import Turn
+
+logger = logging.getLogger(__name__)
 
 LEAST_SHARED = 8  # positions; of fewer, reading them again costs no more than looking for them
 LEAST_PREFIX_BYTES = 16 * 2**20
@@ -109,7 +112,8 @@ class Runner:
             return 0
         try:
             results = lm.prefill_all([prefill for _, prefill in begun], self._cache)
-        except Exception:  # noqa: BLE001  one after the other it shows whose it is
+        except Exception as error:  # noqa: BLE001  one after the other it shows whose it is
+            logger.warning("reading %d prompts at once failed, now one by one: %s", len(begun), error)
             for slot, _ in begun:
                 self._cache.free(slot.row)
             return sum([self._prefill(slot) for slot, _ in begun])

@@ -187,9 +187,8 @@ class Scheduler:
         return has_room and not self._would_interrupt(session, len(newcomers) + 1)
 
     def _joins(self, sessions: Sequence[Session]) -> bool:
-        """Whether the prompts of these, without what is their voices', are short enough for one pass."""
-        positions = sum(len(each.prompt) - each.prompt.voice_positions for each in sessions)
-        return positions <= self._joined_positions
+        """Whether the prompts of these are short enough for one pass, with their voices, which may be unread."""
+        return sum(len(each.prompt) for each in sessions) <= self._joined_positions
 
     def _would_interrupt(self, session: Session, prefills: int) -> bool:
         """Whether somebody who has less sound left runs out while this one is prefilled, the last of so many."""

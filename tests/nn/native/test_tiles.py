@@ -116,3 +116,26 @@ def test_all_is_computed_where_fewer_threads_are_to_be_had():
     limited = os.environ | {"OMP_THREAD_LIMIT": "2"}
     done = subprocess.run([sys.executable, "-c", ALL_THERE], env=limited, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "all", done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_memory_is_of_32_bits_whatever_the_default(kind):
+    product, _ = kept_as(kind, numbers(130, 896))
+    x = numbers(40, 896, seed=1)
+    expected = product(x)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        found = product(x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_rows_are_no_rows_and_others_must_fit(kind):
+    product, _ = kept_as(kind, numbers(130, 64))
+    assert product(torch.zeros(0, 64)).shape == (0, 130)
+    with pytest.raises(AssertionError):
+        product(torch.zeros(2, 32))
+    with pytest.raises(AssertionError):
+        product(torch.zeros(4, 64), torch.zeros(1, 130))

@@ -66,13 +66,17 @@ class Tiled:
 
     def __call__(self, x: Float[Tensor, "row input"], to: Tensor | None = None) -> Float[Tensor, "row output"]:
         """The product, added to something of its size, or to a bias, before it is rounded."""
+        assert x.shape[1:] == (self._inputs,)
+        assert to is None or to.shape in ((self.outputs,), (len(x), self.outputs))
         dtype = x.dtype if x.dtype == torch.bfloat16 else torch.float32
         rows, threads = x.bfloat16().contiguous(), torch.get_num_threads()
         beside = None if to is None else to.to(dtype).contiguous()
         out = torch.empty(len(x), self.outputs, dtype=dtype, device="cpu")
+        if not len(x):
+            return out.to(x.dtype)
         side, depth, stripe = _sizes()
         padded = -(-len(x) // side) * side
-        row_sums = torch.empty(padded * self._inputs // depth, device="cpu")
+        row_sums = torch.empty(padded * self._inputs // depth, dtype=torch.float32, device="cpu")
         room = torch.empty(padded + threads * stripe, self._inputs, dtype=torch.bfloat16, device="cpu")
         addresses = (_address(each) for each in (rows, beside, out, row_sums, room, room[padded:]))
         to_stride = 0 if beside is None or beside.dim() == 1 else self.outputs
