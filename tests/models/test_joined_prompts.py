@@ -122,6 +122,7 @@ def test_requests_that_come_together_get_what_they_get_one_after_the_other(famil
     """Through the engine, by the last bits; steps have the same batch, since attention rounds by its longest row."""
     lm, codebooks = token_lm(family, "int8")
     voices = (0, 30, 9, 10)
+    monkeypatch.setattr("parlando.engine.engine.JOINED_POSITIONS", 128)
     asked = [replace(each, voice_positions=voice) for each, voice in zip(prompts(codebooks), voices, strict=True)]
 
     def frames(policy):
