@@ -1,6 +1,6 @@
 """A language model from nothing but a corpus that was annotated, and a sentence that it says.
 
-python recipes/in_turn/voice.py corpus/manifest.jsonl --codec higgs-mini -o runs/voice
+python recipes/in_turn/voice.py corpus/manifest.jsonl --codec runs/codec -o runs/voice
 
 Packs and encodes what `parlando annotate` kept, trains the recipe beside this file, and makes a model of it whose voice
 is whoever says most.

@@ -22,7 +22,7 @@ from parlando.data.synthesise import LeftOut, leave_out, read_left_out
 from parlando.text.edits import edits
 from parlando.text.figures import in_figures
 from parlando.text.normalize import LANGUAGES, normalize
-from parlando.text.numbers import SMALL
+from parlando.text.numbers import digits
 
 HEARD = "heard.jsonl"
 MOST_ERRORS = 0.1
@@ -78,7 +78,7 @@ def letter_errors(written: str, heard: str, language: str) -> float:
 
 
 def _by_digit(text: str) -> str:
-    return re.sub(r"\d", lambda digit: SMALL[int(digit[0])], in_figures(text))
+    return re.sub(r"\d+", lambda number: digits(number[0]), in_figures(text))
 
 
 def _as_said(text: str, language: str) -> str:

@@ -27,9 +27,9 @@ from parlando.evaluate.suite.run import Output, Run
 from parlando.evaluate.suite.systems import System
 from parlando.evaluate.wer import normalise
 from parlando.text.normalize import normalize
+from parlando.text.numbers import digits
 
 DIGIT_GROUPS = ("digits",)
-DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 COLUMNS = ("id", "group", "text")
 
 
@@ -75,7 +75,7 @@ def count_words(text: str, heard: str, by_digit: bool = False) -> WordCounts:
 def spoken_words(text: str, by_digit: bool = False) -> list[str]:
     """A text as words, its numbers as they are read, or, where they are codes, digit by digit."""
     if by_digit:
-        text = re.sub(r"\d", lambda digit: f" {DIGIT_NAMES[int(digit.group())]} ", text)
+        text = re.sub(r"\d+", lambda number: f" {digits(number[0])} ", text)
     try:
         read = normalize(text)
     except ParlandoError:
