@@ -49,6 +49,15 @@ def test_phones_end_where_the_teacher_says(spoken):
 
 
 @needs_aligner
+def test_a_clip_has_the_same_times_whatever_came_before_it(spoken):
+    alone = align(spoken.samples, SENTENCE)
+    other = flite.speak("Whatever came before it, in the same process, is forgotten.", "rms")
+    for earlier in (other.samples, other.samples[:4_000], np.zeros(1_600, np.int16)):
+        align(earlier, SENTENCE)
+        assert align(spoken.samples, SENTENCE) == alone
+
+
+@needs_aligner
 def test_what_cannot_fit_has_no_phones(spoken):
     assert align(spoken.samples, "") is None
     assert align(spoken.samples, "1234 !") is None
@@ -89,6 +98,9 @@ def test_an_aligner_that_gives_up_leaves_the_clip_without_phones(monkeypatch):
     class GivesUp:
         def set_align_text(self, text):
             assert text == "w-y-eh-s"
+
+        def reinit_feat(self):
+            pass
 
         def start_utt(self):
             raise RuntimeError("no")

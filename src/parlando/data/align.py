@@ -38,7 +38,6 @@ def _decoder() -> Any:
         from pocketsphinx import Decoder
     except ImportError as error:
         raise MissingDependencyError("pocketsphinx", with_extra("train")) from error
-    # Each clip's own mean: a mean that is carried on would make a clip's times depend on which came before it.
     return Decoder(lm=None, loglevel="FATAL", beam=1e-80, wbeam=1e-60, pbeam=1e-80, cmn="batch")
 
 
@@ -64,6 +63,8 @@ def _entry_name(phones: Sequence[str]) -> str:
 
 
 def _decode_once(decoder: Any, samples: np.ndarray) -> None:
+    # Each clip's own mean, which the decoder would carry on, and a clip's times would depend on which came before it.
+    decoder.reinit_feat()
     decoder.start_utt()
     decoder.process_raw(samples.tobytes(), full_utt=True)
     decoder.end_utt()

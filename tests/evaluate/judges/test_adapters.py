@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import ClassVar
@@ -11,6 +12,7 @@ import pytest
 
 from fake_judges import RATE, tone
 from parlando.audio.clip import Clip
+from parlando.audio.files import read_audio
 from parlando.core.errors import CheckpointError, ConfigError, FileMissingError, InputError, MissingDependencyError
 from parlando.evaluate.judges.distillmos import DistillMos
 from parlando.evaluate.judges.dnsmos import WINDOW_SAMPLES, DnsMos
@@ -248,6 +250,11 @@ def test_a_steady_pocketsphinx_does_not_remember_what_it_heard():
     loud = Clip(0.3 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32), RATE)
     assert steady_asr("pocketsphinx").card.settings["cmn"] == "batch"
     assert "cmn" not in PocketSphinx().card.settings
-    for word in PocketSphinx(steady=True).hear_words(loud, "en"):
+    judge = PocketSphinx(steady=True)
+    for word in judge.hear_words(loud, "en"):
         assert word.text[0] not in "<[+"
         assert 0 <= word.start_seconds < word.end_seconds <= 1.0
+    speech = read_audio(importlib.resources.files("parlando.evaluate") / "data" / "lists" / "clip_a1.flac")
+    first = PocketSphinx(steady=True).hear_words(speech, "en")
+    assert first
+    assert judge.hear_words(speech, "en") == first

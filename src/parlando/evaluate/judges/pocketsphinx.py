@@ -35,7 +35,7 @@ class PocketSphinx:
             MissingDependencyError: PocketSphinx is not installed.
         """
         self._library = require("pocketsphinx")
-        self._cmn = "batch" if steady else "live"
+        self._steady, self._cmn = steady, "batch" if steady else "live"
         settings = {"model": "en-us", **({"cmn": self._cmn} if steady else {})}
         self.card = Card("pocketsphinx", version_of("pocketsphinx"), settings)
 
@@ -66,6 +66,8 @@ class PocketSphinx:
         if language != "en":
             raise InputError(f"pocketsphinx hears English only, not '{language}'; use --asr whisper")
         pcm = (np.clip(at_judge_rate(clip), -1.0, 1.0) * np.iinfo(np.int16).max).astype(np.int16)
+        if self._steady:
+            self._decoder.reinit_feat()  # a mean is carried on by "batch", too
         self._decoder.start_utt()
         self._decoder.process_raw(pcm.tobytes(), full_utt=True)
         self._decoder.end_utt()
