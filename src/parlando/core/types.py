@@ -44,8 +44,10 @@ class SamplingOptions:
     """How frames are drawn. ``temperature`` 0 is greedy; ``None`` switches a filter off.
 
     ``repetition_window`` (frames) and ``repetition_limit`` (occurrences) are those of repetition-aware sampling
-    (VALL-E 2, Chen et al., 2024). Equal seeds give equal frames whatever else is in the batch, in float32; in half
-    precision, products of other shapes round otherwise, so that frames may differ between one batch and another.
+    (VALL-E 2, Chen et al., 2024). A model that tells where in its text it is may stay at one sound for ever; after
+    ``patience_frames`` there, each frame is drawn from a wider choice than the last, until it goes on. Equal seeds give
+    equal frames whatever else is in the batch, in float32; in half precision, products of other shapes round otherwise,
+    so that frames may differ between one batch and another.
     """
 
     temperature: float = 0.7
@@ -53,6 +55,7 @@ class SamplingOptions:
     top_p: float | None = 0.95
     repetition_window: int | None = 7
     repetition_limit: int = 2
+    patience_frames: int | None = None
     seed: int | None = None
     max_frames: int | None = None
 
@@ -127,6 +130,12 @@ class Prompt:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def num_places(self) -> int:
+        """How many tokens the sentence has, each a place that its speech comes to; 0 where they are not known."""
+        first, behind = self.sentence_positions
+        return behind - first
 
     def until(self, positions: int) -> Prompt:
         """The first so many positions, as a prompt."""

@@ -7,7 +7,7 @@ Where published generators differ in it, `DrawRules` says how.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from parlando.core.errors import ConfigError, GenerationError
-from parlando.core.types import SamplingOptions
+from parlando.core.types import NOWHERE, SamplingOptions
 from parlando.nn.native import kernel
+
+WARMING, WARMEST = 0.15, 1.2
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,30 @@ def draw(
     return np.where(repeated, invert(unfiltered.cumsum(axis=-1, dtype=np.float64), second), tokens)
 
 
+class Patience:
+    """Options that widen while a model stays at one place of its text, where a cool choice can hold it for ever.
+
+    Beyond `SamplingOptions.patience_frames` each further frame there is drawn `WARMING` of the temperature warmer, up
+    to `WARMEST`, and from the whole of what top-k leaves. The last of ``num_places`` is where a sentence dies away, and
+    is not hurried.
+    """
+
+    def __init__(self, options: SamplingOptions, num_places: int) -> None:
+        self._options, self._last = options, num_places - 1
+        self._place, self._stayed = NOWHERE, 0
+
+    def at(self, place: int) -> SamplingOptions:
+        """How to draw the next frame, which is at this place of the text, or `NOWHERE`."""
+        self._stayed = self._stayed + 1 if place == self._place else 1
+        self._place = place
+        options, patience = self._options, self._options.patience_frames
+        if patience is None or place == NOWHERE or place >= self._last or self._stayed <= patience:
+            return options
+        warmth = 1 + WARMING * (self._stayed - patience)
+        temperature = max(options.temperature, min(WARMEST, options.temperature * warmth))
+        return replace(options, temperature=temperature, top_p=None)
+
+
 def check_options(options: SamplingOptions) -> None:
     """Refuse options that no distribution fits.
 
@@ -150,6 +176,11 @@ def check_options(options: SamplingOptions) -> None:
         "top_p": (options.top_p, 0 < top_p <= 1, "above 0 and at most 1, or None"),
         "repetition_window": (options.repetition_window, (options.repetition_window or 0) >= 0, "at least 0, or None"),
         "repetition_limit": (options.repetition_limit, options.repetition_limit >= 1, "at least 1"),
+        "patience_frames": (
+            options.patience_frames,
+            options.patience_frames is None or options.patience_frames >= 0,
+            "at least 0, or None",
+        ),
         "max_frames": (
             options.max_frames,
             options.max_frames is None or options.max_frames >= 1,

@@ -258,3 +258,18 @@ def test_a_consensus_never_overrules_the_end():
     sampler = CosyVoiceSampler(replace(AGREEING, min_frames_per_token=0.0), prompt, DRAWING)
     assert sampler.next(likely({AGREEING.eos: 1.0})) is None
     assert sampler.ended
+
+
+def test_a_sound_that_lasts_too_long_is_drawn_from_a_wider_choice():
+    def codes(patience):
+        options = replace(GREEDY, temperature=0.1, top_p=0.9, seed=1, patience_frames=patience)
+        prompt = replace(BUILDER.build("1 2 3", VOICE), sentence_positions=(0, 3))
+        likely = torch.nn.functional.one_hot(torch.tensor([[5]]), CONFIG.table_rows).float()
+        logits = Logits(Ranking(likely, DRAW_RULES), 0, place=1)
+        sampler = CosyVoiceSampler(CONFIG, prompt, options)
+        return [frame.codes for frame in iter(lambda: sampler.next(logits), None)][:40]
+
+    steady = codes(None)
+    assert steady == [(5,)] * 40
+    assert codes(8)[:8] == steady[:8]
+    assert codes(8) != steady

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -273,3 +275,28 @@ def test_repetition_is_redrawn_from_the_whole_distribution():
     first_codebook = [sampler.next(FakeLogits(sharp)).codes[0] for _ in range(20)]
     assert first_codebook[:3] == [BOS, 2, 2]
     assert len(set(first_codebook[3:])) > 1
+
+
+def frames_that_stay_at(place: int, patience: int | None) -> list[tuple[int, ...]]:
+    """A sentence of three tokens whose model stays at one of them, where one code is far likelier than the others."""
+    options = SamplingOptions(
+        temperature=0.1, top_k=None, top_p=0.9, repetition_window=None, seed=1, patience_frames=patience
+    )
+    sampler = HiggsSampler(CONFIG, replace(prompt(1, 2, 11, OUT_BOS), sentence_positions=(0, 3)), options)
+    logits = wanting([3] * K)
+    logits.ranking.logits[..., SIZE:] = float("-inf")
+    logits.place = place
+    frames = [sampler.next(logits) for _ in range(40)]
+    return [frame.codes for frame in frames[K:] if frame is not None]
+
+
+def test_a_sound_that_lasts_too_long_is_drawn_from_a_wider_choice():
+    steady = [(3,) * K] * (40 - K)
+    assert frames_that_stay_at(1, None) == steady
+    impatient = frames_that_stay_at(1, 8)
+    assert impatient[: 8 - K] == steady[: 8 - K]
+    assert impatient != steady
+
+
+def test_the_end_of_a_sentence_is_not_hurried():
+    assert frames_that_stay_at(2, 8) == frames_that_stay_at(2, None)

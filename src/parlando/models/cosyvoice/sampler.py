@@ -15,7 +15,7 @@ from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.parts.interleave import Due, Interleaver
 from parlando.models.cosyvoice.parts.mbr import MinimumBayesRisk
 from parlando.models.cosyvoice.prompt import SpeechPrompt
-from parlando.nn.sampling import Kept, Ranking, check_options, draw
+from parlando.nn.sampling import Kept, Patience, Ranking, check_options, draw
 
 
 class StepLogits(Protocol):
@@ -56,6 +56,7 @@ class CosyVoiceSampler:
 
     def __init__(self, config: LMConfig, prompt: SpeechPrompt, options: SamplingOptions) -> None:
         check_options(options)
+        self._patience = Patience(options, prompt.num_places)
         self._config, self._options, self._prompt = config, options, prompt
         self._turns = None if prompt.turns is None else prompt.turns.fresh()
         self._generator = torch.Generator()
@@ -112,11 +113,11 @@ class CosyVoiceSampler:
         return int(self._config.min_frames_per_token * spoken), int(self._config.max_frames_per_token * fed)
 
     def _draw(self, logits: StepLogits, forbidden: tuple[int, ...]) -> int:
-        ranking = logits.ranking.without(forbidden)
-        code = int(draw(ranking, logits.row, self._options, self._history, self._generator)[0])
+        ranking, options = logits.ranking.without(forbidden), self._patience.at(logits.place)
+        code = int(draw(ranking, logits.row, options, self._history, self._generator)[0])
         if self._config.consensus_draws == 1 or code in self._config.stop_codes or self._options.temperature == 0:
             return code
-        return self._agreed(ranking.kept(self._options), logits.row, code)
+        return self._agreed(ranking.kept(options), logits.row, code)
 
     def _agreed(self, kept: Kept, row: int, code: int) -> int:
         """Of this code and more draws, the one nearest to all of them; this one if that would repeat itself."""
