@@ -1,9 +1,10 @@
-"""How far the times of our words are from those of Whisper, by the model's attention and by shares, side by side.
+"""How far the times of our words are from those of a forced alignment, by the model's attention and by shares.
 
-python recipes/word_times.py --model higgs-mini --model cosyvoice-mini --sentences 20
+python recipes/word_times.py --model higgs-mini --model cosyvoice-mini --sentences 24
 
-Whisper's own times are good to 50 to 100 ms, so that this bounds an error rather than measures it. Needs `.[eval]` and
-`parlando judges install`.
+The first row lays the ruler against voices whose times are known. Instead of the aligner Whisper can be asked
+(`--ruler whisper`), whose times are good to 50 to 100 ms. Needs `.[eval]` and libflite1; `parlando judges install` for
+Whisper.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -20,35 +21,73 @@ import numpy as np
 
 import parlando
 from parlando.audio.clip import Clip
+from parlando.audio.resample import resample
 from parlando.core.types import NOWHERE, SpokenWord
+from parlando.data.align import ALIGNER_RATE, align_words
+from parlando.data.teachers import flite
 from parlando.evaluate.judges.whisper import FasterWhisper
 from parlando.result import Chunk
 from parlando.words import WordClock
 
 HELD_OUT = Path(parlando.__file__).parent / "evaluate" / "data" / "heldout_en.txt"
+TEACHERS = ("slt", "rms", "awb", "kal16")
 Onset = tuple[str, float]
+Ruler = Callable[[Clip, str], list[Onset]]
 
 
 def main() -> None:
-    """Print a table, a row for each model and method."""
+    """Print a table, a row for each model and method, after one of the ruler itself."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", action="append")
-    parser.add_argument("--sentences", type=int, default=20)
-    parser.add_argument("--whisper", default="base")
+    parser.add_argument("--sentences", type=int, default=24)
+    parser.add_argument("--ruler", default="aligner", help="aligner, or whisper:SIZE")
     options = parser.parse_args()
     texts = HELD_OUT.read_text(encoding="utf-8").splitlines()[: options.sentences]
-    judge = FasterWhisper(options.whisper)
-    print("| model | times | words | bias | median | 90 % | within 60 ms |\n|---|---|---|---|---|---|---|")
+    name, _, size = options.ruler.partition(":")
+    ruler = aligned if name == "aligner" else hearing(FasterWhisper(size or "base"))
+    print("| what | times | words | bias | median | 90 % | within 60 ms |\n|---|---|---|---|---|---|---|")
+    print(row("flite", options.ruler, np.array(list(measure_ruler(texts, ruler)))), flush=True)
     for model in options.model or ["higgs-mini"]:
         gaps: dict[str, list[float]] = {}
-        for name, gap in measure(model, texts, judge):
-            gaps.setdefault(name, []).append(gap)
-        for name, found in gaps.items():
-            print(row(model, name, np.array(found)), flush=True)
+        for method, gap in measure(model, texts, ruler):
+            gaps.setdefault(method, []).append(gap)
+        for method, found in gaps.items():
+            print(row(model, method, np.array(found)), flush=True)
 
 
-def measure(model: str, texts: Sequence[str], judge: FasterWhisper) -> Iterator[tuple[str, float]]:
-    """By how many seconds each word begins later than Whisper hears it, by every method."""
+def aligned(clip: Clip, text: str) -> list[Onset]:
+    """When each word begins, by forced alignment; nothing where the text does not fit."""
+    words = [word for word in re.findall(r"[a-z']+", text.lower()) if word.strip("'")]
+    pcm = (resample(clip.samples, clip.sample_rate, ALIGNER_RATE) * 32767).clip(-32768, 32767).astype(np.int16)
+    found = align_words(pcm, text)
+    if found is None or len(found.words) < len(words):
+        return []
+    return [(plain(word), start) for word, (start, _) in zip(words, found.words, strict=True)]
+
+
+def hearing(judge: FasterWhisper) -> Ruler:
+    """When each word begins, as Whisper hears it."""
+    return lambda clip, text: [(plain(word.text), word.start_seconds) for word in judge.hear_words(clip, "en")]
+
+
+def measure_ruler(texts: Sequence[str], ruler: Ruler) -> Iterator[float]:
+    """By how many seconds the ruler has words begin later than voices do whose times are known."""
+    for index, text in enumerate(texts):
+        spoken = flite.speak(text, TEACHERS[index % len(TEACHERS)])
+        words = [word for word in re.findall(r"[a-z']+", text.lower()) if word.strip("'")]
+        starts = [0.0, *(end for _, end in spoken.phones)]
+        phones = [start for start, (phone, _) in zip(starts, spoken.phones, strict=False) if phone != "pau"]
+        sizes = [len(flite.pronounce(word.strip("'"))) for word in words]
+        if sum(sizes) != len(phones):
+            continue  # it says a phone less where words meet
+        firsts = np.cumsum([0, *sizes[:-1]])
+        true = [(plain(word), phones[first]) for word, first in zip(words, firsts, strict=True)]
+        clip = Clip(spoken.samples.astype(np.float32) / 32768, spoken.sample_rate)
+        yield from differences(ruler(clip, text), true)
+
+
+def measure(model: str, texts: Sequence[str], ruler: Ruler) -> Iterator[tuple[str, float]]:
+    """By how many seconds each word begins later than by the ruler, by every method."""
     with parlando.load(model, rows=1) as synthesizer:
         voices = list(synthesizer.voices)
         for seed, text in enumerate(texts):
@@ -56,12 +95,9 @@ def measure(model: str, texts: Sequence[str], judge: FasterWhisper) -> Iterator[
                 synthesizer.stream(text, voices[seed % len(voices)], seed=seed, lead_silence_seconds=math.inf)
             )
             samples = np.concatenate([chunk.samples for chunk in chunks])
-            heard = [
-                (plain(word.text), word.start_seconds)
-                for word in judge.hear_words(Clip(samples, synthesizer.sample_rate), "en")
-            ]
-            for name, onsets in methods(synthesizer, chunks).items():
-                yield from ((name, gap) for gap in differences(onsets, heard))
+            heard = ruler(Clip(samples, synthesizer.sample_rate), text)
+            for name, found in methods(synthesizer, chunks).items():
+                yield from ((name, gap) for gap in differences(found, heard))
 
 
 def methods(synthesizer: parlando.Synthesizer, chunks: Sequence[Chunk]) -> dict[str, list[Onset]]:
