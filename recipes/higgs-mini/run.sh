@@ -38,7 +38,8 @@ train voice-transfer "$recipe/voice_transfer.toml" --corpus "$corpus/packed" --c
         --speaker kathleen --sources slt,rms,awb --device "$device"
 train lm "$recipe/lm.toml" --codes "$corpus/transferred" --codec "$runs/codec" -o "$runs/lm"
 train codec "$recipe/decoder.toml" --corpus "$corpus/packed" --from "$runs/codec" -o "$runs/decoder"
+train codec "$recipe/decoder_tuned.toml" --corpus "$corpus/packed" --from "$runs/decoder" -o "$runs/decoder_tuned"
 
-parlando train assemble "$recipe/model.toml" --codec "$runs/decoder" --lm "$runs/lm" \
+parlando train assemble "$recipe/model.toml" --codec "$runs/decoder_tuned" --lm "$runs/lm" \
     --codes "$corpus/transferred" -o "$runs/higgs-mini"
 parlando say "It speaks." --model "$runs/higgs-mini" -o "$runs/first.wav"
