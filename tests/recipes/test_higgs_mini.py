@@ -61,7 +61,7 @@ def test_the_script_names_files_and_commands_that_exist(recipe, root):
     assert '-m parlando train "$@" --device' in function
     text = text.replace(function, "").replace("\ntrain ", "\nparlando train ")
     commands = re.findall(r"parlando (\w+)(?: ([\w-]+))? (.*?)(?=\n\S|\n\n|\Z)", text.replace("\\\n", " "), re.S)
-    assert len(commands) == 13
+    assert len(commands) == 14
     groups = get_command(build_app()).commands
     for group, name, arguments in commands:
         command = groups[group] if group == "say" else groups[group].commands[name]
