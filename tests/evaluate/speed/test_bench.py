@@ -25,7 +25,7 @@ CONFIG = LMConfig(
     num_heads=2,
     num_kv_heads=1,
     head_dim=8,
-    intermediate_size=24,
+    intermediate_size=20,
     num_codebooks=3,
     codebook_size=8,
     context_length=64,
@@ -161,7 +161,7 @@ def test_report_has_ours_and_the_peer_side_by_side():
     assert report.ratios[0] == report.ours[0].frames_per_second / report.peer[0].frames_per_second
     text = bench_markdown(report)
     assert "transformers tokens/s" in text
-    assert "| steps               | PyTorch" in text, "a head of eight is too small for the kernel"
+    assert "| steps               | PyTorch" in text, "an inner layer of twenty fits no processor's registers"
     assert text.count(" × |") == 4
     assert "(0.36–0.6 s each, float32)" in text
     assert "(0.48 s each, float32)" in text

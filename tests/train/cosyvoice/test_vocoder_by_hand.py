@@ -227,4 +227,4 @@ def test_losses_and_gradients_are_those_computed_by_hand(both):
             size = float(gradient.abs().max())
             # With no score beyond the hinges, a step that moves all scores alike gains nothing.
             assert (size > 0) != name.endswith("score.bias"), name
-            assert float((found[name] - gradient).abs().max()) < 1e-4 * max(size, 1e-3), (name, size)
+            assert float((found[name] - gradient).abs().max()) < 1e-3 * max(size, 1e-3), (name, size)
