@@ -20,17 +20,15 @@ from pathlib import Path
 import numpy as np
 
 import parlando
+from parlando.annotate.steps.times import PocketSphinxAligner
 from parlando.audio.clip import Clip
-from parlando.audio.resample import resample
 from parlando.core.types import NOWHERE, SpokenWord
-from parlando.data.align import ALIGNER_RATE, align_words
 from parlando.data.teachers import flite
 from parlando.evaluate.judges.whisper import FasterWhisper
 from parlando.result import Chunk
 from parlando.words import WordClock
 
 HELD_OUT = Path(parlando.__file__).parent / "evaluate" / "data" / "heldout_en.txt"
-TEACHERS = ("slt", "rms", "awb", "kal16")
 Onset = tuple[str, float]
 Ruler = Callable[[Clip, str], list[Onset]]
 
@@ -57,12 +55,13 @@ def main() -> None:
 
 def aligned(clip: Clip, text: str) -> list[Onset]:
     """When each word begins, by forced alignment; nothing where the text does not fit."""
-    words = [word for word in re.findall(r"[a-z']+", text.lower()) if word.strip("'")]
-    pcm = (resample(clip.samples, clip.sample_rate, ALIGNER_RATE) * 32767).clip(-32768, 32767).astype(np.int16)
-    found = align_words(pcm, text)
-    if found is None or len(found.words) < len(words):
-        return []
-    return [(plain(word), start) for word, (start, _) in zip(words, found.words, strict=True)]
+    found = PocketSphinxAligner().align(clip, letters_of(text), "en")
+    return [] if found is None else [(plain(word), start) for word, start, _ in found.words]
+
+
+def letters_of(text: str) -> list[str]:
+    """Its words in the letters that Flite and the aligner know."""
+    return [word for word in re.findall(r"[a-z']+", text.lower()) if word.strip("'")]
 
 
 def hearing(judge: FasterWhisper) -> Ruler:
@@ -73,8 +72,8 @@ def hearing(judge: FasterWhisper) -> Ruler:
 def measure_ruler(texts: Sequence[str], ruler: Ruler) -> Iterator[float]:
     """By how many seconds the ruler has words begin later than voices do whose times are known."""
     for index, text in enumerate(texts):
-        spoken = flite.speak(text, TEACHERS[index % len(TEACHERS)])
-        words = [word for word in re.findall(r"[a-z']+", text.lower()) if word.strip("'")]
+        spoken = flite.speak(text, flite.FLITE_VOICES[index % len(flite.FLITE_VOICES)])
+        words = letters_of(text)
         starts = [0.0, *(end for _, end in spoken.phones)]
         phones = [start for start, (phone, _) in zip(starts, spoken.phones, strict=False) if phone != "pau"]
         sizes = [len(flite.pronounce(word.strip("'"))) for word in words]

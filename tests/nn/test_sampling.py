@@ -10,7 +10,7 @@ import torch
 
 from parlando.core.errors import ConfigError, GenerationError
 from parlando.core.types import NOWHERE, SamplingOptions
-from parlando.nn.sampling import WARMEST, WARMING, Patience, Ranking, check_options, draw, invert
+from parlando.nn.sampling import WARMEST, WARMING, Ranking, Widening, check_options, draw, invert
 
 PLAIN = SamplingOptions(temperature=1.0, top_k=None, top_p=None, repetition_window=None)
 NO_HISTORY = np.zeros((0, 1), dtype=np.int64)
@@ -154,14 +154,14 @@ def test_options_out_of_range_name_the_option(field, value):
 
 def test_patience_ends_where_a_model_stays_at_one_place_and_begins_anew_where_it_goes_on():
     options = SamplingOptions(temperature=0.5, top_p=0.9, patience_frames=3)
-    patience = Patience(options, 9)
-    drawn = [patience.at(place) for place in (4, 4, 4, 4, 4, 5)]
+    widening = Widening(options, 9)
+    drawn = [widening.at(place) for place in (4, 4, 4, 4, 4, 5)]
     assert drawn[:3] == [options] * 3
     assert [each.temperature for each in drawn[3:5]] == pytest.approx([0.5 * (1 + WARMING), 0.5 * (1 + 2 * WARMING)])
     assert {each.top_p for each in drawn[3:5]} == {None}
     assert drawn[5] == options
     for _ in range(100):
-        warmest = patience.at(5)
+        warmest = widening.at(5)
     assert warmest.temperature == WARMEST
 
 
@@ -175,10 +175,10 @@ def test_patience_ends_where_a_model_stays_at_one_place_and_begins_anew_where_it
     ],
 )
 def test_patience_leaves_alone_who_did_not_ask_is_nowhere_at_the_end_or_warm_enough(options, place):
-    patience = Patience(options, 9)
-    assert {patience.at(place) for _ in range(20)} == {options}
+    widening = Widening(options, 9)
+    assert {widening.at(place) for _ in range(20)} == {options}
 
 
 def test_greedy_stays_greedy():
-    patience = Patience(SamplingOptions(temperature=0.0, patience_frames=0), 9)
-    assert {patience.at(1).temperature for _ in range(20)} == {0.0}
+    widening = Widening(SamplingOptions(temperature=0.0, patience_frames=0), 9)
+    assert {widening.at(1).temperature for _ in range(20)} == {0.0}

@@ -139,7 +139,7 @@ def draw(
     return np.where(repeated, invert(unfiltered.cumsum(axis=-1, dtype=np.float64), second), tokens)
 
 
-class Patience:
+class Widening:
     """Options that widen while a model stays at one place of its text, where a cool choice can hold it for ever.
 
     Beyond `SamplingOptions.patience_frames` each further frame there is drawn `WARMING` of the temperature warmer, up

@@ -8,6 +8,7 @@ relative magnitudes as in Parallel WaveGAN (Yamamoto et al., 2020).
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -52,12 +53,12 @@ def pitch(hift, mel):
 
 def source(hift, hertz, noise):
     """Down to frames and up again by straight lines, as published."""
-    fine = hertz.double().repeat_interleave(FRAME, 1)[:, None]
+    fine = hertz.repeat_interleave(FRAME, 1)[:, None]
     turns = (fine * torch.arange(1, 10)[:, None] / RATE) % 1
     slow = functional.interpolate(turns, scale_factor=1 / FRAME, mode="linear").cumsum(-1)
     phase = functional.interpolate(2 * math.pi * slow * FRAME, scale_factor=FRAME, mode="linear")
-    voiced = (fine > 10).float()
-    waves = (0.1 * phase.sin()).float() * voiced + (0.003 * voiced + 0.1 / 3 * (1 - voiced)) * noise.transpose(1, 2)
+    voiced = (fine > 10).double()
+    waves = 0.1 * phase.sin() * voiced + (0.003 * voiced + 0.1 / 3 * (1 - voiced)) * noise.transpose(1, 2)
     mixed = waves.transpose(1, 2) @ hift.own["m_source.l_linear.weight"].T + hift.own["m_source.l_linear.bias"]
     return mixed.tanh()[..., 0]
 
@@ -74,7 +75,7 @@ def block(hift, name, x):
 
 
 def vocoded(hift, mel, excitation):
-    window = torch.hann_window(FFT)
+    window = torch.hann_window(FFT).double()
     spectrum = torch.stft(excitation, FFT, HOP, window=window, center=True, pad_mode="reflect", return_complex=True)
     heard = torch.cat([spectrum.real, spectrum.imag], 1)
     x = hift.conv("conv_pre", mel, padding=3)
@@ -108,13 +109,13 @@ def filters(fft, bands):
             hertz = place * RATE / fft
             height = min((hertz - low) / (middle - low), (high - hertz) / (high - middle))
             table[band, place] = max(0.0, height) * 2 / (high - low)
-    return table.float()
+    return table
 
 
 def log_mel(wave, fft, hop, bands):
     reach = fft - hop
     padded = functional.pad(wave, (reach // 2, reach - reach // 2))
-    spectrum = torch.stft(padded, fft, hop, window=torch.hann_window(fft), center=False, return_complex=True)
+    spectrum = torch.stft(padded, fft, hop, window=torch.hann_window(fft).double(), center=False, return_complex=True)
     return (filters(fft, bands) @ spectrum.abs()).clamp(min=1e-4).log()
 
 
@@ -131,7 +132,13 @@ def judged(net, wave):
     found = []
     for number, (fft, hop) in enumerate(SPECTRA):
         spectrum = torch.stft(
-            wave, fft, hop, window=torch.hann_window(fft), center=True, pad_mode="constant", return_complex=True
+            wave,
+            fft,
+            hop,
+            window=torch.hann_window(fft).double(),
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
         )
         x = torch.stack([spectrum.real, spectrum.imag], 1)
         x = x * (spectrum.real**2 + spectrum.imag**2 + 1e-6)[:, None] ** -0.25
@@ -177,7 +184,11 @@ def both(measured):
     with torch.no_grad():
         for parameter in task.hift.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    batch = task.batch(0)
+    # In double precision nothing lies so near a bend of a layer that rounding decides on which side.
+    for module in task.modules.values():
+        module.double()
+    task.discriminators.register_forward_pre_hook(lambda module, waves: tuple(wave.double() for wave in waves))
+    batch = doubled(task.batch(0))
     torch.manual_seed(3)
     ours = {}
     for objective in task.objectives(batch, 0.9):
@@ -189,6 +200,14 @@ def both(measured):
     noise = task._noise(0, crops.mel.shape[2])
     more = task._batch(batch.pitch, varied=True)
     return task, ours, by_hand(task, crops, noise, more)
+
+
+def doubled(batch):
+    """Crops in double precision."""
+    parts = {name: part for name, part in vars(batch).items() if part is not None}
+    return replace(
+        batch, **{name: replace(part, **{n: t.double() for n, t in vars(part).items()}) for name, part in parts.items()}
+    )
 
 
 def by_hand(task, crops, noise, more):
@@ -218,13 +237,13 @@ def test_losses_and_gradients_are_those_computed_by_hand(both):
     assert list(ours) == [DISCRIMINATORS, GENERATOR]
     for learner, (objective, found) in ours.items():
         loss, logged, expected = plain[learner]
-        torch.testing.assert_close(objective.loss, loss, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(objective.loss.double(), loss, rtol=1e-4, atol=1e-5)
         assert objective.logged.keys() == logged.keys()
         for name, value in logged.items():
-            torch.testing.assert_close(objective.logged[name], value, rtol=1e-4, atol=1e-5, msg=name)
+            torch.testing.assert_close(objective.logged[name].double(), value, rtol=1e-4, atol=1e-5, msg=name)
         assert found.keys() == expected.keys()
         for name, gradient in expected.items():
             size = float(gradient.abs().max())
             # With no score beyond the hinges, a step that moves all scores alike gains nothing.
             assert (size > 0) != name.endswith("score.bias"), name
-            assert float((found[name] - gradient).abs().max()) < 1e-3 * max(size, 1e-3), (name, size)
+            assert float((found[name] - gradient).abs().max()) < 1e-4 * max(size, 1e-3), (name, size)

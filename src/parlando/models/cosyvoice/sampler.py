@@ -15,7 +15,7 @@ from parlando.models.cosyvoice.config import LMConfig
 from parlando.models.cosyvoice.parts.interleave import Due, Interleaver
 from parlando.models.cosyvoice.parts.mbr import MinimumBayesRisk
 from parlando.models.cosyvoice.prompt import SpeechPrompt
-from parlando.nn.sampling import Kept, Patience, Ranking, check_options, draw
+from parlando.nn.sampling import Kept, Ranking, Widening, check_options, draw
 
 
 class StepLogits(Protocol):
@@ -56,7 +56,7 @@ class CosyVoiceSampler:
 
     def __init__(self, config: LMConfig, prompt: SpeechPrompt, options: SamplingOptions) -> None:
         check_options(options)
-        self._patience = Patience(options, prompt.num_places)
+        self._widening = Widening(options, prompt.num_places)
         self._config, self._options, self._prompt = config, options, prompt
         self._turns = None if prompt.turns is None else prompt.turns.fresh()
         self._generator = torch.Generator()
@@ -113,7 +113,7 @@ class CosyVoiceSampler:
         return int(self._config.min_frames_per_token * spoken), int(self._config.max_frames_per_token * fed)
 
     def _draw(self, logits: StepLogits, forbidden: tuple[int, ...]) -> int:
-        ranking, options = logits.ranking.without(forbidden), self._patience.at(logits.place)
+        ranking, options = logits.ranking.without(forbidden), self._widening.at(logits.place)
         code = int(draw(ranking, logits.row, options, self._history, self._generator)[0])
         if self._config.consensus_draws == 1 or code in self._config.stop_codes or self._options.temperature == 0:
             return code

@@ -19,7 +19,7 @@ from parlando.core.errors import GenerationError
 from parlando.core.types import NOWHERE, Frame, Prompt, SamplingOptions
 from parlando.models.higgs.config import LMConfig
 from parlando.models.higgs.parts.chatml import Layout
-from parlando.nn.sampling import Patience, Ranking, check_options, draw
+from parlando.nn.sampling import Ranking, Widening, check_options, draw
 
 _NOTHING = -1
 
@@ -115,7 +115,7 @@ class HiggsSampler:
     ) -> None:
         self._config, self._options, self._layout, self._speech_only = config, options, layout, speech_only
         check_options(options)
-        self._patience = Patience(options, prompt.num_places)
+        self._widening = Widening(options, prompt.num_places)
         self._generator = torch.Generator()
         self.seed = self._generator.seed() if options.seed is None else options.seed
         self._generator.manual_seed(self.seed)
@@ -146,7 +146,7 @@ class HiggsSampler:
             return self._text_frame(logits)
         if self._ramp.over:
             return self._close_clip()
-        options = self._patience.at(logits.place)
+        options = self._widening.at(logits.place)
         drawn = draw(logits.ranking, logits.row, options, self._history, self._generator).tolist()
         frame = self._audio_frame(self._ramp.constrain(drawn), logits.place)
         self.ended = self._ramp.over and self._speech_only
